@@ -15,7 +15,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
-_DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.MULTILINE)
+_DECLARES_CLASSES = re.compile(rb"^[ \t]*@classLabel[ \t]+true\b", re.IGNORECASE | re.MULTILINE)
 
 
 def archive(name: str, folder: str | None = None, download: bool = False) -> Splits:

@@ -4,13 +4,13 @@ N sequences, T steps of the longest, F features (channels). Messages count all t
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.suggest import did_you_mean, listed, short
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -26,7 +26,10 @@ COARSE = 1e-3
 _AT_ONCE = 1 << 20
 """The largest number of values in a block of `blocks`; padding counts too."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+LONGEST = 1_000
+"""The most characters of a label or an id: NumPy gives each text the space of the longest."""
 
 Layout = Literal["batch_first", "time_first", "channels_first"]
 """The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
@@ -155,6 +158,14 @@ def exceeds_float32(values: Floats) -> Mask:
     """Returns which values are infinite, or too large for float32."""
     with np.errstate(over="ignore"):  # too large values become infinite
         return np.isinf(values.astype(np.float32))
+
+
+def check_short(texts: Iterable[object], role: str, where: str) -> None:
+    """Refuses labels or ids of more than LONGEST characters; numbers pass."""
+    for text in texts:
+        if isinstance(text, str) and len(text) > LONGEST:
+            must = f"has {len(text):,} characters; must have at most {LONGEST:,}"
+            raise ValueError(f"{where}: the {role} {short(text)} {must}")
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:

@@ -53,6 +53,8 @@ def _holds_texts(path: str, kind: str) -> bool:
     except (OSError, ValueError):
         return False
     first, *lines = content.splitlines()[:20] or [""]
+    if not lines:  # a table of many columns
+        return False
     if kind != "csv":  # LABEL<TAB>TEXT
         return all(line.count("\t") == 1 and not _is_number(line.split("\t")[1]) for line in lines)
     cells = (cell for line in lines for cell in re.split("[,;\t|]", line))
@@ -60,7 +62,7 @@ def _holds_texts(path: str, kind: str) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"[\s\d.e+-]*\d[\s\d.e+-]*", cell) is not None
+    return re.fullmatch(r"[\s\d.e+-]+", cell) is not None and re.search(r"\d", cell) is not None
 
 
 def existing_file(path: str) -> Path:

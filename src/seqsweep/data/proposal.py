@@ -23,6 +23,10 @@ _MOST_CLASSES = 20
 """A column of whole numbers with more distinct values is not proposed as the label."""
 
 
+_MOST_COLUMNS = 10_000
+"""Of a table with more columns nothing is proposed, because looking at each takes 0.1 ms."""
+
+
 class _Column(NamedTuple):
     """A column of the sample."""
 
@@ -135,6 +139,8 @@ def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
 
 def _columns(table: Table) -> list[_Column]:
     """Returns the columns of the sample."""
+    if len(table.names) > _MOST_COLUMNS:
+        raise ValueError("too many columns")
     columns: list[_Column] = []
     for name, column in zip(table.names, table.sample().columns, strict=True):
         coded = column.combine_chunks().dictionary_encode()
@@ -142,8 +148,10 @@ def _columns(table: Table) -> list[_Column]:
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         # A column of numbers with a few wrong cells still counts as numbers.
         is_word = sum(map(_is_word, values)) > len(values) // 2
+        # NumPy would give each text the space of the longest.
+        kind = object if any(isinstance(value, str) for value in values[:1]) else None
         # Missing cells have the code -1, which selects the last rank.
-        ranks = [*np.argsort(np.argsort(np.array(values))), -1]
+        ranks = [*np.argsort(np.argsort(np.array(values, dtype=kind))), -1]
         columns.append(_Column(name, codes, values, None if is_word else np.array(ranks)[codes]))
     return columns
 

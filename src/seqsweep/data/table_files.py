@@ -200,8 +200,10 @@ class CsvTable(Table):
         if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
             content = content[5:]  # drops Excel's first line; line numbers stay the same
         if self._delimiter == " ":
-            content = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", content)
+            # A pattern for many blanks before the end of a line would look at each blank again and
+            # again, so each run of blanks becomes one blank first.
             content = re.sub(rb"[ \t]+", b" ", content)
+            content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
         return content
 
     def place(self, row: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, exceeds_float32
+from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32
 from seqsweep.data.table_files import Table
 from seqsweep.data.tables import Roles
 from seqsweep.suggest import short
@@ -91,7 +91,8 @@ class Rows:
             )
         # Whole numbers of 16 bits also fit into float32.
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
-        values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
+        target = pa.float32() if fits else pa.float64()
+        values = (column if kind == target else column.cast(target, safe=False)).to_numpy()
         too_large = exceeds_float32(values)
         if too_large.any():
             row = int(too_large.argmax())
@@ -114,7 +115,9 @@ class Rows:
         dictionary: Any = column.combine_chunks().dictionary_encode()
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
-        values = values.astype(np.str_) if values.dtype.kind == "O" else values
+        if values.dtype.kind == "O":
+            check_short(values, role, self.table.where)
+            values = values.astype(np.str_)
         if role == "label" and self.table.has_text_cells:
             values = _class_names(values)
         return Codes(np.where(missing, -1, codes), values)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import Array
+from seqsweep.data.checks import Array, check_short
 from seqsweep.data.files import Stored, existing_file, unpacked
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
@@ -141,6 +141,7 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
     without = next((index for index, line in enumerate(texts) if "\t" not in line), None)
     if without is None:
         pairs = [line.partition("\t") for line in texts]
+        check_short([label for label, *_ in pairs], "label", str(file))
         labels = np.array([label for label, *_ in pairs], dtype=np.str_)
         return Texts(file, [text for *_, text in pairs], labels, place)
     if labelled:
@@ -176,4 +177,6 @@ def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool)
         raise ValueError(f"{file}: {chosen[0]} holds {kind}; expected a text in each row")
     if labels and isinstance(labels[0][0], list | dict):
         raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
+    for column in labels:
+        check_short(column, "label", str(file))
     return Texts(file, texts, np.asarray(labels[0]) if labels else None, table.place)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import Array, label_names
+from seqsweep.data.checks import Array, check_short, label_names
 from seqsweep.data.files import Stored, existing_file
 from seqsweep.data.lists import join_padded
 from seqsweep.data.raw import RawPart, make_splits
@@ -68,6 +68,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
     lines = _lines(file)
     tags = _read_tags(file, lines)
     classes = _classes(file, tags, labelled)
+    check_short(classes, "class", str(file))
     rows, labels = list[Array](), list[str]()
     for case in lines:
         values, label = _read_case(case, bool(classes))
