@@ -103,6 +103,35 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
     assert wanted in shown(first, other)
 
 
+def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
+    """In the text and for --json: no shared seed, no shared config, no shared metric."""
+    runs = [{"h": 1, "seed": seed, "val/acc": 0.5} for seed in range(4)]
+    first = sweep(tmp_path / "a", *runs[:2])
+    others = {
+        "b": (runs[2:], "the configs share no seed, and unpaired seeds are not compared"),
+        "d": ([{"h": h, "val/acc": 0.5} for h in (2, 3)], "no config is in both"),
+    }
+    RunFolder(tmp_path / "c/f").refuse({"h": 1}, ValueError("no"))
+    others["c"] = ([], "no metric is common")
+    for name, (their_runs, reason) in others.items():
+        folders = [first, sweep(tmp_path / name, *their_runs)]
+        content: dict[str, Any] = {}
+        text = printed(lambda console: content.update(compare(folders, console)))  # noqa: B023
+        overall = content["overall"][name]
+        assert overall["interval"] is None and overall["reason"].startswith(reason)
+        assert overall["reason"] in text
+
+
+def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
+    """Its config is empty, so each key of the other runs would differ from it."""
+    folders = [finish_run(tmp_path / name, {"h": 8, "lr": 0.1, "val/acc": 0.5}) for name in "abc"]
+    for name in ("config.yaml", "record.json"):
+        (folders[2] / name).write_text("{")
+    text = shown(*folders)
+    assert "the configs are equal in everything that affects a result" in text
+    assert not any(row[:1] in (["h"], ["lr"]) for row in rows(text))
+
+
 def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
     """Configs are matched on their data."""
     sets = ("digits", "order", "vowels")
@@ -116,7 +145,7 @@ def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
     text = shown(tmp_path / "a", tmp_path / "b")
     assert ["digits", "2", "0.2000", "0.3000", "+0.1000", "1"] in rows(text)
     assert "2 configs only in b: data=vowels h=1; data=vowels h=2" in text
-    assert "no mean over configs: scores of different data sets have no common scale" in text
+    assert "no mean difference: scores of different data sets have no common scale" in text
     assert "mean of 4 configs" not in text
     for name in ("a on digits", "a on order", "b on digits", "b on vowels"):
         assert f"best of {name}: h=2" in text

@@ -127,6 +127,32 @@ def test_the_test_split_never_decides_the_order(monitor, tmp_path):
         assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
 
 
+def test_an_unfinished_sweep_has_the_monitor_of_its_runs(tmp_path):
+    """No run has logged it yet; a run that has begun and a planned one know it."""
+    RunFolder(tmp_path / "f").start({"monitor": "val/f1", "seed": 0}, {})
+    found = leaderboard(read_folder(tmp_path), [{"monitor": "val/f1", "seed": 1}])
+    assert (found.monitor, found.compared, found.rows) == ("val/f1", "val/f1", [])
+
+
+def test_intervals_stay_within_what_the_metric_can_be(tmp_path):
+    """Also those of differences; Student's t knows no bounds."""
+    runs = [
+        {"h": h, "seed": seed, "val/acc": acc, "val/loss": loss, "test/acc": acc, "own/x": loss}
+        for h in (0, 1)
+        for seed, (acc, loss) in enumerate(((1.0 - h, 0.0), (1.0 - h / 3, 2.0)))
+    ]
+    second = board(tmp_path, *runs).rows[1]
+    low_high = {name: (value.low, value.high) for name, value in second.metrics.items()}
+    assert low_high["test/acc"] == (0.0, 1.0)
+    assert low_high["val/loss"] == (0.0, pytest.approx(13.706, abs=0.001))
+    assert low_high["own/x"] == (
+        pytest.approx(-11.706, abs=0.001),
+        pytest.approx(13.706, abs=0.001),
+    )
+    assert second.difference is not None and second.difference.interval is not None
+    assert (second.difference.interval.low, second.difference.interval.high) == (-1.0, 1.0)
+
+
 def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     planned = [
         {"monitor": "val/acc", "h": h, "c": c, "seed": s}

@@ -18,11 +18,19 @@ from seqsweep.results.measures import (
     resampled_differences,
     split_means,
 )
-from seqsweep.results.power import needed_replicates_words, replicates_for, spread_bounds
+from seqsweep.results.power import (
+    needed_replicates_words,
+    plan_replicates,
+    power_of_t_test,
+    replicates_for,
+    spread_bounds,
+)
 from seqsweep.results.replicates import Replicate, varied_words
 from seqsweep.results.significance import paired_t_p, signed_rank_p
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
+from seqsweep.sweeping.reproduce import reproduce
+from seqsweep.using.find_run import find_run
 
 
 @pytest.mark.parametrize(
@@ -240,3 +248,32 @@ def test_no_number_may_be_enough(tmp_path):
     assert "splits are needed" in str(needed_replicates_words(board, 0.5))
     # Runs without a spread have no number.
     assert needed_replicates_words(by_seed(tmp_path / "one", 2, 1), 0.1) is None
+
+
+def test_splits_are_counted_where_splits_are_needed(tmp_path):
+    """Three seeds of each of five folds are five splits, and `more` is a number of splits."""
+    plans = [plan_replicates(ranked(tmp_path / str(n), crossed((1, 2), seeds=n))) for n in (1, 3)]
+    assert [plan and plan["have"] for plan in plans] == [5, 5]
+
+
+def test_the_best_run_is_one_everywhere(tmp_path):
+    """`predict` and `reproduce` name the best run of the best config on its first fold."""
+    runs = crossed((1,), folds=1, seeds=3)
+    found = ranked(tmp_path, runs, lambda h, r: 0.5 + r.seed % 2)
+    assert found.best.config["seed"] == 1
+    assert find_run(tmp_path)[0] == found.best.folder.path
+    with pytest.raises(ValueError, match=found.best.folder.run_id):
+        reproduce(tmp_path)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.001])
+@pytest.mark.parametrize("freedom", [1, 2, 4, 9, 30, 1000])
+def test_the_power_is_that_of_the_noncentral_t(freedom, alpha):
+    """From few replicates to many; the oracle is scipy's noncentral t."""
+    bound = stats.t.isf(alpha / 2, freedom)
+    for noncentrality in (0.0, 0.5, 2.0, 5.0, 20.0):
+        true = stats.nct(freedom, noncentrality)
+        below = true.cdf(-bound)  # scipy finds no number where it is tiny
+        expected = 1 - true.cdf(bound) + (0.0 if np.isnan(below) else below)
+        found = power_of_t_test(noncentrality, freedom, alpha)
+        assert found == pytest.approx(expected, abs=1e-6)

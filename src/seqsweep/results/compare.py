@@ -129,7 +129,9 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
         console.print(line, soft_wrap=True, highlight=False)
     entries = [side.entries[0] for side in sides]
     configs = [entry.config for entry in entries]
-    rows = config_rows(distinguishing_keys(configs, keep_shared=True), configs)
+    # A damaged config is empty, and would make every key differ.
+    readable = [config for config in configs if config]
+    rows = config_rows(distinguishing_keys(readable, keep_shared=True), configs)
     if not rows:
         console.print("the configs are equal in everything that affects a result")
     if any(entry.state != "complete" for entry in entries):

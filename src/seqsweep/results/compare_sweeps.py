@@ -69,7 +69,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     """Compares the scores of two sweeps by config, and prints the differences.
 
     Returns:
-        The differences for `--json`; empty if the sweeps have no metric in common.
+        The differences for `--json`, or the reason why there is no mean difference.
     """
     sides = (first, other)
     # These keys have one value in the first sweep and another in the other sweep. The configs are
@@ -80,8 +80,9 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     metric = shared_metric([side.complete for side in sides])
     runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
     if not all(runs):
-        console.print("[yellow]no metric is common to the complete runs[/]", highlight=False)
-        return {}
+        why = "no metric is common to the complete runs"
+        console.print(f"[yellow]{why}[/]", highlight=False)
+        return {"overall": {other.label: {"interval": None, "reason": why}}, "configs": []}
     (ours, theirs), variation = _rows_by_config(runs, fixed)
     measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
     matches = [_match(ours[key], theirs[key], measure) for key in shared]
@@ -89,11 +90,14 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     rows = [row.config for side in (ours, theirs) for row in side.values()]
     names = key_names(rows[0], rows)
     _print_table(console, matches, sides, measure, names)
-    means = _common_means(matches)
+    means, why = _common_means(matches), "no config is in both"
     if len({recordings_key(ours[key].entries[0]) for key in shared}) > 1:
-        means = {}
-        console.print("no mean over configs: scores of different data sets have no common scale")
-    lines = _mean_lines(matches, means, sides, measure)
+        means, why = {}, "scores of different data sets have no common scale"
+    elif matches:
+        unit = variation.unit
+        why = f"the configs share no {unit}, and unpaired {unit}s are not compared"
+        why = next((match.apart for match in matches if match.apart), why)
+    lines = _mean_lines(matches, means, sides, measure) or [f"[yellow]no mean difference: {why}[/]"]
     for why, configs in Counter(match.apart for match in matches if match.apart).items():
         apart = f"{count(configs, 'config')} of {escape(other.label)} not compared with"
         lines.append(f"[yellow]{apart} {escape(first.label)}: {why}[/]")
@@ -101,7 +105,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
         if alone := [row.config for key, row in rows.items() if key not in others]:
             lines.append(_alone_line(side, alone, names))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
-    return _as_json(other.label, matches, means, measure)
+    return _as_json(other.label, matches, means, measure, why)
 
 
 def _rows_by_config(
@@ -131,17 +135,23 @@ def _rows_by_config(
 
 
 def _as_json(
-    label: str, matches: Sequence[_Match], means: Mapping[Replicate, float], measure: Measure
+    label: str,
+    matches: Sequence[_Match],
+    means: Mapping[Replicate, float],
+    measure: Measure,
+    why: str,
 ) -> dict[str, Any]:
-    """Returns the differences between two sweeps for `--json`."""
-    overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
+    """Returns the differences between two sweeps for `--json`; `why` there is no mean, if so."""
+    overall: dict[str, Any] = {"interval": None, "reason": why}
+    if means:
+        overall = {"interval": measure.difference(means), **_tested(means, measure)}
     found: list[dict[str, Any]] = []
     for match in matches:
-        by = {label: measure.mean(match.differences)} if match.differences else {}
+        by = {label: measure.difference(match.differences)} if match.differences else {}
         found.append({"keys": match.config, "differences": by})
     head = {"score": measure.metric, "unit": measure.variation.unit}
     head["test"] = name_test(measure.variation)
-    return {**head, "overall": {label: overall} if overall else {}, "configs": found}
+    return {**head, "overall": {label: overall}, "configs": found}
 
 
 def print_sides(
@@ -198,7 +208,7 @@ def _print_table(
     table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(names))
     for match in matches[:TOP]:
         values = [escape(names.text(key, value)) for key, value in match.config.items()]
-        mean = measure.mean(match.differences) if match.differences else None
+        mean = measure.difference(match.differences) if match.differences else None
         cells = [_text(mean), str(mean.n)] if mean else ["", ""]
         table.add_row(*values, *map(number, match.means), *cells)
     print_table(console, table)
@@ -249,7 +259,7 @@ def _mean_lines(
     configs = count(sum(bool(match.differences) for match in matches), "config")
     runs = count(len(means), variation.unit)
     runs += f" ({varied_words(means)})" if variation.resampled else ""
-    line = f"{other} - {first}: {measure.metric} {_text(measure.mean(means))}"
+    line = f"{other} - {first}: {measure.metric} {_text(measure.difference(means))}"
     line += f", mean of {configs} in both, over {runs}"
     if len(means) == 1:
         return [line]

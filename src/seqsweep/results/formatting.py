@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metrics_csv import is_bounded
 
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
@@ -164,18 +164,30 @@ def short_number(value: float) -> str:
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
-def number_range(low: float, high: float) -> tuple[str, str]:
-    """Formats two bounds for a page, with equally many decimals."""
-    size = max(abs(low), abs(high))
+def same_decimals(*values: float, sign: str = "") -> list[str]:
+    """Formats a mean and its interval, for a page, with equally many decimals.
+
+    >>> same_decimals(0.002044, 0.0, 0.006254), same_decimals(0.5, -0.001, 1.0)
+    (['0.002044', '0.000000', '0.006254'], ['0.500', '−0.001', '1.000'])
+    """
+    size = max(map(abs, values))
     # Large and tiny numbers have four significant digits.
     is_usual = not size or 0.01 <= size < 10
     decimals = 3 if is_usual else max(0, 3 - math.floor(math.log10(size)))
-    return true_minus(f"{low:.{decimals}f}"), true_minus(f"{high:.{decimals}f}")
+    return [true_minus(f"{value:{sign}.{decimals}f}") for value in values]
 
 
 def interval_text(low: float, high: float) -> str:
     """Returns the bounds of an interval in words, for a page: `0.008 to 0.714`."""
-    return " to ".join(number_range(low, high))
+    return " to ".join(same_decimals(low, high))
+
+
+def estimate_texts(value: Estimate, sign: str = "") -> tuple[str, str]:
+    """Returns a mean, and its interval if there is one: `0.500`, `[0.400, 0.600]`."""
+    if value.low is None or value.high is None:
+        return signed(value.mean) if sign else true_minus(short_number(value.mean)), ""
+    mean, low, high = same_decimals(value.mean, value.low, value.high, sign=sign)
+    return mean, f"[{low}, {high}]"
 
 
 def number(value: float) -> str:
@@ -233,16 +245,6 @@ def without_machine(text: str, folder: str) -> str:
 def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
     """Formats a mean with its standard deviation, if any: `0.8430 ±0.0177`."""
     return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
-
-
-def bounded_interval(metric: str, low: float, high: float) -> tuple[float, float]:
-    """Clips an interval to the metric's range, which Student's t may leave."""
-    return (max(low, 0.0), min(high, 1.0)) if is_bounded(metric) else (low, high)
-
-
-def bounded_difference(end: float, metric: str) -> float:
-    """Clips a bound of a difference: accuracies differ by at most 1."""
-    return min(max(end, -1.0), 1.0) if is_bounded(metric) else end
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -90,6 +90,17 @@ class Leaderboard:
         return [entry for row in self.rows for entry in row.entries]
 
     @property
+    def best(self) -> Entry:
+        """The best run of the best config, on the config's first split; the board has rows."""
+        row = self.rows[0]
+        runs, sample = self.variation.by_replicate(row.entries), row.samples.get(self.monitor, {})
+        first = min(replicate.split for replicate in sample or runs)
+        sign = -1 if lower_is_better(self.monitor) else 1
+        # If no run has logged the metric, all runs are equal, and the first one is taken.
+        candidates = [replicate for replicate in runs if replicate.split == first]
+        return runs[max(candidates, key=lambda key: sign * sample.get(key, -sign * math.inf))]
+
+    @property
     def chosen_by(self) -> str:
         """The metric that ranks the rows: `val/loss of the best epoch`."""
         return f"{self.monitor} of {_EPOCHS[self.epoch]}"
@@ -143,8 +154,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
     rows = [replace(row, is_chosen=_id(row) in chosen) for row in rows]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
-    monitor = monitor_of(entry.config for entry in complete)
-    if not any(monitor in row.metrics for row in rows):
+    monitor = monitor_of([entry.config for entry in complete] or wanted)
+    if rows and not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
     sets = enumerate(data_sets(entries))
     set_of_run = {entry.folder.run_id: index for index, one in sets for entry in one.entries}

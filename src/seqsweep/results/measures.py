@@ -30,6 +30,7 @@ from seqsweep.results.significance import (
     signed_rank_p,
     two_sided_p,
 )
+from seqsweep.runs.metrics_csv import bounds_of
 
 SPLITS_NEEDED = 3
 """The fewest splits for a test. Two differences show too little of their spread."""
@@ -107,6 +108,13 @@ def _judge(
     return Difference(interval, p, adjusted, verdict)
 
 
+def _clipped(value: Estimate, low: float, high: float) -> Estimate:
+    """Clips an interval to a range, which Student's t ignores."""
+    if value.low is None or value.high is None:
+        return value
+    return replace(value, low=max(value.low, min(low, value.mean)), high=min(value.high, high))
+
+
 @dataclass(frozen=True)
 class Measure:
     """The compared metric, and how the differences of two configs are tested.
@@ -128,11 +136,28 @@ class Measure:
         if not samples:
             return []
         if self.variation.resampled:
-            return resampled_differences(samples, self.share)
-        return differences_to_best(samples)
+            found = resampled_differences(samples, self.share)
+        else:
+            found = differences_to_best(samples)
+        return [
+            replace(one, interval=_clipped(one.interval, *self._range)) if one.interval else one
+            for one in found
+        ]
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
-        """Returns the mean of scores or of differences, with its interval."""
+        """Returns the mean of scores, with its interval within the metric's range."""
+        return _clipped(self._estimate(values), *bounds_of(self.metric))
+
+    def difference(self, values: Mapping[Replicate, float]) -> Estimate:
+        """Returns the mean of differences; those of accuracies are at most 1."""
+        return _clipped(self._estimate(values), *self._range)
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        low, high = bounds_of(self.metric)
+        return low - high, high - low
+
+    def _estimate(self, values: Mapping[Replicate, float]) -> Estimate:
         if self.variation.resampled:
             return corrected_estimate(values, self.share)
         return estimate(list(values.values()))

@@ -2,7 +2,8 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -30,6 +31,8 @@ SIGNED_RANK_EFFICIENCY = 3 / math.pi
 MOST = 10**6
 """The largest number of replicates that is considered."""
 
+_STEPS = 100
+
 SMALL_DIFFERENCE = 0.01
 """A difference in accuracy that readers may want to find."""
 
@@ -47,20 +50,18 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
     """
     measure = Measure(board.compared, board.variation)
     share = measure.share if board.variation.resampled else 0.0
-    rows = [row for row in board.rows if row.difference is not None]
-    samples = [row.samples.get(board.compared, {}) for row in rows]
-    pairs = [measure.units(paired(sample, samples[0])) for sample in samples[1:]]
+    pairs = _differences(board, measure)
     groups = [units for units in pairs if len(units) > 1 and not are_equal(units)]
     if not groups or share is None:
         return None
 
     def needed(spread: float) -> int | None:
         # By Holm's correction, the smallest p must be below this level.
-        n = replicates_for(difference, spread, (1 - LEVEL) / (len(rows) - 1), share)
+        n = replicates_for(difference, spread, (1 - LEVEL) / len(pairs), share)
         if n is None or share:
             return n
         # The signed-rank test needs more seeds than the t-test, and its p has a lower limit.
-        return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(len(rows)))
+        return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(len(pairs) + 1))
 
     # The standard deviation within groups, weighted by their degrees of freedom.
     squares = math.fsum((len(group) - 1) * deviation(group) ** 2 for group in groups)
@@ -69,18 +70,30 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
     return {"n": needed(spread), "low": low, "high": high}
 
 
+def _differences(board: Leaderboard, measure: Measure) -> list[list[float]]:
+    """Returns each compared config's differences to the first, by seed or by split."""
+    rows = [row for row in board.rows if row.difference is not None]
+    samples = [row.samples.get(board.compared, {}) for row in rows]
+    return [measure.units(paired(sample, samples[0])) for sample in samples[1:]]
+
+
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
     """Returns how many replicates there are, and how many more are needed.
 
-    `have` is the fewest replicates that a config shares with the first, and `least` is the fewest
-    seeds for a test. There is no `more` if `needed_replicates` has no result, or if the compared
-    metric is a loss, because a loss has no known scale. The result is None for a single config.
+    `have` is the fewest seeds or splits that a config shares with the first, and `least` is the
+    fewest seeds for a test. There is no `more` if `needed_replicates` has no result, or if the
+    compared metric is a loss, because a loss has no known scale. The result is None for a single
+    config.
     """
     compared = [row.difference for row in board.rows if row.difference is not None]
     if len(compared) < 2:
         return None
     have = min(difference.n for difference in compared[1:])
-    least = None if board.variation.resampled else seeds_needed(len(compared))
+    least = seeds_needed(len(compared))
+    if board.variation.resampled:
+        # Further seeds of one split are not independent, so the splits count.
+        have = min(map(len, _differences(board, Measure(board.compared, board.variation))))
+        least = None
     plan = {"have": have, "least": least}
     if is_bounded(board.compared) and (found := needed_replicates(board, SMALL_DIFFERENCE)):
         more = {name: n and max(0, n - have) for name, n in found.items()}
@@ -133,14 +146,31 @@ def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
     """Returns the probability that a two-sided t-test finds a difference.
 
-    A normal distribution approximates the noncentral t (Abramowitz and Stegun, 26.7.10).
+    The noncentral t is a normal number divided by an independent s, the root of chi-squared by its
+    degrees of freedom. So the probability is an integral over s, here by Simpson's rule.
 
     Args:
         noncentrality: the true mean, in standard errors.
     """
-    bound = quantile(alpha, freedom)
-    error = math.sqrt(1 + bound * bound / (2 * freedom))
-    return NormalDist().cdf((noncentrality - bound * (1 - 1 / (4 * freedom))) / error)
+    bound, normal = quantile(alpha, freedom), NormalDist().cdf
+    scale = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
+
+    def integrand(s: float) -> float:
+        density = math.exp(scale + (freedom - 1) * math.log(s) - freedom * s * s / 2)
+        return density * (normal(noncentrality - bound * s) + normal(-noncentrality - bound * s))
+
+    width = 9 / math.sqrt(2 * freedom)
+    low, high = max(1 - width, 1e-9), 1 + width
+    # The bound is passed within a few 1 / bound of this s, which a coarse grid would miss.
+    steep = [min(max((noncentrality + side) / bound, low), high) for side in (-8, 8)]
+    return math.fsum(_integral(integrand, *ends) for ends in pairwise([low, *steep, high]))
+
+
+def _integral(function: Callable[[float], float], low: float, high: float) -> float:
+    """Returns an integral by Simpson's rule."""
+    step = (high - low) / _STEPS
+    values = [function(low + step * index) for index in range(_STEPS + 1)]
+    return step / 3 * (2 * math.fsum(values) + 2 * math.fsum(values[1::2]) - values[0] - values[-1])
 
 
 def replicates_for(

@@ -190,6 +190,14 @@ def is_bounded(metric: str) -> bool:
     return metric.rpartition("/")[2] in ("acc", "f1")
 
 
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Returns the smallest and the largest value that a metric, a count or a time can have."""
+    if is_bounded(metric):
+        return 0.0, 1.0
+    is_positive = metric.rpartition("/")[2] in ("loss", "grad_norm") or "/" not in metric
+    return 0.0 if is_positive else -math.inf, math.inf
+
+
 def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
     """Returns the key that ranks epochs; higher is better.
 

@@ -49,9 +49,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     """
     run = RunFolder(folder)
     record = run.record()
-    if record is None and (rows := leaderboard(read_folder(folder)).rows):
-        run_id = rows[0].entries[0].folder.run_id
-        command = f"seqsweep reproduce {shlex.quote(str(folder / run_id))}"
+    if record is None and (board := leaderboard(read_folder(folder))).rows:
+        command = f"seqsweep reproduce {shlex.quote(str(board.best.folder.path))}"
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")

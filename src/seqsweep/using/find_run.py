@@ -1,16 +1,14 @@
 """Finds the run at a path; in a sweep's folder, the best run."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.metrics_csv import lower_is_better
 
 _MOST_NAMED = 5
 """The largest number of data sets for which an error names the best run."""
@@ -43,7 +41,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
         raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
     _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
-    best = _best_of(board)
+    best = board.best
     # The text always names the seed. It names folds and splits only if they vary.
     values = dict(row.config)
     for key in REPLICATE_KEYS:
@@ -64,23 +62,10 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
     if len(sets) < 2:
         return
     best = [
-        f"{one.name}: {_best_of(board).folder.path}"
-        for one in sets[:_MOST_NAMED]
-        for board in [leaderboard(one.entries)]
+        f"{one.name}: {leaderboard(one.entries).best.folder.path}" for one in sets[:_MOST_NAMED]
     ]
     more = f"; and {len(sets) - _MOST_NAMED} more" if len(sets) > _MOST_NAMED else ""
     raise ValueError(
         f"{path}: its runs have {len(sets)} data sets, whose scores cannot be ranked together; name"
         f" a run's folder. The best by validation: {'; '.join(best)}{more}"
     )
-
-
-def _best_of(board: Leaderboard) -> Entry:
-    """Returns the best run of the best config, on the config's first split."""
-    row, monitor = board.rows[0], board.monitor
-    runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
-    first = min(replicate.split for replicate in sample or runs)
-    runs = {replicate: entry for replicate, entry in runs.items() if replicate.split == first}
-    sign = -1 if lower_is_better(monitor) else 1
-    # If no run has logged the metric, all runs are equal, and the first one is taken.
-    return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]

@@ -19,8 +19,9 @@ from seqsweep.extras.search.trials import (
     search_names,
     trial_words,
 )
-from seqsweep.results.replicates import Replicate, numbers, replicate_of
-from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
+from seqsweep.results.measures import Measure
+from seqsweep.results.replicates import Replicate, Variation, numbers, replicate_of
+from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics_csv import compared_metric
 
@@ -79,13 +80,15 @@ def confirmation_of(
         return {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
 
     trials = [trial for trial in order if trial.number in samples]
-    fresh = {t.number: estimate([*values(t, search.metric).values()]) for t in trials}
+    measure = Measure(search.metric, Variation())
+    fresh = {t.number: measure.mean(values(t, search.metric)) for t in trials}
     # Equal trials stay in the order of the search.
     trials.sort(key=lambda trial: search.sign * fresh[trial.number].mean)
     available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
     metric = compared_metric(search.metric, available)
     columns = [values(trial, metric) for trial in trials]
-    differences = differences_to_best(columns)
+    measure = Measure(metric, Variation())
+    differences = measure.differences(columns)
     rows = [
         Confirmed(
             trial.number,
@@ -93,7 +96,7 @@ def confirmation_of(
             1 + order.index(trial),
             trial.value or 0.0,
             fresh[trial.number],
-            estimate([*column.values()]),
+            measure.mean(column),
             difference,
         )
         for trial, column, difference in zip(trials, columns, differences, strict=True)

@@ -12,11 +12,10 @@ from seqsweep.extras.search.findings import Confirmation, Search, find_search
 from seqsweep.extras.search.trials import Tried, trial_words
 from seqsweep.results.formatting import (
     NBSP,
-    bounded_interval,
     count,
+    estimate_texts,
     metric_words,
     number,
-    number_range,
     plain_text,
     short_number,
     true_minus,
@@ -190,11 +189,10 @@ def optimism_words(search: Search) -> str:
     row = search.confirmation.first
     # A positive number means that the value in the search was too good.
     luck = -sign * (row.searched - row.fresh.mean)
-    fresh = true_minus(short_number(row.fresh.mean))
+    fresh, interval = estimate_texts(row.fresh)
     verdict = "without an interval it is open whether the search was optimistic"
     if row.fresh.low is not None and row.fresh.high is not None:
-        low, high = number_range(*bounded_interval(metric, row.fresh.low, row.fresh.high))
-        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}],"
+        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval {interval},"
         verdict = "the value in the search is within this interval"
         if not row.fresh.low <= row.searched <= row.fresh.high:
             by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"

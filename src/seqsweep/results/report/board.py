@@ -8,7 +8,6 @@ from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import (
-    bounded_interval,
     key_names,
     quoted_formula,
     upper_first,
@@ -27,6 +26,7 @@ from seqsweep.results.words import (
     ranking_words,
     uneven_words,
 )
+from seqsweep.runs.metrics_csv import bounds_of
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
@@ -72,17 +72,17 @@ def board_section(facts: Facts) -> Section:
 def _board_view(facts: Facts) -> dict[str, Any]:
     configs, score = facts.configs, facts.score
     intervals = _intervals(facts)
-    # Intervals are clipped, because Student's t ignores that an accuracy is between 0 and 1.
-    clipped = {rank: bounded_interval(score, *ends) for rank, ends in intervals.items()}
+    # An end at a bound of the metric has been clipped, because Student's t ignores the bounds.
+    ends = {end for both in intervals.values() for end in both}
     means = [config.metrics[score].mean for config in facts.scored]
     verdicts = {config.verdict for config in configs}
     differences = [config.difference for config in configs if config.difference]
     # The reasons why splits of the data are not tested.
     untested = {difference.untested for difference in differences if difference.untested}
     return {
-        "intervals": clipped,
-        "cut": clipped != intervals,
-        "scale": plots.scale_of([*means, *(end for ends in clipped.values() for end in ends)]),
+        "intervals": intervals,
+        "cut": " and ".join(f"{bound:g}" for bound in bounds_of(score) if bound in ends),
+        "scale": plots.scale_of([*means, *ends]),
         "columns": _columns(facts),
         "folded": len(configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),

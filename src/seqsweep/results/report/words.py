@@ -8,13 +8,11 @@ from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.data_sets import tested_sequences
 from seqsweep.results.formatting import (
     NBSP,
-    bounded_interval,
     count,
+    estimate_texts,
     metric_words,
-    number_range,
     short_number,
     split_words,
-    true_minus,
     upper_first,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
@@ -149,15 +147,14 @@ def choice_words(board: Leaderboard) -> str:
 def _estimate_words(config: Config, score: str, variation: Variation) -> str:
     """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     value = config.metrics[score]
-    mean = true_minus(short_number(value.mean))
+    mean, interval = estimate_texts(value)
     runs = config.varied if variation.resampled else count(value.n, "seed")
     if value.n == 1:
         return mean
-    if value.low is None or value.high is None:
+    if not interval:
         lacks = "no interval over" if variation.resampled else "no spread between"
         return f"{mean} ({lacks} {runs})"
-    low, high = number_range(*bounded_interval(score, value.low, value.high))
-    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}] over {runs}"
+    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval {interval} over {runs}"
 
 
 def _comparison_sentences(configs: Sequence[Config], score: str, variation: Variation) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
-from seqsweep.results.formatting import NBSP, bounded_interval, number_range, true_minus
+from seqsweep.results.formatting import NBSP, true_minus
 from seqsweep.results.report import board, costs, curves, effects, runs
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
@@ -29,7 +29,6 @@ from seqsweep.results.report.findings import (
     find_facts,
 )
 from seqsweep.results.report.words import find_answer
-from seqsweep.results.significance import Estimate
 from seqsweep.results.words import name_test, probability
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
@@ -113,7 +112,7 @@ def analyse(folder: Path) -> Report:
     facts = find_facts(folder, entries)
     found = runs.failures(entries, facts.labels, folder)
     # The environment is shown for a run that the numbers are computed from, if there is one.
-    run = (facts.board.entries or entries)[0]
+    run = facts.board.best if facts.board.rows else entries[0]
     again = {
         "environment": runs.environment(run),
         "commands": runs.commands(facts.sweep, entries, run, folder),
@@ -245,14 +244,6 @@ def _on(value: float, scale: plots.Scale) -> str:
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
 
 
-def _within(value: Estimate, metric: str) -> str:
-    """Returns the interval of an estimate, clipped to the metric's range."""
-    if value.low is None or value.high is None:
-        return ""
-    ends = bounded_interval(metric, value.low, value.high)
-    return f"[{', '.join(number_range(*ends))}]"
-
-
 def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
@@ -268,9 +259,9 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "number": lambda value: true_minus(formatting.number(value)),
     "interval": lambda ends: formatting.interval_text(*ends),
     "signed": formatting.signed,
+    "estimate": formatting.estimate_texts,
     "href": quote,
     "sizes": runs.size_words,
-    "bounded": formatting.bounded_difference,
     "breakable": _breakable,
     "probability": probability,
     "share": _share,
@@ -279,7 +270,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
-    "within": _within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,
 }
