@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 from run_files import SMALL
 
 import seqsweep
@@ -72,6 +73,22 @@ def test_a_lightning_module_as_the_network_is_refused_before_anything_is_written
     with pytest.raises(TypeError, match=words):
         seqsweep.train(config)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_float64_as_torchs_default_is_refused_before_the_folder_is_made(checked, tmp_path, engine):
+    config = checked(*DATA, f"output_dir={tmp_path}", f"engine={engine}")
+    folder = seqsweep.train(config | {"name": "float32"})["folder"]
+    torch.set_default_dtype(torch.float64)
+    try:
+        words = "torch.float64: must be torch.float32; call torch.set_default_dtype"
+        for use in (lambda: seqsweep.train(config), lambda: seqsweep.load_run(folder)):
+            with pytest.raises(ValueError, match=words):
+                use()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["float32"]
+    seqsweep.load_run(folder)
 
 
 def test_an_automatic_batch_is_a_number_before_the_identity(checked):

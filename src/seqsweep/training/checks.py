@@ -1,8 +1,9 @@
 """Checks a config against its data. Imports no torch (which is slow)."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sized
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -49,6 +50,7 @@ def sizes_from_data(
     model: Config, input_size: int, num_classes: int, vocabulary: Sized | None = None
 ) -> dict[str, int]:
     """Returns the sizes that the network takes from the data; refuses other sizes."""
+    _check_default_type()
     known = signature_of(model["_target_"]).parameters
     sizes = {"input_size": input_size, "num_classes": num_classes}
     if vocabulary is not None:
@@ -61,6 +63,16 @@ def sizes_from_data(
                 f"leave model.{name} out to take it from the data"
             )
     return {name: size for name, size in sizes.items() if name in known}
+
+
+def _check_default_type() -> None:
+    """Refuses a default type of torch other than float32, in which networks train."""
+    torch: Any = sys.modules.get("torch")  # until torch is imported, nothing has changed the type
+    if torch is not None and torch.get_default_dtype() != torch.float32:
+        raise ValueError(
+            f"torch.get_default_dtype()={torch.get_default_dtype()}: must be torch.float32; call "
+            "torch.set_default_dtype(torch.float32) before"
+        )
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
