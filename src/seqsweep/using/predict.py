@@ -92,17 +92,21 @@ def probabilities_of(
     Raises:
         ValueError: the sequences hold values that the run cannot take.
     """
-    start = 0
+    start, units = 0, run.units()
     for x, lengths in data.batches(batch_size):
         rows = slice(start, start + len(x))
         try:
-            probabilities = run.apply(run.prepare(x, lengths))
+            inputs = run.prepare(x, lengths)
+            units.add(*inputs)
+            probabilities = run.apply(inputs)
         except (ValueError, TypeError) as error:
             # In the message, sequence 0 is the first one of this batch.
             here = f"{data.name}, sequences {start} to {rows.stop - 1}"
             raise ValueError(f"{here} (here {start} is 0): {error}") from None
         yield rows, probabilities
         start = rows.stop
+    for note in units.notes(data.name):
+        say_error(note)
 
 
 def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
