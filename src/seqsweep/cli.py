@@ -298,7 +298,7 @@ def _watch(arguments: list[str]) -> int:
 def _report(arguments: list[str]) -> int:
     from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
-    from seqsweep.runs.sweepfile import remove_dead_sweep_locks
+    from seqsweep.runs.sweepfile import remove_leftovers
     from seqsweep.sweeping.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."
@@ -316,7 +316,7 @@ def _report(arguments: list[str]) -> int:
             write_baselines_of(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:
             say_error(f"no baselines: {error}")
-        remove_dead_sweep_locks(folder)
+        remove_leftovers(folder)
     try:
         paths = write_report(folder, options.out)
     except OSError as error:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 DEEP = "[" * 200_000
+GRID = ("-m", *SMALL, "trainer.max_epochs=1", "seed=0,1", "sweep.name=s")
 READERS = ("status", "leaderboard", "report", "compare", "watch")
 
 
@@ -129,8 +131,7 @@ def test_what_a_run_need_not_have_is_not_missed(command):
 
 def test_the_record_of_another_run_is_not_believed(command, tmp_path):
     """A folder with the name of a run holds that run; copies under other names go on to work."""
-    assert command("train", "-m", *SMALL, "trainer.max_epochs=1", "seed=0,1", "sweep.name=s",
-                   "sweep.report=false").code == 0  # fmt: skip
+    assert command("train", *GRID, "sweep.report=false").code == 0
     sweep = Path("outputs/sweeps/s")
     one, other = sorted(path.parent for path in sweep.glob("*/record.json"))
     shutil.copytree(sweep, "copy")
@@ -147,10 +148,38 @@ def test_the_record_of_another_run_is_not_believed(command, tmp_path):
     assert command("leaderboard", sweep).out.count("damaged") == 1
     assert command("predict", sweep, "x.npz").code == 2
     assert "2 complete" in command("status", "copy").out
-    done = command("train", "-m", *SMALL, "trainer.max_epochs=1", "seed=0,1", "sweep.name=s",
-                   "sweep.report=false")  # fmt: skip
+    done = command("train", *GRID, "sweep.report=false")
     assert done.code == 0 and "0 done, 2 to train" in done.out
     assert "2 complete" in command("status", sweep).out
+
+
+class Stopped(subprocess.Popen[str]):
+    """A process at whose start a person presses Ctrl-C."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_command_that_writes_in_a_sweep_removes_what_dead_processes_left(command, monkeypatch):
+    """As a killed `report` leaves. A living process's files stay."""
+    assert command("train", *GRID, "sweep.report=false").code == 0
+    sweep = Path("outputs/sweeps/s")
+    left = [sweep / ".report.json.999999999-0123456789abcdef.tmp", sweep / ".running-elsewhere-7"]
+    living = sweep / f".report.csv.{os.getpid()}-0123456789abcdef.tmp"
+    living.touch()
+
+    for verb, *arguments in (("report", sweep), ("work", sweep), ("train", *GRID),
+                             ("clean", sweep, "--checkpoints", "--yes"),
+                             ("tensorboard", sweep, "--port", "0")):  # fmt: skip
+        for path in left:
+            path.touch()
+            os.utime(path, (0, 0))
+        if verb == "tensorboard":
+            monkeypatch.setattr("subprocess.Popen", Stopped)
+        done = command(verb, *arguments)
+        assert done.code == 0, done
+        assert not [path for path in left if path.exists()], verb
+        assert living.exists()
 
 
 NAMES = ("sweep.json", "baselines.json", "r1/config.yaml", "r1/metrics.csv", "r1/provenance.json")

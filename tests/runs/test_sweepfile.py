@@ -26,7 +26,7 @@ from seqsweep.runs.sweepfile import (
     is_sweep_running,
     lock_names,
     lock_notes,
-    remove_dead_sweep_locks,
+    remove_leftovers,
     sweep_lock,
 )
 
@@ -133,11 +133,11 @@ def test_a_killed_sweep_does_not_run_and_its_lock_file_is_removed(tmp_path):
         with sweep_lock(tmp_path):  # two sweeps share a folder
             assert len(list(tmp_path.iterdir())) == 2
         assert is_sweep_running(tmp_path)
-        remove_dead_sweep_locks(tmp_path)
+        remove_leftovers(tmp_path)
         assert is_sweep_running(tmp_path)
         process.kill()
     assert not is_sweep_running(tmp_path)
-    remove_dead_sweep_locks(tmp_path)
+    remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,7 +26,7 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.files import find_link, remove
 from seqsweep.runs.ledger import Entry, find_faults, read_folder
 from seqsweep.runs.run_folder import State
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.sweepfile import SweepFile, remove_leftovers
 
 _DEPTH = 4
 _STATES: tuple[State, ...] = (
@@ -150,6 +150,7 @@ def clean(
     else:
         summary = _summary(removals)
         reasons = delete_all(removals)
+        remove_leftovers(folder)
         if any(removal.is_whole for removal in removals):
             _renew_results(folder, console)
         for reason in reasons:  # one for each run that is kept

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.documents import read_sealed_or_none
-from seqsweep.runs.files import read_json, say_once, write_json
+from seqsweep.runs.files import read_json, remove_temporary, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, time_in
@@ -220,11 +220,14 @@ def is_sweep_running(folder: Path) -> bool:
     return any(is_locked(folder, name) for name in _names_in(folder))
 
 
-def remove_dead_sweep_locks(folder: Path) -> None:
-    """Removes the lock files that killed sweeps have left."""
+def remove_leftovers(folder: Path) -> None:
+    """Removes the lock files and temporary files that killed processes have left."""
     for name in _names_in(folder):
         with contextlib.suppress(Locked, OSError), RunLock(folder, name):
             pass  # releasing the lock removes the files
+    # Otherwise a process on another host, whose number means nothing here, may write these files.
+    if not is_sweep_running(folder):
+        remove_temporary(folder)
 
 
 def lock_notes(folder: Path) -> list[str]:

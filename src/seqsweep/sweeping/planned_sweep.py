@@ -19,7 +19,7 @@ from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
     lock_notes,
-    remove_dead_sweep_locks,
+    remove_leftovers,
     sweep_lock,
 )
 from seqsweep.sweeping.queue import SweepMember
@@ -77,7 +77,7 @@ def write_sweep(
             sweep.enter_context(sweep_lock(folder))
         elif is_alone:
             (folder / STOP_FILE).unlink(missing_ok=True)  # left by an earlier sweep that failed
-        remove_dead_sweep_locks(folder)
+        remove_leftovers(folder)
         if is_alone:  # otherwise a process on another host may be writing these files
             remove_temporary(folder)
         replace(file, open=is_open or file.open).write(folder)

@@ -25,9 +25,9 @@ from seqsweep.results.report.write import (
     prove_view,
     write_report,
 )
-from seqsweep.runs.files import folders_with, remove_temporary
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.ledger import Entry, read_folder, read_run
-from seqsweep.runs.sweepfile import remove_dead_sweep_locks
+from seqsweep.runs.sweepfile import remove_leftovers
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.sweeping.planned_sweep import say_red
@@ -68,7 +68,7 @@ def finish_sweep(
     seconds = time.monotonic() - started
     if code == 0:  # loggers may have been added since a run was done
         feed_done((member.config, member.folder) for member in members)
-    remove_dead_sweep_locks(folder)  # without new training, nothing else removes them
+    remove_leftovers(folder)  # without new training, nothing else removes them
     has_runs = any(folder.glob("*/config.yaml"))
     found = read_folder(folder, of_all_versions=True) if has_runs else []
     begun = {entry.folder.run_id: entry for entry in found}
@@ -257,8 +257,6 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
         if is_report_fresh(folder, made_from(folder, entries or read_folder(folder))):
             return
         entries = ()
-        # An earlier attempt may have been killed while it wrote.
-        remove_temporary(folder)
         write_report(folder)
 
 

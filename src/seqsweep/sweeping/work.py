@@ -29,7 +29,14 @@ from seqsweep.runs.identity import CODE, nested
 from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import NAME, SweepFile, is_sweep_running, lock_notes, sweep_lock
+from seqsweep.runs.sweepfile import (
+    NAME,
+    SweepFile,
+    is_sweep_running,
+    lock_notes,
+    remove_leftovers,
+    sweep_lock,
+)
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
@@ -198,6 +205,7 @@ class Worker:
         say(f"nothing of {count(total, 'run')} is left in {place(self.folder)}")
         if not self.sweep.open:
             (self.folder / STARTED).unlink(missing_ok=True)
+        remove_leftovers(self.folder)
         if not is_sweep_running(self.folder):
             self.sweep.end(self.folder, time.time())
             if any(config.get("sweep.report") for config in self.sweep.configs.values()):

@@ -71,7 +71,7 @@ PARTS = {
     "class names": "from seqsweep.data.checks import label_names\n"
     f"assert len(label_names(['1' * {MEGABYTE} + 'x', 'a'])) == 2",
     "kind of file": "from seqsweep.data.files import config_of\n"
-    f"open('a.csv', 'w').write('a,b\\n' + '1' * 60_000 + 'x,y\\n')\n"
+    "open('a.csv', 'w').write('a,b\\n' + '1' * 60_000 + 'x,y\\n')\n"
     "for _ in range(30): assert config_of('a.csv') == 'text'",
     "headers of .ts": "from seqsweep.data.aeon_sets import available\n"
     "for end in ('TRAIN', 'TEST'): open(f'a_{end}.ts', 'w').write('\\n' * 100_000)\n"

@@ -26,6 +26,7 @@ from seqsweep.console import say
 from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.view import MOST_RUNS, View, renew
 from seqsweep.runs.eventfiles import MADE
+from seqsweep.runs.sweepfile import remove_leftovers
 
 HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
@@ -75,6 +76,7 @@ def serve(
         logdir = stack.enter_context(tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-"))
         make_view = functools.partial(renew, folder, images, most)
         view = make_view()
+        remove_leftovers(folder)
         link_all(Path(logdir), view.files)
         process, address = stack.enter_context(_started(Path(logdir), host, port))
         for line in greeting(view, address):
