@@ -8,19 +8,15 @@ import seqsweep
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.prepare import prepare
-from seqsweep.using.units import Units
+from seqsweep.using.units import unit_notes
 
 ASK = "other units than in training?"
 PLAIN = Scaling("error", "float32", mean=np.zeros(2), deviation=np.ones(2))
 
 
 def notes(x, lengths=None, scaling: Scaling | None = PLAIN, channels=("u", "v")):
-    units = Units(scaling, channels)
     steps = torch.full((len(x),), x.shape[1]) if lengths is None else torch.tensor(lengths)
-    for part in (slice(0, 3), slice(3, None)):  # sums over batches are those over all
-        if len(x[part]):
-            units.add(torch.from_numpy(x[part]).float(), steps[part])
-    return units.notes("new.npz")
+    return unit_notes(torch.from_numpy(x).float(), steps, scaling, channels, "new.npz")
 
 
 def standard(count=40, steps=25):
@@ -81,9 +77,8 @@ def test_no_split_of_a_bundled_set_is_told(make):
         make(), val_fraction=0.2, test_fraction=0, split_seed=0, standardize=True, missing="error"
     )
     for part in splits.parts.values():
-        units = Units(splits.scaling, splits.channel_names)
-        units.add(torch.from_numpy(part.x), torch.from_numpy(part.lengths))
-        assert units.notes("test") == []
+        x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
+        assert unit_notes(x, lengths, splits.scaling, splits.channel_names, "test") == []
 
 
 def test_commands_and_python_name_the_channel_once_and_predict_all_the_same(

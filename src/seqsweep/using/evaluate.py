@@ -51,10 +51,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
-        # All probabilities are kept in memory, because each resample scores all of them.
-        probabilities = np.empty((len(labels), len(run.class_names)))
-        for rows, part in probabilities_of(run, data, options.batch_size):
-            probabilities[rows] = part
+        probabilities = probabilities_of(run, data, options.batch_size)
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )

@@ -1,11 +1,11 @@
 """Opens the run and reads the file of sequences that a command names.
 
-N sequences, B sequences of a batch, T steps, F features (channels).
+N sequences, T steps, F features (channels).
 """
 
 import argparse
 import filecmp
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
-from seqsweep.data.checks import Array, class_indices, label_array, label_texts
+from seqsweep.data.checks import class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, source_of
 from seqsweep.data.raw import RawPart
 from seqsweep.data.tables import CSV_OPTIONS
@@ -65,16 +65,6 @@ class InputData:
             return np.char.decode(ids, "utf-8", "replace").tolist()
         # JSON cannot hold ids of other types, such as dates, so these become texts.
         return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
-
-    def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
-        """Yields x (B, T, F), and lengths (B,) or None, for each batch."""
-        x, lengths = self.part.x, self.part.lengths
-        for start in range(0, len(self), size):
-            rows = slice(start, start + size)
-            if lengths is None:
-                yield x[rows], None
-            else:
-                yield x[rows, : lengths[rows].max()], lengths[rows]
 
 
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:

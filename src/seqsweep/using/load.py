@@ -35,7 +35,7 @@ from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
-from seqsweep.using.units import Units
+from seqsweep.using.units import unit_notes
 
 BATCH_SIZE = 512
 """The number of sequences in a batch; torch's last bits depend on it, not those of native."""
@@ -132,15 +132,10 @@ class LoadedRun:
 
     def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
         """Returns the probabilities (B, C), in the order of `class_names`."""
-        inputs, units = self.prepare(x, lengths), self.units()
-        units.add(*inputs)
-        for note in units.notes("x"):
+        inputs = self.prepare(x, lengths)
+        for note in unit_notes(*inputs, self.scaling, self.source_channels, "x"):
             say_once(note)
         return self.apply(inputs)
-
-    def units(self) -> Units:
-        """Returns an empty comparison of new sequences with those of the training."""
-        return Units(self.scaling, self.source_channels)
 
     def evaluate(
         self,

@@ -1,6 +1,6 @@
 """The command `predict`: classifies the sequences of a file.
 
-N sequences, B sequences of a batch, C classes.
+N sequences, C classes.
 """
 
 import io
@@ -16,7 +16,7 @@ from seqsweep.console import place, print_json, say_error
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
-from seqsweep.using.load import LoadedRun
+from seqsweep.using.load import BATCH_SIZE, LoadedRun
 from seqsweep.using.prediction_files import (
     FORMATS,
     Header,
@@ -26,6 +26,7 @@ from seqsweep.using.prediction_files import (
     write_predictions,
 )
 from seqsweep.using.scores import Float64
+from seqsweep.using.units import unit_notes
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -45,11 +46,12 @@ def predict(arguments: Sequence[str]) -> int:
     for note in data.notes:
         say_error(note)
     header = Header(run.class_names, data.labels is not None)
-    # Batches are written as they are computed, so the accuracy is known only afterwards.
-    right: list[int] = []
-    batches = _batches(data, run, options.batch_size, right)
-    write_predictions(options.out, kind, header, batches, rows)
-    accuracy = None if data.labels is None else sum(right) / len(data)
+    probabilities = probabilities_of(run, data, options.batch_size)
+    write_predictions(options.out, kind, header, _batches(data, probabilities), rows)
+    accuracy = None
+    if data.labels is not None:
+        names = np.array(run.class_names)
+        accuracy = float((names[probabilities.argmax(axis=1)] == data.labels).mean())
     if options.json:
         lines = [] if rows is None else rows.getvalue().splitlines()
         made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
@@ -72,41 +74,29 @@ def _parser() -> Parser:
     return parser
 
 
-def _batches(
-    data: InputData, run: LoadedRun, batch_size: int, right: list[int]
-) -> Iterator[Predictions]:
-    """Yields the predictions, and appends each batch's correct count to `right`."""
-    names, ids = np.array(run.class_names), data.ids
-    for rows, probabilities in probabilities_of(run, data, batch_size):
-        indices = probabilities.argmax(axis=1)
+def _batches(data: InputData, probabilities: Float64) -> Iterator[Predictions]:
+    """Yields the predictions for a few hundred sequences at a time."""
+    ids = data.ids
+    for start in range(0, len(data), BATCH_SIZE):
+        rows = slice(start, start + BATCH_SIZE)
         labels = None if data.labels is None else data.labels[rows]
-        right.append(0 if labels is None else int((names[indices] == labels).sum()))
-        yield Predictions(ids[rows], indices, probabilities.astype(np.float32), labels)
+        part = probabilities[rows]
+        yield Predictions(ids[rows], part.argmax(axis=1), part.astype(np.float32), labels)
 
 
-def probabilities_of(
-    run: LoadedRun, data: InputData, batch_size: int
-) -> Iterator[tuple[slice, Float64]]:
-    """Yields the rows of each batch with their probabilities (B, C).
+def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float64:
+    """Returns the probabilities (N, C), and prints which channels have other units.
 
     Raises:
         ValueError: the sequences hold values that the run cannot take.
     """
-    start, units = 0, run.units()
-    for x, lengths in data.batches(batch_size):
-        rows = slice(start, start + len(x))
-        try:
-            inputs = run.prepare(x, lengths)
-            units.add(*inputs)
-            probabilities = run.apply(inputs)
-        except (ValueError, TypeError) as error:
-            # In the message, sequence 0 is the first one of this batch.
-            here = f"{data.name}, sequences {start} to {rows.stop - 1}"
-            raise ValueError(f"{here} (here {start} is 0): {error}") from None
-        yield rows, probabilities
-        start = rows.stop
-    for note in units.notes(data.name):
-        say_error(note)
+    try:
+        inputs = run.prepare(data.part.x, data.part.lengths)
+        for note in unit_notes(*inputs, run.scaling, run.source_channels, data.name):
+            say_error(note)
+        return run.apply(inputs, batch_size)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{data.name}: {error}") from None
 
 
 def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
