@@ -65,7 +65,7 @@ CASES = [
     ("predict run table.csv id=nmae", "no such column; columns: name, value"),
     ("predict run turned.npz", "has 9 channels, .* trained on 2: .*; it looks like channels first"),
     ("predict run names.npz", "names.npz: has other channels: up, down; .* left, right"),
-    ("predict run far.npz", "far.npz: x: x is 1e\+300 at sequence 1, step 0, channel 1"),
+    ("predict run far.npz", "far.npz: x: x is 1e.300 at sequence 1, step 0, channel 1"),
     ("predict run long.npz", r"long.npz: sequence 0 has length \d+; must be between 1 and 9"),
     ("predict run regression.npz", "regression.npz: sequence 1 has label .* a number to predict"),
     ("evaluate run unlabelled.npz", "key y is missing"),
