@@ -99,6 +99,54 @@ def test_an_error_in_a_users_experiment_names_file_and_line(refused, tmp_path):
     assert refused(*command) == nested
 
 
+HIDDEN = {
+    "callbacks/mine.yaml": "defaults: [default]\n",
+    "callbacks/early_stopping.yaml": "defaults: [default]\n",
+    "callbacks/lone.yaml": "best: {_target_: seqsweep.training.checkpoints.BestAndLast}\n",
+    # This list leads back to its file where a reader takes the user's files for those that Hydra
+    # reads: our `early_stopping` begins with our `default`.
+    "callbacks/default.yaml": "defaults: [early_stopping]\nmine: {_target_: mine.Callback}\n",
+    "experiment/example.yaml": (
+        "# @package _global_\ndefaults: [{override /callbacks: mine}]\ntags: [dev]\n"
+    ),
+    "logger/wandb.yaml": "{}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("typed", "hidden"),
+    [
+        ("train callbacks=default", "callbacks/default"),
+        ("train callbacks=mine", "callbacks/default"),
+        ("train experiment=example", "callbacks/default"),
+        ("train data=digits", "callbacks/default"),
+        ("explain callbacks=mine", "callbacks/default"),
+        ("plan callbacks=mine seed=0,1", "callbacks/default"),
+        ("train -m callbacks=lone,mine", "callbacks/default"),
+        ("train -m callbacks=lone logger=both,wandb", "logger/wandb"),
+        ("train callbacks=lone model.hiden_size=3", None),
+        ("train callbacks=lone model.hidden_size=0", None),
+    ],
+)
+def test_a_users_option_that_ours_hides_is_refused_if_it_is_chosen(
+    refused, tmp_path, typed, hidden
+):
+    """Its author would think that it acts. Other mistakes have their own messages."""
+    for name, text in HIDDEN.items():
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    said = refused(*typed.split(), "--config-dir", "mine")
+    if hidden is None:
+        assert "model.hid" in said and "is not read" not in said
+    else:
+        group, _, option = hidden.partition("/")
+        assert said == (
+            f"{tmp_path}/mine/{hidden}.yaml: is not read, because {group}={option} is an option of "
+            f"seqsweep; give the file another name, such as my_{option}.yaml"
+        )
+
+
 def test_a_users_code_that_fails_is_named(refused, tmp_path, monkeypatch):
     (tmp_path / "own.py").write_text("import sys; sys.exit(0)")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from seqsweep.config.messages import refuse_hidden_files
 from seqsweep.config.schema import Config, check
 from seqsweep.config.signatures import TORCH_OPTIMIZERS
 from seqsweep.runs.identity import flatten
@@ -49,7 +50,9 @@ class MemberComposer:
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, including the section `hydra`."""
-        return self.loader.load_sweep_config(self.master, list(overrides))
+        config = self.loader.load_sweep_config(self.master, list(overrides))
+        refuse_hidden_files(config.hydra)
+        return config
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config, without the section `hydra`."""

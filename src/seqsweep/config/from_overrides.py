@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer, without_hydra
-from seqsweep.config.messages import explain
+from seqsweep.config.messages import explain, refuse_hidden_files
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.runs.identity import CODE
@@ -67,6 +67,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
                     f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
                 )
         config = hydra_compose("train", words, return_hydra_config=True)
+        refuse_hidden_files(config.hydra)
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
         if shape := given_shape(config.sweep):

@@ -230,14 +230,10 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.
     """
-    folders = [
-        Path(str(source.path))
-        for source in hydra_config.runtime.config_sources
-        if source.schema == "file"
-    ]
+    folders = _folders(hydra_config)
     files: list[tuple[Path, str]] = []
     for group, option in hydra_config.runtime.choices.items():
-        for path in _with_parents(folders, str(group), str(option)):
+        for path, *_ in _with_parents(folders, str(group), str(option)):
             match = _PACKAGE.search(path.read_text(encoding="utf-8"))
             files.append((path, match[1] if match else str(group).replace("/", ".")))
     # The sort is stable, so files of equal rank keep the order of Hydra's choices.
@@ -247,12 +243,31 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
             yield folder / "train.yaml", "_global_"
 
 
-def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
-    """Yields the file of an option, and the files that it includes."""
+def refuse_hidden_files(hydra_config: DictConfig) -> None:
+    """Refuses a user's file that a chosen option of the same name hides."""
+    folders = _folders(hydra_config)
+    choices = hydra_config.runtime.choices if len(folders) > 1 else {}
+    for group, option in choices.items():
+        for first, *others in _with_parents(folders, str(group), str(option)):
+            if CONF_DIR in first.parents and others and not others[0].samefile(first):
+                raise ValueError(
+                    f"{others[0]}: is not read, because {group}={first.stem} is an option of "
+                    f"seqsweep; give the file another name, such as my_{first.name}"
+                )
+
+
+def _folders(hydra_config: DictConfig) -> list[Path]:
+    """Returns the folders of configs, in the order in which Hydra searches them."""
+    sources = hydra_config.runtime.config_sources
+    return [Path(str(source.path)) for source in sources if source.schema == "file"]
+
+
+def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[list[Path]]:
+    """Yields the files of an option, of which Hydra reads the first, and of those it includes."""
     paths = [folder / group / f"{option}.yaml" for folder in folders]
-    for path in filter(Path.is_file, paths):
-        yield path
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if paths := list(filter(Path.is_file, paths)):
+        yield paths
+        content = yaml.safe_load(paths[0].read_text(encoding="utf-8"))
         defaults = content.get("defaults", []) if isinstance(content, dict) else []
         for name in defaults:
             if isinstance(name, str) and name not in ("_self_", option):
