@@ -136,6 +136,9 @@ def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
         lines = [f"{n if n is not None else ''},{'ab'[i % 2]}" for i, n in enumerate(numbers)]
         return table(write("\n".join(["x,label", *lines]))).train.x.ravel()
 
+    message = "'x' has numbers near 1.15.*e[+]18, which float64 rounds by up to 128; subtract"
+    with pytest.raises(ValueError, match=message):
+        read_numbers([2**60 + n for n in (-60, 60, 7, 0, 1, 2)])  # all are equal as float64
     # Their differences are lost, those of the others are not: large steps, equal, or exact ones.
     for base, step in ((2**53, 1), (-(2**62), 300), (2**63 - 50_000, 700)):
         message = "channel 'channel_0' has numbers near .*, which float64 rounds by up to"

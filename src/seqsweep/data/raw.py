@@ -100,7 +100,7 @@ def make_sequences(
     valid = np.arange(values.shape[1]) < steps[:, None]
     x = float_values(values, valid, where)
     if x.dtype == np.float64:
-        check_precision(x, valid, named, where)
+        check_precision(x, valid, named, where, values)
     return Sequences(
         x=x,
         lengths=steps,

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32
+from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
 from seqsweep.data.table_files import Table
 from seqsweep.data.tables import Roles
 from seqsweep.suggest import short
@@ -100,6 +100,13 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
+        largest = float(np.abs(values).max(initial=0, where=~np.isnan(values)))
+        if largest > 2**53 and np.fmin.reduce(values) == np.fmax.reduce(values):
+            # The cells may differ, although they are equal as float64.
+            has_texts = self.table.has_text_cells
+            cells = self.table.read([], [name]).column(0) if has_texts else column
+            if len(cells.drop_null().unique()) > 1:
+                raise rounded(f"{self.table.where}: column {name!r}", largest)
         return values
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
