@@ -370,7 +370,7 @@ def _answer(is_json: bool, command: Callable[[PlainConsole], dict[str, Any]]) ->
 
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
-    say_error(message)
+    say_error(message.replace("\n", r"\n"))  # of a value that was typed
     return 2
 
 

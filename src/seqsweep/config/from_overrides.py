@@ -166,7 +166,10 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
         for refused in _REFUSED.keys() & set(forms):
             raise ValueError(f"{name}: {_REFUSED[refused]}")
     parser.error = _refuse
-    overrides: list[str] = parser.parse_intermixed_args(list(arguments)).overrides
+    options = parser.parse_intermixed_args(list(arguments))
+    if options.package and not options.cfg:
+        raise ValueError(f"--package={options.package}: needs --cfg, which it limits to a section")
+    overrides: list[str] = options.overrides
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)

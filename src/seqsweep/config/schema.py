@@ -123,8 +123,13 @@ def check(config: DictConfig) -> Config:
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
     _check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
-    _check_range("sweep.retries", checked["sweep"]["retries"], 0)
+    _check_range("sweep.retries", checked["sweep"]["retries"], 0, _MOST_RETRIES)
+    if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero
+        raise ValueError("trainer.val_check_interval=0: must be above 0")
     return checked
+
+
+_MOST_RETRIES = 100
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
@@ -147,7 +152,8 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
     if value < least:
         raise ValueError(f"{key}={value}: must be at least {least}")
     if most is not None and value > most:
-        raise ValueError(f"{key}={value}: must be at most {most}, the cores of this machine")
+        cores = ", the cores of this machine" if key == "threads" else ""
+        raise ValueError(f"{key}={value}: must be at most {most}{cores}")
 
 
 def _without_tuples(node: Any) -> Any:

@@ -128,15 +128,20 @@ def check_batch_size(batch_size: int, splits: Splits) -> None:
         )
 
 
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Refuses fractions that are not in [0, 1)."""
+    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= fraction < 1:
+            raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
+
+
 def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -> Splits:
     """Cuts a missing test split, then a missing validation split, from train."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,
     }
-    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= fraction < 1:
-            raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
+    check_fractions(val_fraction, test_fraction)
     if sum(fractions.values()) >= 1:
         both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")

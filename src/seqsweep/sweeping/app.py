@@ -100,7 +100,7 @@ def run(
             raise
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
-        say_error(message)
+        say_error(message.replace("\n", r"\n"))  # of a value that was typed
         return 1 if isinstance(error, (RunFailed, Locked)) else 2
     return 0
 
@@ -199,6 +199,9 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
     """Raises a ValueError, which shows the command with `-m`, for a sweep's config."""
     grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
     if not grid and not shape:
+        for word in hydra_config.overrides.hydra:
+            if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher")):
+                raise ValueError(f"without -m, {word} has no effect: {as_multirun()}")
         return
     option = hydra_config.runtime.choices.get("sweep")
     given = f"a grid over {', '.join(grid)}" if grid else str(shape)

@@ -95,12 +95,12 @@ def _parser() -> Any:
     parser.add_argument("--stop-after", type=seconds, metavar="TIME", help=limit)
     words = "wait this long while others train all that is left (10m)"
     parser.add_argument("--idle", type=seconds, default=600.0, metavar="TIME", help=words)
-    number = whole_number(1)
     words = "worker processes on this machine, which share its cores (1)"
     processes = whole_number(1, max(_MOST_PROCESSES, os.cpu_count() or 1))
     parser.add_argument("--processes", type=processes, default=1, metavar="N", help=words)
     words = "runs that train side by side in a process (one for each core)"
-    parser.add_argument("--threads", type=number, metavar="N", help=words)
+    threads = whole_number(1, max(4, 2 * (os.cpu_count() or 1)))  # as in the local launcher
+    parser.add_argument("--threads", type=threads, metavar="N", help=words)
     words = "the exit code if runs are left at the end of --stop-after or at SIGTERM (0)"
     parser.add_argument(
         "--code-if-left", type=whole_number(0, 255), default=0, metavar="N", help=words

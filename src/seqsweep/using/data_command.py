@@ -19,6 +19,7 @@ from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_json, print_notes, say
 from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
+from seqsweep.data.prepare import check_fractions
 from seqsweep.data.sequences import Splits
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, nearest_or_all
@@ -59,6 +60,7 @@ def _info(arguments: Sequence[str]) -> int:
     if any(word.startswith("data=") for word in given):
         del overrides[0]  # this is the `data=` for SOURCE, which the user's choice replaces
     config = compose(overrides)["data"]
+    check_fractions(config["val_fraction"], config["test_fraction"])
     with translate_memory_errors():
         splits = data_of(config).source
     info = describe(splits)

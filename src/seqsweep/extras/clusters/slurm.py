@@ -13,6 +13,12 @@ from seqsweep.runs.files import write_text
 CODE_IF_LEFT = 85
 """The exit code of a worker that leaves runs untrained, so that its script can queue again."""
 
+_FORMS = {
+    "time": (r"(\d+-)?\d+(:\d+){0,2}|infinite|unlimited", "minutes, [D-]HH:MM:SS or infinite"),
+    "memory": (r"\d+[KMGT]?B?", "a number with K, M, G or T, such as 4G"),
+}
+"""The form of each value that Slurm reads, and its words."""
+
 Option = str | int | float | bool | None
 
 
@@ -34,7 +40,8 @@ class SlurmJobs:
             a value.
 
     Raises:
-        ValueError: `cpus` is below 1. Slurm itself refuses other wrong values.
+        ValueError: `cpus` is below 1, or `time` or `memory` does not have Slurm's form. Slurm
+            itself refuses other wrong values, when it starts workers.
     """
 
     partition: str | None = None
@@ -53,6 +60,10 @@ class SlurmJobs:
     def __post_init__(self) -> None:
         if self.cpus < 1:
             raise ValueError(f"hydra.launcher.cpus={self.cpus}: must be at least 1")
+        for key, (form, example) in _FORMS.items():
+            value = getattr(self, key)
+            if value is not None and not re.fullmatch(form, str(value), re.IGNORECASE):
+                raise ValueError(f"hydra.launcher.{key}={value}: must be {example}")
         self.options = ["--threads", str(self.cpus), "--code-if-left", str(CODE_IF_LEFT)]
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:

@@ -24,6 +24,9 @@ _STARTING = ".starting"
 """The name of the lock that a command holds while it starts workers."""
 
 
+_MOST_WORKERS = 100_000  # as many as a sweep has runs
+
+
 class Cluster(Protocol):
     """A cluster that starts workers."""
 
@@ -51,7 +54,7 @@ class Workers:
         pause: the time between two looks at the runs, in seconds.
 
     Raises:
-        ValueError: `count` is below 1.
+        ValueError: `count` is below 1 or above 100,000.
     """
 
     cluster: Cluster
@@ -62,8 +65,9 @@ class Workers:
     _has_begun: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
+        if not 1 <= self.count <= _MOST_WORKERS:
+            limit = "least 1" if self.count < 1 else f"most {_MOST_WORKERS}"
+            raise ValueError(f"hydra.launcher.count={self.count}: must be at {limit}")
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
         """Starts the workers unless another command has; prints what happened.
