@@ -134,6 +134,37 @@ def test_a_constant_channel_becomes_zero_and_is_noted():
     assert scaled.notes[0].startswith("channel 'channel_2' is constant in train")
 
 
+@pytest.mark.parametrize(
+    ("value", "count", "is_named"),
+    [
+        (-999, 7, True), (-99.0, 1, True), (-9999, 200, True), (99999, 2, True),
+        (1e30, 1, True), (-5e4, 1, True), (1e30, 239, True),
+        (99, 3, False), (-1000, 5, False), (999, 1, False), (60, 1, False), (-9, 2, False),
+        (1e30, 240, False),  # a constant channel
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_code_of_missing_values_and_a_lone_outlier_are_named(value, count, is_named, standardize):
+    x = 20 * np.random.default_rng(0).random((60, 4, 2))
+    x[0, 0, 0] = np.nan
+    x[:, :, 1].flat[-count:] = value
+    lengths = np.full(60, 4)
+    lengths[0], x[0, 3] = 3, -999  # padding has no value
+    splits = Splits(make_sequences(x, [0, 1] * 30, lengths, where="made"))
+    notes = ready(splits, standardize=standardize, missing="mean").notes
+    named = f"a value far from all others: channel 'channel_1' ({value:g} in {count} of "
+    assert [note for note in notes if note.startswith(named)] == list(notes[:1]) * is_named
+
+
+def test_no_value_is_far_where_channels_hold_few_or_unscaled_values():
+    rng = np.random.default_rng(0)
+    counts, codes = rng.integers(-2000, 2000, (60, 4)), np.full((60, 4), -999.0)
+    binary, skewed = rng.integers(0, 2, (60, 4)) * 1e6, rng.lognormal(0, 2, (60, 4))
+    channels = [binary, counts, codes, skewed, np.full((60, 4), np.nan)]
+    splits = Splits(make_sequences(np.stack(channels, axis=2), [0, 1] * 30, where="made"))
+    assert "far from" not in " ".join(ready(splits, standardize=True, missing="zero").notes)
+
+
 def holed() -> Splits:
     nan = np.nan
     x = np.array([[[nan, 1], [2, nan], [nan, nan], [4, 7]], [[1, nan], [5, 1], [nan, 9], [9, 9]]])

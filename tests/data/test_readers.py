@@ -34,6 +34,12 @@ def test_splits_in_one_file_share_classes_and_keep_their_own_length(save):
     assert splits.val.max_length == 3 and splits.train.lengths.tolist() == [4, 1, 2]
 
 
+def test_ids_that_are_not_distinct_are_noted(save, tmp_path):
+    assert npz(save(X=X, y=Y, ids=["a", "b", "c"])).notes == ()
+    told = f"{tmp_path}/same.npz: the ids of 3 sequences are not distinct ('7' 2 times)"
+    assert npz(save("same.npz", X=X, y=Y, ids=[7, 8, 7])).notes == (told,)
+
+
 def test_the_test_split_may_be_in_a_second_file(save):
     one = npz(save(X_train=X, y_train=Y, X_test=X[1:], y_test=Y[1:]))
     first = save("train.npz", X=X, y=Y)

@@ -61,6 +61,14 @@ def test_a_row_has_the_id_the_class_and_the_probabilities(command, trained, new_
         assert np.allclose([float(row["p_fall"]) for row in other], found[:, 0], atol=1e-6)
 
 
+def test_ids_that_are_not_distinct_are_noted(command, trained, new_data):
+    with np.load(new_data) as stored:
+        np.savez("same.npz", X=stored["X"], ids=["s0"] * 4 + ["s1"] * 6)
+    done = command("predict", trained.run, "same.npz")
+    told = "seqsweep: same.npz: the ids of 10 sequences are not distinct ('s1' 6 times)"
+    assert done.code == 0 and told in done.err.splitlines()
+
+
 def test_formats_hold_the_same_rows(command, trained, tmp_path):
     x, y, lengths = trained.test_data()
     np.savez("data.npz", X=x, y=y, lengths=lengths)

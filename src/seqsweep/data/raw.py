@@ -45,6 +45,17 @@ class RawPart(NamedTuple):
         return self.labels
 
 
+def id_notes(part: RawPart) -> tuple[str, ...]:
+    """Returns a line if sequences of a file have the same id."""
+    if part.ids is None:
+        return ()
+    ids, counts = np.unique(part.ids, return_counts=True)
+    if len(ids) == part.ids.size:
+        return ()
+    most = f"{str(ids[counts.argmax()])!r} {counts.max()} times"
+    return (f"{part.where}: the ids of {len(part.x)} sequences are not distinct ({most})",)
+
+
 def make_sequences(
     x: npt.ArrayLike | Sequence[npt.ArrayLike],
     labels: npt.ArrayLike,
@@ -140,6 +151,7 @@ def make_splits(
         class_names = label_names(*names)
     made: dict[str, Sequences] = {}
     for split, part in parts.items():
+        notes += id_notes(part)
         made[split] = make_sequences(
             part.x,
             labels[split],

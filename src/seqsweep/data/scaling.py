@@ -5,6 +5,7 @@ Means, deviations and the standardisation are computed in float64; the result is
 S valid steps of all sequences together, F features (channels).
 """
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,12 @@ from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
 from seqsweep.suggest import listed
+
+_CODE = "-99+|9999+"
+"""The numbers by which other programs write a missing value."""
+_CODE_TIMES, _FAR_TIMES = 2, 1000
+"""How many times an extreme value must widen the range of the others to be named."""
+_NAMED = 3
 
 
 def scale(
@@ -26,7 +33,7 @@ def scale(
     Args:
         shaping: the operations of the transform; its mask channels are not known yet.
     """
-    fitted, notes = None, list(splits.notes)
+    fitted, notes = None, [*splits.notes, *_far_values(splits.train)]
     if transform.reshapes:
         splits, fitted = _shortened(splits, transform, shaping)
         if transform.impute == "missing" and not fitted.masked:
@@ -51,6 +58,27 @@ def scale(
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
     splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
     return replace(splits, notes=tuple(notes), scaling=scaling)
+
+
+def _far_values(train: Sequences) -> list[str]:
+    """Returns a line on channels with a value far from all others: a code, or a mistake."""
+    found: list[str] = []
+    for f, name in enumerate(train.channel_names):
+        values = train.x[:, :, f][train.valid]
+        values = values[~np.isnan(values)]
+        for extreme in (values.min(initial=np.inf), values.max(initial=-np.inf)):
+            others = values[values != extreme]
+            if not len(others) or others.min() == others.max():
+                continue
+            low, high = float(others.min()), float(others.max())
+            times = (max(high, extreme) - min(low, extreme)) / (high - low)
+            if times > (_CODE_TIMES if re.fullmatch(_CODE, f"{extreme:.0f}") else _FAR_TIMES):
+                share = f"{len(values) - len(others):,} of {len(values):,} values"
+                found.append(f"{name!r} ({extreme:g} in {share}, else {low:.3g} to {high:.3g})")
+    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
+    word = "channel" if len(found) == 1 else "channels"
+    told = f"a value far from all others: {word} {listed([*found[:_NAMED], *more])}"
+    return [f"{told}; a missing value must be empty or NaN"] if found else []
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:

@@ -114,12 +114,14 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
         # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
         return len(labels) / (num_classes * counts.float())
-    if len(setting) != num_classes or min(setting) <= 0:
+    # The loss computes in float32, in which a tiny number is 0.
+    weights = torch.tensor(setting).float()
+    if len(weights) != num_classes or weights.min() <= 0 or weights.isinf().any():
         raise ValueError(
-            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers above 0, "
-            "one for each class of the data"
+            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers above 0 "
+            "in float32, one for each class of the data"
         )
-    return torch.tensor(setting)
+    return weights
 
 
 def _build_trainer(

@@ -19,7 +19,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.checks import class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, source_of
-from seqsweep.data.raw import RawPart
+from seqsweep.data.raw import RawPart, id_notes
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.data.text import read as read_text
 from seqsweep.results.formatting import count
@@ -109,7 +109,8 @@ def open_data(
         raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({size},)")
     labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
     where = f"{path} ({name})" if len(stored.parts) > 1 else path
-    return InputData(where, part, labels, (*stored.notes, *_note_on_training(path, name, run)))
+    notes = (*stored.notes, *id_notes(part), *_note_on_training(path, name, run))
+    return InputData(where, part, labels, notes)
 
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
