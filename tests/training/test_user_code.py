@@ -44,9 +44,10 @@ class Net(Cell):
     number = f"{scale!r:>{9}}"
 '''
 OPTIONAL = "try:\n    import missing\nexcept ImportError:\n    missing = None\n"
+TOP = "try:\n    from . import profile\nexcept ImportError:\n    import profile\n"
 FILES = {
     "net.py": NET,
-    "helper.py": "import profile\n\n\ndef f():\n    import late\n\n\nSCALE = 1\n",
+    "helper.py": f"{TOP}\n\ndef f():\n    import late\n\n\nSCALE = 1\n",
     "late.py": "A = 1\n",
     "unused.py": "A = 1\n",
     "profile.py": "A = 1\n",  # the standard library has a module of this name

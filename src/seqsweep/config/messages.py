@@ -263,7 +263,7 @@ def _folders(hydra_config: DictConfig) -> list[Path]:
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[list[Path]]:
-    """Yields the files of an option, of which Hydra reads the first, and of those it includes."""
+    """Yields an option's files (the first is read), then those of options it includes."""
     paths = [folder / group / f"{option}.yaml" for folder in folders]
     if paths := list(filter(Path.is_file, paths)):
         yield paths

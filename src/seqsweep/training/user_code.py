@@ -202,7 +202,7 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = [*(above if node.level else ()), *filter(None, [node.module])]
-            yield from (".".join([*base, alias.name]) for alias in node.names)
+            yield from (".".join([*base, alias.name]).lstrip(".") for alias in node.names)
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
 
