@@ -64,6 +64,19 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -
     assert names(tmp_path) == ["a.json"]
 
 
+def test_a_confirm_that_raises_leaves_the_old_content(tmp_path: Path) -> None:
+    """It is asked last, when only the rename is left."""
+    write_json(tmp_path / "a.json", 1)
+
+    def refuse() -> None:
+        raise RuntimeError("the lock is lost")
+
+    with pytest.raises(RuntimeError, match="the lock is lost"):
+        write_json(tmp_path / "a.json", 2, confirm=refuse)
+    assert read_json(tmp_path / "a.json") == 1
+    assert names(tmp_path) == ["a.json"]
+
+
 def test_half_a_json_file_counts_as_missing(tmp_path: Path) -> None:
     """Every cut of an object is noticed, also one inside a letter of two bytes."""
     whole = json.dumps({"a": [1, 2], "b": {"c": "ä"}}, ensure_ascii=False).encode()

@@ -1,18 +1,41 @@
-"""A run that was refused or has lost its files has failed, and does not count as complete."""
+"""A run is judged by its best epoch; one that was refused or has lost its files has failed."""
 
 import shutil
 from collections.abc import Callable
 
 import pytest
+import torch
 from lock_programs import leave_lock_of
 from run_files import SMALL, rows
+from torch.nn import functional
 
 from seqsweep.config.schema import Config
+from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.planned_run import PlannedRun, RunFailed, plan, record_refusal
+from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
 
 ERROR = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_the_test_metrics_are_those_of_the_best_epoch_and_not_of_the_last(
+    checked, tmp_path, engine
+):
+    member = plan(checked(*SMALL, "optimizer.lr=0.1", "trainer.max_epochs=6", f"engine={engine}"))
+    outcome = train(member, tmp_path)
+    metrics, test = outcome.record["metrics"], data_of(member.config["data"]).prepared.test
+    assert test is not None and outcome.record["best_epoch"] < 5
+    x, lengths, labels = map(torch.from_numpy, (test.x, test.lengths, test.labels))
+    losses: list[float] = []
+    for name in ("best", "last"):
+        checkpoint = outcome.folder.path / "checkpoints" / f"{name}.ckpt"
+        network = SequenceClassifier.load_from_checkpoint(checkpoint).network.eval()
+        with torch.inference_mode():
+            losses.append(functional.cross_entropy(network(x, lengths), labels).item())
+    assert metrics["test/loss"] == pytest.approx(losses[0], abs=1e-5)
+    assert metrics["test/loss"] != pytest.approx(losses[1], abs=1e-3)
 
 
 @pytest.fixture

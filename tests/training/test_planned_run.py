@@ -121,6 +121,15 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
     assert len(tested) == 1
 
 
+def test_a_data_file_that_has_changed_is_read_again_in_the_same_process(checked, tmp_path):
+    path = tmp_path / "names.txt"
+    prints: list[str | None] = []
+    for name in ("name", "name", "other"):
+        path.write_text("".join(f"{'de' if i % 2 else 'en'}\t{name} {i}\n" for i in range(40)))
+        prints.append(plan(checked("data=text", f"data.source.path={path}")).data_fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
 def test_folds_are_other_data_of_one_source(checked):
     """The run_id of fold 0 is not that of a run without folds."""
     runs = [plan(checked(*DATA))]
