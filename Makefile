@@ -18,7 +18,8 @@ SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
 .PHONY: sweep test check durability style types fast-tests durability-tests bench native \
-  native-check wheels wheel-check hydra-check launcher-check newest-check docs-check clean
+  native-check wheels wheel-check hydra-check launcher-check newest-check docs-check order-check \
+  clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -32,7 +33,7 @@ check: style  ## style, types, fast tests
 
 durability: durability-tests  ## all faults; then the checks, two at a time
 	@$(MAKE) --no-print-directory -j 2 newest-check docs-check native-check hydra-check wheel-check \
-	  launcher-check
+	  launcher-check order-check
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
@@ -75,6 +76,9 @@ newest-check: $(TESTS)  ## tests the newest torch, Lightning and Optuna, in a se
 
 docs-check: $(DURABILITY) native  ## runs the commands of README and docs
 	$(BIN)/python scripts/check_docs.py
+
+order-check: $(TESTS) native  ## runs each file of tests alone, then all in a random order
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/test_order.py
 
 clean:
 	rm -rf .venv .venv-hydra .venv-launcher .venv-newest src/seqsweep/native/lib

@@ -17,7 +17,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 FOLDER = CHECKOUT / ".venv-hydra"
-ENDS = ("hydra-core==1.3.2", "hydra-core>=1.4.0rc3,<1.5")
+ENDS = ("hydra-core==1.3.4", "hydra-core>=1.4.0rc3,<1.5")
 TESTS = ("tests/config", "tests/test_conf.py", "tests/test_launcher.py")
 AS_IT_IS = {"SEQSWEEP_HYDRA_AS_IT_IS": "1"}  # see tests/support/faster_hydra.py
 SWEEP = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8", "sweep.report=false")

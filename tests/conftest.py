@@ -15,7 +15,7 @@ from typing import Any
 import faster_hydra
 import pytest
 from commands import Command, CommandServer, StartCommand
-from dealing import deal, spread
+from dealing import deal, shuffle, spread
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -46,6 +46,11 @@ os.fsync = lambda *_: None
 gc.disable()  # while test files import torch and Lightning
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "orders the files of tests, and the tests of each file, at random by this seed"
+    parser.addoption("--shuffle", type=int, metavar="SEED", help=words)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # around -m "not slow", which selects
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
@@ -58,7 +63,10 @@ def pytest_collection_modifyitems(
     yield
     # Only a process of pytest-xdist has this; all of them must make the same order.
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if worker is not None:
+    seed: int | None = config.getoption("shuffle")
+    if seed is not None:
+        items[:] = shuffle(items, seed)
+    elif worker is not None:
         items[:] = deal(items, worker["workercount"])
 
 

@@ -1,5 +1,6 @@
 """Deals the tests to the processes of pytest-xdist, the long files first; spreads samples."""
 
+import random
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -48,6 +49,16 @@ def deal(tests: Sequence[Any], processes: int) -> list[Any]:
         part += short[:count]
         short = short[count:]
     return [test for part in parts for test in part] + short
+
+
+def shuffle(tests: Sequence[Any], seed: int) -> list[Any]:
+    """Orders the files at random, and the tests of each file."""
+    draw = random.Random(seed)
+    files = [list(group) for _, group in groupby(tests, _path)]
+    for group in files:
+        draw.shuffle(group)
+    draw.shuffle(files)
+    return [test for group in files for test in group]
 
 
 def _path(test: Any) -> str:

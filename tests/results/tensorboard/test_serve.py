@@ -4,13 +4,15 @@ import dataclasses
 import errno
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+import tensorboard
 
-from seqsweep.results.tensorboard.serve import HOST, greeting, is_stale, links, serve
+from seqsweep.results.tensorboard.serve import HOST, greeting, is_stale, links, main, serve
 from seqsweep.results.tensorboard.view import View
 from seqsweep.runs.events import EventFile
 
@@ -93,6 +95,18 @@ def test_a_port_that_is_used_or_reserved_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "create_server", refuse)
     with pytest.raises(ValueError, match=r"^port=1: needs root; must be from 1024 to"):
         serve(tmp_path, 1)
+
+
+def test_a_tensorboard_that_cannot_be_imported_is_named_with_its_cure(
+    tmp_path, monkeypatch, capsys
+):
+    """As older ones cannot beside a setuptools without pkg_resources."""
+    monkeypatch.setitem(sys.modules, "tensorboard.default", None)
+    monkeypatch.delattr(tensorboard, "default", raising=False)
+    main(str(tmp_path), HOST, "0")
+    out = capsys.readouterr().out
+    assert "tensorboard.default" in out or "'default'" in out
+    assert out.endswith(": pip install --upgrade tensorboard\n")
 
 
 def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():

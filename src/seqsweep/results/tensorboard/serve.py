@@ -218,14 +218,18 @@ RELOAD_SECONDS = 3
 def main(logdir: str, host: str, port: str) -> None:
     """Serves a folder until stdin is closed; prints the address or an error."""
     from absl import logging as absl_logging
-    from tensorboard import program
 
+    try:
+        from tensorboard import default, program
+    except ImportError as error:  # tensorboard before 2.21 beside setuptools 82 or newer
+        print(f"{error}: pip install --upgrade tensorboard")
+        return
     # A terminal sends Ctrl-C to both processes. Only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     absl_logging.set_verbosity(absl_logging.ERROR)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    board = program.TensorBoard()
+    board = program.TensorBoard(default.get_plugins())
     board.configure(
         logdir=logdir,
         host=host,
