@@ -174,3 +174,16 @@ def test_the_readers_are_fuzzed_for_a_second_each():
     counts = re.findall(r"^(\w+): ([\d,]+) inputs", done.stdout, re.MULTILINE)
     assert [name for name, _ in counts] == ["npz", "ts", "csv", "parquet"]
     assert all(int(number.replace(",", "")) > 5 for _, number in counts)
+
+
+def test_the_page_has_the_numbers_of_its_csv_rounded_once():
+    docs = SCRIPT.parents[1] / "docs"
+    with (docs / "cells.csv").open(newline="") as file:
+        scores = {(r["dataset"], r["method"]): float(r["test/acc"]) for r in csv.DictReader(file)}
+    header, _, *rows = re.findall(r"^\| .*(?=\|$)", (docs / "cells.md").read_text(), re.MULTILINE)
+    cells = [cell.strip() for cell in header.split("|")[2:]]
+    sets = dict.fromkeys(name for name, _ in scores)
+    for row in rows[: len(sets)]:
+        name, *values = (cell.strip() for cell in row.split("|")[1:])
+        for cell, value in zip(cells, values, strict=True):
+            assert f"{scores[name, cell]:.3f}".removeprefix("0") == value, (name, cell)

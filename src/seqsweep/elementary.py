@@ -48,7 +48,10 @@ def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
 
 
 def softmax(logits: npt.NDArray[Kind]) -> npt.NDArray[np.float64]:
-    """Returns the softmax of each row (N, C); NaN in a row with NaN or an infinite maximum."""
+    """Returns the softmax of each row (N, C).
+
+    A row with NaN or an infinite maximum becomes NaN.
+    """
     with np.errstate(invalid="ignore"):
         x = logits.astype(np.float64)
         x = np.maximum(x - x.max(axis=1, keepdims=True), -800.0)  # e^-800 is 0

@@ -24,7 +24,7 @@ _MOST_CLASSES = 20
 
 
 _MOST_COLUMNS = 10_000
-"""Of a table with more columns nothing is proposed, because looking at each takes 0.1 ms."""
+"""The most columns of a table for which roles are proposed; each takes 0.1 ms."""
 
 
 class _Column(NamedTuple):

@@ -19,7 +19,7 @@ from seqsweep.suggest import listed
 _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""
 _CODE_TIMES, _FAR_TIMES = 2, 1000
-"""How many times an extreme value must widen the range of the others to be named."""
+"""The factor by which a named outlier widens the range of the others."""
 _NAMED = 3
 
 
@@ -61,7 +61,7 @@ def scale(
 
 
 def _far_values(train: Sequences) -> list[str]:
-    """Returns a line on channels with a value far from all others: a code, or a mistake."""
+    """Returns a line on channels with a value far from all others."""
     found: list[str] = []
     for f, name in enumerate(train.channel_names):
         values = train.x[:, :, f][train.valid]

@@ -86,7 +86,8 @@ class IndRNN(Cell):
     Each unit reads only its own state: Li et al. 2018 (Independently Recurrent Neural Network,
     CVPR, equation 2). The first u is uniform in [0, 1]. The paper bounds |u| by 2^(1/T) for T
     steps and clips it while training. A network does not know T, so u starts within the limit of
-    long sequences, and nothing is clipped.
+    long sequences, and nothing is clipped. The paper trains with relu, batch norm and residual
+    connections. Here relu is an option, and the others are left out.
     """
 
     weight_hh: Tensor
@@ -108,7 +109,11 @@ class MinGRU(Cell):
 
     Neither z = sigmoid(W_z x + b_z) nor c = g(W_h x + b_h) reads the state: Feng et al. 2024 (Were
     RNNs All We Needed?, arXiv:2410.01201, section 3.1), with the positive candidate g of their
-    appendix B.3. The rows of `weight_ih` are z, h.
+    appendix B.3, whose slope jumps at 0. The rows of `weight_ih` are z, h.
+
+    Here the first weights are uniform by the number of units, not of inputs, and the first state is
+    0, where the paper's code starts from g(0) = 0.5. The paper's blocks around the cell
+    (convolution, norm, multilayer perceptron) are left out. All this holds for `MinLSTM` too.
     """
 
     @staticmethod
@@ -150,7 +155,10 @@ class LRU(Cell):
 
     lambda = exp(-exp(nu_log) + i exp(theta_log)), so its size is always below 1: Orvieto et al.
     2023 (Resurrecting Recurrent Neural Networks for Long Sequences, arXiv:2303.06349). At first,
-    its square is uniform in (0, 1) and its angle in (0, 2 pi). The paper's batch norm is left out.
+    its square is uniform in (0, 1) and its angle in (0, 2 pi), without the ring and the small
+    angles that the paper uses for long tasks. The paper has one linear encoder, blocks with batch
+    norm and a mean over time. Here each layer has its own W x + b, and no norm. One learning rate
+    and weight decay act on all weights, where the paper spares nu, theta, gamma and B.
     A state is its H real parts, then its H imaginary parts. The rows of `glu_weight` are u, v.
     """
 

@@ -35,12 +35,12 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 class KeyNames(dict[str, str]):
-    """The short names of config keys, with the texts of the classes that the keys choose."""
+    """The short names of config keys, and the texts of their classes."""
 
     classes: Mapping[str, str] = {}
 
     def text(self, key: str, value: Any) -> str:
-        """Returns the text of a value; two classes of one name have their files in the texts."""
+        """Returns the text of a value."""
         is_class = isinstance(value, str) and key.endswith("_target_")
         return (self.classes.get(value) if is_class else None) or value_text(key, value)
 
@@ -93,7 +93,10 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def _class_names(targets: Iterable[Any]) -> dict[Any, str]:
-    """Returns a distinct text for each `_target_`: its option or class, with its file if needed."""
+    """Returns a distinct text for each `_target_`.
+
+    It is the option or the class, with the file if two classes have one name.
+    """
     names = {target: _OPTIONS.get(target, target) for target in targets if isinstance(target, str)}
     short = short_names(names.values())
     return {target: short[name] for target, name in names.items()}

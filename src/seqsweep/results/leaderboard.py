@@ -91,7 +91,7 @@ class Leaderboard:
 
     @property
     def best(self) -> Entry:
-        """The best run of the best config, on the config's first split; the board has rows."""
+        """The best run of the best config, on the config's first split."""
         row = self.rows[0]
         runs, sample = self.variation.by_replicate(row.entries), row.samples.get(self.monitor, {})
         first = min(replicate.split for replicate in sample or runs)

@@ -195,7 +195,7 @@ def _departs(choice: str, key: str, configs: Sequence[Mapping[str, Any]]) -> boo
 
 @functools.cache
 def _our_option(section: str, target: str) -> Mapping[str, Any]:
-    """Returns the values of our option of a group that chooses a class; empty without one."""
+    """Returns the values of our option that chooses a class, if any."""
     for path in sorted((CONF_DIR / section).glob("*.yaml")) if section.isidentifier() else ():
         option = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         if option.get(CHOICE) == target:

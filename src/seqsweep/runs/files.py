@@ -48,7 +48,7 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 
 def refuse_links(path: str, flags: int) -> int:
-    """Opens a file that is not a symbolic link or a FIFO; an `opener` for `open`."""
+    """Opens a file that is not a symbolic link or a FIFO, for `open`."""
     # A link could lead out of the folder, and opening a FIFO could block for ever.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
@@ -59,7 +59,7 @@ def find_link(folder: Path, inner: str = "checkpoints") -> str | None:
 
 
 def check_no_link(folder: Path, inner: str = "checkpoints") -> None:
-    """Refuses the folder of a run if it leads out of the folder of its sweep.
+    """Refuses a run's folder that leads out of its sweep's folder.
 
     Raises:
         OSError: `find_link` has found a link.

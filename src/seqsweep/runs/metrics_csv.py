@@ -191,7 +191,7 @@ def is_bounded(metric: str) -> bool:
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
-    """Returns the smallest and the largest value that a metric, a count or a time can have."""
+    """Returns the smallest and the largest possible value of a quantity."""
     if is_bounded(metric):
         return 0.0, 1.0
     is_positive = metric.rpartition("/")[2] in ("loss", "grad_norm") or "/" not in metric

@@ -115,7 +115,7 @@ def native_logits(
 def _in_native(
     model: Config, network: nn.Module, input_size: int, num_classes: int, *loss: Any
 ) -> Network | None:
-    """Returns a copy of a network in the native library; None where it cannot be there."""
+    """Returns a copy of a network in the native library, or None."""
     kind = network_of(model)
     if kind is None or library() is None:
         return None
