@@ -72,6 +72,7 @@ def commands(folder: Path, words: list[str]) -> dict[str, list[str]]:
         "leaderboard": [*SEQSWEEP, "leaderboard", path],
         "watch, one frame": call_command(watch, path),
         "report": [*SEQSWEEP, "report", path],
+        "compare": [*SEQSWEEP, "compare", path, path],
         "view": call_command(renew_view, path, 0),
         "view, pictures of 8": call_command(renew_view, path, 8),
         "train -m, all done": [*SEQSWEEP, "train", *words],

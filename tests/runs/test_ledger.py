@@ -1,6 +1,7 @@
 """What a folder of runs tells: which there are, how each stands, in which keys they differ."""
 
 import pytest
+from finished_runs import finish_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,15 @@ def test_a_run_that_ends_between_two_looks_is_done(tmp_path):
     entry = read_run(folder)
     assert entry.state == "complete"
     assert entry.record is not None and entry.record["metrics"] == {"val/acc": 1.0}
+
+
+def test_thousands_of_records_share_their_keys_and_texts(tmp_path):
+    """Each record.json is decoded alone, and would have its own copies of all of them."""
+    config = {"model.cell": "gru of a long name", "seed": 0}
+    first, second = (read_run(RunFolder(finish_run(tmp_path / name, config))) for name in "ab")
+    assert first.config == second.config
+    pairs = zip(first.config.items(), second.config.items(), strict=True)
+    assert all(one is other for both in pairs for one, other in zip(*both, strict=True))
 
 
 def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):

@@ -1,5 +1,6 @@
 """Prints runs or sweeps side by side: their configs, metrics and environments."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -178,14 +179,16 @@ def _text(name: str, value: float, sign: str = "") -> str:
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
     """Returns the versions, machines and engines that differ between the sides."""
     found: dict[str, list[set[str]]] = {}
-    runs = [(index, entry) for index, side in enumerate(sides) for entry in side.entries]
-    for index, entry in runs:
-        content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-        # The fields that are left out describe the command, the data and the user's own code.
-        for key, value in flatten(content):
-            if key.split(".")[0] not in _NO_ENVIRONMENT:
-                cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])
-                cells[index].add(plain_text(value))
+    for index, side in enumerate(sides):
+        known: dict[str, dict[str, Any]] = {}
+        for entry in side.entries:
+            content = read_object(entry.folder.path / "provenance.json")
+            # The fields that are left out describe the command, the data and the user's own code.
+            content = {k: v for k, v in content.items() if k not in _NO_ENVIRONMENT}
+            known[repr(content)] = content
+        for key, value in itertools.chain.from_iterable(map(flatten, known.values())):
+            cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])
+            cells[index].add(plain_text(value))
     return {
         key: [
             escape(", ".join(cut(value, _LONGEST_VALUE) for value in sorted(values)))

@@ -16,7 +16,6 @@ from seqsweep.results.replicates import (
     Replicate,
     Variation,
     newest,
-    numbers,
     shared_metric,
     variation_of,
     varied_words,
@@ -25,8 +24,8 @@ from seqsweep.results.rows import Row, check_sets, distinguishing_keys, make_row
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test
-from seqsweep.runs.identity import REPLICATE_KEYS
-from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.identity import REPLICATE_KEYS, is_one_value
+from seqsweep.runs.ledger import Entry, value_key
 
 TOP = 20
 """The most rows of the table of configs. A line below the table counts the omitted rows."""
@@ -78,12 +77,15 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     configs = [side.complete[0].config if side.complete else {} for side in sides]
     print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
     metric = shared_metric([side.complete for side in sides])
-    runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
+    runs = [
+        [entry for entry in side.complete if metric in (entry.record or {}).get("metrics", {})]
+        for side in sides
+    ]
     if not all(runs):
         why = "no metric is common to the complete runs"
         console.print(f"[yellow]{why}[/]", highlight=False)
         return {"overall": {other.label: {"interval": None, "reason": why}}, "configs": []}
-    (ours, theirs), variation = _rows_by_config(runs, fixed)
+    (ours, theirs), variation = _rows_by_config(runs, fixed, metric)
     measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
     matches = [_match(ours[key], theirs[key], measure) for key in shared]
     matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
@@ -109,7 +111,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 
 
 def _rows_by_config(
-    runs: Sequence[Sequence[Entry]], fixed: Sequence[str]
+    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: str
 ) -> tuple[list[dict[str, Row]], Variation]:
     """Returns each sweep's rows by config, and how the replicates differ."""
     every = [entry for of_side in runs for entry in of_side]
@@ -126,7 +128,7 @@ def _rows_by_config(
     variation = variation_of([group for of_side in groups for group in of_side.values()])
     rows = [
         {
-            key: make_row(newest(group, variation), keys, data, {}, variation)
+            key: make_row(newest(group, variation), keys, data, {}, variation, metric)
             for key, group in of_side.items()
         }
         for of_side in groups
@@ -178,9 +180,13 @@ def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> di
 def _keys_between(sides: Sequence[Side]) -> list[str]:
     """Returns the keys that differ between the sweeps but not within one."""
     configs = [[entry.config for entry in side.complete] for side in sides]
-    swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
-    return [key for key in keys if key not in swept and key not in REPLICATE_KEYS]
+    return [
+        key
+        for key in keys
+        if key not in REPLICATE_KEYS
+        and all(is_one_value([config.get(key) for config in group]) for group in configs)
+    ]
 
 
 def _match(first: Row, other: Row, measure: Measure) -> _Match:

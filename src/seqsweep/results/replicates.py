@@ -30,8 +30,9 @@ class Replicate(NamedTuple):
 
 def replicate_of(entry: Entry) -> Replicate:
     """Returns a run's replicate, read from its config alone."""
-    values = (entry.config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
-    return Replicate(*(value if isinstance(value, int) else 0 for value in values))
+    get = entry.config.get
+    values = get("data.fold"), get("data.split_seed"), get("seed")
+    return Replicate(*[value if isinstance(value, int) else 0 for value in values])
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Variation:
         the split seed are then repetitions of one replicate, not independent samples.
         """
         replicate = replicate_of(entry)
-        is_resampled = recordings_key(entry) in self.resampled_data
+        is_resampled = self.resampled and recordings_key(entry) in self.resampled_data
         return replicate if is_resampled else Replicate(seed=replicate.seed)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:

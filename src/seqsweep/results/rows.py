@@ -62,18 +62,21 @@ def make_row(
     datasets: Mapping[str, str],
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
+    metric: str | None = None,
 ) -> Row:
     """Makes a row from the runs of one config on one data set.
 
     Args:
         datasets: The result of `data_names`.
         lost: The result of `leaderboard.count_lost`.
+        metric: The only metric that the row needs; None for all.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
         replicate = variation.replicate_of(entry)
         for name, value in numbers(entry).items():
-            samples.setdefault(name, {})[replicate] = value
+            if metric in (None, name):
+                samples.setdefault(name, {})[replicate] = value
     # The runs of a group have the same values of the keys.
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
@@ -154,14 +157,14 @@ def distinguishing_keys(
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)
-    of_data = {key for config in configs for key in source_keys(config)}
-    sources = [key for key in columns if key in of_data]
+    of_data = [key for key in columns if key.startswith("data.")]
+    sources = [key for key in of_data if any(key in source_keys(config) for config in configs)]
     by_source = _joined(columns, () if keep_shared else sources)
     # The code is that of the source and the classes, unless it was edited between the runs.
-    by_class = _joined(columns, [*sources, *choices])
+    by_class = _joined(columns, [*sources, *choices] if CODE in columns else ())
     kept: list[str] = []
     for key, column in columns.items():
-        is_of_data = key.startswith("data.") and key not in (*sources, *REPLICATE_KEYS)
+        is_of_data = key in of_data and key not in (*sources, *REPLICATE_KEYS)
         cause = by_class if key == CODE else by_source if is_of_data else None
         if cause and follows(cause, column):
             continue

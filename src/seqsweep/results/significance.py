@@ -94,6 +94,8 @@ def estimate(values: Sequence[float]) -> Estimate:
 def mean_of(values: Iterable[float]) -> float:
     """Returns the mean; 0 if values cancel out except for rounding."""
     values = list(values)
+    if min(values) >= 0:  # nothing cancels out
+        return math.fsum(values) / len(values)
     above, below = (
         math.fsum(max(0.0, sign * value) for value in values) / len(values) for sign in (1, -1)
     )
@@ -260,12 +262,14 @@ def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
     if n > _EXACT_UP_TO:
         spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
         return math.erfc((sum(ranks) / 2 - limit) / spread / math.sqrt(2)) / 2
-    ways = [1] + [0] * limit
-    # Dynamic programming: each rank is either in the positive sum or not.
+    # One integer holds the number of ways to each sum, from 0 to the limit, in `width` bits each.
+    width = n + 2
+    ways, mask = 1, (1 << width * (limit + 1)) - 1
     for rank in ranks:
-        for value in range(limit, rank - 1, -1):
-            ways[value] += ways[value - rank]
-    return sum(ways) / 2**n
+        # Each rank is either in the positive sum or not.
+        ways = (ways + (ways << width * rank)) & mask
+    # The remainder is the sum of the integer's parts, as the sum of the digits is for 9.
+    return ways % ((1 << width) - 1) / 2**n
 
 
 def two_sided_p(t: float, freedom: int) -> float:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import marshal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,11 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
     record: dict[str, Any] = content
+    if isinstance(config := record.get("config"), dict):
+        # Thousands of records share most keys and texts, which would take half of the memory.
+        keys = map(sys.intern, config)
+        values = (sys.intern(v) if type(v) is str else v for v in config.values())
+        record["config"] = dict(zip(keys, values, strict=True))
     if DIGEST not in record:
         raise Damaged(f"{path}: has no digest")
     if not _is_sound_text(data) and not _is_sound(record):

@@ -151,7 +151,7 @@ def is_one_value(values: Sequence[Any]) -> bool:
     if len(kinds) == 1 and kinds <= _PLAIN:  # ten times as fast as the texts below
         return values.count(values[0]) == len(values)
     # Dicts that differ only in the order of keys have different texts, but are the same value.
-    if len({repr(value) for value in values}) <= 1:
+    if len(set(map(repr, values))) <= 1:
         return True
     return len({json.dumps(value, sort_keys=True) for value in values}) <= 1
 

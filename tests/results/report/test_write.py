@@ -155,6 +155,16 @@ def test_a_report_shows_the_last_command_of_its_folder(tmp_path):
     assert data(tmp_path)["commands"][0] == [what, "seqsweep train -m"]
 
 
+def test_a_report_on_runs_that_were_just_read_does_not_read_them_again(tmp_path):
+    """The command reads thousands of records for the baselines, and then for the report."""
+    folder = grid(tmp_path, [8], [1], 2)
+    entries = read_folder(folder)
+    for path in folder.glob("*/record.json"):
+        path.unlink()
+    write_report(folder, entries=entries)
+    assert data(folder)["states"] == {"complete": 2}
+
+
 def test_the_report_of_a_single_run_names_it_from_its_own_folder(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     found = page(run.path)

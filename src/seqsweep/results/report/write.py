@@ -71,7 +71,9 @@ class Report:
         return content
 
 
-def write_report(folder: Path, page: Path | None = None) -> list[Path]:
+def write_report(
+    folder: Path, page: Path | None = None, entries: Sequence[Entry] | None = None
+) -> list[Path]:
     """Writes report.html, report.csv and report.json into a folder of runs.
 
     Each file is replaced as a whole, so a reader never sees an incomplete file. The inputs are the
@@ -79,6 +81,7 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
 
     Args:
         page: Another path for the page, ending in `.html`; the other files are written beside it.
+        entries: The runs, if they have just been read.
 
     Returns:
         The paths of the three files.
@@ -87,7 +90,7 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
         OSError: The folder does not exist, or a file cannot be written.
         ValueError: The folder contains no run of this version.
     """
-    report = analyse(folder)
+    report = analyse(folder, entries)
     page = page or folder / "report.html"
     texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
     # Files are not synced to disk, because a lost report can be written again.
@@ -98,14 +101,14 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
-def analyse(folder: Path) -> Report:
+def analyse(folder: Path, entries: Sequence[Entry] | None = None) -> Report:
     """Returns the report on a folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
         ValueError: The folder contains no run of this version.
     """
-    entries = read_folder(folder)
+    entries = read_folder(folder) if entries is None else entries
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
