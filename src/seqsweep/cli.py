@@ -316,6 +316,9 @@ def _report(arguments: list[str]) -> int:
         return _refuse(f"--out={options.out}: must end in .html, in a folder that exists")
     entries = read_folder(folder)
     if options.out is None:
+        if not os.access(folder, os.W_OK):
+            cure = "--out FILE.html writes the report to another place"
+            return _refuse(f"{folder}: the folder cannot be written; {cure}")
         try:
             write_baselines_of(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:

@@ -182,6 +182,16 @@ def test_a_command_that_writes_in_a_sweep_removes_what_dead_processes_left(comma
         assert living.exists()
 
 
+@pytest.mark.parametrize("verb", ["report", "work"])
+def test_a_folder_that_cannot_be_written_is_named(command, sweep, monkeypatch, verb):
+    """Not a temporary file or a lock in it. The user root may write everywhere."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    done = command(verb, sweep)
+    assert done.code == 2
+    assert done.err.startswith(f"seqsweep: {sweep}: the folder cannot be written")
+    assert len(done.err.splitlines()) == 1
+
+
 NAMES = ("sweep.json", "baselines.json", "r1/config.yaml", "r1/metrics.csv", "r1/provenance.json")
 
 

@@ -86,3 +86,5 @@ def test_a_frozen_process_that_wakes_writes_nothing(
     assert runs == (3 if command is SWEEP else 1)
     if command is RUN:
         assert "trained by another process now" in out
+    else:
+        assert "other processes have taken over" in out

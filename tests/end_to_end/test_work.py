@@ -2,9 +2,13 @@
 
 import json
 import signal
+import subprocess
+import sys
 
+import psutil
 import pytest
 from equal_runs import count_equal_runs
+from run_files import SMALL
 from waiting import wait_until
 
 from seqsweep.runs.sweepfile import SweepFile, sweep_lock
@@ -84,3 +88,19 @@ def test_a_worker_runs_no_code_of_the_folders_of_a_sweep(options, seqsweep, tmp_
     assert done.code == 0, done.err
     assert "nothing of 2 runs is left" in done.out
     assert list(marks.iterdir()) == []
+
+
+@pytest.mark.durability  # the second process is a new Python
+def test_a_killed_worker_leaves_no_process_of_a_distributed_run(seqsweep, tmp_path):
+    """Each process waits for the others, in the library that connects them, for half an hour."""
+    small = [option for option in SMALL if not option.startswith("trainer")]
+    options = (*small, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    sweep = ("seed=0,1", "sweep.name=s", "trainer.max_epochs=1000000", "--plan-only")
+    assert seqsweep("train", "-m", *options, *sweep).code == 0
+    command = [sys.executable, "-m", "seqsweep", "work", "outputs/sweeps/s", "--threads", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as worker:
+        wait_until(psutil.Process(worker.pid).children)
+        children = psutil.Process(worker.pid).children()
+        wait_until(lambda: list(tmp_path.rglob("metrics.csv")))
+        worker.kill()
+    assert psutil.wait_procs(children, timeout=100)[1] == []

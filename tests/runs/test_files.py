@@ -55,6 +55,14 @@ def test_a_write_is_synced_before_it_has_its_name_and_whole_without_a_sync(tmp_p
     assert names(tmp_path) == ["a.bin"]
 
 
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "none/a.json"):
+        with pytest.raises(OSError, match="directory") as caught:
+            write_bytes(tmp_path / name, b"new")
+        assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / name), None)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": object()}])
 def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -> None:
     write_json(tmp_path / "a.json", 1)

@@ -130,8 +130,8 @@ def write_bytes(
         os.replace(temporary, path)
     except Exception as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # for example on a full disk
-            error.filename = os.fspath(path)
+        if isinstance(error, OSError):  # it names the temporary file, or none on a full disk
+            error.filename, error.filename2 = os.fspath(path), None
         raise
     return written
 

@@ -134,6 +134,9 @@ class RunLock:
             self._descriptor = os.open(self._file, _NEW_FILE, 0o644)
         except (FileExistsError, FileNotFoundError):  # or the folder has been removed
             return False
+        except OSError as error:  # the name of a lock would tell a user nothing
+            error.filename = os.path.dirname(self.path)
+            raise
         is_held = False
         try:
             self._last_beat = _now()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import say_error
-from seqsweep.runs.lock import Locked
+from seqsweep.results.formatting import count
+from seqsweep.runs.lock import Locked, LockLost
 from seqsweep.sweeping.forming import form
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.limits import Judge
@@ -60,6 +61,10 @@ def train_groups(
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
             continue
+        lost = sum(isinstance(outcome, LockLost) for outcome in ended)
+        if lost:
+            why = "because this one has stood still for a minute"
+            say_error(f"{count(lost, 'run')}: other processes have taken over, {why}")
         _record_errors(group.members, ended, root)
         outcomes |= zip([member.run_id for member in group.members], ended, strict=True)
     return outcomes

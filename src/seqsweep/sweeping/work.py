@@ -71,6 +71,8 @@ def work_command(arguments: Sequence[str]) -> int:
     options = _parser().parse(arguments)
     folder: Path = options.folder
     read_sweep(folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder}: the folder cannot be written, so no run can train there")
     # Child processes must import nothing from their current folder, which sweep.json chooses.
     os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import re
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -43,7 +44,13 @@ def test_the_greeting_says_what_is_not_as_expected(tmp_path):
     shown = dataclasses.replace(view("h08-s0", "h08-s1"), left_out=98, is_writable=False)
     first, *others = greeting(shown, "http://x")
     assert first == "100 runs in x: the 2 of the best configs are shown; --runs N shows more"
-    assert any("the folder cannot be written" in line for line in others)
+    refused = "the folder cannot be written: HParams, pictures and texts are "
+    assert f"{refused}missing" in others
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "events.out.tfevents.1.seqsweep.a.images").touch()
+    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"}, is_writable=False)
+    assert f"{refused}as they were last written there" in greeting(shown, "http://x")
+    shutil.rmtree(tmp_path / "0")
     (tmp_path / "0").mkdir()
     shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
     assert any(line.startswith("no curves: ") for line in greeting(shown, "http://x"))

@@ -128,7 +128,9 @@ def greeting(view: View, address: str) -> list[str]:
             "the runs and press TOGGLE ALL RUNS"
         )
     if not view.is_writable:
-        lines.append("no HParams, pictures and texts: the folder cannot be written")
+        has_made = any(MADE in path for path in view.files)
+        what = "are as they were last written there" if has_made else "are missing"
+        lines.append(f"the folder cannot be written: HParams, pictures and texts {what}")
     if all(MADE in path for path in view.files):
         lines.append("no curves: logger=both or tensorboard writes them; these runs had neither")
     return [*lines, "press Ctrl-C to stop"]

@@ -1,7 +1,9 @@
 """The engine `autograd`, which trains a run of any network with Lightning."""
 
 import contextlib
+import functools
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -24,6 +26,8 @@ from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
+
+_FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
 
 class AutogradRun:
@@ -70,7 +74,10 @@ class AutogradEngine(Engine[AutogradRun]):
         run = self.run
         # The first process continues like any run, because it alone locks and writes the folder.
         if run.parts.trainer.is_global_zero:
+            if run.parts.trainer.world_size > 1:
+                os.environ[_FIRST_PROCESS] = str(os.getpid())  # for the processes it will start
             return None
+        _end_with_parent()
         with restored_torch_state(self.torch_threads, draws=True):
             end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
@@ -145,6 +152,21 @@ class AutogradEngine(Engine[AutogradRun]):
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         trainer.test(module, datamodule=data, verbose=False)
         return module.test_metrics
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """Ends this process soon after its parent, the first process of a distributed run."""
+    # The parent may have ended while this process imported its modules.
+    parent = int(os.environ.get(_FIRST_PROCESS, os.getppid()))
+
+    def watch() -> None:
+        # A killed parent cannot end this process, which would wait for it for half an hour.
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
