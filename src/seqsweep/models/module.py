@@ -153,7 +153,7 @@ class SequenceClassifier(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the logits (B, C), as `forward` does."""
-        x, lengths, _ = _checked(batch)
+        x, lengths, _ = checked_batch(batch)
         return self.network(x, lengths)
 
     def close_train_epoch(self) -> None:
@@ -235,7 +235,7 @@ class SequenceClassifier(L.LightningModule):
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         """Returns the loss of a batch, and adds it to the sums."""
-        x, lengths, labels = _checked(batch)
+        x, lengths, labels = checked_batch(batch)
         logits = self.network(x, lengths)  # (B, C)
         # The plain loss makes runs with different training losses comparable.
         weights, smoothing = self.class_weights, self.label_smoothing
@@ -317,7 +317,7 @@ class SequenceClassifier(L.LightningModule):
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _checked(batch: Any) -> Batch:
+def checked_batch(batch: Any) -> Batch:
     """Returns a batch of any DataLoader, with its lengths on the CPU.
 
     Raises:

@@ -19,7 +19,7 @@ from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
-from seqsweep.training.run_data import data_of
+from seqsweep.training.run_data import data_fingerprint
 from seqsweep.training.user_code import targets
 
 
@@ -63,7 +63,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     data = {"data": config["data"]}
     # Only the data are built here, so the other targets of the config need no permission.
     refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    fingerprint = data_of(config["data"]).fingerprint
+    fingerprint = data_fingerprint(config)
     if fingerprint != (run.record() or {}).get("data_fingerprint"):
         raise ValueError(f"the data of {run.path} have changed since the run was trained")
     return PlannedRun(data, run.run_id, fingerprint)

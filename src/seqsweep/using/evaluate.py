@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,13 @@ from rich.table import Table
 
 from seqsweep.arguments import Parser, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, say_error
+from seqsweep.data.sequences import Splits
+from seqsweep.models.module import checked_batch
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.training.run_data import data_of
+from seqsweep.training.run_data import DATA_MODULE, build_data, dataloader_of, outline
 from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
@@ -90,17 +93,24 @@ def _own_split(
         raise ValueError(
             f"{run.checkpoint}: DATA is missing; only the folder of a run knows its own data"
         )
-    if not isinstance(run.config["data"].get("source"), dict):
-        target = run.config["data"].get("_target_")
-        raise ValueError(f"{folder}: {target} reads its data by itself; give DATA")
-    splits = data_of(saved_data(RunFolder(folder), options.allow).config["data"]).prepared.parts
+    config = run.config | saved_data(RunFolder(folder), options.allow).config
+    data = build_data(config)
+    splits = outline(data, config["data"]["_target_"])
     name = options.split or "test"
-    if name not in splits:
-        hint = did_you_mean(name, splits)
-        raise ValueError(f"--split={name}: the run's data have only {listed(list(splits))}{hint}")
-    part = splits[name]
-    inputs = Inputs(torch.from_numpy(part.x), torch.from_numpy(part.lengths))
-    return f"{folder} ({name})", run.apply(inputs, options.batch_size), part.labels
+    if name not in splits.names:
+        hint = did_you_mean(name, splits.names)
+        raise ValueError(f"--split={name}: the run's data have only {listed(splits.names)}{hint}")
+    if isinstance(splits, Splits) and config["data"]["_target_"] == DATA_MODULE:
+        part = splits.parts[name]
+        batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
+    else:
+        batches = dataloader_of(data, name)
+    probabilities: list[Float64] = []
+    labels: list[npt.NDArray[np.int64]] = []
+    for x, lengths, y in map(checked_batch, batches):
+        probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
+        labels.append(y.numpy())
+    return f"{folder} ({name})", np.concatenate(probabilities), np.concatenate(labels)
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:

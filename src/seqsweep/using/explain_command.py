@@ -10,10 +10,11 @@ from rich import markup
 from seqsweep.arguments import Parser
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
+from seqsweep.models.module import checked_batch
 from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_module
 from seqsweep.training.checks import with_sizes
-from seqsweep.training.run_data import build_data, outline
+from seqsweep.training.run_data import build_data, dataloader_of, outline
 from seqsweep.using.explain import Explanation, explain
 from seqsweep.using.prediction_files import check_output
 
@@ -48,7 +49,7 @@ def explain_command(arguments: Sequence[str]) -> int:
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"])
     network = build_module(with_sizes(config, splits), splits).network
-    batch = next(iter(data.train_dataloader()))
+    batch = checked_batch(next(iter(dataloader_of(data, "train"))))
     explanation = explain(network, batch, splits.class_names)
     print_explanation(explanation, PlainConsole())
     if options.html is not None:

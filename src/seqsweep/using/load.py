@@ -112,7 +112,8 @@ class LoadedRun:
         if self.scaling is None:
             target = self.config["data"].get("_target_")
             raise ValueError(
-                f"{self.checkpoint}: holds no scaling; {target} prepares its sequences"
+                f"{self.checkpoint}: holds no scaling; {target} prepares its sequences, which"
+                " load_run(...).network(x, lengths) takes in Python"
             )
         if self.vocabulary is not None:
             indices, steps = encoded(self.vocabulary, x, lengths)
@@ -193,8 +194,10 @@ class LoadedRun:
         with torch.inference_mode():
             for start in range(0, len(inputs.x), batch_size):
                 lengths = inputs.lengths[start : start + batch_size]
-                # Padding beyond the longest sequence of a batch would only cost time.
-                x = inputs.x[start : start + batch_size, : int(lengths.max())]
+                x = inputs.x[start : start + batch_size]
+                # Padding beyond the longest sequence of a batch would only cost time. A single
+                # batch stays as it is, because a network of the user's own may read its padding.
+                x = x[:, : int(lengths.max())] if len(x) < len(inputs.x) else x
                 parts.append(self.network(x, lengths).double().numpy(force=True))
         return np.concatenate(parts)
 
