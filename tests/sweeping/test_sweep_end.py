@@ -99,8 +99,11 @@ def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(member
 
 
 def summary_of(folder: Path) -> dict[str, str]:
-    """Returns the files of the summary, without the folder's path and the digests."""
-    paths = [path for path in folder.iterdir() if path.is_file()]
+    """Returns the files of the summary, without the folder's path and the digests.
+
+    The process that was ended here lives on, so its temporary files are not removed yet.
+    """
+    paths = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".tmp"]
     found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
     found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
     names = dict.fromkeys(all_made_files(folder), "")
