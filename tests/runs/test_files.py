@@ -194,14 +194,15 @@ def test_only_temporary_files_of_dead_processes_are_removed(tmp_path, at_rename,
 
     write_bytes(tmp_path / "a.tmp", b"a file of that name")
     (tmp_path / ".hidden").touch()
+    (tmp_path / ".of another program.tmp").touch()
     (tmp_path / "b.json").touch()
     with at_rename(1):
         write_bytes(tmp_path / "b.json", b"new")
-    assert len(names(tmp_path)) == 4
+    assert len(names(tmp_path)) == 5
     assert any(f".{os.getpid()}-" in name for name in names(tmp_path))
     remove_temporary(tmp_path)
-    assert len(names(tmp_path)) == 4  # this process may be writing it
+    assert len(names(tmp_path)) == 5  # this process may be writing it
     with replaced("os.kill", by=gone):
         remove_temporary(tmp_path)
-    assert names(tmp_path) == [".hidden", "a.tmp", "b.json"]
+    assert names(tmp_path) == [".hidden", ".of another program.tmp", "a.tmp", "b.json"]
     remove_temporary(tmp_path / "none")

@@ -349,10 +349,10 @@ def remove_empty_root(root: Path) -> None:
 
 
 def _is_being_written(temporary: Path) -> bool:
-    """Returns whether the process that made a temporary file is alive."""
+    """Returns whether a living process, or another program, made a temporary file."""
     match = re.search(r"\.(\d{1,9})-[0-9a-f]+\.tmp$", temporary.name)
     if match is None:
-        return False
+        return True
     try:
         os.kill(int(match[1]), 0)
     except ProcessLookupError:

@@ -100,8 +100,11 @@ def run(
             raise
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
+        if isinstance(error, (RunFailed, Locked)):
+            say_error(message)
+            return 1
         say_error(message.replace("\n", r"\n"))  # of a value that was typed
-        return 1 if isinstance(error, (RunFailed, Locked)) else 2
+        return 2
     return 0
 
 

@@ -126,3 +126,21 @@ def test_blocks_with_the_same_lock_do_not_overlap(tmp_path, monkeypatch):
         list(pool.map(add, range(8)))
     assert path.read_text() == "8"
     assert [each.name for each in path.parent.iterdir()] == ["count"]
+
+
+@pytest.mark.parametrize("name", ["run", "run/checkpoints"])
+@pytest.mark.parametrize("target", ["outside", "nowhere"])
+def test_a_run_behind_a_link_cannot_be_locked(tmp_path, name, target):
+    """Who has the lock of a run writes and deletes in its folder; other folders may be links."""
+    outside, link = tmp_path / "outside", tmp_path / name
+    outside.mkdir()
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / target)
+    with pytest.raises(OSError, match="must be a folder, but is a symbolic link"):
+        RunLock(tmp_path / "run").__enter__()
+    assert list(outside.iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "sweep").symlink_to(outside)
+    for held in (RunLock(tmp_path / "sweep", ".changing"), RunLock(tmp_path / "sweep" / "run")):
+        with held:
+            pass
