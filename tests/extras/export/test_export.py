@@ -55,6 +55,7 @@ def with_part(name, part):
         (Own(3, 5, 4), r"the network .*test_export\.Own"),
         (with_part("rnn", CellLayers(OwnCell, 3, 5)), "layers of type OwnCell"),
         (with_part("fc", nn.Sequential(nn.Linear(5, 4))), "layers of type Sequential"),
+        (with_part("rnn", nn.LSTM(3, 5, proj_size=2)), "layers of type LSTM with proj_size"),
     ],
 )
 def test_what_cannot_be_written_is_named(made_run, network, named):

@@ -17,7 +17,12 @@ from seqsweep.extras.export.check import (
     network_outputs,
     raw_sequences,
 )
-from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
+from seqsweep.models.classifier import (
+    BiDirectionalRNN,
+    MultiLayerRNN,
+    RNNClassifier,
+    SimpleRNN,
+)
 from seqsweep.runs.provenance import version
 
 CELLS = [
@@ -126,6 +131,15 @@ def test_the_networks_of_the_notebook_can_be_written(made_run):
         model = onnx.load_from_string(onnx_file.write(run))
         assert {p.key: p.value for p in model.metadata_props}["input"] == "prepared by mine.Data"
         assert largest_difference(run, written(run)) < 2e-6
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_layers_of_a_function_of_ones_own_may_lack_biases(made_run, kind):
+    network = RNNClassifier(3, 5, 4, num_layers=2, bidirectional=True)
+    network.rnn = kind(3, 5, 2, bias=False, batch_first=True, bidirectional=True)
+    network.fc = nn.Linear(10, 4, bias=False)
+    run = made_run("standard", network=network)
+    assert largest_difference(run, written(run)) < 2e-6
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

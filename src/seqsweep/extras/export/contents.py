@@ -126,6 +126,7 @@ def recurrent_network(run: LoadedRun) -> RNNClassifier:
         layers = list(network.modules())[1:]  # without the network itself
         kinds = [layer.cell if type(layer) is CellLayers else type(layer) for layer in layers]
         others = [kind.__name__ for kind in kinds if kind not in _LAYERS]
+        others += ["LSTM with proj_size" for layer in layers if getattr(layer, "proj_size", 0)]
         if not others:
             return network
         unknown = f"layers of type {others[0]}"

@@ -95,10 +95,14 @@ def _add_weights(graph: Graph, rnn: nn.RNNBase, number: int, position: int) -> t
     def stacked(kind: str) -> npt.NDArray[np.float32]:
         return np.stack([_gates(rnn, getattr(rnn, f"{kind}_{s}")) for s in suffixes])
 
-    biases = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
+    by_input, by_state = stacked("weight_ih"), stacked("weight_hh")
+    if rnn.bias:
+        biases = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
+    else:
+        biases = np.zeros((len(by_state), 2 * by_state.shape[1]), dtype=np.float32)
     return (
-        graph.constant(f"rnn.weight_ih_l{position}", stacked("weight_ih")),
-        graph.constant(f"rnn.weight_hh_l{position}", stacked("weight_hh")),
+        graph.constant(f"rnn.weight_ih_l{position}", by_input),
+        graph.constant(f"rnn.weight_hh_l{position}", by_state),
         graph.constant(f"rnn.bias_l{position}", biases),
     )
 

@@ -1,11 +1,11 @@
 """Collects the nodes and constants of an ONNX graph."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 
 class Graph:
@@ -40,9 +40,13 @@ class Graph:
         return name
 
     def linear(self, name: str, module: nn.Linear | nn.LayerNorm) -> tuple[str, str]:
-        """Adds the weight and the bias of a module."""
-        weight, bias = module.weight.detach().numpy(), module.bias.detach().numpy()
-        return self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
+        """Adds the weight and the bias of a module; without a bias, zeros."""
+        weight, given = module.weight.detach(), cast(Tensor | None, module.bias)
+        bias = weight.new_zeros(len(weight)) if given is None else given.detach()
+        return (
+            self.constant(f"{name}.weight", weight.numpy()),
+            self.constant(f"{name}.bias", bias.numpy()),
+        )
 
     def axes(self, *values: int) -> str:
         """Adds a list of whole numbers, such as axes or a shape."""
