@@ -91,6 +91,13 @@ def test_a_refused_table_is_read_with_what_the_message_proposes(refused, seqswee
     assert message in refused("train", "data=csv", "data.source.path=my.csv")
 
 
+@pytest.mark.parametrize("words", [("train", "-sc", "query=bash"), ("-sc", "query=bash")])
+def test_an_empty_line_to_complete_is_as_good_as_none(refused, monkeypatch, words):
+    monkeypatch.setenv("COMP_LINE", "")
+    message = "query=SHELL: needs the variable COMP_LINE, which the shell sets at the TAB key"
+    assert message in refused(*words)
+
+
 def test_a_gpu_is_refused_on_a_machine_without_one(refused, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert "trainer.accelerator=gpu: no GPU is visible to torch" in refused("train", "trainer=gpu")

@@ -55,7 +55,8 @@ def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start_com
         worker.send_signal(signal.SIGTERM)
     out = "".join(worker.communicate(timeout=100))
     assert worker.returncode == 85, out
-    assert "8 of 8 runs left" in out
+    why = "the time of --stop-after is over" if limit else "interrupted by SIGTERM"
+    assert f"{why}: 8 of 8 runs left" in out
     assert not list(folder.rglob("lock")) and not list(folder.glob(".running*"))
 
 

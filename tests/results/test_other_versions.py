@@ -11,6 +11,7 @@ from run_files import SMALL
 import seqsweep
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.identity import SEMANTICS, decisive
+from seqsweep.runs.provenance import version
 from seqsweep.runs.sweepfile import NAME
 
 QUICK = [*SMALL, "trainer.max_epochs=1", "sweep.report=false"]
@@ -56,6 +57,13 @@ def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_bes
     for command in (["report", str(folder)], ["predict", str(folder), "x.npz"]):
         code, text = said(*command)
         assert code == 2 and "has no run of this version; 2 runs of another version" in text
+    # The version number of a development version stays when results change.
+    for path in folder.glob("*/provenance.json"):
+        origin = json.loads(path.read_text())
+        origin["packages"]["seqsweep"] = version()
+        path.write_text(json.dumps(origin | {"semantics": 4}))
+    same = f"2 runs of another version (seqsweep {version()} with semantics 4, now {SEMANTICS})"
+    assert same in said("leaderboard", str(folder))[1]
     # The same command trains new runs beside them.
     before = {path: path.read_bytes() for path in folder.glob("*/config.yaml")}
     code, text = said("train", "-m", *QUICK, *GRID)

@@ -6,7 +6,14 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import library
-from seqsweep.sweeping.forming import Group, epoch_seconds, form, seconds_of, why_autograd
+from seqsweep.sweeping.forming import (
+    Group,
+    alone_seconds,
+    epoch_seconds,
+    form,
+    seconds_of,
+    why_autograd,
+)
 from seqsweep.training.planned_run import plan
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library")
@@ -100,6 +107,11 @@ def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
     assert line.startswith("model=mine.Net, which is a network of your own: autograd trains 1 run")
     assert "in many times the time" in line
     assert seconds_of(run, "autograd") == 0
+    # Its steps take time, whatever they compute: half of the batch size, twice the steps.
+    run.config["trainer"]["max_epochs"] = 1000
+    long = alone_seconds(Group((run,), "autograd"))
+    run.config["data"]["batch_size"] //= 2
+    assert 20 < long < alone_seconds(Group((run,), "autograd")) < 2 * long
 
 
 def test_a_line_says_how_to_leave_the_gpu(checked):

@@ -26,6 +26,7 @@ from seqsweep.runs.files import (
 )
 from seqsweep.runs.identity import SEMANTICS, is_run_id
 from seqsweep.runs.lock import check_held, is_locked
+from seqsweep.runs.provenance import version
 
 State = Literal[
     "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",
@@ -107,6 +108,8 @@ class RunFolder:
     def _writer(self) -> str:
         """Returns the version of seqsweep that wrote the run."""
         match read_object(self.path / "provenance.json"):
+            case {"packages": {"seqsweep": str(name)}, "semantics": semantics} if name == version():
+                return f"seqsweep {name} with semantics {semantics}, now {SEMANTICS}"
             case {"packages": {"seqsweep": str(name)}}:
                 return f"seqsweep {name}"
             case _:

@@ -146,7 +146,7 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
         return f"a YAML file of the configs must be saved as UTF-8: {error}"
     if isinstance(error, RecursionError):
         return "the config is nested too deeply, or a defaults list leads back to itself"
-    if isinstance(error, KeyError) and error.args == ("COMP_LINE",):
+    if error.args in (("COMP_LINE",), ("Error parsing line ''",)):  # missing, empty
         return "query=SHELL: needs the variable COMP_LINE, which the shell sets at the TAB key"
     kinds = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
     if not isinstance(error, kinds):

@@ -3,6 +3,7 @@
 The module imports no torch at the top, because `seqsweep plan` prints the groups.
 """
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -104,6 +105,23 @@ _RATES = {"native": 5e10, "autograd": 5e9}
 
 _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 """The seconds of an epoch that do not depend on its size: metrics, logs, Lightning."""
+
+
+_STEP_SECONDS, _RUN_SECONDS = 2e-3, 0.5
+"""The seconds of a step and of a run of autograd that do not depend on the network's size."""
+
+START_SECONDS = {"native": 3.0, "autograd": 6.0}
+"""The seconds that a command takes to import its packages and to write the report."""
+
+
+def alone_seconds(group: Group) -> float:
+    """Returns the estimated seconds of a run of autograd; its operations count if known."""
+    (member,) = group.members
+    size = (member.splits or {}).get("train", {}).get("sequences", 1)
+    batch = member.config["data"].get("batch_size")
+    steps = math.ceil(size / batch) if isinstance(batch, int) else 1
+    epoch = _EPOCH_SECONDS["autograd"] + steps * _STEP_SECONDS
+    return _RUN_SECONDS + max(group.seconds, epoch * member.config["trainer"]["max_epochs"])
 
 
 def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:

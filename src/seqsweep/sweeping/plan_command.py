@@ -13,7 +13,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.sweeping.forming import cores, form, gpu_available
+from seqsweep.sweeping.forming import START_SECONDS, alone_seconds, cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
@@ -50,8 +50,9 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     # Members of a pool train side by side, so their time is divided by the number of cores.
-    seconds = sum(pool.seconds for pool in pools) / cores() + sum(run.seconds for run in alone)
-    # The cost of a user's own network is unknown, and counts as zero.
+    seconds = sum(pool.seconds for pool in pools) / cores() + sum(map(alone_seconds, alone))
+    seconds += START_SECONDS["autograd" if alone else "native"] if pending else 0
+    # The operations of a user's own network are unknown.
     is_known = all(run.seconds for run in alone)
     words = "nothing to train"
     if pending:

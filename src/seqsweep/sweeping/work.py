@@ -79,11 +79,13 @@ def work_command(arguments: Sequence[str]) -> int:
         return _start_processes(options, arguments)
     threads = options.threads or cores()
     worker = Worker(folder.resolve(), threads, options.allow)
+    is_over = threading.Event()
     try:
-        with interruptible(ENDING), _time_limit(options.stop_after):
+        with interruptible(ENDING), _time_limit(options.stop_after, is_over):
             worker.run(options.idle)
     except Interrupted as error:
-        return _end_early(worker, error, options)
+        why = "the time of --stop-after is over" if is_over.is_set() else str(error)
+        return _end_early(worker, error, why, options)
     except Locked:  # containers may share host names and process numbers
         say_error(f"{folder}: a worker of this name is at work; set SEQSWEEP_HOST to another name")
         return 1
@@ -294,9 +296,14 @@ def _enter(directory: str) -> None:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float | None) -> Generator[None]:
+def _time_limit(seconds: float | None, is_over: threading.Event) -> Generator[None]:
     """Sends this process a SIGTERM after this time; None sets no limit."""
-    timer = threading.Timer(seconds or 0.0, os.kill, (os.getpid(), signal.SIGTERM))
+
+    def end() -> None:
+        is_over.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(seconds or 0.0, end)
     timer.daemon = True
     if seconds is not None:
         timer.start()
@@ -306,11 +313,11 @@ def _time_limit(seconds: float | None) -> Generator[None]:
         timer.cancel()
 
 
-def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) -> int:
-    """Prints what is left after a signal; returns the exit code."""
+def _end_early(worker: Worker, error: Interrupted, why: str, options: argparse.Namespace) -> int:
+    """Prints what is left after a signal or a time limit; returns the exit code."""
     left = worker.left()
     total = count(len(worker.sweep.current().configs), "run")
-    say(f"{error}: {left} of {total} left; any worker resumes them")
+    say(f"{why}: {left} of {total} left; any worker resumes them")
     if error.exit_code != 128 + signal.SIGTERM:
         return error.exit_code
     return options.code_if_left if left else 0

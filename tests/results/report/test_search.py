@@ -31,6 +31,7 @@ from seqsweep.extras.search.trials import Tried, ranked
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import paired
 from seqsweep.results.words import leaderboard_notes
+from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.ledger import read_folder
 
 
@@ -165,6 +166,11 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     assert lines[-2].startswith(f"Spent: {6 * EPOCHS} epochs, ")
     assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
     assert all(line.isascii() for line in lines)
+    search = tmp_path / "my search" / "search.json"
+    content = json.loads(search.read_text()) | {"pruner": "hyperband"}
+    write_sealed(search, content)
+    (first, *_) = table_lines(search.parent, read_folder(search.parent))
+    assert "6 complete, none pruned by hyperband (the first trials have no threshold)." in first
     random_search(tmp_path / "once", 6)
     assert "leaderboard" not in " ".join(table_lines(tmp_path / "once", []))
 

@@ -158,6 +158,9 @@ def trials_words(search: Search) -> str:
     """Counts the trials by state: `256 trials, 9 complete, 247 pruned`."""
     states = Counter[str](trial.state for trial in search.trials)
     parts = [f"{states[state]:,} {state}" for state in _STATES if states[state]]
+    if search.file.pruner != "none" and not states["pruned"] and not states["running"]:
+        # Nothing was saved, which is usual if a search has few more trials than `parallel`.
+        parts.append(f"none pruned by {search.file.pruner} (the first trials have no threshold)")
     return ", ".join([count(len(search.trials), "trial"), *parts])
 
 
