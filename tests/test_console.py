@@ -10,6 +10,7 @@ from rich.text import Text
 
 from seqsweep import installation
 from seqsweep.arguments import Parser, whole_number
+from seqsweep.cli import main
 from seqsweep.console import PlainConsole, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.installation import installation_lines
@@ -125,3 +126,10 @@ def test_only_the_first_import_of_torch_turns_the_garbage_collector_off(
     gc.disable()
     assert enabled_in_block_and_after_it() == (False, False)
     gc.enable()
+
+
+def test_a_command_that_pauses_the_garbage_collector_turns_it_on_again(tmp_path):
+    assert gc.isenabled()
+    with pytest.raises(SystemExit, match="2"):
+        main(["status", str(tmp_path / "missing")])
+    assert gc.isenabled()

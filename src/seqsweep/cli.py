@@ -124,10 +124,15 @@ def _dispatch(arguments: list[str]) -> int:
         known = [*_COMMANDS, "help", "--help", "--version"]
         message = f"no command {command!r}{nearest_or_all(command, known)}"
         return _refuse(with_meant(message, arguments))
-    if command in ("leaderboard", "report", "compare", "status"):
-        # Passes over the objects of thousands of records take a third of the time and find nothing.
+    # Passes over the objects of thousands of records take a third of the time and find nothing.
+    pauses = gc.isenabled() and command in ("leaderboard", "report", "compare", "status")
+    if pauses:
         gc.disable()
-    return _COMMANDS[command](arguments[1:]) or 0
+    try:
+        return _COMMANDS[command](arguments[1:]) or 0
+    finally:
+        if pauses:
+            gc.enable()
 
 
 def _print_version(arguments: list[str]) -> int:
