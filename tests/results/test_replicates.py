@@ -258,9 +258,9 @@ def test_splits_are_counted_where_splits_are_needed(tmp_path):
 
 def test_the_best_run_is_one_everywhere(tmp_path):
     """`predict` and `reproduce` name the best run of the best config on its first fold."""
-    runs = crossed((1,), folds=1, seeds=3)
-    found = ranked(tmp_path, runs, lambda h, r: 0.5 + r.seed % 2)
-    assert found.best.config["seed"] == 1
+    runs = crossed((1,), folds=2, seeds=3)
+    found = ranked(tmp_path, runs, lambda h, r: (1 + r.seed % 2 + 3 * r.fold) / 9)
+    assert (found.best.config["data.fold"], found.best.config["seed"]) == (0, 1)
     assert find_run(tmp_path)[0] == found.best.folder.path
     with pytest.raises(ValueError, match=found.best.folder.run_id):
         reproduce(tmp_path)

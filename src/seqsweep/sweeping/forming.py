@@ -117,11 +117,11 @@ START_SECONDS = {"native": 3.0, "autograd": 6.0}
 def alone_seconds(group: Group) -> float:
     """Returns the estimated seconds of a run of autograd; its operations count if known."""
     (member,) = group.members
-    size = (member.splits or {}).get("train", {}).get("sequences", 1)
-    batch = member.config["data"].get("batch_size")
-    steps = math.ceil(size / batch) if isinstance(batch, int) else 1
+    config, sizes = member.config, (member.splits or {}).get("train", {})
+    batch = config["data"].get("batch_size")
+    steps = math.ceil(sizes.get("sequences", 1) / batch) if isinstance(batch, int) else 1
     epoch = _EPOCH_SECONDS["autograd"] + steps * _STEP_SECONDS
-    return _RUN_SECONDS + max(group.seconds, epoch * member.config["trainer"]["max_epochs"])
+    return _RUN_SECONDS + max(group.seconds, epoch * config["trainer"]["max_epochs"])
 
 
 def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:

@@ -79,12 +79,13 @@ def work_command(arguments: Sequence[str]) -> int:
         return _start_processes(options, arguments)
     threads = options.threads or cores()
     worker = Worker(folder.resolve(), threads, options.allow)
-    is_over = threading.Event()
+    begun = time.monotonic()
     try:
-        with interruptible(ENDING), _time_limit(options.stop_after, is_over):
+        with interruptible(ENDING), _time_limit(options.stop_after):
             worker.run(options.idle)
     except Interrupted as error:
-        why = "the time of --stop-after is over" if is_over.is_set() else str(error)
+        is_over = options.stop_after and time.monotonic() - begun >= options.stop_after
+        why = "the time of --stop-after is over" if is_over else str(error)
         return _end_early(worker, error, why, options)
     except Locked:  # containers may share host names and process numbers
         say_error(f"{folder}: a worker of this name is at work; set SEQSWEEP_HOST to another name")
@@ -296,14 +297,9 @@ def _enter(directory: str) -> None:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float | None, is_over: threading.Event) -> Generator[None]:
+def _time_limit(seconds: float | None) -> Generator[None]:
     """Sends this process a SIGTERM after this time; None sets no limit."""
-
-    def end() -> None:
-        is_over.set()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    timer = threading.Timer(seconds or 0.0, end)
+    timer = threading.Timer(seconds or 0.0, os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
     if seconds is not None:
         timer.start()
