@@ -92,7 +92,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """Prints an error in one line. Returns the exit code."""
     if isinstance(error, MemoryError):
         say_error("out of memory")
-    elif isinstance(error, ImportError):
+    elif isinstance(error, ImportError) and "pip install" not in str(error):
         say_error(f"cannot import a package: {error}")
     elif arguments[:1] == ["explain"]:
         from seqsweep.sweeping.habits import with_meant

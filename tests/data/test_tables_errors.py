@@ -59,6 +59,9 @@ BAD_CSV = {
     "no label": bad(
         "id,x\na,1\nb,2\n", "data.source.label=COLUMN names the label column; columns: id, x$"
     ),
+    "no label, and an empty last column": bad(
+        "id,x,\na,1,\nb,2,\n", "names the label column; columns: id, x$"
+    ),
     "steps without ids": bad(
         "t,x,label\n0,1,a\n1,2,b\n",
         "step=t means a row for each step, but no column names the sequence; set data.source.id",

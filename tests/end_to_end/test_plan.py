@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,20 @@ def _states(out: str) -> dict[str, str]:
 
 def _records(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
+
+
+def test_a_note_on_the_data_names_the_set_in_a_sweep_over_several(seqsweep, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, shared in (("one", 1), ("two", 3)):
+        x, y = rng.normal(size=(40, 6, 2)), np.arange(40) % 2
+        x_test = np.concatenate([x[:shared], rng.normal(size=(20 - shared, 6, 2))])
+        np.savez(tmp_path / f"{name}.npz", X_train=x, y_train=y, X_test=x_test, y_test=y[:20])
+    sweep = ("train", "-m", "--plan-only", "data=npz", "trainer.max_epochs=1")
+    told = "of 20 test sequences are also in train"
+    both = seqsweep(*sweep, "data.source.path=one.npz,two.npz", "sweep.name=both").out.splitlines()
+    assert [line for line in both if told in line] == [f"one: 1 {told}", f"two: 3 {told}"]
+    alone = seqsweep(*sweep, "data.source.path=two.npz", "seed=0,1", "sweep.name=alone").out
+    assert f"3 {told}" in alone.splitlines()
 
 
 def test_plan_lists_the_members_before_and_after_the_training(seqsweep, without_torch, tmp_path):

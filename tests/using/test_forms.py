@@ -122,6 +122,22 @@ def test_a_column_called_y_is_a_feature_where_the_run_has_such_a_channel(command
     assert code == 0 and [row[0] for row in out.splitlines()[1:]] == ["a", "b"]
 
 
+def test_a_file_with_points_for_a_run_on_commas_names_the_cause(command, tmp_path):
+    write(tmp_path / "new.csv", "id,time,x,y", False)
+    points = (tmp_path / "new.csv").read_text().replace(",", ";")
+    (tmp_path / "new.csv").write_text(points)
+    write(tmp_path / "train.csv", "id,time,x,y,kind", True)
+    commas = (tmp_path / "train.csv").read_text().replace(",", ";").replace(".", ",")
+    (tmp_path / "train.csv").write_text(commas)
+    source = ("data=csv", "data.source.path=train.csv", "data.source.label=kind")
+    signs = ('data.source.decimal=","', 'data.source.delimiter=";"')
+    record = seqsweep.train(seqsweep.compose([*source, *signs, *RUN]))
+    done = command("predict", record["folder"], "new.csv")
+    cause = "is not a number, as the run was trained with decimal=','; give decimal=. if this file"
+    assert done.code == 2 and cause in done.err and "features=" not in done.err
+    assert command("predict", record["folder"], "new.csv", "decimal=.").code == 0
+
+
 def test_a_wide_table_is_read_with_the_features_of_the_run(command, tmp_path):
     lines = [f"{n},ok,{n % 2}.5,{n}.5,{'ab'[n % 2]}" for n in range(24)]
     (tmp_path / "wide.csv").write_text("\n".join(["id,note,w0,w1,kind", *lines, ""]))

@@ -231,8 +231,9 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
+            named = listed([name for name in rows.table.names if name])
             given = "data.source.label=COLUMN names the label column"
-            raise ValueError(f"{where}: {given}; columns: {listed(rows.table.names)}")
+            raise ValueError(f"{where}: {given}; columns: {named}")
         return None
     if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():
         notes.append(f"{where}: {missing} labels are missing; none is used")

@@ -12,6 +12,7 @@ from seqsweep.config.messages import with_place
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
@@ -93,6 +94,20 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 
 
+def _notes_on_data(members: Sequence[SweepMember]) -> list[str]:
+    """Returns the notes on the members' data, with the data set's name if there are several."""
+    configs = {member.data_fingerprint: member.flat for member in members}
+    sets = data_sets([], configs.values())
+    names = {id(config): one.name for one in sets for config in one.planned}
+    lines: list[str] = []
+    for member in members:
+        name = names[id(configs[member.data_fingerprint])]
+        # Some notes begin with the file, which names the data set already.
+        head = f"{name}: " if len(sets) > 1 else ""
+        lines += [note if name in note else f"{head}{note}" for note in member.notes]
+    return lines
+
+
 def say_plan(
     members: Sequence[SweepMember],
     pending: Sequence[SweepMember],
@@ -116,8 +131,7 @@ def say_plan(
     lines = "\n".join([*described, line])
     console.print(lines, soft_wrap=True, highlight=False, markup=False)
     notes = why_autograd(pending, gpu_available)
-    notes += [note for member in members for note in member.notes]
-    print_notes(notes, console)
+    print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     if others := sum(RunFolder(path).record() is not None for path in paths):

@@ -124,7 +124,11 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
             return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
         except (ValueError, TypeError) as error:
             # The options of a command have no prefix, because they are not keys of a config.
-            raise reworded(error, str(error).replace("data.source.", "")) from None
+            text, decimal = str(error).replace("data.source.", ""), _decimal_of(run)
+            if " is not a number;" in text and decimal != "." and "decimal" not in options:
+                text = f"{text.rpartition(';')[0]}, as the run was trained with decimal={decimal!r}"
+                text += "; give decimal=. if this file has points"
+            raise reworded(error, text) from None
     # The file has the columns of the training file, unless the options name other columns.
     source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
@@ -132,6 +136,12 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     # A label column that the options name must exist.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
+
+
+def _decimal_of(run: LoadedRun) -> str:
+    """Returns the decimal sign of the run's table; a point for other sources."""
+    source = run.config["data"].get("source")
+    return str(source.get("decimal") or ".") if isinstance(source, dict) else "."
 
 
 def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:

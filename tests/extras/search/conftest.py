@@ -7,6 +7,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from typed_commands import command
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
@@ -16,6 +17,8 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Choice, Numbers, Space
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result
+
+__all__ = ["command"]
 
 OPTIONS: dict[str, Any] = {
     "sampler": "tpe", "sampler_options": {}, "seed": 0, "budget": {"trials": 16}, "parallel": 4,

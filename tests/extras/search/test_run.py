@@ -219,6 +219,15 @@ def test_a_missing_optuna_is_named(monkeypatch):
         OptunaSweeper().run([], None)
 
 
+@pytest.mark.slow
+def test_a_missing_optuna_is_the_users_to_install(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    arguments = ("train", "-m", "hydra/sweeper=optuna", "data=digits", "optimizer.lr=0.1,0.2")
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert err == "seqsweep: hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'\n"
+
+
 @dataclass
 class Processes:
     options: Sequence[str] = ("--threads", "1", "--idle", "60")

@@ -141,8 +141,14 @@ def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
     assert report.confusion.counts == [[6, 2], [0, 8]]
     assert (report.confusion.split, report.confusion.sequences) == ("test", 8)
     assert report.confusion.words[0].startswith("“a” is classified as “b” 2 times")
-    absent = analysed(tmp_path / "b", {"val/acc": 0.5, "diagnostics": False}).confusion_absent
-    assert "No confusion matrix was recorded" in absent and "diagnostics=false" in absent
+    reasons = {
+        "there is no test split, and diagnostics=false": {"val/acc": 0.5, "diagnostics": False},
+        "there are more than 50 classes": {"test/acc": 0.5, "diagnostics": False},
+        "there is neither a validation nor a test split": {"train/loss": 0.5},
+    }
+    for number, (reason, run) in enumerate(reasons.items()):
+        absent = analysed(tmp_path / f"b{number}", run).confusion_absent
+        assert absent == f"No confusion matrix was recorded: {reason}."
 
 
 def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):

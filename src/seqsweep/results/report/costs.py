@@ -18,10 +18,6 @@ _MOST_NUMBERED = 20
 """The most classes for which cells show their counts and axes show class names."""
 
 _LONGEST_CLASS = 18
-_NO_CONFUSION = (
-    "No confusion matrix was recorded: there is neither a validation nor a test split, there are "
-    "more than 50 classes, or there is no test split and diagnostics=false."
-)
 
 
 def costs_section(facts: Facts) -> Section:
@@ -188,12 +184,23 @@ def confusion_section(facts: Facts) -> Section:
     )
 
 
+def _why_no_confusion(entry: Entry) -> str:
+    """Returns why a run has no confusion matrix."""
+    splits = {name.partition("/")[0] for name in (entry.record or {}).get("metrics", {})}
+    reason = "there are more than 50 classes"
+    if not splits & {"val", "test"}:
+        reason = "there is neither a validation nor a test split"
+    elif "test" not in splits and not entry.config.get("diagnostics", True):
+        reason = "there is no test split, and diagnostics=false"
+    return f"No confusion matrix was recorded: {reason}."
+
+
 def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     """Returns the confusion matrix over the runs of a config, or why it is missing."""
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     if not recorded:
-        return None, _NO_CONFUSION if group else None
+        return None, _why_no_confusion(group[0]) if group else None
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
     # Only matrices of the same classes can be added.
