@@ -25,7 +25,7 @@ from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_
 from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS, is_one_value
-from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 TOP = 20
 """The most rows of the table of configs. A line below the table counts the omitted rows."""
@@ -73,7 +73,8 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     sides = (first, other)
     # These keys have one value in the first sweep and another in the other sweep. The configs are
     # matched without these keys, because otherwise no config would match.
-    fixed = _keys_between(sides)
+    differing = differing_keys([entry.config for side in sides for entry in side.complete])
+    fixed = _keys_between(sides, differing)
     configs = [side.complete[0].config if side.complete else {} for side in sides]
     print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
     metric = shared_metric([side.complete for side in sides])
@@ -85,7 +86,9 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
         why = "no metric is common to the complete runs"
         console.print(f"[yellow]{why}[/]", highlight=False)
         return {"overall": {other.label: {"interval": None, "reason": why}}, "configs": []}
-    (ours, theirs), variation = _rows_by_config(runs, fixed, metric)
+    if sum(map(len, runs)) < sum(len(side.complete) for side in sides):
+        differing = differing_keys([entry.config for of_side in runs for entry in of_side])
+    (ours, theirs), variation = _rows_by_config(runs, fixed, metric, differing)
     measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
     matches = [_match(ours[key], theirs[key], measure) for key in shared]
     matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
@@ -111,12 +114,13 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 
 
 def _rows_by_config(
-    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: str
+    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: str, differing: Sequence[str]
 ) -> tuple[list[dict[str, Row]], Variation]:
     """Returns each sweep's rows by config, and how the replicates differ."""
     every = [entry for of_side in runs for entry in of_side]
-    differing = distinguishing_keys([entry.config for entry in every])
-    keys = [key for key in differing if key not in REPLICATE_KEYS and key not in fixed]
+    configs = [entry.config for entry in every]
+    keys = distinguishing_keys(configs, differing=differing)
+    keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
     # Data that differ only between the sweeps do not distinguish the configs of one sweep.
     data = data_names(every) if any(map(data_names, runs)) else {}
 
@@ -177,10 +181,10 @@ def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> di
     }
 
 
-def _keys_between(sides: Sequence[Side]) -> list[str]:
+def _keys_between(sides: Sequence[Side], differing: Sequence[str]) -> list[str]:
     """Returns the keys that differ between the sweeps but not within one."""
     configs = [[entry.config for entry in side.complete] for side in sides]
-    keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
+    keys = distinguishing_keys([*configs[0], *configs[1]], keep_shared=True, differing=differing)
     return [
         key
         for key in keys

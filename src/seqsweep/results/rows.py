@@ -140,7 +140,9 @@ CHOICE = "_target_"
 
 
 def distinguishing_keys(
-    configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
+    configs: Sequence[Mapping[str, Any]],
+    keep_shared: bool = False,
+    differing: Sequence[str] | None = None,
 ) -> list[str]:
     """Returns the keys that distinguish configs: `optimizer._target_` for `optimizer=sgd,adam`.
 
@@ -154,8 +156,9 @@ def distinguishing_keys(
     Args:
         keep_shared: Whether to keep a key that all classes have (`lr`), although the class decides
             its value, and what follows from the data set.
+        differing: The `differing_keys` of the configs, if known.
     """
-    columns = text_columns(differing_keys(configs), configs)
+    columns = text_columns(differing_keys(configs) if differing is None else differing, configs)
     choices = choices_among(columns)
     of_data = [key for key in columns if key.startswith("data.")]
     sources = [key for key in of_data if any(key in source_keys(config) for config in configs)]
