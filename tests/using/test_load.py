@@ -124,6 +124,14 @@ def test_a_network_that_was_changed_predicts_as_it_is_now(folder, trained):
             parameter.mul_(2)
     changed = loaded.predict_proba(x, lengths)
     assert np.abs(changed - before).max() > 0.01
+    # In training mode torch computes, because the library has no dropout for predictions.
+    calls: list[int] = []
+    loaded.network.register_forward_pre_hook(lambda *_: calls.append(1))
+    for is_training in (False, True):
+        loaded.network.train(is_training)
+        loaded.predict_proba(x, lengths)
+        assert bool(calls) == is_training
+    loaded.network.eval()
     # The library computes float32 on the CPU alone; torch computes what else a network may be.
     doubled = replace(loaded, network=copy.deepcopy(loaded.network).double())
     inputs = loaded.prepare(x, lengths)
