@@ -1,7 +1,6 @@
 """Runs the command `seqsweep`; each subcommand imports only what it needs."""
 
 import contextlib
-import gc
 import io
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any
 
 from seqsweep.arguments import Parser, add_allow, add_json, folder_parser, whole_number
 from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
+from seqsweep.importing import without_collections
 from seqsweep.suggest import nearest_or_all
 
 _USAGE = """\
@@ -125,14 +125,9 @@ def _dispatch(arguments: list[str]) -> int:
         message = f"no command {command!r}{nearest_or_all(command, known)}"
         return _refuse(with_meant(message, arguments))
     # Passes over the objects of thousands of records take a third of the time and find nothing.
-    pauses = gc.isenabled() and command in ("leaderboard", "report", "compare", "status")
-    if pauses:
-        gc.disable()
-    try:
+    is_reader = command in ("leaderboard", "report", "compare", "status")
+    with without_collections() if is_reader else contextlib.nullcontext():
         return _COMMANDS[command](arguments[1:]) or 0
-    finally:
-        if pauses:
-            gc.enable()
 
 
 def _print_version(arguments: list[str]) -> int:

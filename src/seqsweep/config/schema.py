@@ -122,14 +122,11 @@ def check(config: DictConfig) -> Config:
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
-    _check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
-    _check_range("sweep.retries", checked["sweep"]["retries"], 0, _MOST_RETRIES)
+    check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
+    check_range("sweep.retries", checked["sweep"]["retries"], 0, 100)
     if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero
         raise ValueError("trainer.val_check_interval=0: must be above 0")
     return checked
-
-
-_MOST_RETRIES = 100
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
@@ -143,12 +140,13 @@ def check_shape(config: DictConfig) -> ShapeOptions:
 
 def _check_shape(sweep: Config) -> None:
     if sweep["sample"] is not None:
-        _check_range("sweep.sample", sweep["sample"], 1)
+        check_range("sweep.sample", sweep["sample"], 1)
     if sweep["ask_above"] is not None:
-        _check_range("sweep.ask_above", sweep["ask_above"], 0)
+        check_range("sweep.ask_above", sweep["ask_above"], 0)
 
 
-def _check_range(key: str, value: int, least: int, most: int | None = None) -> None:
+def check_range(key: str, value: float, least: float, most: float | None = None) -> None:
+    """Raises ValueError unless a value is within its range."""
     if value < least:
         raise ValueError(f"{key}={value}: must be at least {least}")
     if most is not None and value > most:

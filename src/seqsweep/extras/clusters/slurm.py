@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seqsweep.config.schema import check_range
 from seqsweep.console import place
 from seqsweep.runs.files import write_text
 
@@ -58,8 +59,7 @@ class SlurmJobs:
     options: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.cpus < 1:
-            raise ValueError(f"hydra.launcher.cpus={self.cpus}: must be at least 1")
+        check_range("hydra.launcher.cpus", self.cpus, 1)
         for key, (form, example) in _FORMS.items():
             value = getattr(self, key)
             if value is not None and not re.fullmatch(form, str(value), re.IGNORECASE):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from seqsweep.config.schema import check_range
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import check_no_link, read_json, write_json
@@ -22,9 +23,6 @@ from seqsweep.training.planned_run import STOP_FILE
 
 _STARTING = ".starting"
 """The name of the lock that a command holds while it starts workers."""
-
-
-_MOST_WORKERS = 100_000  # as many as a sweep has runs
 
 
 class Cluster(Protocol):
@@ -65,9 +63,7 @@ class Workers:
     _has_begun: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= _MOST_WORKERS:
-            limit = "least 1" if self.count < 1 else f"most {_MOST_WORKERS}"
-            raise ValueError(f"hydra.launcher.count={self.count}: must be at {limit}")
+        check_range("hydra.launcher.count", self.count, 1, 100_000)
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
         """Starts the workers unless another command has; prints what happened.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described, value_at
@@ -40,8 +41,7 @@ class Halving:
         least = {"population": (self.population, 2), "seed": (self.seed, 0)}
         least |= {"confirm.top": (self.top, 0), "confirm.seeds": (self.seeds, 0)}
         for name, (value, lowest) in least.items():
-            if value < lowest:
-                raise ValueError(f"hydra.sweeper.{name}={value}: must be at least {lowest}")
+            check_range(f"hydra.sweeper.{name}", value, lowest)
         check_size(f"hydra.sweeper.population={self.population}", self.population)
         is_increasing = all(a < b for a, b in itertools.pairwise(self.rungs))
         if len(self.rungs) < 2 or self.rungs[0] < 1 or not is_increasing:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqsweep.config.schema import check_range
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
@@ -170,8 +171,7 @@ class Settings:
             for key, value in self.pruner_options.items()
         }
         for key, (value, number) in least.items():
-            if value < number:
-                raise ValueError(f"hydra.sweeper.{key}={value}: must be at least {number}")
+            check_range(f"hydra.sweeper.{key}", value, number)
         limits = self.budget
         if not limits:
             raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
