@@ -122,6 +122,15 @@ def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
         assert overall["reason"] in text
 
 
+def test_a_config_without_a_score_is_in_only_one_sweep(tmp_path):
+    """A metric of one's own may have no value, and the record says null."""
+    runs = [{"h": h, "seed": seed, "val/acc": h / 4} for h in (1, 2) for seed in (0, 1)]
+    without = [run | {"val/acc": None if run["h"] == 2 else 0.5} for run in runs]
+    text = shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *without))
+    assert "b - a: val/acc +0.2500, mean of 1 config in both" in text
+    assert "1 config only in a: h=2" in text
+
+
 def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
     """Its config is empty, so each key of the other runs would differ from it."""
     folders = [finish_run(tmp_path / name, {"h": 8, "lr": 0.1, "val/acc": 0.5}) for name in "abc"]
@@ -149,6 +158,23 @@ def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
     assert "mean of 4 configs" not in text
     for name in ("a on digits", "a on order", "b on digits", "b on vowels"):
         assert f"best of {name}: h=2" in text
+
+
+def test_the_reason_for_json_is_that_of_the_text(tmp_path):
+    """Also if each config has a reason of its own."""
+    for number, name in enumerate("ab"):
+        for data in ("digits", "order"):
+            run = {"data.source._target_": f"seqsweep.data.{data}", "seed": 0, "val/acc": 0.5}
+            splits = {"val": {"fingerprint": f"{data}{number}"}}
+            path = tmp_path / name / data
+            finish_run(path, run, data_fingerprint=data, recordings=data, splits=splits)
+    content: dict[str, Any] = {}
+    folders = [tmp_path / name for name in "ab"]
+    text = printed(lambda console: content.update(compare(folders, console)))
+    reason = content["overall"]["b"]["reason"]
+    assert reason == "scores of different data sets have no common scale"
+    assert f"no mean difference: {reason}" in text
+    assert "2 configs of b not compared with a: other validation set" in text
 
 
 @pytest.mark.parametrize("as_runs", [True, False])

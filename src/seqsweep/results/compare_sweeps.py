@@ -16,6 +16,7 @@ from seqsweep.results.replicates import (
     Replicate,
     Variation,
     newest,
+    numbers,
     shared_metric,
     variation_of,
     varied_words,
@@ -78,10 +79,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     configs = [side.complete[0].config if side.complete else {} for side in sides]
     print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
     metric = shared_metric([side.complete for side in sides])
-    runs = [
-        [entry for entry in side.complete if metric in (entry.record or {}).get("metrics", {})]
-        for side in sides
-    ]
+    runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
     if not all(runs):
         why = "no metric is common to the complete runs"
         console.print(f"[yellow]{why}[/]", highlight=False)
@@ -95,22 +93,30 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     rows = [row.config for side in (ours, theirs) for row in side.values()]
     names = key_names(rows[0], rows)
     _print_table(console, matches, sides, measure, names)
-    means, why = _common_means(matches), "no config is in both"
-    if len({recordings_key(ours[key].entries[0]) for key in shared}) > 1:
-        means, why = {}, "scores of different data sets have no common scale"
-    elif matches:
-        unit = variation.unit
-        why = f"the configs share no {unit}, and unpaired {unit}s are not compared"
-        why = next((match.apart for match in matches if match.apart), why)
-    lines = _mean_lines(matches, means, sides, measure) or [f"[yellow]no mean difference: {why}[/]"]
-    for why, configs in Counter(match.apart for match in matches if match.apart).items():
-        apart = f"{count(configs, 'config')} of {escape(other.label)} not compared with"
-        lines.append(f"[yellow]{apart} {escape(first.label)}: {why}[/]")
+    apart = Counter(match.apart for match in matches if match.apart)
+    has_several_sets = len({recordings_key(ours[key].entries[0]) for key in shared}) > 1
+    if means := {} if has_several_sets else _common_means(matches):
+        overall = {"interval": measure.difference(means), **_tested(means, measure)}
+        lines = [_mean_line(matches, means, sides, measure)]
+    else:
+        why = _why_no_mean(matches, has_several_sets, variation.unit)
+        overall = {"interval": None, "reason": why}
+        lines = [f"[yellow]no mean difference: {why}[/]"]
+    apart = Counter(match.apart for match in matches if match.apart)
+    for why, configs in apart.items():
+        configs_apart = f"{count(configs, 'config')} of {escape(other.label)} not compared with"
+        lines.append(f"[yellow]{configs_apart} {escape(first.label)}: {why}[/]")
     for side, rows, others in ((first, ours, theirs), (other, theirs, ours)):
         if alone := [row.config for key, row in rows.items() if key not in others]:
             lines.append(_alone_line(side, alone, names))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
-    return _as_json(other.label, matches, means, measure, why)
+    return {
+        "score": metric,
+        "unit": variation.unit,
+        "test": name_test(variation),
+        "overall": {other.label: overall},
+        "configs": [_config_json(match, other.label, measure) for match in matches],
+    }
 
 
 def _rows_by_config(
@@ -140,24 +146,10 @@ def _rows_by_config(
     return rows, variation
 
 
-def _as_json(
-    label: str,
-    matches: Sequence[_Match],
-    means: Mapping[Replicate, float],
-    measure: Measure,
-    why: str,
-) -> dict[str, Any]:
-    """Returns the differences between two sweeps for `--json`; `why` there is no mean, if so."""
-    overall: dict[str, Any] = {"interval": None, "reason": why}
-    if means:
-        overall = {"interval": measure.difference(means), **_tested(means, measure)}
-    found: list[dict[str, Any]] = []
-    for match in matches:
-        by = {label: measure.difference(match.differences)} if match.differences else {}
-        found.append({"keys": match.config, "differences": by})
-    head = {"score": measure.metric, "unit": measure.variation.unit}
-    head["test"] = name_test(measure.variation)
-    return {**head, "overall": {label: overall}, "configs": found}
+def _config_json(match: _Match, label: str, measure: Measure) -> dict[str, Any]:
+    """Returns the differences of one config for `--json`."""
+    by = {label: measure.difference(match.differences)} if match.differences else {}
+    return {"keys": match.config, "differences": by}
 
 
 def print_sides(
@@ -247,6 +239,16 @@ def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
     return {key: mean_of(d[key] for d in differences) for key in sorted(common)}
 
 
+def _why_no_mean(matches: Sequence[_Match], has_several_sets: bool, unit: str) -> str:
+    """Says why there is no mean difference over the configs in both sweeps."""
+    if has_several_sets:
+        return "scores of different data sets have no common scale"
+    if not matches:
+        return "no config is in both"
+    unpaired = f"the configs share no {unit}, and unpaired {unit}s are not compared"
+    return next((match.apart for match in matches if match.apart), unpaired)
+
+
 def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any]:
     """Returns the mean difference's p value and significance; empty if untested."""
     if len(measure.units(means)) < 2 or measure.why_untested(means):
@@ -255,15 +257,13 @@ def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any
     return {"p": p, "significant": is_significant(p)}
 
 
-def _mean_lines(
+def _mean_line(
     matches: Sequence[_Match],
     means: Mapping[Replicate, float],
     sides: Sequence[Side],
     measure: Measure,
-) -> list[str]:
+) -> str:
     """Says how large the mean difference is, and how certain it is."""
-    if not means:
-        return []
     variation = measure.variation
     first, other = (f"[bold]{escape(side.label)}[/]" for side in sides)
     configs = count(sum(bool(match.differences) for match in matches), "config")
@@ -272,11 +272,11 @@ def _mean_lines(
     line = f"{other} - {first}: {measure.metric} {_text(measure.difference(means))}"
     line += f", mean of {configs} in both, over {runs}"
     if len(means) == 1:
-        return [line]
+        return line
     if tested := _tested(means, measure):
         test = name_test(variation).partition(",")[0]
-        return [f"{line}; p = {tested['p']:.2g} ({test})"]
-    return [f"{line}; {measure.why_untested(means)}"]
+        return f"{line}; p = {tested['p']:.2g} ({test})"
+    return f"{line}; {measure.why_untested(means)}"
 
 
 def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]], names: KeyNames) -> str:
