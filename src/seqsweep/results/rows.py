@@ -1,17 +1,16 @@
 """Makes a leaderboard's rows, and compares them with the first row."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import yaml
 
 from seqsweep.config import CONF_DIR
 from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of, source_keys
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.runs.documents import read_yaml
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
@@ -162,14 +161,13 @@ def distinguishing_keys(
     choices = choices_among(columns)
     of_data = [key for key in columns if key.startswith("data.")]
     sources = [key for key in of_data if any(key in source_keys(config) for config in configs)]
-    by_source = _joined(columns, () if keep_shared else sources)
+    causes = {} if keep_shared else dict.fromkeys({*of_data} - {*sources, *REPLICATE_KEYS}, sources)
     # The code is that of the source and the classes, unless it was edited between the runs.
-    by_class = _joined(columns, [*sources, *choices] if CODE in columns else ())
+    causes[CODE] = [*sources, *choices]
     kept: list[str] = []
     for key, column in columns.items():
-        is_of_data = key in of_data and key not in (*sources, *REPLICATE_KEYS)
-        cause = by_class if key == CODE else by_source if is_of_data else None
-        if cause and follows(cause, column):
+        cause = [columns[name] for name in causes.get(key, ())]
+        if cause and follows(list(zip(*cause, strict=True)), column):
             continue
         # A key that some classes lack is null for these classes.
         is_optional = not keep_shared or "null" in column
@@ -186,27 +184,23 @@ def distinguishing_keys(
     return kept
 
 
-def _joined(columns: Mapping[str, Sequence[str]], keys: Iterable[str]) -> list[str]:
-    return [" ".join(values) for values in zip(*(columns[key] for key in keys), strict=True)]
-
-
 def _departs(choice: str, key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
     """Returns whether a value differs from that in our option of its class."""
     section = choice.removesuffix(f".{CHOICE}")
     name = key.removeprefix(f"{section}.")
     pairs = {(str(config.get(choice)), value_key(config.get(key))) for config in configs}
-    options = [(_our_option(section, target), value) for target, value in pairs]
-    return any(name in option and value_key(option[name]) != value for option, value in options)
+    return any(_our_option(section, target).get(name, value) != value for target, value in pairs)
 
 
 @functools.cache
-def _our_option(section: str, target: str) -> Mapping[str, Any]:
-    """Returns the values of our option that chooses a class, if any."""
-    for path in sorted((CONF_DIR / section).glob("*.yaml")) if section.isidentifier() else ():
-        option = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+def _our_option(section: str, target: str) -> Mapping[str, str]:
+    """Returns the values of our option that chooses a class, if any, as texts."""
+    for path in sorted((CONF_DIR / section).glob("*.yaml")):
+        option = read_yaml(path) or {}
         if option.get(CHOICE) == target:
             # What comes from the data or from other keys is not the option's own value.
-            return {k: v for k, v in option.items() if v is not None and "${" not in str(v)}
+            own = {k: v for k, v in option.items() if v is not None and "${" not in str(v)}
+            return {key: value_key(value) for key, value in own.items()}
     return {}
 
 
@@ -243,6 +237,6 @@ def choices_among(keys: Iterable[str]) -> list[str]:
     return [key for key in keys if key.rpartition(".")[2] == CHOICE]
 
 
-def follows(first: Sequence[str], second: Sequence[str]) -> bool:
+def follows(first: Sequence[Hashable], second: Sequence[str]) -> bool:
     """Returns whether the second column is a function of the first."""
     return len(set(zip(first, second, strict=True))) == len(set(first))

@@ -70,11 +70,6 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def is_run_id(name: str) -> bool:
-    """Returns whether a name has the form of a run_id."""
-    return len(name) == 16 and not name.strip("0123456789abcdef")
-
-
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:

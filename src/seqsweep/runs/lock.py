@@ -78,18 +78,17 @@ class RunLock:
     def __init__(
         self, folder: Path, name: str = RUN_LOCK, waits: bool = False, trusts_clock: bool = False
     ) -> None:
+        if name == RUN_LOCK:
+            check_no_link(folder)
         self.folder = folder
         self.path = _lock_path(folder, name)
         self.is_lost = False
         self._keys = (self.path, f"{folder}/{name}")
-        self._is_of_run = name == RUN_LOCK
         self._waits = waits
         self._trusts_clock = trusts_clock
 
     def __enter__(self) -> Self:
         global _idle
-        if self._is_of_run:
-            check_no_link(self.folder)
         while True:
             try:
                 with _changing:

@@ -5,6 +5,7 @@ A run is done if and only if it has a record.json that is not damaged.
 
 import contextlib
 import os
+import re
 import traceback
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
-from seqsweep.runs.identity import SEMANTICS, is_run_id
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.provenance import version
 
@@ -282,9 +283,9 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise
     if _is_of_another_version(record):
         raise _OfAnotherVersion
-    # A run may be copied to a folder with any other name.
+    # A run may be copied to a folder with any name that is not the run_id of another run.
     name = path.parent.name
-    if record.get("run_id", name) != name and is_run_id(name):
+    if record.get("run_id", name) != name and re.fullmatch("[0-9a-f]{16}", name):
         raise Damaged(f"{path}: is the record of run {record['run_id']}")
     status = record.get("status")
     if not isinstance(status, str) or status not in _OBJECTS:
