@@ -153,6 +153,14 @@ def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Pa
     assert sorted(names) == ["GunPoint", "temporal_order length=20", "temporal_order length=50"]
 
 
+def test_data_modules_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
+    for number, module in enumerate(("one", "two")):
+        made = RunFolder(tmp_path / f"{number:016x}")
+        made.start({"seed": 0, "data._target_": f"{module}.Data"}, {})
+    names = [one.name for one in data_sets(read_folder(tmp_path))]
+    assert sorted(names) == ["Data data=one.Data", "Data data=two.Data"]
+
+
 def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     """The values differ, the recordings and their split do not."""
     source = {TARGET: "seqsweep.data.text.text", "data.source.path": "a.csv", "seed": 0}

@@ -142,7 +142,7 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
         return [""]
     configs = [one.configs[0] for one in group]
     known = {key for config in configs for key in source_keys(config)}
-    names = key_names(key for key in differing_keys(configs) if key in known)
+    names = key_names((key for key in differing_keys(configs) if key in known), configs)
     labels = [run_label(config, names) for config in configs]
     if len(set(labels)) == len(labels):
         return labels

@@ -65,10 +65,14 @@ def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
     module = "seqsweep.models.classifier"
     sweep.done("0", {"model._target_": f"{module}.SimpleRNN"}, 0.5)
     sweep.add("1", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
+    for number, file in enumerate(("one", "two")):
+        sweep.add(f"own{number}", {"model._target_": f"{file}.Net"}, [0.4])
     found = shown(sweep.folder)
     (text,) = found.events.Tensors(found.runs[0], "names")[-1].tensor_proto.string_val
     _, *rows = [line.split() for line in text.decode().splitlines()[2:]]
-    assert rows == [["bidire", "model=bidirectional"], ["simple", "model=simple"]]
+    ours = [["bidire", "model=bidirectional"], ["simple", "model=simple"]]
+    own = [["one.Ne", "model=one.Net"], ["two.Ne", "model=two.Net"]]
+    assert rows == sorted(ours + own)
 
 
 METRICS = ["best val acc", "test acc", "test f1", "train seconds", "parameters", "samples/s"]

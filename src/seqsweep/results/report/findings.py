@@ -311,7 +311,8 @@ def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baselin
             same = [one.name, _without_split(data), fingerprint]
             groups.setdefault(value_key(same), []).append(one)
     items = [group[0] if len(group) == 1 else _mean(group) for group in groups.values()]
-    names = formatting.key_names(distinguishing_keys([item.data for item in items]))
+    sources = [item.data for item in items]
+    names = formatting.key_names(distinguishing_keys(sources), sources)
     root = str(folder.resolve())
     return (
         [replace(item, label=formatting.known_settings(item.data, names)) for item in items],

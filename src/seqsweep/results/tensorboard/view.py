@@ -177,7 +177,7 @@ def _names_file(runs: Runs) -> Files:
     """Returns the file with the short and the full names of configs."""
     if not runs.keys:
         return {}
-    keys = key_names(runs.keys)
+    keys = key_names(runs.keys, (run.config for run in runs.runs))
     full = {"config": "full name"}
     full |= {run.name.config: visible(run_label(run.config, keys)) for run in runs.runs}
     width = max(map(len, full))
