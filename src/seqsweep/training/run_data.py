@@ -110,14 +110,14 @@ def build_data(config: Config) -> Any:
 
 def dataloader_of(data: Any, split: str) -> Any:
     """Returns the dataloader of a split, after the data module's `prepare_data` and `setup`."""
-    from seqsweep.seeding import global_stream  # late, as in `build_data`
+    from seqsweep.seeding import restored_generators, seed_globals  # late, as in `build_data`
 
-    # As in a run: `setup` draws from the same stream before the training and before the test.
-    for stage in ("fit", "test") if split == "test" else ("fit",):
-        with global_stream(*DATA_STREAM):
+    with restored_generators():
+        # As in a run: the stream begins again before the training and before the test.
+        for stage in ("fit", "test") if split == "test" else ("fit",):
+            seed_globals(*DATA_STREAM)
             data.prepare_data()
             data.setup(stage)
-    with global_stream(*DATA_STREAM):
         return getattr(data, f"{split}_dataloader")()
 
 
