@@ -18,6 +18,8 @@ from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 from seqsweep.using.prediction_files import Header, write_predictions
 
+OTHER_UNITS = "other units than in training?"
+
 
 def rows_of(text):
     return list(csv.DictReader(text.splitlines()))
@@ -216,3 +218,21 @@ def test_the_lowest_loss_is_the_best_and_none_of_several_data_sets(tmp_path):
     with pytest.raises(ValueError, match="have 2 data sets, whose scores cannot be") as error:
         find_run(tmp_path)
     assert f"digits: {tmp_path / f'{0:016x}'}; order: {tmp_path / f'{2:016x}'}" in str(error.value)
+
+
+def test_commands_and_python_name_the_channel_once_and_predict_all_the_same(
+    command, trained, tmp_path, capsys
+):
+    x, y, lengths = trained.test_data()
+    for name, values in (("right", x), ("wrong", x * [1, 1000])):
+        np.savez(tmp_path / f"{name}.npz", X=values, y=y, lengths=lengths)
+    for used in ("predict", "evaluate"):
+        assert OTHER_UNITS not in command(used, trained.run, "right.npz").err
+        told = command(used, trained.run, "wrong.npz", "--batch-size", "20")
+        assert told.code == 0
+        assert told.err.count(f"seqsweep: wrong.npz: {OTHER_UNITS} channel 'right' (mean ") == 1
+    run = seqsweep.load_run(trained.run)
+    run.predict(x, lengths)
+    assert capsys.readouterr().err == ""
+    run.evaluate(x * [1000, 1], y, lengths, resamples=0)
+    assert f"seqsweep: x: {OTHER_UNITS} channel 'left' (mean " in capsys.readouterr().err

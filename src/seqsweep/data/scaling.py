@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Float64, Floats, Mask
+from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -18,9 +18,12 @@ from seqsweep.suggest import listed
 
 _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""
-_CODE_TIMES, _FAR_TIMES = 2, 1000
+_CODE_TIMES, _OUTLIER_TIMES = 2, 1000
 """The factor by which a named outlier widens the range of the others."""
-_NAMED = 3
+_FAR, _TIMES = 5, 100
+"""The distance of two means in deviations, and the ratio of two deviations, that are named."""
+_FEW, _NAMED = 10, 3
+"""The fewest sequences in which a small deviation counts; the most channels of a note."""
 
 
 def scale(
@@ -33,7 +36,7 @@ def scale(
     Args:
         shaping: the operations of the transform; its mask channels are not known yet.
     """
-    fitted, notes = None, [*splits.notes, *_far_values(splits.train)]
+    fitted, notes = None, [*splits.notes, *_outlier_notes(splits.train)]
     if transform.reshapes:
         splits, fitted = _shortened(splits, transform, shaping)
         if transform.impute == "missing" and not fitted.masked:
@@ -60,25 +63,58 @@ def scale(
     return replace(splits, notes=tuple(notes), scaling=scaling)
 
 
-def _far_values(train: Sequences) -> list[str]:
+def _outlier_notes(train: Sequences) -> list[str]:
     """Returns a line on channels with a value far from all others."""
     found: list[str] = []
     for f, name in enumerate(train.channel_names):
         values = train.x[:, :, f][train.valid]
         values = values[~np.isnan(values)]
-        for extreme in (values.min(initial=np.inf), values.max(initial=-np.inf)):
+        lowest = float(values.min(initial=np.inf))
+        highest = float(values.max(initial=-np.inf))
+        for extreme in (lowest, highest):
             others = values[values != extreme]
             if not len(others) or others.min() == others.max():
                 continue
             low, high = float(others.min()), float(others.max())
-            times = (max(high, extreme) - min(low, extreme)) / (high - low)
-            if times > (_CODE_TIMES if re.fullmatch(_CODE, f"{extreme:.0f}") else _FAR_TIMES):
+            is_code = re.fullmatch(_CODE, f"{extreme:.0f}")
+            if (highest - lowest) / (high - low) > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
                 share = f"{len(values) - len(others):,} of {len(values):,} values"
                 found.append(f"{name!r} ({extreme:g} in {share}, else {low:.3g} to {high:.3g})")
-    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    word = "channel" if len(found) == 1 else "channels"
-    told = f"a value far from all others: {word} {listed([*found[:_NAMED], *more])}"
+    told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
+
+
+def unit_notes(
+    x: Array, lengths: Array, scaling: Scaling | None, channels: tuple[str, ...], where: str
+) -> list[str]:
+    """Returns a line on the channels whose values are probably in other units than train's.
+
+    Args:
+        x: (N, T, ...) the network's input, with the channels of the source first. In train, each
+            had the mean 0 and the deviation 1.
+        scaling: the scaling of x; without standardisation there is nothing to compare.
+    """
+    if scaling is None or scaling.mean is None:
+        return []
+    # Mask channels, and the steps of a frame after its first, come behind the first channels.
+    valid = np.arange(x.shape[1]) < lengths[:, None]
+    found: list[str] = []
+    for f, name in enumerate(channels):
+        values = x[:, :, f][valid].astype(np.float64)
+        mean, deviation = abs(values.mean()), values.std()
+        # A channel may be constant in a file, and may change little within a few sequences.
+        is_small = deviation < 1 / _TIMES and len(x) >= _FEW and np.ptp(values) > 0
+        if mean > _FAR or deviation > _TIMES or is_small:
+            distance = f"mean {mean:.3g} deviations from train's"
+            found.append(f"{name!r} ({distance}, deviation {deviation:.3g} times train's)")
+    return [f"{where}: other units than in training? {_first(found)}"] if found else []
+
+
+def _first(found: list[str]) -> str:
+    """Returns the first of some channels: `channels 'a', 'b', 'c' and 2 more`."""
+    word = "channel" if len(found) == 1 else "channels"
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{word} {listed(found[:_NAMED])}{more}"
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:

@@ -159,11 +159,10 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         try:
             with one_at_a_time, restored_torch_state(self.threads, draws=False):
                 size = self.run_.config["data"]["eval_batch_size"]
-                batches = (x[start : start + size] for start in range(0, len(x), size))
-                parts = [self.run_.apply(self.run_.prepare(batch), size) for batch in batches]
+                probabilities = self.run_.apply(self.run_.prepare(x), size)
         except ValueError as error:
             raise in_arguments(error) from error
-        return np.concatenate(parts)[:, self._order]
+        return probabilities[:, self._order]
 
     def save(self, path: str | Path) -> None:
         """Writes the fitted network to a checkpoint file for `seqsweep.load_run`."""

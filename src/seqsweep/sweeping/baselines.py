@@ -136,16 +136,11 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         ValueError, TypeError, OSError: the data cannot be read again, a target is not allowed, or
             the file cannot be written.
     """
-    # Most runs have the data of others, and `nested` takes time.
-    known: dict[str, Entry] = {}
     runs: dict[str, RunFolder] = {}
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
         flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
-        known.setdefault(f"{fingerprint} {flat}", entry)
-    for entry in known.values():
-        fingerprint = (entry.record or {}).get("data_fingerprint")
-        data = nested(entry.config).get("data", {})
+        data = nested(flat).get("data", {})
         if fingerprint and "source" in data:
             runs.setdefault(_name(data, fingerprint), entry.folder)
     if runs.keys() <= set(_known(folder).get("of", [])):

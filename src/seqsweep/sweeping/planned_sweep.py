@@ -14,7 +14,6 @@ from rich.markup import escape
 from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
 from seqsweep.results.run_names import name_runs
-from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
@@ -72,14 +71,12 @@ def write_sweep(
         file = new_sweep_file(members, pending, folder)
         if file is None:
             return None
+        remove_leftovers(folder)
         is_alone = not is_sweep_running(folder)
         if sweep is not None:
             sweep.enter_context(sweep_lock(folder))
         elif is_alone:
             (folder / STOP_FILE).unlink(missing_ok=True)  # left by an earlier sweep that failed
-        remove_leftovers(folder)
-        if is_alone:  # otherwise a process on another host may be writing these files
-            remove_temporary(folder)
         replace(file, open=is_open or file.open).write(folder)
         print_notes(lock_notes(folder), console)
         try:

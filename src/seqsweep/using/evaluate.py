@@ -15,13 +15,13 @@ from rich.table import Table
 
 from seqsweep.arguments import Parser, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, say_error
-from seqsweep.data.sequences import Splits
 from seqsweep.models.module import checked_batch
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
+from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.training.run_data import DATA_MODULE, build_data, dataloader_of, outline
+from seqsweep.training.run_data import build_data, dataloader_of, outline
 from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
@@ -100,8 +100,8 @@ def _own_split(
     if name not in splits.names:
         hint = did_you_mean(name, splits.names)
         raise ValueError(f"--split={name}: the run's data have only {listed(splits.names)}{hint}")
-    if isinstance(splits, Splits) and config["data"]["_target_"] == DATA_MODULE:
-        part = splits.parts[name]
+    if config["data"]["_target_"] == DATA_MODULE:
+        part = data.splits.parts[name]
         batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
     else:
         batches = dataloader_of(data, name)

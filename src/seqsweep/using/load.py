@@ -18,6 +18,7 @@ from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.lists import padded
+from seqsweep.data.scaling import unit_notes
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
 from seqsweep.runs.files import Damaged, say_once
@@ -35,7 +36,6 @@ from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
-from seqsweep.using.units import unit_notes
 
 BATCH_SIZE = 512
 """The number of sequences in a batch; torch's last bits depend on it, not those of native."""
@@ -134,7 +134,8 @@ class LoadedRun:
     def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
         """Returns the probabilities (B, C), in the order of `class_names`."""
         inputs = self.prepare(x, lengths)
-        for note in unit_notes(*inputs, self.scaling, self.source_channels, "x"):
+        arrays = inputs.x.numpy(), inputs.lengths.numpy()
+        for note in unit_notes(*arrays, self.scaling, self.source_channels, "x"):
             say_once(note)
         return self.apply(inputs)
 
@@ -177,9 +178,8 @@ class LoadedRun:
         Raises:
             ValueError: the network returns NaN.
         """
-        x, lengths = inputs.x[:, : int(inputs.lengths.max())], inputs.lengths
         model, classes = self.config["model"], len(self.class_names)
-        logits = native_logits(model, self.network, x, lengths, classes)
+        logits = native_logits(model, self.network, *inputs, classes)
         if logits is None:
             logits = self._logits_of_torch(inputs, batch_size)
         # Double precision keeps small probabilities from being rounded to 0.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from seqsweep.arguments import Parser, add_json, add_use_of_run
 from seqsweep.console import place, print_json, say_error
+from seqsweep.data.scaling import unit_notes
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
@@ -26,7 +27,6 @@ from seqsweep.using.prediction_files import (
     write_predictions,
 )
 from seqsweep.using.scores import Float64
-from seqsweep.using.units import unit_notes
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -92,7 +92,8 @@ def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float6
     """
     try:
         inputs = run.prepare(data.part.x, data.part.lengths)
-        for note in unit_notes(*inputs, run.scaling, run.source_channels, data.name):
+        x, lengths = inputs.x.numpy(), inputs.lengths.numpy()
+        for note in unit_notes(x, lengths, run.scaling, run.source_channels, data.name):
             say_error(note)
         return run.apply(inputs, batch_size)
     except (ValueError, TypeError) as error:

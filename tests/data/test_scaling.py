@@ -2,21 +2,19 @@
 
 import numpy as np
 import pytest
-import torch
 
-import seqsweep
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.prepare import prepare
-from seqsweep.using.units import unit_notes
+from seqsweep.data.scaling import unit_notes
 
 ASK = "other units than in training?"
 PLAIN = Scaling("error", "float32", mean=np.zeros(2), deviation=np.ones(2))
 
 
 def notes(x, lengths=None, scaling: Scaling | None = PLAIN, channels=("u", "v")):
-    steps = torch.full((len(x),), x.shape[1]) if lengths is None else torch.tensor(lengths)
-    return unit_notes(torch.from_numpy(x).float(), steps, scaling, channels, "new.npz")
+    steps = np.full(len(x), x.shape[1]) if lengths is None else np.array(lengths)
+    return unit_notes(x.astype(np.float32), steps, scaling, channels, "new.npz")
 
 
 def standard(count=40, steps=25):
@@ -77,23 +75,4 @@ def test_no_split_of_a_bundled_set_is_told(make):
         make(), val_fraction=0.2, test_fraction=0, split_seed=0, standardize=True, missing="error"
     )
     for part in splits.parts.values():
-        x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
-        assert unit_notes(x, lengths, splits.scaling, splits.channel_names, "test") == []
-
-
-def test_commands_and_python_name_the_channel_once_and_predict_all_the_same(
-    command, trained, tmp_path, capsys
-):
-    x, y, lengths = trained.test_data()
-    for name, values in (("right", x), ("wrong", x * [1, 1000])):
-        np.savez(tmp_path / f"{name}.npz", X=values, y=y, lengths=lengths)
-    for used in ("predict", "evaluate"):
-        assert ASK not in command(used, trained.run, "right.npz").err
-        told = command(used, trained.run, "wrong.npz", "--batch-size", "20")
-        assert told.code == 0
-        assert told.err.count(f"seqsweep: wrong.npz: {ASK} channel 'right' (mean ") == 1
-    run = seqsweep.load_run(trained.run)
-    run.predict(x, lengths)
-    assert capsys.readouterr().err == ""
-    run.evaluate(x * [1000, 1], y, lengths, resamples=0)
-    assert f"seqsweep: x: {ASK} channel 'left' (mean " in capsys.readouterr().err
+        assert unit_notes(part.x, part.lengths, splits.scaling, splits.channel_names, "test") == []
