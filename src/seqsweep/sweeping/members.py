@@ -95,7 +95,7 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
 
 
 def _notes_on_data(members: Sequence[SweepMember]) -> list[str]:
-    """Returns the notes on the members' data, with the data set's name if there are several."""
+    """Returns the notes on the data; of several data sets, each is named."""
     configs = {member.data_fingerprint: member.flat for member in members}
     sets = data_sets([], configs.values())
     names = {id(config): one.name for one in sets for config in one.planned}
