@@ -97,7 +97,7 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
         for line in _best_lines(side):
             console.print(line, soft_wrap=True, highlight=False)
     result: dict[str, Any] = {"overall": {}, "configs": []}
-    for one in filter(None, found):
+    for one in found:
         overall, configs = result["overall"] | one["overall"], result["configs"] + one["configs"]
         result = one | {"overall": overall, "configs": configs}
     return result

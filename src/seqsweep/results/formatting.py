@@ -82,10 +82,7 @@ def value_text(key: str, value: Any) -> str:
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
-    """Shortens the values of a `_target_`; other keys keep their values.
-
-    Each value becomes its option or class (`rnn`, `SGD`), with its file where two have one name.
-    """
+    """Returns the values of a key, those of a `_target_` as in `_class_names`."""
     if not key.endswith("_target_"):
         return list(values)
     names = _class_names(values)
@@ -93,10 +90,7 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def _class_names(targets: Iterable[Any]) -> dict[Any, str]:
-    """Returns a distinct text for each `_target_`.
-
-    It is the option or the class, with the file if two classes have one name.
-    """
+    """Returns each `_target_`'s option or class, with the file if two have one name."""
     names = {target: _OPTIONS.get(target, target) for target in targets if isinstance(target, str)}
     short = short_names(names.values())
     return {target: short[name] for target, name in names.items()}

@@ -11,14 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.formatting import (
-    cost,
-    count,
-    error_text,
-    key_names,
-    number,
-    with_deviation,
-)
+from seqsweep.results.formatting import cost, count, error_text, key_names, number, with_deviation
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import label_keys

@@ -139,9 +139,8 @@ def write_bytes(
 def temporary_name(path: Path) -> str:
     """Returns a temporary name with this process's number and a random part.
 
-    Two threads or processes may write the same file, such as the report of a running sweep. Nobody
-    can guess the name, and plant a link there. It is a string, because a Path takes as long as the
-    system calls.
+    Two threads or processes may write the same file, such as the report of a running sweep. The
+    name is a string, because a Path takes as long as the system calls.
     """
     folder, slash, name = os.fspath(path).rpartition("/")
     # TensorBoard would read a temporary file with `tfevents` in its name.

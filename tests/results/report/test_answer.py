@@ -12,6 +12,7 @@ from replicate_runs import crossed, ranked
 from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
 from seqsweep.results.report.write import analyse
+from seqsweep.runs.ledger import read_folder
 
 SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accuracy against cost",
             "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
@@ -130,7 +131,7 @@ def test_a_cross_validation_says_what_was_varied(tmp_path):
 def analysed(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:
     for number, run in enumerate(runs):
         finish_run(folder / f"{number:016x}", run, **record)
-    return SimpleNamespace(**analyse(folder).content)
+    return SimpleNamespace(**analyse(folder, read_folder(folder)).content)
 
 
 def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):

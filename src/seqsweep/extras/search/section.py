@@ -22,15 +22,7 @@ from seqsweep.results.formatting import (
     upper_first,
 )
 from seqsweep.results.report.findings import Section
-from seqsweep.results.report.plot_parts import (
-    GREY,
-    LOG,
-    PALETTE,
-    Figure,
-    label,
-    layout,
-    rounded,
-)
+from seqsweep.results.report.plot_parts import GREY, LOG, PALETTE, Figure, label, layout, rounded
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry

@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.formatting import (
-    key_names,
-    quoted_formula,
-    upper_first,
-)
+from seqsweep.results.formatting import key_names, quoted_formula, upper_first
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.report import plot_parts as plots

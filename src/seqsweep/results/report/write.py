@@ -21,13 +21,7 @@ from seqsweep.results.formatting import NBSP, true_minus
 from seqsweep.results.report import board, costs, curves, effects, runs
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
-from seqsweep.results.report.findings import (
-    TEMPLATES,
-    Facts,
-    Section,
-    find_baselines,
-    find_facts,
-)
+from seqsweep.results.report.findings import TEMPLATES, Facts, Section, find_baselines, find_facts
 from seqsweep.results.report.words import find_answer
 from seqsweep.results.words import name_test, probability
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
@@ -90,7 +84,7 @@ def write_report(
         OSError: The folder does not exist, or a file cannot be written.
         ValueError: The folder contains no run of this version.
     """
-    report = analyse(folder, entries)
+    report = analyse(folder, read_folder(folder) if entries is None else entries)
     page = page or folder / "report.html"
     texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
     # Files are not synced to disk, because a lost report can be written again.
@@ -101,14 +95,8 @@ def write_report(
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
-def analyse(folder: Path, entries: Sequence[Entry] | None = None) -> Report:
-    """Returns the report on a folder of runs.
-
-    Raises:
-        FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run of this version.
-    """
-    entries = read_folder(folder) if entries is None else entries
+def analyse(folder: Path, entries: Sequence[Entry]) -> Report:
+    """Returns the report on the runs of a folder."""
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
