@@ -218,12 +218,15 @@ def worker_lines(workers: Workers) -> list[Text]:
     # Silent workers come first, so that each of them has a line of its own.
     present = sorted(workers.present, key=_order)
     shown, hidden = present[:_MOST], present[_MOST:]
-    names = [f"{worker.host.partition('.')[0]} pid {worker.pid}" for worker in shown]
-    rows = [_row(name, [worker]) for name, worker in zip(names, shown, strict=True)]
+    groups = [(f"{worker.host.partition('.')[0]} pid {worker.pid}", [worker]) for worker in shown]
     if hidden:
-        rows.append(_row(f"and {len(hidden)} more on {_hosts(hidden)}", hidden))
+        groups.append((f"and {len(hidden)} more on {_hosts(hidden)}", hidden))
     if present:
-        rows.append(_row(f"{count(len(present), 'worker')} on {_hosts(present)}", present))
+        groups.append((f"{count(len(present), 'worker')} on {_hosts(present)}", present))
+    rows = [
+        [name, f"{sum(w.running for w in of):,} running", f"{sum(w.done for w in of):,} done"]
+        for name, of in groups
+    ]
     sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines: list[Text] = []
     for index, (name, *cells) in enumerate(rows):
@@ -244,11 +247,6 @@ def _order(worker: Worker) -> tuple[bool, list[str | int], int]:
     parts = re.split(r"(\d+)", worker.host)
     name = [int(part) if index % 2 else part for index, part in enumerate(parts)]
     return not worker.is_silent, name, worker.pid
-
-
-def _row(name: str, workers: Collection[Worker]) -> list[str]:
-    running, done = (sum(getattr(w, key) for w in workers) for key in ("running", "done"))
-    return [name, f"{running:,} running", f"{done:,} done"]
 
 
 def _hosts(workers: Collection[Worker]) -> str:
