@@ -68,17 +68,17 @@ def seed_globals(seed: int, name: str) -> None:
 
 @contextmanager
 def restored_generators(enabled: bool = True) -> Generator[None]:
-    """Restores the global generators of torch (on the CPU), numpy and random after the block."""
-    if not enabled:
-        yield
-        return
-    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
+    """Restores the global generators of torch, numpy and random after the block."""
+    states = np.random.get_state(), random.getstate()
+    # `fork_rng` would start a GPU that the program may not need.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
-        yield
+        with torch.random.fork_rng(devices, enabled):
+            yield
     finally:
-        torch.default_generator.set_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+        if enabled:
+            np.random.set_state(states[0])
+            random.setstate(states[1])
 
 
 @contextmanager

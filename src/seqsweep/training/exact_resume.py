@@ -28,7 +28,6 @@ class ExactResume(Callback):
     def __init__(self, seed: int, of_users: bool = True) -> None:
         self.seed = seed
         self.of_users = of_users
-        self._was_stopped = False
         self._max_steps = -1
 
     def on_save_checkpoint(
@@ -39,11 +38,9 @@ class ExactResume(Callback):
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self._was_stopped = checkpoint.get("stopped", False)
+        trainer.should_stop = checkpoint.get("stopped", False)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._was_stopped:
-            trainer.should_stop = True
         # With max_steps Lightning takes the end of an epoch for its middle, and ends it again.
         self._max_steps = trainer.max_steps
         trainer.fit_loop.epoch_loop.max_steps = -1
