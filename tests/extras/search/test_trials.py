@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
-from seqsweep.extras.search.trials import Result, Tried, ranked, read_trials
+from seqsweep.extras.search.trials import (
+    Result,
+    Tried,
+    ranked,
+    read_trials,
+    search_names,
+    trial_words,
+)
 from seqsweep.runs.run_folder import RunFolder
 
 CURVE = [0.2, 0.5, 0.4, 0.7]
@@ -80,3 +87,13 @@ def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first(
     trials = [Tried(number, {}, result=each) for number, each in enumerate(results)]
     assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
+
+
+def test_classes_of_one_name_are_told_by_their_files(tmp_path: Path):
+    """A searched key may be new to the config, as in `+model._target_`."""
+    key = "+model._target_"
+    trials = [Trial(n, {key: f"{file}.Net"}, []) for n, file in enumerate(("one", "two"))]
+    space: dict[str, Any] = {key: {"choices": ["one.Net", "two.Net"]}}
+    search = SearchFile("tpe", "none", "val/acc", space, {}, {}, trials)
+    words = [trial_words(trial, search_names(search)) for trial in read_trials(search, tmp_path)]
+    assert words == ["model=one.Net", "model=two.Net"]

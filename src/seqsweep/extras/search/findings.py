@@ -19,6 +19,7 @@ from seqsweep.extras.search.trials import (
     search_names,
     trial_words,
 )
+from seqsweep.results.formatting import KeyNames
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, replicate_of
 from seqsweep.results.significance import Difference, Estimate
@@ -68,7 +69,7 @@ class Confirmation:
 
 
 def confirmation_of(
-    search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
+    search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: KeyNames
 ) -> Confirmation | None:
     """Compares the best trials over fresh seeds; None without a complete run."""
     order = different(order)
@@ -149,7 +150,7 @@ class Search:
 
     file: SearchFile
     trials: list[Tried]
-    names: dict[str, str]
+    names: KeyNames
     best: list[int]
     best_metrics: Mapping[str, float]
     confirmation: Confirmation | None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.formatting import key_names, value_text
+from seqsweep.results.formatting import KeyNames, key_names
 from seqsweep.results.replicates import numbers
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics_csv import lower_is_better, read_rows
@@ -153,17 +153,20 @@ def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str,
     return {name: statistics.fmean(run[name] for run in each) for name in names}
 
 
-def search_names(search: SearchFile) -> dict[str, str]:
+def search_names(search: SearchFile) -> KeyNames:
     """Returns the short names of the searched keys."""
     plain = {key: key.lstrip("+") for key in search.space}
-    names = key_names(plain.values())
-    return {key: names[name] for key, name in plain.items()}
+    configs = [{key.lstrip("+"): v for key, v in trial.params.items()} for trial in search.trials]
+    found = key_names(plain.values(), configs)
+    names = KeyNames((key, found[name]) for key, name in plain.items())
+    names.classes = found.classes
+    return names
 
 
-def trial_words(trial: Tried, names: Mapping[str, str]) -> str:
+def trial_words(trial: Tried, names: KeyNames) -> str:
     """Returns a trial's params, numbers with four digits: `lr=0.0123 hidden_size=32`."""
     texts = {
-        key: f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
+        key: f"{value:.4g}" if isinstance(value, float) else names.text(key, value)
         for key, value in trial.params.items()
     }
     return " ".join(f"{name}={texts[key]}" for key, name in names.items() if key in texts)
