@@ -68,7 +68,10 @@ class Net(nn.Module):
 
 
 class Draws(Callback):
-    """Draws in a hook that comes after those of our callbacks."""
+    """Draws in its constructor, and in a hook that comes after those of our callbacks."""
+
+    def __init__(self) -> None:
+        np.random.rand()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         torch.rand(3)

@@ -20,7 +20,7 @@ from seqsweep.training.planned_run import (
     request_stop_if_configured,
 )
 from seqsweep.training.train import train_pool, train_together
-from seqsweep.training.trainer import restored_torch_state, takes_gpu
+from seqsweep.training.trainer import takes_gpu
 
 
 def train_groups(
@@ -52,12 +52,11 @@ def train_groups(
         if (root / STOP_FILE).exists():
             break
         try:
-            with restored_torch_state(threads=1, draws=group.engine == "autograd"):
-                ended = (
-                    train_pool(group.members, root, threads, judge=judge)
-                    if group.engine == "native"
-                    else train_together(AutogradEngine(group.members, root, None))
-                )
+            ended = (
+                train_pool(group.members, root, threads, judge=judge)
+                if group.engine == "native"
+                else train_together(AutogradEngine(group.members, root, None))
+            )
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
             continue

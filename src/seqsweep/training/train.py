@@ -94,18 +94,18 @@ def train_together(engine: Engine[M]) -> Outcomes:
         ValueError, TypeError or OSError that refused its config (for which nothing is written), or
         the OSError of a lock that cannot be written.
     """
-    try:
-        members = engine.build()
-    except (ValueError, TypeError, OSError) as error:
-        return [error] * len(engine.runs)
-    # A further process of a distributed run must not take the lock of the first process.
-    assisted = engine.assist(members)
-    if assisted is not None:
-        return [assisted]
-    # Sometimes only a wait shows that a lock's process is dead. This waits once for all locks.
-    wait_until_certain(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(restored_torch_state(engine.torch_threads, engine.draws))
+        try:
+            members = engine.build()
+        except (ValueError, TypeError, OSError) as error:
+            return [error] * len(engine.runs)
+        # A further process of a distributed run must not take the lock of the first process.
+        assisted = engine.assist(members)
+        if assisted is not None:
+            return [assisted]
+        # Sometimes only a wait shows that a lock's process is dead. This waits once for all locks.
+        wait_until_certain(member.folder.path for member in members)
         contexts.enter_context(engine.stop.listening())
         for member in _fit_test_record(engine, contexts):
             has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback
+
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
@@ -25,7 +27,7 @@ from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
-from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
+from seqsweep.training.trainer import avoid_missing_kernels
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
@@ -54,9 +56,12 @@ class AutogradRun:
 class AutogradEngine(Engine[AutogradRun]):
     """Trains a single run, which may use the user's own classes."""
 
+    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
+        super().__init__(runs, root, progress)
+        self.torch_threads: int = runs[0].config["threads"]
+
     def build(self) -> list[AutogradRun]:
         (planned,) = self.runs
-        self.torch_threads: int = planned.config["threads"]
         folder = self.root / planned.run_id
         callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
         self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
@@ -78,8 +83,7 @@ class AutogradEngine(Engine[AutogradRun]):
                 os.environ[_FIRST_PROCESS] = str(os.getpid())  # for the processes it will start
             return None
         _end_with_parent()
-        with restored_torch_state(self.torch_threads, draws=True):
-            end = self._train(newest_checkpoint(run.folder.path))
+        end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
             raise end
         record = {} if isinstance(end, Paused) else record_of(run, end)
