@@ -22,7 +22,6 @@ from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 _MOST_CLASSES = 20
 """A column of whole numbers with more distinct values is not proposed as the label."""
 
-
 _MOST_COLUMNS = 10_000
 """The most columns of a table for which roles are proposed; each takes 0.1 ms."""
 

@@ -106,7 +106,6 @@ _RATES = {"native": 5e10, "autograd": 5e9}
 _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 """The seconds of an epoch that do not depend on its size: metrics, logs, Lightning."""
 
-
 _STEP_SECONDS, _RUN_SECONDS = 2e-3, 0.5
 """The seconds of a step and of a run of autograd that do not depend on the network's size."""
 
