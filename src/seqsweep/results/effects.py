@@ -186,9 +186,14 @@ def _table(configs: Sequence[Config]) -> _Table:
     return _Table(len(configs), kept, {key: _values(key, configs) for key in kept})
 
 
+def distinct_values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
+    """Returns the distinct values of a key; a text identifies each."""
+    return {value_key(config.get(key)): config.get(key) for config in configs}
+
+
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
     """Returns a key's distinct values by text; numbers in ascending order."""
-    values: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
+    values = distinct_values(key, configs)
     if all(isinstance(value, (int, float)) for value in values.values()):
         return dict(sorted(values.items(), key=lambda item: item[1]))
     return values

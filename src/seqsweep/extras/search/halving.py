@@ -38,10 +38,10 @@ class Halving:
     seeds: int
 
     def __post_init__(self) -> None:
-        least = {"population": (self.population, 2), "seed": (self.seed, 0)}
-        least |= {"confirm.top": (self.top, 0), "confirm.seeds": (self.seeds, 0)}
-        for name, (value, lowest) in least.items():
-            check_range(f"hydra.sweeper.{name}", value, lowest)
+        check_range("hydra.sweeper.population", self.population, 2)
+        check_range("hydra.sweeper.seed", self.seed, 0)
+        check_range("hydra.sweeper.confirm.top", self.top, 0)
+        check_range("hydra.sweeper.confirm.seeds", self.seeds, 0)
         check_size(f"hydra.sweeper.population={self.population}", self.population)
         is_increasing = all(a < b for a, b in itertools.pairwise(self.rungs))
         if len(self.rungs) < 2 or self.rungs[0] < 1 or not is_increasing:

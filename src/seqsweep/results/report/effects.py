@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.effects import Effect, Interaction, strongest_interaction
+from seqsweep.results.effects import Effect, Interaction, distinct_values, strongest_interaction
 from seqsweep.results.formatting import (
     NBSP,
     KeyNames,
@@ -19,7 +19,7 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.report import plot_parts as plots
-from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section, distinct_values
+from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
 from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.effects import Effect, main_effects
+from seqsweep.results.effects import Effect, distinct_values, main_effects
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report.plot_parts import Figure
@@ -288,11 +288,6 @@ def independent_keys(
     independent = [key for key in keys if key in chosen or key.startswith(classes)]
     points = {value_key([config.get(key) for key in independent]) for config in configs}
     return independent if len(points) == len(configs) else list(keys)
-
-
-def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the distinct values of a key; a text identifies each."""
-    return {value_key(config.get(key)): config.get(key) for config in configs}
 
 
 def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
