@@ -115,6 +115,8 @@ def open_data(
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
     """Reads a file of texts or of numbers with the settings of the run."""
+    source = run.config["data"].get("source")
+    source = source if isinstance(source, dict) else {}
     if run.vocabulary is None:
         target = source_of(path)
         options = reading_options(words, path, target)
@@ -124,24 +126,17 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
             return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
         except (ValueError, TypeError) as error:
             # The options of a command have no prefix, because they are not keys of a config.
-            text, decimal = str(error).replace("data.source.", ""), _decimal_of(run)
+            text, decimal = str(error).replace("data.source.", ""), source.get("decimal") or "."
             if " is not a number;" in text and decimal != "." and "decimal" not in options:
                 text = f"{text.rpartition(';')[0]}, as the run was trained with decimal={decimal!r}"
                 text += "; give decimal=. if this file has points"
             raise reworded(error, text) from None
     # The file has the columns of the training file, unless the options name other columns.
-    source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
     named = reading_options(words, path, "seqsweep.data.text.read_texts")
     # A label column that the options name must exist.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
-
-
-def _decimal_of(run: LoadedRun) -> str:
-    """Returns the decimal sign of the run's table; a point for other sources."""
-    source = run.config["data"].get("source")
-    return str(source.get("decimal") or ".") if isinstance(source, dict) else "."
 
 
 def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
