@@ -212,8 +212,8 @@ def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
     command = [sys.executable, "-m", "seqsweep", "report", str(folder)]
     given: Any = {"preexec_fn": forget_the_rights_of_root, "capture_output": True, "text": True}
     refused = subprocess.run(command, **given, check=False)
-    assert refused.returncode == 1
-    assert "--out FILE.html writes it to another place" in refused.stderr
+    assert refused.returncode == 2
+    assert "--out FILE.html writes the report to another place" in refused.stderr
     subprocess.run([*command, "--out", str(tmp_path / "mine.html")], **given, check=True)
     assert "hidden_size" in (tmp_path / "mine.html").read_text()
     # A module of the current folder is none of TensorBoard's.
