@@ -30,21 +30,21 @@ LAYOUT = {
 IGNORE = re.compile(r"#\s*(type|pyright):\s*ignore")
 
 ROOMS = {
-    "config": (2300, "seqsweep/config"),
-    "data": (4500, "seqsweep/data"),
-    "models": (1250, "seqsweep/models"),
-    "native": (1300, "seqsweep/native"),
-    "training": (4600, "seqsweep/training"),
-    "runs": (2600, "seqsweep/runs"),
-    "sweeping": (2900, "seqsweep/sweeping"),
-    "live": (1150, "seqsweep/live"),
-    "report": (2300, "seqsweep/results/report"),
-    "tensorboard": (1000, "seqsweep/results/tensorboard"),
-    "results": (4050, "seqsweep/results"),
-    "using": (2500, "seqsweep/using"),
-    "extras": (4500, "seqsweep/extras seqsweep/sklearn seqsweep/aeon.py"),
+    "config": (2400, "seqsweep/config"),
+    "data": (5000, "seqsweep/data"),
+    "models": (1900, "seqsweep/models"),
+    "native": (1350, "seqsweep/native"),
+    "training": (5350, "seqsweep/training"),
+    "runs": (2700, "seqsweep/runs"),
+    "sweeping": (3000, "seqsweep/sweeping"),
+    "live": (1000, "seqsweep/live"),
+    "report": (2350, "seqsweep/results/report"),
+    "tensorboard": (750, "seqsweep/results/tensorboard"),
+    "results": (3600, "seqsweep/results"),
+    "using": (2650, "seqsweep/using"),
+    "extras": (4700, "seqsweep/extras seqsweep/sklearn seqsweep/aeon.py"),
     "plugins": (400, "hydra_plugins"),
-    "commands": (1050, "seqsweep"),
+    "commands": (1350, "seqsweep"),
 }
 """The budget in lines and the paths of each part; a file belongs to the first matching part."""
 

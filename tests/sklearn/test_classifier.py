@@ -255,9 +255,9 @@ def test_prediction_works_in_batches_of_the_config_and_after_a_fit(tmp_path):
     with pytest.raises(NotFittedError):
         RecurrentClassifier().save(tmp_path / "mine.ckpt")
     # The native library forms its own batches; torch computes this network.
-    options = {**SHORT, "pooling": "attention"}
-    estimator = RecurrentClassifier(**options, overrides={"data.eval_batch_size": 7}).fit(x, y)
-    whole = RecurrentClassifier(**options).fit(x, y)
+    whole = RecurrentClassifier(**SHORT, pooling="attention").fit(x, y)
+    of_seven = {"data.eval_batch_size": 7}
+    estimator = RecurrentClassifier(**SHORT, pooling="attention", overrides=of_seven).fit(x, y)
     sizes = []
     estimator.run_.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     assert estimator.predict_proba(x) == pytest.approx(whole.predict_proba(x), abs=1e-6)
