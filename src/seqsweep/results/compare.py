@@ -49,7 +49,8 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
     """
     if len(folders) < 2:
         raise ValueError(f"compare: expected at least two folders, got {len(folders)}")
-    entries = [read_folder(folder) for folder in folders]
+    read = {folder: read_folder(folder) for folder in dict.fromkeys(folders)}
+    entries = [read[folder] for folder in folders]
     sides = list(map(Side, _labels(folders, entries), folders, entries))
     differences: dict[str, Any] = {}
     if as_sweeps or not all(map(_is_run, folders)):
