@@ -1,6 +1,6 @@
 """Runs each file of tests alone, then all tests in a random order.
 
-    python scripts/test_order.py          # prints its seed
+    python scripts/test_order.py          # the seed is the day, so each day has another order
     python scripts/test_order.py SEED
 
 A test that passes in the order of `make test` may need what an earlier test has left. A file runs
@@ -9,12 +9,12 @@ in a fork of a process that has imported the large packages, and nothing of seqs
 
 import importlib
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ SELECTED = ("-q", "-m", "not durability")
 
 def main() -> None:
     os.chdir(CHECKOUT)
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(10**6)
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else date.today().toordinal()
     for name in PACKAGES:
         importlib.import_module(name)
     failed = run_alone(sorted(map(str, Path("tests").rglob("test_*.py"))))
@@ -73,7 +73,13 @@ def start(path: str, output: Path) -> int:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    os._exit(pytest.main([path, *SELECTED, "-p", "no:cacheprovider"]))
+    code = 1
+    try:
+        # Processes that share pytest's temporary folder remove old parts of it at the same time.
+        own = ("-p", "no:cacheprovider", "--basetemp", f"{output}.files")
+        code = pytest.main([path, *SELECTED, *own])
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def describe(splits: Splits) -> Info:
     counts = _class_counts(splits)
     return Info(
         [_split(name, part, splits.train) for name, part in splits.parts.items()],
-        [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)],
+        _channels(splits),
         [
             ClassInfo(name, {split: int(numbers[c]) for split, numbers in counts.items()})
             for c, name in enumerate(splits.class_names)
@@ -122,18 +122,25 @@ def _contradictions(splits: Splits) -> int:
     return int((number[index] > 1).sum())
 
 
-def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
-    """Describes a channel by its values (S,) in all splits."""
-    columns = [part.x[:, :, f][part.valid].astype(np.float64) for part in splits.parts.values()]
-    everything, train = np.concatenate(columns), columns[0][~np.isnan(columns[0])]
-    values = everything[~np.isnan(everything)]
-    missing = len(everything) - len(values)
-    if not len(values):
-        return ChannelInfo(name, None, None, None, None, missing, False)
-    least, most = float(values.min()), float(values.max())
-    is_constant = len(train) > 0 and bool(train.min() == train.max())
-    mean, std = float(values.mean()), float(values.std())
-    return ChannelInfo(name, least, most, mean, std, missing, is_constant)
+def _channels(splits: Splits) -> list[ChannelInfo]:
+    """Describes each channel by its values in all splits."""
+    # A table may have 100,000 channels, so nothing is computed twice for each.
+    parts = [(part.x, part.valid) for part in splits.parts.values()]
+    described: list[ChannelInfo] = []
+    for f, name in enumerate(splits.train.channel_names):
+        columns = [x[:, :, f][valid].astype(np.float64) for x, valid in parts]  # (S,) of each split
+        everything = np.concatenate(columns) if len(columns) > 1 else columns[0]
+        values = everything[~np.isnan(everything)]
+        missing = len(everything) - len(values)
+        if not len(values):
+            described.append(ChannelInfo(name, None, None, None, None, missing, False))
+            continue
+        least, most = float(values.min()), float(values.max())
+        train = values if len(columns) == 1 else columns[0][~np.isnan(columns[0])]
+        is_constant = len(train) > 0 and (least == most or bool(train.min() == train.max()))
+        mean, std = float(values.mean()), float(values.std())
+        described.append(ChannelInfo(name, least, most, mean, std, missing, is_constant))
+    return described
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:

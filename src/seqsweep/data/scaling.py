@@ -66,8 +66,9 @@ def scale(
 def _outlier_notes(train: Sequences) -> list[str]:
     """Returns a line on channels with a value far from all others."""
     found: list[str] = []
+    valid = train.valid
     for f, name in enumerate(train.channel_names):
-        values = train.x[:, :, f][train.valid]
+        values = train.x[:, :, f][valid]
         values = values[~np.isnan(values)]
         lowest = float(values.min(initial=np.inf))
         highest = float(values.max(initial=-np.inf))
