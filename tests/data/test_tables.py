@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prepared import prepared
 from pyarrow import parquet
@@ -149,6 +149,24 @@ def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
         assert read_numbers(numbers).tolist() == list(map(float, numbers))
 
 
+def test_missing_cells_and_spellings_of_a_large_constant_are_no_other_numbers(write, store):
+    for big in (1e17, float(10**17 + 16)):
+        lists = [big, NAN, big, None]
+        frame = pa.table({"x": lists, "label": [0, 1, 0, 1]})
+        made = [from_frame(frame), table(store({"x": lists, "label": [0, 1, 0, 1]}))]
+        for sign in (".", ","):
+            decimals = [f"{int(big)}.0", f" {big:.17e}"]
+            texts = [str(int(big)), "", "NaN", *(text.replace(".", sign) for text in decimals)]
+            lines = [f"{text};{row % 2}" for row, text in enumerate(texts)]
+            made.append(table(write("\n".join(["x;label", *lines])), decimal=sign))
+        for splits in made:
+            x = splits.train.x.ravel()
+            assert len(x) >= 4 and x[~np.isnan(x)].tolist() == [big] * (len(x) - 2)
+    near = "x;label\n1,00000000000000001e17;a\n;b\n1e17;b\n"
+    with pytest.raises(ValueError, match=r"'x' has numbers near 1e\+17, which float64 rounds"):
+        table(write(near), decimal=",")
+
+
 def test_parquet_and_frames_are_the_same_data(store, tmp_path):
     columns = pa.Table.from_pandas(frame(), preserve_index=False)
     indexed = frame().set_index(["case", "time"])
@@ -239,6 +257,7 @@ def test_read_keeps_ids_and_accepts_a_file_without_labels(write):
     st.integers(1, 3),
     st.integers(0, 1 << 30),
 )
+@example([(1, "a"), (1, "a")], 2, 202)
 @settings(max_examples=25, deadline=None)
 def test_any_sequences_come_back_as_they_were_written(tmp_path_factory, shapes, channels, seed):
     """The rows are shuffled, and each number is written in as few digits as tell it apart."""

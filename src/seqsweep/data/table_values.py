@@ -6,6 +6,7 @@ S rows of a table, F features (channels).
 import re
 from bisect import bisect_left
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,10 +103,13 @@ class Rows:
             )
         largest = float(np.abs(values).max(initial=0, where=~np.isnan(values)))
         if largest > 2**53 and np.fmin.reduce(values) == np.fmax.reduce(values):
-            # The cells may differ, although they are equal as float64.
+            # The cells may differ, although they are equal as float64. Only the present ones count.
             has_texts = self.table.has_text_cells
             cells = self.table.read([], [name]).column(0) if has_texts else column
-            if len(cells.drop_null().unique()) > 1:
+            different = cells.filter(pa.array(~np.isnan(values))).unique()
+            exact = (Decimal(str(cell).replace(self.table.decimal, ".")) for cell in different)
+            first = next(exact)
+            if any(other != first for other in exact):  # 1e17 equals 100000000000000000
                 raise rounded(f"{self.table.where}: column {name!r}", largest)
         return values
 
