@@ -21,7 +21,8 @@ from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.metrics_csv import MetricsTail, lower_is_better, monitor_of, without_validation
+from seqsweep.runs.metrics import Metric, monitor_of, without_validation
+from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
@@ -141,7 +142,7 @@ class SweepProgress:
         return Counter("skipped" if run.skipped else run.state for run in self.runs)
 
     @property
-    def monitor(self) -> str:
+    def monitor(self) -> Metric:
         """The metric that ranks the runs; without validation, a training metric."""
         other = self._without_validation
         # The logged metrics decide, because the data may lack a validation split.
@@ -168,7 +169,7 @@ class SweepProgress:
         ranked = [run for run in self.runs if run.state in ("complete", "running")]
         scores = [(run, score) for run in ranked if (score := run.score(monitor)) is not None]
         # Python keeps the order of equal scores in both directions.
-        is_descending = not lower_is_better(monitor)
+        is_descending = not monitor.lower_is_better
         ranked_scores = sorted(scores, key=lambda pair: pair[1], reverse=is_descending)
         if self.has_several_sources:
             firsts = {self.sources[p[0].folder.name]: p for p in reversed(ranked_scores)}

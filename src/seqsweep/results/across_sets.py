@@ -27,7 +27,7 @@ from seqsweep.results.rows import distinguishing_keys, follows
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
 
 def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Ranking:
     scores = [[one.mean for method in methods if (one := method.cells[index])] for index in kept]
-    return rank_methods(scores, lower_is_better(metric))
+    return rank_methods(scores, as_metric(metric).lower_is_better)
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:

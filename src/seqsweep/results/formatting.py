@@ -9,9 +9,8 @@ from typing import Any
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
+from seqsweep.runs.metrics import KINDS, SPLITS, as_metric
 
-_SPLITS = {"val": "validation", "test": "test", "train": "training"}
-_KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
 _SOURCE = "data.source._target_"
 _OPTIONS = {
     "seqsweep.models.classifier.RNNClassifier": "rnn",
@@ -142,18 +141,17 @@ def known_settings(config: Mapping[str, Any], names: KeyNames) -> str:
 
 def split_words(split: str) -> str:
     """Returns the name of a split in words: `validation`."""
-    return _SPLITS.get(split, split)
+    return SPLITS.get(split, split)
 
 
 def kind_words(kind: str) -> str:
     """Returns the name of a metric in words, without its split: `accuracy`."""
-    return _KINDS.get(kind, kind)
+    return KINDS.get(kind, kind)
 
 
 def metric_words(name: str) -> str:
     """Returns the name of a metric in words: `validation accuracy`."""
-    split, _, kind = name.partition("/")
-    return f"{split_words(split)} {kind_words(kind)}"
+    return as_metric(name).words
 
 
 def short_number(value: float) -> str:

@@ -32,11 +32,12 @@ from seqsweep.results.rows import (
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.metrics_csv import (
-    DEFAULT_MONITOR,
+from seqsweep.runs.metrics import (
+    OURS,
+    Metric,
     compared_metric,
-    lower_is_better,
     monitor_of,
+    monitor_of_config,
     without_validation,
 )
 from seqsweep.runs.run_folder import State
@@ -44,7 +45,7 @@ from seqsweep.runs.sweepfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
-TIE_BREAKER = "val/loss"
+TIE_BREAKER = OURS["val/loss"]
 """The metric that decides between rows with equal means of the monitor."""
 
 Epoch = Literal["best", "last", "own"]
@@ -73,9 +74,9 @@ class Leaderboard:
     """
 
     keys: list[str]
-    monitor: str
+    monitor: Metric
     rows: list[Row]
-    compared: str
+    compared: Metric
     grid: Grid
     left_out: int
     epoch: Epoch = "best"
@@ -95,7 +96,7 @@ class Leaderboard:
         row = self.rows[0]
         runs, sample = self.variation.by_replicate(row.entries), row.samples.get(self.monitor, {})
         first = min(replicate.split for replicate in sample or runs)
-        sign = -1 if lower_is_better(self.monitor) else 1
+        sign = -1 if self.monitor.lower_is_better else 1
         # If no run has logged the metric, all runs are equal, and the first one is taken.
         candidates = [replicate for replicate in runs if replicate.split == first]
         return runs[max(candidates, key=lambda key: sign * sample.get(key, -sign * math.inf))]
@@ -111,7 +112,7 @@ class Leaderboard:
 
         If so, the first row is first partly by luck, and differences to it look too large.
         """
-        return self.compared.partition("/")[0] == self.monitor.partition("/")[0]
+        return self.compared.split_name == self.monitor.split_name
 
     @property
     def tied(self) -> int:
@@ -190,9 +191,9 @@ def _id(row: Row) -> str:
     return row.entries[0].folder.run_id
 
 
-def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:
+def _ordered(rows: Sequence[Row], monitor: Metric, variation: Variation) -> list[Row]:
     """Sorts the rows of a data set, best first."""
-    sign = 1 if lower_is_better(monitor) else -1
+    sign = 1 if monitor.lower_is_better else -1
     means = shared_means(rows, monitor, variation)
     ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]
     # Rows without the metric come last.
@@ -210,7 +211,7 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
     """Says which epoch of the runs the metric's values come from."""
     epochs: set[Epoch] = set()
     for entry in complete:
-        own, logged = entry.config.get("monitor") or DEFAULT_MONITOR, numbers(entry)
+        own, logged = monitor_of_config(entry.config), numbers(entry)
         if monitor in logged:
             # A run that never logged its own monitor keeps its last epoch.
             epochs.add("last" if own not in logged else "best" if own == monitor else "own")

@@ -30,7 +30,7 @@ from seqsweep.results.significance import (
     signed_rank_p,
     two_sided_p,
 )
-from seqsweep.runs.metrics_csv import bounds_of
+from seqsweep.runs.metrics import as_metric
 
 SPLITS_NEEDED = 3
 """The fewest splits for a test. Two differences show too little of their spread."""
@@ -146,7 +146,7 @@ class Measure:
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
         """Returns the mean of scores, with its interval within the metric's range."""
-        return _clipped(self._estimate(values), *bounds_of(self.metric))
+        return _clipped(self._estimate(values), *as_metric(self.metric).bounds)
 
     def difference(self, values: Mapping[Replicate, float]) -> Estimate:
         """Returns the mean of differences; those of accuracies are at most 1."""
@@ -154,7 +154,7 @@ class Measure:
 
     @property
     def _range(self) -> tuple[float, float]:
-        low, high = bounds_of(self.metric)
+        low, high = as_metric(self.metric).bounds
         return low - high, high - low
 
     def _estimate(self, values: Mapping[Replicate, float]) -> Estimate:

@@ -19,7 +19,6 @@ from seqsweep.results.significance import (
     quantile,
     seeds_needed,
 )
-from seqsweep.runs.metrics_csv import is_bounded
 
 POWER = 0.8
 """The probability with which the test should find a difference."""
@@ -95,7 +94,7 @@ def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
         have = min(map(len, _differences(board, Measure(board.compared, board.variation))))
         least = None
     plan = {"have": have, "least": least}
-    if is_bounded(board.compared) and (found := needed_replicates(board, SMALL_DIFFERENCE)):
+    if board.compared.is_bounded and (found := needed_replicates(board, SMALL_DIFFERENCE)):
         more = {name: n and max(0, n - have) for name, n in found.items()}
         return {**plan, "difference": SMALL_DIFFERENCE, "power": POWER, "more": more}
     return plan

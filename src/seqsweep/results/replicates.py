@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from seqsweep.results.data_sets import group_by, recordings_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics_csv import compared_metric, monitor_of
+from seqsweep.runs.metrics import Metric, compared_metric, monitor_of
 
 
 class Replicate(NamedTuple):
@@ -166,7 +166,7 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
     return {replicate: value for replicate, value in values.items() if value is not None}
 
 
-def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
+def shared_metric(groups: Sequence[Sequence[Entry]]) -> Metric:
     """Chooses a metric that all groups of runs have, else the monitored one."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)

@@ -1,10 +1,22 @@
 """Metrics as values: what a number of a run means, and which direction is better."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, Self
 
+from seqsweep.runs.identity import is_below
+from seqsweep.runs.ledger import differing_keys
+
 Direction = Literal["min", "max"]
+
+SPLITS = {"val": "validation", "test": "test", "train": "training"}
+"""The words for the splits."""
+
+_SPLIT_OF = {"valid": "val"} | {
+    word: split for split, words in SPLITS.items() for word in (split, words)
+}
+_SPLIT_PART = re.compile(rf"(?<![^/_.\- ])(?:{'|'.join(_SPLIT_OF)})(?![^/_.\- ])", re.IGNORECASE)
 
 
 class Metric(str):
@@ -18,36 +30,88 @@ class Metric(str):
         name: the name under which the run logs the number, such as `val/acc` or `val_loss`.
         direction: `min` if a lower value is better, else `max`.
         bounds: the smallest and the largest possible value.
+        words: the metric in words, such as `validation accuracy`; by default its name, because the
+            meaning of a user's own metric is unknown.
     """
 
     direction: Direction
     bounds: tuple[float, float]
+    words: str
 
     def __new__(
-        cls, name: str, direction: Direction, bounds: tuple[float, float] = (-math.inf, math.inf)
+        cls,
+        name: str,
+        direction: Direction,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+        words: str | None = None,
     ) -> Self:
         metric = super().__new__(cls, name)
-        metric.direction, metric.bounds = direction, bounds
+        metric.direction, metric.bounds, metric.words = direction, bounds, words or name
         return metric
+
+    def __getnewargs__(self) -> Any:  # for copies
+        return str(self), self.direction, self.bounds, self.words
 
     @property
     def lower_is_better(self) -> bool:
         return self.direction == "min"
 
+    @property
+    def is_bounded(self) -> bool:
+        """Returns whether the values are known to lie between two numbers."""
+        return all(map(math.isfinite, self.bounds))
 
-_KINDS: dict[str, tuple[Direction, tuple[float, float]]] = {
-    "loss": ("min", (0.0, math.inf)),
-    "acc": ("max", (0.0, 1.0)),
-    "f1": ("max", (0.0, 1.0)),
+    @property
+    def is_ours(self) -> bool:
+        """Returns whether it is known what the metric means."""
+        return self.words != self
+
+    @property
+    def split_name(self) -> str:
+        """The split that a part of the name names: `train`, `val` or `test`; else empty."""
+        part = _SPLIT_PART.search(self)
+        return _SPLIT_OF[part[0].lower()] if part else ""
+
+    @property
+    def kind(self) -> str:
+        """The name without the part that names the split: `acc` for `val/acc` and `acc_val`."""
+        part = _SPLIT_PART.search(self)
+        if part is None:
+            return self
+        start, end = part.span()
+        return (self[: start - 1] + self[end:] if start else self[end + 1 :]) or self
+
+
+_KINDS: dict[str, tuple[str, Direction, tuple[float, float]]] = {
+    "loss": ("loss", "min", (0.0, math.inf)),
+    "acc": ("accuracy", "max", (0.0, 1.0)),
+    "f1": ("F1", "max", (0.0, 1.0)),
 }
 
+KINDS = {kind: words for kind, (words, *_) in _KINDS.items()}
+"""The words for the metrics of the project's own classifier, without their split."""
+
 OURS: dict[str, Metric] = {
-    name: Metric(name, *rest)
+    name: Metric(name, direction, bounds, f"{SPLITS[split]} {words}")
     for split in ("train", "val", "test")
-    for kind, rest in _KINDS.items()
+    for kind, (words, direction, bounds) in _KINDS.items()
     for name in (f"{split}/{kind}",)
 }
 """The metrics of the project's own classifier, by name."""
+
+DEFAULT_MONITOR = OURS["val/acc"]
+
+
+def as_metric(name: str) -> Metric:
+    """Returns what is known about a name: a metric, or a quantity such as `params`.
+
+    >>> as_metric("val/loss").direction, as_metric("params").bounds
+    ('min', (0.0, inf))
+    """
+    if isinstance(name, Metric):
+        return name
+    is_positive = "/" not in name or name == "train/grad_norm"
+    return OURS.get(name) or Metric(name, "max", (0.0 if is_positive else -math.inf, math.inf))
 
 
 def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
@@ -56,7 +120,66 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
     Args:
         config: nested or flat; `monitor_mode` is a key only for a LightningModule of the user.
     """
-    name, mode = config["monitor"], config.get("monitor_mode")
-    if name is None or mode is None:
-        return None if name is None else OURS[name]
-    return Metric(name, mode)
+    name, mode = config.get("monitor"), config.get("monitor_mode")
+    if "monitor_mode" in config:
+        return None if name is None else Metric(name, mode or "max")
+    return as_metric(name or DEFAULT_MONITOR)
+
+
+def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, float]:
+    """Returns the key that ranks epochs; higher is better.
+
+    The monitored metric decides, then `val/loss`. The first of several equal epochs is the best.
+
+    >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, OURS["train/loss"])
+    (-0.5, -2.0)
+    """
+    sign = -1 if monitor.lower_is_better else 1
+    # The loss breaks ties, which are frequent among accuracies of small validation splits.
+    return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
+
+
+def monitor_of(configs: Iterable[Mapping[str, Any]]) -> Metric:
+    """Returns the metric that ranks runs: the monitor that chose their best epochs.
+
+    Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
+    the same loss in all of them.
+    """
+    configs = list(configs)
+    monitors = {monitor_of_config(config) or DEFAULT_MONITOR for config in configs}
+    monitor = monitors.pop() if len(monitors) == 1 else DEFAULT_MONITOR
+    return without_validation(configs) if monitor == "train/loss" else monitor
+
+
+def without_validation(configs: Iterable[Mapping[str, Any]]) -> Metric:
+    """Returns the metric that ranks runs without a validation split.
+
+    It is `train/loss`, or `train/acc` if keys of `loss.*` differ, because training losses then have
+    different scales.
+
+    >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
+    'train/acc'
+    """
+    differing = differing_keys(list(configs))
+    return OURS["train/acc" if any(is_below(key, ("loss",)) for key in differing) else "train/loss"]
+
+
+def compared_metric(monitor: Metric, available: Collection[str]) -> Metric:
+    """Returns the metric that compares configs which the monitor has ranked.
+
+    The test split is used if it exists, because no choice depended on it. The metric is of the same
+    kind as the monitor (`acc`, `f1` or `loss`), with one exception: if a loss is monitored, other
+    splits are compared by their accuracy. On the monitored split the loss itself is compared,
+    because another metric could contradict the ranking, and the accuracy may be 1 everywhere.
+
+    >>> compared_metric(OURS["val/f1"], ["val/f1", "test/acc", "test/f1"])
+    'test/f1'
+    >>> compared_metric(OURS["train/loss"], ["train/acc", "train/loss"])
+    'train/loss'
+    """
+    wanted: list[str] = []
+    for split in ("test", "val", "train"):
+        is_accuracy = monitor.lower_is_better and split != monitor.split_name
+        kinds = ["acc", monitor.kind] if is_accuracy else [monitor.kind, "acc", "loss"]
+        wanted += [f"{split}/{name}" for name in kinds]
+    return next((as_metric(name) for name in wanted if name in available), monitor)

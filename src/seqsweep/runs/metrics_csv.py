@@ -9,13 +9,11 @@ whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as mis
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of
-from seqsweep.runs.identity import is_below
-from seqsweep.runs.ledger import differing_keys
+from seqsweep.runs.metrics import Metric
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -58,7 +56,7 @@ class MetricsTail:
         written: when the file was last written, in seconds since 1970; 0 if none was found yet.
     """
 
-    def __init__(self, path: Path, metrics: Sequence[str]) -> None:
+    def __init__(self, path: Path, metrics: Sequence[Metric]) -> None:
         self.path = str(path)
         self.metrics = metrics
         self.written = 0.0
@@ -107,7 +105,7 @@ class MetricsTail:
         self.epochs += 1
         for name in self.metrics:
             if not math.isnan(value := values.get(name, math.nan)):
-                better = min if lower_is_better(name) else max
+                better = min if name.lower_is_better else max
                 self.best[name] = better(value, self.best.get(name, value))
 
 
@@ -171,88 +169,3 @@ def _number(text: str) -> float:
     except ValueError:
         return math.nan
     return number if math.isfinite(number) else math.nan
-
-
-DEFAULT_MONITOR = "val/acc"
-
-
-def lower_is_better(metric: str) -> bool:
-    """Returns whether a lower value is better, which is true for losses.
-
-    >>> lower_is_better("val/loss"), lower_is_better("val/acc")
-    (True, False)
-    """
-    return metric.endswith("loss")
-
-
-def is_bounded(metric: str) -> bool:
-    """Returns whether the values of a metric lie between 0 and 1."""
-    return metric.rpartition("/")[2] in ("acc", "f1")
-
-
-def bounds_of(metric: str) -> tuple[float, float]:
-    """Returns the smallest and the largest possible value of a quantity."""
-    if is_bounded(metric):
-        return 0.0, 1.0
-    is_positive = metric.rpartition("/")[2] in ("loss", "grad_norm") or "/" not in metric
-    return 0.0 if is_positive else -math.inf, math.inf
-
-
-def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
-    """Returns the key that ranks epochs; higher is better.
-
-    The monitored metric decides, then `val/loss`. The first of several equal epochs is the best.
-
-    >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
-    (-0.5, -2.0)
-    """
-    sign = -1 if lower_is_better(monitor) else 1
-    # The loss breaks ties, which are frequent among accuracies of small validation splits.
-    return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
-
-
-def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """Returns the metric that ranks runs: the monitor that chose their best epochs.
-
-    Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
-    the same loss in all of them.
-    """
-    configs = list(configs)
-    names = {config.get("monitor") or DEFAULT_MONITOR for config in configs}
-    monitor = names.pop() if len(names) == 1 else DEFAULT_MONITOR
-    return without_validation(configs) if monitor == "train/loss" else monitor
-
-
-def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
-    """Returns the metric that ranks runs without a validation split.
-
-    It is `train/loss`, or `train/acc` if keys of `loss.*` differ, because training losses then have
-    different scales.
-
-    >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
-    'train/acc'
-    """
-    differing = differing_keys(list(configs))
-    return "train/acc" if any(is_below(key, ("loss",)) for key in differing) else "train/loss"
-
-
-def compared_metric(monitor: str, available: Collection[str]) -> str:
-    """Returns the metric that compares configs which the monitor has ranked.
-
-    The test split is used if it exists, because no choice depended on it. The metric is of the same
-    kind as the monitor (`acc`, `f1` or `loss`), with one exception: if a loss is monitored, other
-    splits are compared by their accuracy. On the monitored split the loss itself is compared,
-    because another metric could contradict the ranking, and the accuracy may be 1 everywhere.
-
-    >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
-    'test/f1'
-    >>> compared_metric("train/loss", ["train/acc", "train/loss"])
-    'train/loss'
-    """
-    ranking_split, _, kind = monitor.rpartition("/")
-    wanted: list[str] = []
-    for split in ("test", "val", "train"):
-        is_accuracy = lower_is_better(kind) and split != ranking_split
-        kinds = ["acc", kind] if is_accuracy else [kind, "acc", "loss"]
-        wanted += [f"{split}/{name}" for name in kinds]
-    return next((name for name in wanted if name in available), monitor)

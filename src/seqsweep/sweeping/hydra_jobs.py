@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.importing import without_collections
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
@@ -110,7 +110,7 @@ def launch_jobs(
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     for monitor in {member.config["monitor"] for member in members}:
         best, worst = "maximize", "minimize"
-        if lower_is_better(monitor):
+        if as_metric(monitor).lower_is_better:
             best, worst = worst, best
         # hydra-optuna-sweeper has this option, as a text or an enum.
         if worst in str(master.hydra.sweeper.get("direction")):

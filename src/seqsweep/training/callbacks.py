@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 from seqsweep.signals import ENDING, handled
 from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
 from seqsweep.training.planned_run import Interrupted
@@ -28,7 +28,7 @@ class EarlyStop(EarlyStopping):
             raise ValueError(f"patience={patience}: must be at least 0 validations")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
-        mode = "min" if lower_is_better(monitor) else "max"
+        mode = as_metric(monitor).direction
         super().__init__(monitor, min_delta, patience, mode=mode)
 
 

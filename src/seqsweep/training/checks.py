@@ -13,7 +13,7 @@ from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES, SQUARES
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.run_data import OwnData
 
@@ -165,7 +165,7 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
         # torch's class does not know the metric; a wrong mode would lower lr at each improvement.
-        right = "min" if lower_is_better(config["monitor"]) else "max"
+        right = as_metric(config["monitor"]).direction
         if scheduler["mode"] != right:
             raise ValueError(
                 f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.runs.metrics_csv import epoch_score, lower_is_better
+from seqsweep.runs.metrics import as_metric, epoch_score
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 
@@ -24,7 +24,7 @@ class BestEpoch:
     """
 
     def __init__(self, monitor: str) -> None:
-        self.monitor = monitor
+        self.monitor = as_metric(monitor)
         self.epochs = 0
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
@@ -123,7 +123,7 @@ class Limits:
         threshold = self.thresholds.get(best.epochs)
         value = best.best_metrics.get(best.monitor)
         if threshold is not None and value is not None:
-            is_kept = value <= threshold if lower_is_better(best.monitor) else value >= threshold
+            is_kept = value <= threshold if best.monitor.lower_is_better else value >= threshold
             # The comparison is written so that NaN is worse than any threshold.
             if not is_kept:
                 return Pruned(best.epochs, value, threshold)

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from seqsweep.elementary import cos_of_turns
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 
 
 def cosine(
@@ -60,7 +60,7 @@ def plateau(
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
     # The mode follows from the metric, so that a config cannot set the wrong mode.
-    mode = "min" if lower_is_better(monitor) else "max"
+    mode = as_metric(monitor).direction
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
 

@@ -14,7 +14,8 @@ from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described, value_at
-from seqsweep.runs.metrics_csv import epoch_score, has_finished, read_rows
+from seqsweep.runs.metrics import as_metric, epoch_score
+from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
@@ -130,7 +131,7 @@ class Standing:
         """
         judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
         # The best epoch counts; higher scores are better.
-        scores = [epoch_score(row, monitor) for row in judged]
+        scores = [epoch_score(row, as_metric(monitor)) for row in judged]
         score, tie_break = max(scores, default=(-math.inf, -math.inf))
         return self.is_lost(rung), -score, -tie_break
 

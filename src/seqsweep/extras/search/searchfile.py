@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none, write_sealed
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 
 NAME = "search.json"
 
@@ -72,7 +72,7 @@ class SearchFile:
     @property
     def sign(self) -> int:
         """Returns -1 for a metric whose higher values are better, otherwise 1."""
-        return 1 if lower_is_better(self.metric) else -1
+        return 1 if as_metric(self.metric).lower_is_better else -1
 
     def differences(self, other: Self) -> list[str]:
         """Names the decisive settings of this search that differ from another search.

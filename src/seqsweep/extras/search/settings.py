@@ -17,7 +17,7 @@ from seqsweep.config.schema import check_range
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 from seqsweep.suggest import nearest_or_all
 
 
@@ -196,7 +196,7 @@ class Settings:
         if self.pruner == "none":
             return None
         made = Median if self.pruner == "median" else Hyperband
-        return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
+        return made(self.max_epochs, as_metric(self.monitor).lower_is_better, **self.pruner_options)
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin; None stands for a trial without a result."""

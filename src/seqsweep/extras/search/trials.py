@@ -12,7 +12,8 @@ from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import KeyNames, key_names
 from seqsweep.results.replicates import numbers
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics_csv import lower_is_better, read_rows
+from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 
 TrialState = Literal["running", "complete", "pruned", "failed"]
@@ -121,7 +122,7 @@ def _run(folder: RunFolder, metric: str) -> Result:
     if record["status"] not in ("complete", "pruned"):
         return Result("failed", None, len(rows), seconds)
     value, epochs = (record.get("metrics") or {}).get(metric), int(record["epochs"])
-    curve = _best_so_far([row.get(metric) for row in rows], lower_is_better(metric))
+    curve = _best_so_far([row.get(metric) for row in rows], as_metric(metric).lower_is_better)
     return Result(record["status"], value, epochs, seconds, curve[:epochs])
 
 

@@ -22,7 +22,6 @@ from seqsweep.results.words import (
     ranking_words,
     uneven_words,
 )
-from seqsweep.runs.metrics_csv import bounds_of
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
@@ -77,7 +76,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
     untested = {difference.untested for difference in differences if difference.untested}
     return {
         "intervals": intervals,
-        "cut": " and ".join(f"{bound:g}" for bound in bounds_of(score) if bound in ends),
+        "cut": " and ".join(f"{bound:g}" for bound in score.bounds if bound in ends),
         "scale": plots.scale_of([*means, *ends]),
         "columns": _columns(facts),
         "folded": len(configs) > _FOLDED_FROM,

@@ -10,7 +10,6 @@ from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics_csv import lower_is_better
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12
@@ -52,7 +51,7 @@ def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
     costs = [c.metrics[cost].mean for c in drawn]
     if len(set(costs)) < 2:
         return None
-    sign = 1 if lower_is_better(facts.score) else -1
+    sign = 1 if facts.score.lower_is_better else -1
     scores = [sign * c.metrics[facts.score].mean for c in drawn]
     front = _front(costs, scores)
     shape = plots.layout(_TITLES[cost], metric_words(facts.score), 360)

@@ -20,6 +20,7 @@ from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, not_begun, value_key
+from seqsweep.runs.metrics import Metric
 from seqsweep.runs.sweepfile import SweepFile
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -159,7 +160,7 @@ class Facts:
         return dict(Counter(entry.state for entry in self.entries))
 
     @property
-    def score(self) -> str:
+    def score(self) -> Metric:
         """The metric in which the configs are compared."""
         return self.board.compared
 

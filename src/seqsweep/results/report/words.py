@@ -21,7 +21,7 @@ from seqsweep.results.replicates import Variation
 from seqsweep.results.report.findings import Baseline, Config, Facts
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import needed_words, ranking_words, t_test_words, too_few_words
-from seqsweep.runs.metrics_csv import is_bounded, lower_is_better
+from seqsweep.runs.metrics import Metric, as_metric
 
 _MAJORITY = "majority class"
 _SMALL = 0.01
@@ -76,7 +76,7 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = sum(config.data == best.data for config in configs) > 1
-    needs_power = has_rivals and is_bounded(score)
+    needs_power = has_rivals and score.is_bounded
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
         f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
@@ -144,7 +144,7 @@ def choice_words(board: Leaderboard) -> str:
     return sentence
 
 
-def _estimate_words(config: Config, score: str, variation: Variation) -> str:
+def _estimate_words(config: Config, score: Metric, variation: Variation) -> str:
     """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     value = config.metrics[score]
     mean, interval = estimate_texts(value)
@@ -157,7 +157,9 @@ def _estimate_words(config: Config, score: str, variation: Variation) -> str:
     return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval {interval} over {runs}"
 
 
-def _comparison_sentences(configs: Sequence[Config], score: str, variation: Variation) -> list[str]:
+def _comparison_sentences(
+    configs: Sequence[Config], score: Metric, variation: Variation
+) -> list[str]:
     """Says how many of the other configs differ from the first."""
     others = configs[1:]
     if not others:
@@ -198,16 +200,16 @@ def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
     return ", ".join(parts)
 
 
-def _is_better(config: Config, score: str) -> bool:
+def _is_better(config: Config, score: Metric) -> bool:
     """Returns whether a config is better than the first, by either test."""
     interval = config.difference.interval if config.difference else None
     differs = config.verdict == "different" or config.differs_by_t
     if not differs or interval is None or not interval.mean:
         return False
-    return (interval.mean < 0) == lower_is_better(score)
+    return (interval.mean < 0) == score.lower_is_better
 
 
-def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
+def _sentence_on_other_sets(configs: Sequence[Config], score: Metric) -> list[str]:
     """Names the best config on each other set of sequences."""
     firsts: dict[str, Config] = {}
     for config in configs:
@@ -224,7 +226,7 @@ def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
 
 
 def baseline_words(
-    best: Config, score: str, baselines: Sequence[Baseline], tested: int, alone: bool = False
+    best: Config, score: Metric, baselines: Sequence[Baseline], tested: int, alone: bool = False
 ) -> str | None:
     """Compares the best network with the best baseline; None without a baseline.
 
@@ -237,7 +239,7 @@ def baseline_words(
         alone: Whether there is only one network.
     """
     # Baselines have no loss, so their accuracy is compared instead.
-    score = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
+    score = as_metric(f"{score.split_name}/acc") if score.lower_is_better else score
     scored = [baseline for baseline in baselines if score in baseline.metrics]
     # The majority class is only compared if nothing else was measured.
     candidates = [baseline for baseline in scored if baseline.name != _MAJORITY] or scored
@@ -271,7 +273,7 @@ def baseline_words(
     return text
 
 
-def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
+def test_set_words(means: Sequence[float], score: Metric, tested: int) -> str:
     """Says which differences the test split is too small to show.
 
     Args:
@@ -293,14 +295,14 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
     return f"{head}: differences below {error:.2g} are within its error."
 
 
-def sampling_error(first: float, second: float, score: str, tested: int) -> float:
+def sampling_error(first: float, second: float, score: Metric, tested: int) -> float:
     """Returns the largest difference of accuracies that chance explains at 95 %.
 
     The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
     few sequences and for accuracies of 0 and 1, if the accuracies are independent. Two networks
     make similar errors on the same sequences, so chance explains less than the result.
     """
-    if not tested or not is_bounded(score):
+    if not tested or not score.is_bounded:
         return 0.0
     return math.hypot(_share_error(first, tested), _share_error(second, tested))
 

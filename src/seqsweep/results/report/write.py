@@ -28,7 +28,7 @@ from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.metrics_csv import lower_is_better
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -261,7 +261,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
-    "order": lambda name: "ascending" if lower_is_better(name) else "descending",
+    "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",
     "count": formatting.count,
 }
 

@@ -14,7 +14,13 @@ from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder, value_key
-from seqsweep.runs.metrics_csv import DEFAULT_MONITOR, epoch_score, monitor_of
+from seqsweep.runs.metrics import (
+    DEFAULT_MONITOR,
+    Metric,
+    epoch_score,
+    monitor_of,
+    monitor_of_config,
+)
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -62,8 +68,8 @@ class Run:
         return _STATUS.get(self.entry.state, "unknown")
 
     @property
-    def monitor(self) -> str:
-        return self.entry.config.get("monitor") or DEFAULT_MONITOR
+    def monitor(self) -> Metric:
+        return monitor_of_config(self.entry.config) or DEFAULT_MONITOR
 
     @property
     def record(self) -> dict[str, Any]:
@@ -123,7 +129,7 @@ class Runs:
     planned: Sequence[Mapping[str, Any]] = ()
 
     @property
-    def monitor(self) -> str:
+    def monitor(self) -> Metric:
         """The metric that ranks the runs."""
         return monitor_of(run.entry.config for run in self.runs)
 
