@@ -162,9 +162,10 @@ def test_missing_cells_and_spellings_of_a_large_constant_are_no_other_numbers(wr
         for splits in made:
             x = splits.train.x.ravel()
             assert len(x) >= 4 and x[~np.isnan(x)].tolist() == [big] * (len(x) - 2)
-    near = "x;label\n1,00000000000000001e17;a\n;b\n1e17;b\n"
-    with pytest.raises(ValueError, match=r"'x' has numbers near 1e\+17, which float64 rounds"):
-        table(write(near), decimal=",")
+    message = r"'x' has numbers near 1e\+17, which float64 rounds by up to 8;"
+    for near in ("1,00000000000000001e17;a\n;b\n1e17;b", "-1e17;a\n-100000000000000001;b"):
+        with pytest.raises(ValueError, match=message):
+            table(write(f"x;label\n{near}\n"), decimal=",")
 
 
 def test_parquet_and_frames_are_the_same_data(store, tmp_path):

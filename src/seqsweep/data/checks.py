@@ -165,6 +165,24 @@ def blocks(x: Array) -> Iterator[slice]:
     return (slice(start, start + count) for start in range(0, len(x), count))
 
 
+def channel_blocks(parts: Iterable[tuple[Floats, Mask]]) -> Iterator[tuple[int, list[Floats]]]:
+    """Yields blocks of channels: the first one, and each part's valid values (F, S).
+
+    A table may have 100,000 channels, so a caller computes nothing for each of them alone.
+    """
+    parts = [*parts]
+    count = max(1, _AT_ONCE // sum(int(valid.sum()) for _, valid in parts))
+    for f in range(0, parts[0][0].shape[2], count):
+        values = (x[:, :, f : f + count][valid] for x, valid in parts)
+        yield f, [np.ascontiguousarray(block.T) for block in values]
+
+
+def ranges(values: Floats) -> tuple[Float64, Float64]:
+    """Returns the smallest and the largest of values (F, S); NaN where all are missing."""
+    least, most = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    return least.astype(np.float64), most.astype(np.float64)
+
+
 def exceeds_float32(values: Floats) -> Mask:
     """Returns which values are infinite, or too large for float32."""
     with np.errstate(over="ignore"):  # too large values become infinite

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Int64
+from seqsweep.data.checks import Int64, channel_blocks, ranges
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
@@ -124,22 +124,20 @@ def _contradictions(splits: Splits) -> int:
 
 def _channels(splits: Splits) -> list[ChannelInfo]:
     """Describes each channel by its values in all splits."""
-    # A table may have 100,000 channels, so nothing is computed twice for each.
-    parts = [(part.x, part.valid) for part in splits.parts.values()]
-    described: list[ChannelInfo] = []
-    for f, name in enumerate(splits.train.channel_names):
-        columns = [x[:, :, f][valid].astype(np.float64) for x, valid in parts]  # (S,) of each split
-        everything = np.concatenate(columns) if len(columns) > 1 else columns[0]
-        values = everything[~np.isnan(everything)]
-        missing = len(everything) - len(values)
-        if not len(values):
-            described.append(ChannelInfo(name, None, None, None, None, missing, False))
-            continue
-        least, most = float(values.min()), float(values.max())
-        train = values if len(columns) == 1 else columns[0][~np.isnan(columns[0])]
-        is_constant = len(train) > 0 and (least == most or bool(train.min() == train.max()))
-        mean, std = float(values.mean()), float(values.std())
-        described.append(ChannelInfo(name, least, most, mean, std, missing, is_constant))
+    names, described = splits.train.channel_names, list[ChannelInfo]()
+    for start, parts in channel_blocks((part.x, part.valid) for part in splits.parts.values()):
+        values = np.concatenate(parts, axis=1, dtype=np.float64)
+        missing = np.isnan(values).sum(axis=1)
+        mean, std = values.mean(axis=1), values.std(axis=1)
+        for f in np.flatnonzero(missing):
+            if len(present := values[f][~np.isnan(values[f])]):
+                mean[f], std[f] = present.mean(), present.std()
+        (least, most), (first, last) = ranges(values), ranges(parts[0])
+        numbers = np.stack([least, most, mean, std], axis=1).tolist()
+        rows = zip(names[start:], numbers, missing.tolist(), (first == last).tolist(), strict=False)
+        for name, row, number, is_constant in rows:
+            low, high, center, spread = [None] * 4 if number == values.shape[1] else row
+            described.append(ChannelInfo(name, low, high, center, spread, number, is_constant))
     return described
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask
+from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask, channel_blocks, ranges
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -66,21 +66,20 @@ def scale(
 def _outlier_notes(train: Sequences) -> list[str]:
     """Returns a line on channels with a value far from all others."""
     found: list[str] = []
-    valid = train.valid
-    for f, name in enumerate(train.channel_names):
-        values = train.x[:, :, f][valid]
-        values = values[~np.isnan(values)]
-        lowest = float(values.min(initial=np.inf))
-        highest = float(values.max(initial=-np.inf))
-        for extreme in (lowest, highest):
-            others = values[values != extreme]
-            if not len(others) or others.min() == others.max():
-                continue
-            low, high = float(others.min()), float(others.max())
-            is_code = re.fullmatch(_CODE, f"{extreme:.0f}")
-            if (highest - lowest) / (high - low) > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
-                share = f"{len(values) - len(others):,} of {len(values):,} values"
-                found.append(f"{name!r} ({extreme:g} in {share}, else {low:.3g} to {high:.3g})")
+    for start, (values,) in channel_blocks([(train.x, train.valid)]):
+        lowest, highest = ranges(values)
+        rows: list[tuple[int, str]] = []
+        for ends in (lowest, highest):
+            is_end = values == ends[:, None]
+            low, high = ranges(np.where(is_end, np.nan, values))
+            ratio = (highest - lowest) / np.where(low < high, high - low, np.inf)
+            for f in np.flatnonzero(ratio > _CODE_TIMES).tolist():
+                is_code = re.fullmatch(_CODE, f"{ends[f]:.0f}")
+                if ratio[f] > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
+                    share = f"{is_end[f].sum():,} of {(~np.isnan(values[f])).sum():,} values"
+                    others = f"{ends[f]:g} in {share}, else {low[f]:.3g} to {high[f]:.3g}"
+                    rows.append((f, f"{train.channel_names[start + f]!r} ({others})"))
+        found += [text for _, text in sorted(rows, key=lambda row: row[0])]
     told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
 

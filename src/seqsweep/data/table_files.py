@@ -29,9 +29,6 @@ _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
-# pyarrow compares whole cells, and files with a space after each comma are common.
-_CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
-
 
 @dataclass
 class Table:
@@ -70,14 +67,13 @@ def open_table(path: str, **csv_options: Any) -> Table:
 def _parquet_table(file: Path) -> Table:
     where = str(file)
     with _damage_named(where):
-        opened = parquet.ParquetFile(file)
-        names = opened.schema_arrow.names
+        names = parquet.read_schema(file).names
 
     def read(numbers: Sequence[str], others: Sequence[str]) -> Any:
         columns = [*numbers, *others]
         # With run-length encoding, a file may hold any number of rows in a few bytes.
-        _check_size(where, opened.metadata.num_rows, len(columns))
-        with _damage_named(where), opened:
+        with _damage_named(where), parquet.ParquetFile(file) as opened:
+            _check_size(where, opened.metadata.num_rows, len(columns))
             table = opened.read(columns=columns).select(columns)
             table.validate(full=True)  # also finds texts that are not UTF-8
         return table
@@ -161,6 +157,9 @@ class CsvTable(Table):
         """Parses the rows; the name of a column is its position."""
         header = _FILLED_LINE.search(content)
         start = header.end() if self._header and header else 0
+        # pyarrow compares whole cells, and files with a space after each comma are common. It makes
+        # a list of its own for each column, so the spellings are few where they can be.
+        ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
@@ -172,7 +171,9 @@ class CsvTable(Table):
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
             convert_options=arrow_csv.ConvertOptions(
-                null_values=_CELLS_MISSING, decimal_point=self.decimal, **options
+                null_values=[f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends],
+                decimal_point=self.decimal,
+                **options,
             ),
         )
 

@@ -80,6 +80,14 @@ class Rows:
             x[:, f] = values
             self._features[f] = None
         pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
+        least, most = np.fmin.reduce(x), np.fmax.reduce(x)
+        is_large = np.maximum(-least, most) > 2**53
+        doubtful = is_large & (exceeds_float32(least) | exceeds_float32(most) | (least == most))
+        if doubtful.any():
+            found = {self.roles.features[f]: x[:, f] for f in np.flatnonzero(doubtful)}
+            cells = self.table.read([], [*found]).columns
+            for (name, values), column in zip(found.items(), cells, strict=True):
+                self._check_large(name, values, _plain(column))
         return x
 
     def _numbers(self, name: str, column: Any) -> Array:
@@ -93,7 +101,10 @@ class Rows:
         # Whole numbers of 16 bits also fit into float32.
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         target = pa.float32() if fits else pa.float64()
-        values = (column if kind == target else column.cast(target, safe=False)).to_numpy()
+        return (column if kind == target else column.cast(target, safe=False)).to_numpy()
+
+    def _check_large(self, name: str, values: Array, cells: Any) -> None:
+        """Refuses numbers (S,) beyond float32, and cells that only rounding has made equal."""
         too_large = exceeds_float32(values)
         if too_large.any():
             row = int(too_large.argmax())
@@ -101,17 +112,12 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
-        largest = float(np.abs(values).max(initial=0, where=~np.isnan(values)))
-        if largest > 2**53 and np.fmin.reduce(values) == np.fmax.reduce(values):
-            # The cells may differ, although they are equal as float64. Only the present ones count.
-            has_texts = self.table.has_text_cells
-            cells = self.table.read([], [name]).column(0) if has_texts else column
-            different = cells.filter(pa.array(~np.isnan(values))).unique()
-            exact = (Decimal(str(cell).replace(self.table.decimal, ".")) for cell in different)
-            first = next(exact)
-            if any(other != first for other in exact):  # 1e17 equals 100000000000000000
-                raise rounded(f"{self.table.where}: column {name!r}", largest)
-        return values
+        present = ~np.isnan(values)
+        cells = cells.filter(pa.array(present)).unique()
+        exact = (Decimal(str(cell).replace(self.table.decimal, ".")) for cell in cells)
+        first = next(exact)
+        if any(other != first for other in exact):  # 1e17 equals 100000000000000000
+            raise rounded(f"{self.table.where}: column {name!r}", abs(values[present][0]))
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""
