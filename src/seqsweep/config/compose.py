@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.messages import refuse_hidden_files
+from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.signatures import TORCH_OPTIMIZERS
 from seqsweep.runs.identity import flatten
@@ -52,6 +53,7 @@ class MemberComposer:
         """Composes a member's config by Hydra, including the section `hydra`."""
         config = self.loader.load_sweep_config(self.master, list(overrides))
         refuse_hidden_files(config.hydra)
+        refuse_choices(config, config.hydra)
         return config
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:

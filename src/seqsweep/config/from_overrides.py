@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer, without_hydra
 from seqsweep.config.messages import explain, refuse_hidden_files
+from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.runs.identity import CODE
@@ -40,6 +41,10 @@ def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
     """Makes `${name:...}` known to every config; replaces an older resolver of that name."""
     function = "register_resolver" if _IS_NEW else "register_new_resolver"
     getattr(OmegaConf, function)(name, resolver, replace=True)
+
+
+register_resolver("ours", lambda value: value)
+"""`${ours:VALUE}` in conf is a default for our networks; a typed value replaces it."""
 
 
 def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
@@ -68,6 +73,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
                 )
         config = hydra_compose("train", words, return_hydra_config=True)
         refuse_hidden_files(config.hydra)
+        refuse_choices(config, config.hydra)
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
         if shape := given_shape(config.sweep):

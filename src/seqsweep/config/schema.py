@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
+from seqsweep.config.own_module import names_module, with_modes, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.runs.identity import flatten
@@ -76,13 +77,22 @@ class TrainConfig:
     callbacks: Any
 
 
+@dataclass
+class OwnModuleConfig(TrainConfig):
+    """The top level of a config whose model is a LightningModule of the user."""
+
+    monitor: Any
+    monitor_mode: Any
+    loss: Any
+
+
 # The run passes these arguments to the constructors, so a config may lack required ones.
 _INJECTED = {
     "model": {"input_size", "num_classes", "num_embeddings"},
     "data": {"seed"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
-    "trainer": {"folder", "logger", "callbacks"},
+    "trainer": {"folder", "optimizes", "logger", "callbacks"},
 }
 
 _SPECIAL = ("_target_", "_partial_")
@@ -96,6 +106,10 @@ def check(config: DictConfig) -> Config:
         ValueError: a key is unknown, missing or cannot be set, or a value has the wrong type or is
             out of range. The constructors check the ranges of their own arguments.
     """
+    target = OmegaConf.select(config, "model._target_")
+    is_own = names_module(target)
+    if is_own:
+        config = without_ours(config, target)
     # Missing values are found first, because their interpolations would fail in OmegaConf.
     for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
         if value == "???" and not key.startswith("hydra."):
@@ -108,7 +122,9 @@ def check(config: DictConfig) -> Config:
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     if isinstance(sweep := plain.get("sweep"), dict):
         plain["sweep"] = DEFAULTS | sweep
-    checked = _dataclass(plain, TrainConfig, "")
+    if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
+        raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
+    checked = _dataclass(plain, OwnModuleConfig if is_own else TrainConfig, "")
     _check_shape(checked["sweep"])
     # The shape decides which runs a sweep has, but it is not a part of a run's config.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
@@ -116,12 +132,15 @@ def check(config: DictConfig) -> Config:
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
     for section in _INJECTED:
-        checked[section] = check_section(checked[section], section)
+        if not (is_own and checked[section] is None):
+            checked[section] = check_section(checked[section], section)
     # `check_section` has filled in the defaults of the project's own arguments. Here Lightning's
     # defaults are dropped.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
+    if is_own:
+        checked = with_modes(checked)
     check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
     check_range("sweep.retries", checked["sweep"]["retries"], 0, 100)
     if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero

@@ -75,6 +75,11 @@ def as_is(batch: Batch) -> Batch:
     return batch
 
 
+def as_pair(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Returns x (B, T, F) and labels (B,) of a batch of equal lengths."""
+    return batch.x, batch.labels
+
+
 @dataclass(eq=False)
 class EpochBatches(Sampler[list[int]]):
     """Yields the batches of an epoch; a batch is a list of indices.

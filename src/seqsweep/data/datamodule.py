@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is, as_pair
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import TransformOptions, augmentation_of
@@ -32,6 +32,10 @@ class SequenceDataModule(L.LightningDataModule):
         seed: the seed of the run, for orders and augmentation; the splits do not depend on it.
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
             `prepare`.
+
+
+    Attributes:
+        yields_pairs: whether batches are (x, y), for a LightningModule of the user; else `Batch`.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class SequenceDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.shuffle_seed = seed if shuffle else None
+        self.yields_pairs = False
 
     def train_dataloader(self) -> DataLoader[Batch]:
         train = SequenceDataset(self.splits.train, self.augmentation, self.seed)
@@ -101,11 +106,11 @@ class SequenceDataModule(L.LightningDataModule):
         return self.test_dataloader()
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
         """Moves a batch; lengths stay on the CPU, as `pack_padded_sequence` requires."""
-        if device.type == "cpu":
-            return batch
+        if device.type == "cpu" or not isinstance(batch, Batch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
         x, labels = (one.to(device, non_blocking=True) for one in (batch.x, batch.labels))
         return batch._replace(x=x, labels=labels)
 
@@ -130,7 +135,7 @@ class SequenceDataModule(L.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,
-            collate_fn=as_is,  # pyright: ignore[reportArgumentType]
+            collate_fn=as_pair if self.yields_pairs else as_is,  # pyright: ignore[reportArgumentType]
             # Starting new workers for each epoch would take longer than an epoch of small data.
             persistent_workers=self.num_workers > 0,
             # A DataLoader draws a seed; without this generator it would use torch's global one.

@@ -3,6 +3,7 @@
 B batch, T time steps, F features, C classes.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,9 +31,9 @@ _IN_PROGRESS_BAR = ("train/loss", "val/loss", "val/acc")
 class Diverged(FloatingPointError):
     """The loss or the gradient norm of an epoch is NaN or infinite."""
 
-    def __init__(self, name: str, value: float, epoch: int) -> None:
+    def __init__(self, name: str, value: float, epoch: int, rate: str = "optimizer.lr") -> None:
         super().__init__(
-            f"{name} is {value} in epoch {epoch}; try a smaller optimizer.lr or "
+            f"{name} is {value} in epoch {epoch}; try a smaller {rate} or "
             "trainer.gradient_clip_val=1.0"
         )
         self.epoch = epoch
@@ -64,7 +65,8 @@ class SequenceClassifier(L.LightningModule):
             rows.
 
     Args:
-        network: maps x (B, T, F) and lengths (B,) to logits (B, C).
+        network: maps x (B, T, F) and lengths (B,) to logits (B, C); a network whose `forward` has
+            one argument gets x alone.
         num_classes: C.
         optimizer: makes the optimizer from the network's parameters; None for a module that is
             only evaluated.
@@ -102,6 +104,7 @@ class SequenceClassifier(L.LightningModule):
             )
         self.automatic_optimization = False
         self.network = network
+        self._takes_lengths = takes_lengths(network)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.class_weights: Tensor | None
@@ -124,7 +127,7 @@ class SequenceClassifier(L.LightningModule):
         }
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self.network(x, lengths)
+        return self.network(x, lengths) if self._takes_lengths else self.network(x)
 
     def setup(self, stage: str) -> None:
         closes = ClosesEpochs(self.close_train_epoch, self.close_validation, self.close_test)
@@ -154,7 +157,7 @@ class SequenceClassifier(L.LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the logits (B, C), as `forward` does."""
         x, lengths, _ = checked_batch(batch)
-        return self.network(x, lengths)
+        return self(x, lengths)
 
     def close_train_epoch(self) -> None:
         """Computes training metrics, adds lr and validation metrics; may raise Diverged."""
@@ -236,7 +239,7 @@ class SequenceClassifier(L.LightningModule):
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         """Returns the loss of a batch, and adds it to the sums."""
         x, lengths, labels = checked_batch(batch)
-        logits = self.network(x, lengths)  # (B, C)
+        logits = self(x, lengths)  # (B, C)
         # The plain loss makes runs with different training losses comparable.
         weights, smoothing = self.class_weights, self.label_smoothing
         if stage != "train":
@@ -320,13 +323,29 @@ class SequenceClassifier(L.LightningModule):
 def checked_batch(batch: Any) -> Batch:
     """Returns a batch of any DataLoader, with its lengths on the CPU.
 
+    In a batch (x, y) all sequences have the length of x.
+
     Raises:
-        TypeError: the batch is not (x, lengths, y).
+        TypeError: the batch is neither (x, y) nor (x, lengths, y).
     """
-    if not isinstance(batch, (tuple, list)) or len(batch) != 3:
-        raise TypeError(f"a batch must be (x, lengths, y), got {type(batch).__name__}")
-    x, lengths, labels = batch
+    parts: list[Any] = list(batch) if isinstance(batch, (tuple, list)) else []
+    if len(parts) not in (2, 3):
+        raise TypeError(f"a batch must be (x, y) or (x, lengths, y), got {type(batch).__name__}")
+    if len(parts) == 2:
+        parts.insert(1, torch.full((len(parts[0]),), parts[0].shape[1]))
+    x, lengths, labels = parts
     return Batch(x, lengths.cpu(), labels)
+
+
+def takes_lengths(network: nn.Module) -> bool:
+    """Returns whether `forward` takes lengths after x, not x alone.
+
+    An optional second argument counts only if its name has `len`: it may be a first state.
+    """
+    parameters = list(inspect.signature(network.forward).parameters.values())
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return True
+    return any(p.default is p.empty or "len" in p.name for p in parameters[1:2])
 
 
 def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:

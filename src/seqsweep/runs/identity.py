@@ -46,6 +46,12 @@ def without_influence(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*WITHOUT_INFLUENCE, "data.num_workers") if is_ours else WITHOUT_INFLUENCE
 
 
+def is_own_module(config: Mapping[str, Any]) -> bool:
+    """Returns whether a user's LightningModule is the model of a config, nested or flat."""
+    # Such a module has its own loss, and the sections that it replaces are null in every file.
+    return config.get("loss", "") is None
+
+
 _LAYOUT = "data.source.layout"
 _READERS = {
     ("data.source._target_", "seqsweep.data.tables.table"),

@@ -114,6 +114,22 @@ def as_metric(name: str) -> Metric:
     return OURS.get(name) or Metric(name, "max", (0.0 if is_positive else -math.inf, math.inf))
 
 
+_LOWER = frozenset(
+    ["loss", "error", "err", "mse", "mae", "rmse", "mape", "nll", "bce", "ce", "ppl", "perplexity"]
+    + ["wer", "cer", "eer", "brier", "hinge"]
+)
+"""The words in the names of metrics of which lower values are usually better."""
+
+
+def proposed_direction(name: str) -> Direction:
+    """Returns the direction that a metric of a user probably has, by the words of its name.
+
+    >>> proposed_direction("val_loss"), proposed_direction("val/f1")
+    ('min', 'max')
+    """
+    return "min" if _LOWER & set(re.split(r"[^a-z0-9]+", name.lower())) else "max"
+
+
 def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
     """Returns the metric that chooses the best epoch of a run; None for its last epoch.
 

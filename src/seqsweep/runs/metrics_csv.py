@@ -8,11 +8,15 @@ whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as mis
 """
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of
+from seqsweep.runs.events import append_bytes
+from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of, write_bytes
+from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
 
 
@@ -42,6 +46,46 @@ def read_columns(path: Path) -> dict[str, list[float]]:
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
+
+
+def append_row(path: Path, row: Mapping[str, float]) -> None:
+    """Appends a row; a name without a column gets one, which is empty in the rows so far.
+
+    Raises:
+        LockLost: another process trains the run now.
+        OSError: the file cannot be written; its rows are unchanged.
+    """
+    try:
+        first, *lines = read_bytes(path).decode().splitlines()
+    except FileNotFoundError:
+        first, lines = "", []
+    names: list[str] = next(csv.reader([first]), [])
+    new = [name for name in row if name not in names]
+    names += new
+    cells = [str(row[name]) if name in row else "" for name in names]
+    if new:
+        header = io.StringIO()
+        csv.writer(header, lineterminator="").writerow(names)
+        lines = [header.getvalue(), *(line + "," * len(new) for line in lines), ",".join(cells)]
+        content = "".join(f"{line}\r\n" for line in lines)
+        write_bytes(path, content.encode(), sync=False, confirm=partial(check_held, path.parent))
+    else:
+        check_held(path.parent)
+        append_bytes(path, f"{','.join(cells)}\r\n".encode(), mode="r+b")
+
+
+def keep_rows(path: Path | None, count: int) -> bool:
+    """Cuts off the rows after the first `count`; returns False if there are fewer."""
+    try:
+        lines = b"" if path is None else read_bytes(path)
+    except (FileNotFoundError, Damaged):
+        return False
+    kept = lines.splitlines(keepends=True)[: count + 1]
+    if path is None or len(kept) <= count or not kept[-1].endswith(b"\n"):
+        return False
+    if len(b"".join(kept)) < len(lines):
+        write_bytes(path, b"".join(kept), sync=False)
+    return True
 
 
 class MetricsTail:

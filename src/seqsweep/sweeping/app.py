@@ -28,6 +28,7 @@ from seqsweep.command import (
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, refuse_hidden_files, with_place
+from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, print_notes, say_error
@@ -176,6 +177,7 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         refuse_ignored(hydra_config)
         refuse_hidden_files(hydra_config)
+        refuse_choices(config, hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
         outcome = train_run(member, root, console)

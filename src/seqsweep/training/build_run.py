@@ -14,26 +14,29 @@ from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
+from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.models.module import SequenceClassifier
+from seqsweep.models.module import SequenceClassifier, takes_lengths
 from seqsweep.native.library import describe
-from seqsweep.runs.identity import CODE, DATA_MODULE
+from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
+from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.seeding import global_stream
 from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
+from seqsweep.training.logged import LoggedMetrics
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
-from seqsweep.training.user_code import check_is_network, code_of
+from seqsweep.training.user_code import code_of
 
 
 class Parts(NamedTuple):
     """The objects that Lightning needs for a run, and the splits of its data."""
 
     trainer: L.Trainer
-    module: SequenceClassifier
+    module: L.LightningModule
     data: L.LightningDataModule
     splits: Splits | OwnData
 
@@ -48,10 +51,23 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"])
     check_monitors(config, splits)
-    module = build_module(config, splits)
-    # The optimizer and the scheduler check their arguments when they are made.
-    module.configure_optimizers()
-    trainer = _build_trainer(config, splits, folder, callbacks or [])
+    further = callbacks or []
+    if is_own_module(config):
+        module = build_own_module(config, splits)
+        if isinstance(data, SequenceDataModule):
+            data.yields_pairs = has_one_length(data.splits) and not takes_lengths(module)
+        described = description(config, splits)
+        further = [*further, LoggedMetrics(monitor_of_config(config), described)]
+    else:
+        module = build_module(config, splits)
+        # The optimizer and the scheduler check their arguments when they are made.
+        module.configure_optimizers()
+    trainer = _build_trainer(config, splits, folder, further)
+    if is_own_module(config) and trainer.world_size > 1:
+        raise ValueError(
+            f"trainer.devices={trainer.world_size}: must be 1 for a LightningModule of your own; "
+            "hydra.launcher.processes=N trains the runs of a sweep side by side"
+        )
     # A process without sequences would block the other processes.
     parts = splits.parts.values() if isinstance(splits, Splits) else ()
     most = min(map(len, parts), default=1)
@@ -63,23 +79,39 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     return Parts(trainer, module, data, splits)
 
 
+def build_own_module(config: Config, splits: Splits | OwnData) -> L.LightningModule:
+    """Builds the user's LightningModule; its first weights come from the random stream `init`."""
+    module = _built(config, splits)
+    assert isinstance(module, L.LightningModule)  # its class is one
+    return module
+
+
+def _built(config: Config, splits: Splits | OwnData) -> Any:
+    """Returns what the section `model` makes, with the sizes that the data have."""
+    model = config["model"]
+    sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
+    with global_stream(config["seed"], "init"):
+        return build(model, "model", **sizes)
+
+
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
     """Builds the LightningModule; the first weights come from the random stream `init`."""
     check_symbols(config, splits)
     model = config["model"]
-    sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
-    with global_stream(config["seed"], "init"):
-        network = build(model, "model", **sizes)
+    network = _built(config, splits)
     # A `_target_` may be any function, so what it returned is checked.
-    check_is_network(model["_target_"], type(network))
-    if not isinstance(network, nn.Module):
-        target, kind = model["_target_"], type(network).__name__
-        raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")
+    _check_is_network(network, model["_target_"], splits)
+    num_classes = splits.num_classes or model.get("num_classes")
+    if not isinstance(num_classes, int):
+        raise ValueError(
+            f"model.num_classes is missing: data._target_={config['data']['_target_']} has no "
+            "attribute num_classes, and a network needs one of them"
+        )
     labels = splits.train.labels if isinstance(splits, Splits) else None
-    weights = class_weights(config["loss"]["class_weights"], labels, splits.num_classes)
+    weights = class_weights(config["loss"]["class_weights"], labels, num_classes)
     module = SequenceClassifier(
         network,
-        splits.num_classes,
+        num_classes,
         optimizer=build(config["optimizer"], "optimizer"),
         scheduler=build(config["scheduler"], "scheduler"),
         class_weights=weights,
@@ -92,6 +124,29 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
     )
     module.description = description(config, splits)
     return module
+
+
+def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> None:
+    """Refuses what is not a network, or cannot read sequences of several lengths."""
+    where = f"model._target_={target}"
+    if isinstance(network, L.LightningModule):
+        raise TypeError(
+            f"{where}: must be the class of the LightningModule, not a function that makes one,"
+            " because a config is checked before anything is built"
+        )
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"{where}: must make a torch.nn.Module, got {type(network).__name__}")
+    if isinstance(splits, Splits) and not (has_one_length(splits) or takes_lengths(network)):
+        raise TypeError(
+            f"{where}: forward(x) would read the padding as data, because the sequences have "
+            "several lengths; it must be forward(x, lengths)"
+        )
+
+
+def has_one_length(splits: Splits) -> bool:
+    """Returns whether all sequences have the same length."""
+    lengths = {int(n) for part in splits.parts.values() for n in set(part.lengths.tolist())}
+    return len(lengths) == 1
 
 
 def plateau_monitor(config: Config) -> str:
@@ -141,7 +196,8 @@ def _build_trainer(
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     is_own = config["data"]["_target_"] != DATA_MODULE
-    callbacks = [ExactResume(config["seed"], of_users=is_own), *callbacks]
+    of_users = is_own or is_own_module(config)
+    callbacks = [ExactResume(config["seed"], of_users=of_users), *callbacks]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger, so the user's own loggers come before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
@@ -159,6 +215,7 @@ def _build_trainer(
         section,
         "trainer",
         folder=folder,
+        optimizes=is_own_module(config),
         logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )

@@ -13,7 +13,7 @@ import logging
 import pickle
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -26,7 +26,10 @@ from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, refuse_links, write_bytes
 from seqsweep.runs.lock import check_held
+from seqsweep.runs.metrics import Metric
+from seqsweep.runs.metrics_csv import keep_rows
 from seqsweep.training.limits import BestEpoch
+from seqsweep.training.logged import epoch_metrics_of
 
 log = logging.getLogger(__name__)
 
@@ -106,18 +109,20 @@ class BestAndLast(Checkpoint):
     dropout from (seed, step), so a resumed run equals an uninterrupted run to the last bit.
     """
 
-    def __init__(self, monitor: str = "val/acc") -> None:
-        self.best = BestEpoch(monitor)
+    def __init__(
+        self, monitor: str | None = "val/acc", mode: Literal["min", "max"] | None = None
+    ) -> None:
+        self.best = BestEpoch(Metric(monitor, mode) if monitor and mode else monitor)
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceClassifier)
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
-        is_better = self.best.see(trainer.current_epoch, pl_module.epoch_metrics, seconds)
+        metrics = epoch_metrics_of(trainer, pl_module)
+        is_better = self.best.see(trainer.current_epoch, metrics, seconds)
         folder = Path(trainer.default_root_dir, "checkpoints")
         # All processes take part in the saving, but only the first process writes a file.
         trainer.save_checkpoint(folder / "next.ckpt")
@@ -128,7 +133,10 @@ class BestAndLast(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
-        checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
+        checkpoint["files"] = files = sizes_of_logs(Path(trainer.default_root_dir))
+        # A metric that appears later adds a column to all rows, so they have no fixed size.
+        if not isinstance(pl_module, SequenceClassifier) and files.pop("metrics.csv", None):
+            checkpoint["rows"] = self.best.epochs
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
         checkpoint["last_logged_step"] = batches - 1
@@ -246,6 +254,9 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
         path = paths.get(name)
         if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
+    rows = checkpoint.get("rows")
+    if rows is not None and not keep_rows(paths.pop("metrics.csv", None), rows):
+        return False
     for path in paths.values():
         # A file without a size was begun after the checkpoint, so all its rows come again.
         if path.name not in sizes:

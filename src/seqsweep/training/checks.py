@@ -47,12 +47,16 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
 
 
 def sizes_from_data(
-    model: Config, input_size: int, num_classes: int, vocabulary: Sized | None = None
+    model: Config,
+    input_size: int | None,
+    num_classes: int | None,
+    vocabulary: Sized | None = None,
 ) -> dict[str, int]:
     """Returns the sizes that the network takes from the data; refuses other sizes."""
     _check_default_type()
     known = signature_of(model["_target_"]).parameters
-    sizes = {"input_size": input_size, "num_classes": num_classes}
+    known_sizes = {"input_size": input_size, "num_classes": num_classes}
+    sizes = {name: size for name, size in known_sizes.items() if size is not None}
     if vocabulary is not None:
         sizes["num_embeddings"] = len(vocabulary)
     for name, size in sizes.items():

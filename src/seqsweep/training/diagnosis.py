@@ -40,7 +40,8 @@ Points = npt.NDArray[np.float64]
 def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
     """Returns the splits on which a run's best weights are evaluated."""
     # The validation split is evaluated only for its confusion matrix.
-    has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
+    count = splits.num_classes
+    has_confusion = config["diagnostics"] and count is not None and count <= MOST_CLASSES
     wanted = ("val", "test") if has_confusion else ("test",)
     return [name for name in wanted if name in splits.names]
 

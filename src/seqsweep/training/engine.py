@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.runs.identity import DATA_MODULE
+from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.training.fed_loggers import why_in_trainer
 
 _MODELS = "seqsweep.models.classifier."
@@ -96,7 +96,8 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
         takes_gpu: returns whether an accelerator is a GPU here; called last, as it needs torch.
     """
     if architecture_of(config["model"]) is None:
-        return f"model={config['model']['_target_']}, which is a network of your own"
+        what = "LightningModule" if is_own_module(config) else "network"
+        return f"model={config['model']['_target_']}, which is a {what} of your own"
     if option := option_of_autograd(config["model"]):
         return option
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):

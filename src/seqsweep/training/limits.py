@@ -15,7 +15,7 @@ class BestEpoch:
     Args:
         monitor: the metric that decides: the highest accuracy or F1, or the lowest loss, is best.
             Ties are broken by `val/loss`, then by the earlier epoch. A run without this metric (no
-            validation split) keeps its last epoch as its best.
+            validation split, or None) keeps its last epoch as its best.
 
     Attributes:
         epochs: the number of finished epochs.
@@ -23,8 +23,8 @@ class BestEpoch:
         seconds: the training time over all attempts.
     """
 
-    def __init__(self, monitor: str) -> None:
-        self.monitor = as_metric(monitor)
+    def __init__(self, monitor: str | None) -> None:
+        self.monitor = None if monitor is None else as_metric(monitor)
         self.epochs = 0
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}

@@ -18,6 +18,7 @@ from seqsweep.console import say
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.lock import LockLost, check_held
+from seqsweep.runs.metrics_csv import append_row
 from seqsweep.training.checkpoints import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment
 
@@ -52,6 +53,9 @@ class RowLogger(Logger):
     def log_epoch(self, row: Mapping[str, float], step: int) -> None:
         """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
         self.write([{**row, "step": step}])
+
+    def log_logged(self, row: Mapping[str, float], step: int) -> None:
+        """Takes what a LightningModule of the user has logged in an epoch."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Does nothing: TensorBoard and the user's loggers take these metrics."""
@@ -113,6 +117,10 @@ class EpochCSVLogger(RowLogger):
         self.path = Path(save_dir, "metrics.csv")
         self._has_begun = False
 
+    @rank_zero_only
+    def log_logged(self, row: Mapping[str, float], step: int) -> None:
+        append_row(self.path, {"epoch": row["epoch"], "step": step, **row})
+
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Appends rows to metrics.csv, all or none of them."""
         check_held(self.path.parent)
@@ -136,6 +144,9 @@ def csv_line(row: dict[str, Any]) -> str:
 class TextLogger(RowLogger):
     """Writes one line per epoch to train.log."""
 
+    def log_logged(self, row: Mapping[str, float], step: int) -> None:
+        log.info(text_line({"step": step, **row}))
+
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             log.info(text_line(row))
@@ -143,7 +154,8 @@ class TextLogger(RowLogger):
 
 def text_line(row: dict[str, Any]) -> str:
     """Returns an epoch's message in train.log."""
-    metrics = "  ".join([f"{name} {row[name]:.4g}" for name in COLUMNS[2:] if name in row])
+    names = [*(n for n in COLUMNS[2:] if n in row), *(n for n in row if n not in _COLUMNS)]
+    metrics = "  ".join([f"{name} {row[name]:.4g}" for name in names])
     return f"epoch {row['epoch']}  step {row['step']}  {metrics}"
 
 

@@ -21,7 +21,7 @@ from seqsweep.signals import handled
 from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
-from seqsweep.training.user_code import check_is_network, with_code
+from seqsweep.training.user_code import with_code
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ def plan(config: Config) -> PlannedRun:
             or the user's code cannot be identified (see `user_code.code_of`).
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
-    check_is_network(config["model"]["_target_"])
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)

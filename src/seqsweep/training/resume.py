@@ -12,7 +12,7 @@ from typing import Any
 from seqsweep.config.question import DIGITS
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_bytes, read_object, write_bytes
-from seqsweep.runs.identity import CODE, is_below, without_influence
+from seqsweep.runs.identity import CODE, is_below, is_own_module, without_influence
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
@@ -164,7 +164,10 @@ def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
     mine = member.flat
-    relatives = [] if member.data_fingerprint is None else _relatives(member, folder.parent)
+    # Data without a fingerprint may have changed. A module of the user may have a scheduler that
+    # depends on `max_epochs`.
+    is_unknown = member.data_fingerprint is None or is_own_module(mine)
+    relatives = [] if is_unknown else _relatives(member, folder.parent)
     # The longest run comes first, because it leaves the fewest epochs to train.
     for path, config in sorted(relatives, key=lambda run: run[1][_LENGTH], reverse=True):
         if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):

@@ -170,10 +170,13 @@ def translate_memory_errors() -> Generator[None]:
 
 
 class OwnData(NamedTuple):
-    """The sizes and names of a user's LightningDataModule that holds no `Splits`."""
+    """The sizes and names of a user's LightningDataModule that holds no `Splits`.
 
-    input_size: int
-    num_classes: int
+    A size is None if the module does not have it as an attribute.
+    """
+
+    input_size: int | None
+    num_classes: int | None
     names: tuple[str, ...]
     """The splits for which the module has a dataloader."""
     class_names: tuple[str, ...]
@@ -197,17 +200,15 @@ def outline(data: Any, target: str) -> Splits | OwnData:
     if not isinstance(data, Base):
         kind = type(data).__name__
         raise TypeError(f"{where}: must make a lightning.LightningDataModule, got {kind}")
-    sizes: list[Any] = [getattr(data, name, None) for name in ("input_size", "num_classes")]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ValueError(
-            f"{where}: must have the attributes input_size (features per step) and num_classes,"
-            f" whole numbers of at least 1, got {sizes[0]} and {sizes[1]}"
-        )
+    sizes: dict[str, Any] = {n: getattr(data, n, None) for n in ("input_size", "num_classes")}
+    for name, size in sizes.items():
+        if size is not None and not (isinstance(size, int) and size > 0):
+            raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
     hooks = {name: f"{name}_dataloader" for name in ("train", "val", "test")}
     has = [name for name, h in hooks.items() if getattr(type(data), h) is not getattr(Base, h)]
-    classes = tuple(map(str, range(sizes[1])))
-    channels = tuple(f"channel_{f}" for f in range(sizes[0]))
-    return OwnData(sizes[0], sizes[1], tuple(has), classes, channels)
+    classes = tuple(map(str, range(sizes["num_classes"] or 0)))
+    channels = tuple(f"channel_{f}" for f in range(sizes["input_size"] or 0))
+    return OwnData(sizes["input_size"], sizes["num_classes"], tuple(has), classes, channels)
 
 
 def data_fingerprint(config: Config) -> str | None:

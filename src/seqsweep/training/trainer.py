@@ -45,16 +45,18 @@ def build_trainer(
     progress_bar: bool = True,
     *,
     folder: Path,
+    optimizes: bool = False,
     logger: list[Logger],
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:
     """Builds a `lightning.Trainer`; most arguments are arguments of Lightning.
 
-    `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
-    module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; CPU
-    kernels are always deterministic. `folder` is the run's folder. `others` go to Lightning
-    unchanged; `config.convert` has checked them.
+    `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by our
+    module, which optimises manually; Lightning gets them if it `optimizes` a module of the user.
+    `deterministic` requests deterministic kernels on a GPU; CPU kernels are always deterministic.
+    `folder` is the run's folder. `others` go to Lightning unchanged; `config.convert` has checked
+    them.
 
     Raises:
         ValueError: a GPU is needed but missing, a number is out of range, or Lightning refuses an
@@ -84,6 +86,12 @@ def build_trainer(
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
     # The sanity check is off, because its validation would belong to no epoch.
     options: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False} | others
+    if optimizes:
+        options |= {
+            "accumulate_grad_batches": accumulate_grad_batches,
+            "gradient_clip_val": gradient_clip_val,
+            "gradient_clip_algorithm": gradient_clip_algorithm,
+        }
     try:
         return L.Trainer(
             accelerator=accelerator,

@@ -92,19 +92,6 @@ def first_file(config: Mapping[str, Any]) -> Path | None:
     return next((source.path.absolute() for source in sources), None)
 
 
-def check_is_network(target: str, kind: Any = None) -> None:
-    """Refuses a LightningModule; `kind` is the class of a network that the target has made."""
-    module, _, name = target.rpartition(".")
-    kind = kind or getattr(sys.modules.get(module), name, None)
-    # By name, because this module imports no torch, and two packages have such a class.
-    if any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ())):
-        raise TypeError(
-            f"model._target_={target}: must be a network, not a LightningModule, because its "
-            "training_step and optimizers would not be used; name the torch.nn.Module inside it; "
-            "loss and optimizer are keys of the config"
-        )
-
-
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yields the dotted key and value of every `_target_` of a config."""
     items = node.items() if isinstance(node, dict) else ()

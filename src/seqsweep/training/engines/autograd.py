@@ -14,7 +14,8 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.data.sequences import Splits
-from seqsweep.models.module import Diverged
+from seqsweep.models.module import Diverged, SequenceClassifier
+from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import Parts, build_run, numerics
@@ -24,6 +25,7 @@ from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_teste
 from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
+from seqsweep.training.logged import epoch_metrics_of, tested
 from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
@@ -43,8 +45,8 @@ class AutogradRun:
         self.log = MemberLog(folder, [])  # the Trainer's loggers write the rows
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
-        self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
-        parameters = parts.module.network.parameters()
+        self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
+        parameters = parts.module.parameters()
         self.params = sum(p.numel() for p in parameters if p.requires_grad)
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
@@ -118,7 +120,8 @@ class AutogradEngine(Engine[AutogradRun]):
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best
                     epochs = run.best.epochs = trainer.current_epoch
-                    run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
+                    run.best.best_epoch = epochs - 1
+                    run.best.best_metrics = epoch_metrics_of(trainer, module)
                     run.best.seconds = time.perf_counter() - start
                 if run.best.epochs == 0:
                     limits = "trainer.max_time or max_steps"
@@ -129,6 +132,8 @@ class AutogradEngine(Engine[AutogradRun]):
         except Diverged as error:
             return error
         # The loggers are closed by now, because a diagnosis may take long and logs nothing.
+        if not isinstance(module, SequenceClassifier):
+            return Findings(metrics, {}, None)
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
             diagnosis = diagnose_run(config, module, splits)
@@ -142,6 +147,11 @@ class AutogradEngine(Engine[AutogradRun]):
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
+        if not isinstance(module, SequenceClassifier):
+            if "test" not in known.names:
+                return {}
+            seed_globals(*DATA_STREAM)
+            return tested(trainer, module, data, run.best.best_metrics)
         module.confusions.clear()  # the last validation of the training has left a matrix
         splits = splits_tested(run.planned.config, known)
         if "val" in splits:  # for its confusion matrix

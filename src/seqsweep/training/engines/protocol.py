@@ -14,10 +14,12 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.models.module import Diverged
 from seqsweep.runs.files import write_text
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import LockLost
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.logged import directions_of
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 
@@ -174,9 +176,14 @@ def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, An
             end = Diverged("test/loss", loss, best.best_epoch or 0)
     if isinstance(end, Diverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
-    tested = end.metrics if isinstance(end, Findings) else {}
+    metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
+    directions: dict[str, Any] = {}
+    if is_own_module(member.planned.config):
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        directions = {"directions": directions_of(member.planned.config, metrics)}
     result: dict[str, Any] = {
-        "metrics": best.best_metrics | tested,
+        "metrics": metrics,
+        **directions,
         "best_epoch": best.best_epoch,
         "epochs": best.epochs,
         "steps": member.steps,

@@ -1,0 +1,125 @@
+"""The config of a run whose model is a LightningModule of the user.
+
+Such a module has its own loss, optimizers, schedulers and metrics. So the sections `loss`,
+`optimizer` and `scheduler` are null, and the defaults for our networks do not hold.
+"""
+
+import copy
+import functools
+from typing import Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.convert import convert
+from seqsweep.config.instantiate import locate
+from seqsweep.config.signatures import signature_of
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.metrics import proposed_direction
+
+_EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
+_READ_MODE = (_EARLY_STOP, "seqsweep.training.checkpoints.BestAndLast")
+
+
+def names_module(target: Any) -> bool:
+    """Returns whether a `_target_` is a LightningModule class; imports it if it is a user's."""
+    if not isinstance(target, str) or target.startswith("seqsweep.") or "." not in target:
+        return False
+    try:
+        kind = locate(target, "model")
+    except ValueError:  # the check of the section gives the reason
+        return False
+    # By name, because a config is checked without torch, and two packages have such a class.
+    return any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ()))
+
+
+def without_ours(config: DictConfig, target: str) -> DictConfig:
+    """Returns a copy of a config without what only our networks have.
+
+    Raises:
+        ValueError: a section that the module replaces was changed.
+    """
+    raw: Any = OmegaConf.to_container(config, resolve=False)
+    for group, default in _defaults().items():
+        _refuse_changes(group, raw.get(group), default, target)
+    result = copy.deepcopy(config)
+    with open_dict(result):
+        result.update(dict.fromkeys(_defaults()))
+        for node, key in ((result, "monitor"), (result.get("trainer"), "gradient_clip_val")):
+            if isinstance(node, DictConfig) and _is_ours(node, key):
+                node[key] = None
+    return result
+
+
+def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
+    """Refuses `optimizer=adam` and the like for a LightningModule of the user."""
+    target = OmegaConf.select(config, "model._target_")
+    for word in hydra_config.overrides.task:
+        key, _, value = word.lstrip("+").partition("=")
+        if key in _defaults() and value != "null" and names_module(target):
+            raise _refusal(word, key, key, target)
+
+
+def with_modes(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a checked config in which `monitor_mode` and the callbacks' modes are decided.
+
+    Raises:
+        ValueError: a mode has no metric.
+    """
+    monitor = convert(config["monitor"], str | None, "monitor")
+    mode = convert(config["monitor_mode"], Literal["auto", "min", "max"] | None, "monitor_mode")
+    if monitor is None and mode in ("min", "max"):
+        raise ValueError(f"monitor_mode={mode}: needs monitor=NAME, a metric that the model logs")
+    if monitor is not None and mode not in ("min", "max"):
+        mode = proposed_direction(monitor)
+    mode = None if monitor is None else mode
+    callbacks = {name: node and dict(node) for name, node in config["callbacks"].items()}
+    for name, node in callbacks.items():
+        if node is not None and node["_target_"] in _READ_MODE and "mode" not in node:
+            given = node.get("monitor")
+            if given is None and node["_target_"] == _EARLY_STOP:
+                raise ValueError(f"callbacks.{name}: needs monitor=NAME, a metric that is logged")
+            node["mode"] = mode if given in (None, monitor) else proposed_direction(given)
+    return config | {"monitor": monitor, "monitor_mode": mode, "callbacks": callbacks}
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """Returns the sections that a module replaces, as they are in a run of our networks."""
+    train = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
+    chosen = {k: v for one in train["defaults"] if isinstance(one, dict) for k, v in one.items()}
+    optimizer = CONF_DIR / "optimizer" / f"{chosen['optimizer']}.yaml"
+    given = yaml.safe_load(optimizer.read_text(encoding="utf-8"))
+    return {"optimizer": given, "scheduler": None, "loss": train["loss"]}
+
+
+def _is_ours(node: DictConfig, key: str) -> bool:
+    """Returns whether a key still has the default for our networks."""
+    raw: Any = OmegaConf.to_container(node, resolve=False)
+    return str(raw.get(key)).startswith("${ours:")
+
+
+def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None:
+    if section is None or section == default:
+        return
+    before, given = dict(flatten({group: default})), dict(flatten({group: section}))
+    # The name of the function comes last, because an argument says more.
+    changed = sorted(
+        (key for key in given if key not in before or before[key] != given[key]),
+        key=lambda key: key.endswith("_target_"),
+    )
+    raise _refusal(
+        f"{changed[0]}={given[changed[0]]}", changed[0].rpartition(".")[2], group, target
+    )
+
+
+def _refusal(given: str, name: str, group: str, target: str) -> ValueError:
+    """Returns the error for a value that has no effect; it names the argument of the model."""
+    known = signature_of(target).parameters
+    keys = [f"model.{argument}" for argument in (name, group) if argument in known]
+    where = keys[0] if keys else "an argument of the model"
+    return ValueError(
+        f"{given}: has no effect, because {target} is a LightningModule, which has its own {group};"
+        f" set {where} instead"
+    )

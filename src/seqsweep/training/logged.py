@@ -1,0 +1,118 @@
+"""The metrics of a run whose model is a LightningModule of the user: what it logs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from seqsweep.models.module import Diverged, SequenceClassifier
+from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
+
+
+class LoggedMetrics(Checkpoint):
+    """Makes a row of each epoch from the metrics that a LightningModule of the user logs.
+
+    It is a `Checkpoint`, because Lightning calls these after the hooks of the module and of all
+    other callbacks, which may log too.
+
+    Attributes:
+        epoch_metrics: what was logged in the last epoch.
+
+    Args:
+        monitor: the metric that decides which epoch is best, if any.
+        description: plain values and tensors that every checkpoint holds besides the weights.
+    """
+
+    def __init__(self, monitor: Metric | None, description: dict[str, Any]) -> None:
+        self.monitor = monitor
+        self.description = description
+        self.epoch_metrics: dict[str, float] = {}
+        self._before: dict[str, torch.Tensor] = {}
+        self._was_validated = False
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._before = dict(trainer.callback_metrics)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._was_validated = not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # Lightning keeps the value of an earlier epoch, but makes a new tensor for a new value.
+        self.epoch_metrics = {
+            name: value.item()
+            for name, value in trainer.callback_metrics.items()
+            if value is not self._before.get(name) and value.numel() == 1
+        }
+        self._check_monitor(trainer)
+        row = {"epoch": trainer.current_epoch, **self.epoch_metrics}
+        for logger in trainer.loggers:
+            if (log_logged := getattr(logger, "log_logged", None)) is not None:
+                log_logged(row, step=trainer.global_step)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # config.yaml has the arguments of the module, which may be objects.
+        for key in ("hyper_parameters", "hparams_name", "hparams_type"):
+            checkpoint.pop(key, None)
+        checkpoint.update(self.description)
+
+    def _check_monitor(self, trainer: L.Trainer) -> None:
+        """Refuses a monitor that is not logged, or is not finite."""
+        if self.monitor is None:
+            return
+        value = self.epoch_metrics.get(self.monitor)
+        if value is not None and not math.isfinite(value):
+            raise Diverged(self.monitor, value, trainer.current_epoch, "a smaller learning rate")
+        validates = trainer.enable_validation and not self._was_validated
+        if value is None and self.monitor not in trainer.callback_metrics and not validates:
+            names = sorted(trainer.callback_metrics)
+            raise ValueError(
+                f"monitor={self.monitor}: is not logged by the model; it logs {', '.join(names)}"
+                if names
+                else f"monitor={self.monitor}: must be logged by the model, which logs nothing"
+            )
+
+
+def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
+    """Returns the metrics of the epoch that has just ended."""
+    if isinstance(module, SequenceClassifier):
+        return module.epoch_metrics
+    callbacks: list[Any] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    (logged,) = [one for one in callbacks if isinstance(one, LoggedMetrics)]
+    return logged.epoch_metrics
+
+
+def tested(
+    trainer: L.Trainer, module: L.LightningModule, data: Any, best: Mapping[str, float]
+) -> dict[str, float]:
+    """Tests a LightningModule of the user; returns what it logs.
+
+    A metric that the training has logged under the same name gets the prefix `test/`.
+    """
+    if type(module).test_step is L.LightningModule.test_step:
+        return {}
+    results = trainer.test(module, datamodule=data, verbose=False)
+    return {
+        f"test/{name}" if name in best else name: float(value)
+        for result in results
+        for name, value in result.items()
+    }
+
+
+def directions_of(config: Mapping[str, Any], names: Mapping[str, float]) -> dict[str, Direction]:
+    """Returns which direction is better for each metric of a record.
+
+    The monitor comes first, then the other metrics of the validation; a table of runs without a
+    monitor is ranked by the first.
+    """
+    monitor = monitor_of_config(config)
+    metrics = [Metric(name, proposed_direction(name)) for name in names]
+    if monitor is not None:  # the same metric of another split has the same direction
+        alike = {metric for metric in metrics if metric.kind == monitor.kind}
+        metrics = [Metric(m, monitor.direction) if m in alike else m for m in metrics]
+    metrics.sort(key=lambda metric: (metric != monitor, metric.split_name != "val", metric))
+    return {str(metric): metric.direction for metric in metrics}
