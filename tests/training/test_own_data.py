@@ -59,9 +59,13 @@ class NoSizes(L.LightningDataModule):
         return []
 
 
-class Pairs(My):
+class WrongSize(My):
+    num_classes = 0
+
+
+class Dicts(My):
     def train_dataloader(self):
-        return DataLoader(TensorDataset(torch.zeros(8, 7, 2), torch.zeros(8)), 4)
+        return DataLoader([{"x": torch.zeros(7, 2), "y": 0}] * 8, 4)
 
 
 class NotAModule:
@@ -119,7 +123,8 @@ def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(confi
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("NoSizes", "dm.NoSizes: must have the attributes input_size .*, got None and None"),
+        ("NoSizes", "model.input_size is missing: the data module has no attribute input_size"),
+        ("WrongSize", "dm.WrongSize: num_classes=0: must be a whole number of at least 1"),
         ("NotAModule", "must make a lightning.LightningDataModule, got NotAModule"),
     ],
 )
@@ -137,5 +142,6 @@ def test_options_that_need_the_sequences_are_refused(config):
 
 
 def test_a_batch_of_another_form_fails_with_the_form_that_is_expected(config):
-    with pytest.raises(RunFailed, match=r"a batch must be \(x, lengths, y\), got list"):
-        seqsweep.train(config("Pairs"))
+    words = r"a batch must be \(x, y\) or \(x, lengths, y\), got dict"
+    with pytest.raises(RunFailed, match=words):
+        seqsweep.train(config("Dicts"))

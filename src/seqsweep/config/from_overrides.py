@@ -43,8 +43,8 @@ def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
     getattr(OmegaConf, function)(name, resolver, replace=True)
 
 
+# `${ours:VALUE}` in conf is a default for our networks, which a typed value replaces.
 register_resolver("ours", lambda value: value)
-"""`${ours:VALUE}` in conf is a default for our networks; a typed value replaces it."""
 
 
 def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:

@@ -86,7 +86,7 @@ def with_modes(config: dict[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def _defaults() -> dict[str, Any]:
-    """Returns the sections that a module replaces, as they are in a run of our networks."""
+    """Returns the defaults of the sections that a module replaces."""
     train = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
     chosen = {k: v for one in train["defaults"] if isinstance(one, dict) for k, v in one.items()}
     optimizer = CONF_DIR / "optimizer" / f"{chosen['optimizer']}.yaml"
@@ -115,7 +115,7 @@ def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None
 
 
 def _refusal(given: str, name: str, group: str, target: str) -> ValueError:
-    """Returns the error for a value that has no effect; it names the argument of the model."""
+    """Returns the error for a value that has no effect."""
     known = signature_of(target).parameters
     keys = [f"model.{argument}" for argument in (name, group) if argument in known]
     where = keys[0] if keys else "an argument of the model"

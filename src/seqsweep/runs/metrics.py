@@ -114,15 +114,15 @@ def as_metric(name: str) -> Metric:
     return OURS.get(name) or Metric(name, "max", (0.0 if is_positive else -math.inf, math.inf))
 
 
-_LOWER = frozenset(
-    ["loss", "error", "err", "mse", "mae", "rmse", "mape", "nll", "bce", "ce", "ppl", "perplexity"]
-    + ["wer", "cer", "eer", "brier", "hinge"]
-)
+_LOWER = {
+    "loss", "error", "err", "mse", "mae", "rmse", "mape", "nll", "bce", "ce", "ppl", "perplexity",
+    "wer", "cer", "eer", "brier", "hinge",
+}  # fmt: skip
 """The words in the names of metrics of which lower values are usually better."""
 
 
 def proposed_direction(name: str) -> Direction:
-    """Returns the direction that a metric of a user probably has, by the words of its name.
+    """Returns the direction that the words of a metric's name suggest.
 
     >>> proposed_direction("val_loss"), proposed_direction("val/f1")
     ('min', 'max')
@@ -131,7 +131,7 @@ def proposed_direction(name: str) -> Direction:
 
 
 def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
-    """Returns the metric that chooses the best epoch of a run; None for its last epoch.
+    """Returns the metric that chooses the best epoch; None chooses the last.
 
     Args:
         config: nested or flat; `monitor_mode` is a key only for a LightningModule of the user.

@@ -49,7 +49,9 @@ def read_columns(path: Path) -> dict[str, list[float]]:
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Appends a row; a name without a column gets one, which is empty in the rows so far.
+    """Appends a row; each new name becomes a column.
+
+    The column is empty in the rows so far.
 
     Raises:
         LockLost: another process trains the run now.

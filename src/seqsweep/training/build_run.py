@@ -49,7 +49,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         ValueError, TypeError, OSError: a part of the config is refused.
     """
     data = build_data(config)
-    splits = outline(data, config["data"]["_target_"])
+    splits = outline(data, config["data"]["_target_"], config["model"])
     check_monitors(config, splits)
     further = callbacks or []
     if is_own_module(config):
@@ -101,8 +101,8 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
     network = _built(config, splits)
     # A `_target_` may be any function, so what it returned is checked.
     _check_is_network(network, model["_target_"], splits)
-    num_classes = splits.num_classes or model.get("num_classes")
-    if not isinstance(num_classes, int):
+    num_classes = splits.num_classes
+    if num_classes is None:
         raise ValueError(
             f"model.num_classes is missing: data._target_={config['data']['_target_']} has no "
             "attribute num_classes, and a network needs one of them"
@@ -131,8 +131,8 @@ def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> No
     where = f"model._target_={target}"
     if isinstance(network, L.LightningModule):
         raise TypeError(
-            f"{where}: must be the class of the LightningModule, not a function that makes one,"
-            " because a config is checked before anything is built"
+            f"{where}: must be a network or the class of a LightningModule, not a function that "
+            "makes a LightningModule; a config is checked before anything is built"
         )
     if not isinstance(network, nn.Module):
         raise TypeError(f"{where}: must make a torch.nn.Module, got {type(network).__name__}")

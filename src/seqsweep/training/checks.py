@@ -66,6 +66,10 @@ def sizes_from_data(
                 f"model.{name}={given}, but the data have {size} {_SIZES[name]}; "
                 f"leave model.{name} out to take it from the data"
             )
+    for name in ("input_size", "num_classes"):
+        is_known = name in sizes or model.get(name) is not None
+        if name in known and known[name].required and not is_known:
+            raise ValueError(f"model.{name} is missing: the data module has no attribute {name}")
     return {name: size for name, size in sizes.items() if name in known}
 
 

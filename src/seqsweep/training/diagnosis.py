@@ -52,7 +52,7 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
     Args:
         counts: a tensor or an array (C, C) for each evaluated split; the rows are true classes.
     """
-    if splits.num_classes > MOST_CLASSES:
+    if (splits.num_classes or 0) > MOST_CLASSES:
         return {}
     plain = {split: table.tolist() for split, table in counts.items()}
     return {"classes": list(splits.class_names), "confusion": plain} if plain else {}

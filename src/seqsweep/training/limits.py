@@ -37,7 +37,7 @@ class BestEpoch:
         self.seconds += seconds
         # Without any score, every epoch counts as better than the epoch before.
         is_better = self._score == _NO_SCORE
-        if self.monitor in metrics:
+        if self.monitor is not None and self.monitor in metrics:
             score = epoch_score(metrics, self.monitor)
             is_better = not score <= self._score
             self._score = score if is_better else self._score
@@ -121,9 +121,10 @@ class Limits:
         The answer depends on the finished epochs alone, so it is the same after a kill.
         """
         threshold = self.thresholds.get(best.epochs)
-        value = best.best_metrics.get(best.monitor)
-        if threshold is not None and value is not None:
-            is_kept = value <= threshold if best.monitor.lower_is_better else value >= threshold
+        monitor = best.monitor
+        value = None if monitor is None else best.best_metrics.get(monitor)
+        if threshold is not None and value is not None and monitor is not None:
+            is_kept = value <= threshold if monitor.lower_is_better else value >= threshold
             # The comparison is written so that NaN is worse than any threshold.
             if not is_kept:
                 return Pruned(best.epochs, value, threshold)

@@ -1,4 +1,4 @@
-"""The metrics of a run whose model is a LightningModule of the user: what it logs."""
+"""The metrics that a LightningModule of the user logs."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed
 
 
 class LoggedMetrics(Checkpoint):
-    """Makes a row of each epoch from the metrics that a LightningModule of the user logs.
+    """Makes a row of each epoch from what a LightningModule logs.
 
     It is a `Checkpoint`, because Lightning calls these after the hooks of the module and of all
     other callbacks, which may log too.

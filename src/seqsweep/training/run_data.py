@@ -185,8 +185,11 @@ class OwnData(NamedTuple):
     scaling: None = None
 
 
-def outline(data: Any, target: str) -> Splits | OwnData:
+def outline(data: Any, target: str, model: Config | None = None) -> Splits | OwnData:
     """Returns the `Splits` of a data module, or else its sizes and names.
+
+    Args:
+        model: the section `model`, which may have sizes that the data module lacks.
 
     Raises:
         TypeError, ValueError: `data` is not a LightningDataModule, or lacks a valid attribute.
@@ -200,7 +203,8 @@ def outline(data: Any, target: str) -> Splits | OwnData:
     if not isinstance(data, Base):
         kind = type(data).__name__
         raise TypeError(f"{where}: must make a lightning.LightningDataModule, got {kind}")
-    sizes: dict[str, Any] = {n: getattr(data, n, None) for n in ("input_size", "num_classes")}
+    given, names = model or {}, ("input_size", "num_classes")
+    sizes: dict[str, Any] = {name: getattr(data, name, given.get(name)) for name in names}
     for name, size in sizes.items():
         if size is not None and not (isinstance(size, int) and size > 0):
             raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
