@@ -23,7 +23,14 @@ from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.output_log import OutputLog
-from seqsweep.results.formatting import count
+from seqsweep.results.formatting import count, score_text
+from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.metrics import (
+    compared_metric,
+    metrics_in,
+    monitor_of_config,
+    own_metrics,
+)
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -278,9 +285,13 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
         return [("failed", "red"), f" {one_line(run.error)}"]
     if run.state == "pruned":
         epoch, value = run.record["pruned"]["epoch"], run.record["pruned"]["value"]
-        score = "" if value is None else f"  {run.config.get('monitor')} {value:.4f}"
+        monitor = monitor_of_config(run.config) or ""
+        score = "" if value is None else f"  {monitor} {score_text(monitor, value)}"
         return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
-    metrics = run.record["metrics"]
+    metrics = metrics_in(run.record)
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
-    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names)
+    if own := own_metrics(metrics):
+        monitor = (is_own_module(run.config) and monitor_of_config(run.config)) or own[0]
+        names = list(dict.fromkeys((monitor, compared_metric(monitor, own))))
+    scores = "  ".join(f"{name} {score_text(name, metrics[name])}" for name in names)
     return [f"{scores}  {run.record['train_seconds']:.1f} s"]

@@ -15,7 +15,7 @@ from seqsweep.runs.sweepfile import Process
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """The states of a run on the display. A killed run is `waiting`: a process may resume it."""
 
-_SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
+_SHOWN = ("status", "error", "epoch", "epochs", "metrics", "directions", "train_seconds", "pruned")
 """The keys of a record that a display needs. All keys would fill the memory in a large sweep."""
 
 

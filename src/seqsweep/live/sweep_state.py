@@ -21,7 +21,8 @@ from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.metrics import Metric, monitor_of, without_validation
+from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -68,7 +69,7 @@ class SweepProgress:
         self.clock = clock
         configs = sweep.configs
         self.keys = key_names(label_keys(list(configs.values())), configs.values())
-        self._monitor = monitor_of(configs.values())
+        self._monitor = ranking_metric(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
         # Costs are used only if all runs have one, or else the estimate would be distorted.
@@ -144,6 +145,10 @@ class SweepProgress:
     @property
     def monitor(self) -> Metric:
         """The metric that ranks the runs; without validation, a training metric."""
+        if any(map(is_own_module, self.sweep.configs.values())):
+            # Only the records say which metrics all runs have.
+            records = (run.record for run in self.runs if run.record and run.state == "complete")
+            return ranking_metric(self.sweep.configs.values(), records)
         other = self._without_validation
         # The logged metrics decide, because the data may lack a validation split.
         has_any = any(run.score(self._monitor) is not None for run in self.runs)

@@ -15,7 +15,7 @@ from rich.text import Text
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.worker_state import Worker, Workers
-from seqsweep.results.formatting import count
+from seqsweep.results.formatting import count, score_text
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
@@ -121,7 +121,8 @@ def _best_table(
 
     Each config key has a column of its own if all of them fit into the width.
     """
-    score_header = _broken(progress.monitor)
+    monitor = progress.monitor
+    score_header = _broken(monitor)
     score_width = max(_longest(score_header.split("\n")), 7)
     most_epochs = max(run.max_epochs for run in progress.runs)
     epoch_width = len(f"epoch {most_epochs}/{most_epochs}")
@@ -147,7 +148,7 @@ def _best_table(
         rank = "" if progress.has_several_sources else str(index)
         names = [progress.keys.text(key, run.config.get(key)) for key in key_widths]
         names = names if has_key_columns else [labels[run.folder.name]]
-        cells = [Text(text) for text in (rank, *map(one_line, names), f"{score:.4f}")]
+        cells = [Text(text) for text in (rank, *map(one_line, names), score_text(monitor, score))]
         table.add_row(*cells, _epoch(run))
     return table
 

@@ -163,7 +163,7 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
     """Says why the configs' scores are not comparable; empty if they are."""
-    split = metric.partition("/")[0]
+    split = as_metric(metric).split_name
     if split not in ("val", "test"):
         return ""
     if share_splits is None:  # only the seeds vary

@@ -11,7 +11,15 @@ from rich.markup import escape
 
 from seqsweep.results.compare_sweeps import Side, compare_sweeps, config_rows, print_sides
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
-from seqsweep.results.formatting import cost, cut, key_names, number, plain_text, run_label
+from seqsweep.results.formatting import (
+    cost,
+    cut,
+    key_names,
+    number,
+    plain_text,
+    run_label,
+    score_text,
+)
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import numbers, replicate_of, varied_words
 from seqsweep.results.rows import distinguishing_keys
@@ -20,6 +28,7 @@ from seqsweep.results.tables import status_line
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.metrics import own_metrics
 
 MOST_RUNS = 6
 """The most runs that fit side by side."""
@@ -117,7 +126,7 @@ def _best_lines(side: Side) -> list[str]:
         names = key_names(board.keys, (row.config for row in board.rows))
         config = escape(run_label(best.config, names))
         metrics = [n for n in dict.fromkeys((board.monitor, board.compared)) if n in best.metrics]
-        scores = [f"{name} {number(best.metrics[name].mean)}" for name in metrics]
+        scores = [f"{name} {number(best.metrics[name].mean, name)}" for name in metrics]
         runs = f"({varied_words(map(replicate_of, best.entries))})"
         parts = filter(None, [config, *scores, runs])
         lines.append(f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}")
@@ -159,7 +168,8 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
     """
     values = [numbers(entry) for entry in entries]
     rows: dict[str, list[str]] = {}
-    for name in (*_METRICS, *_COSTS):
+    own = own_metrics(name for result in values for name in result)
+    for name in dict.fromkeys((*_METRICS, *own, *_COSTS)):
         cells = [_text(name, result[name]) if name in result else "" for result in values]
         for index, why in enumerate(reasons[1:], start=1):
             is_comparable = name in _COSTS or not why
@@ -174,7 +184,7 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
 def _text(name: str, value: float, sign: str = "") -> str:
     if name in _COSTS:
         return cost(name, value, sign)
-    return f"{value:+.4f}" if sign else number(value)
+    return score_text(name, value, sign) if sign else number(value, name)
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:

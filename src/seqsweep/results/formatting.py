@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metrics import KINDS, SPLITS, as_metric
+from seqsweep.runs.metrics import DEFAULT_MONITOR, KINDS, SPLITS, as_metric
 
 _SOURCE = "data.source._target_"
 _OPTIONS = {
@@ -185,9 +185,17 @@ def estimate_texts(value: Estimate, sign: str = "") -> tuple[str, str]:
     return mean, f"[{low}, {high}]"
 
 
-def number(value: float) -> str:
+def number(value: float, metric: str = DEFAULT_MONITOR) -> str:
     """Formats a number with four decimals, or two significant digits if tiny."""
+    if not as_metric(metric).is_ours:
+        return score_text(metric, value)
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def score_text(metric: str, value: float, sign: str = "") -> str:
+    """Formats a value with four decimals; that of a user's own metric may be of any size."""
+    is_usual = as_metric(metric).is_ours or value == 0 or 0.001 <= abs(value) < 10_000
+    return f"{value:{sign}.4f}" if is_usual else f"{value:{sign}.4g}"
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
@@ -237,9 +245,9 @@ def without_machine(text: str, folder: str) -> str:
     return _ABSOLUTE.sub(shorten, text.replace(f"{folder}/", ""))
 
 
-def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
+def with_deviation(metric: str, mean: float, std: float | None, sign: str = "±") -> str:
     """Formats a mean with its standard deviation, if any: `0.8430 ±0.0177`."""
-    return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
+    return number(mean, metric) + ("" if std is None else f" {sign}{score_text(metric, std)}")
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

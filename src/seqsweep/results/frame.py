@@ -108,7 +108,8 @@ def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
 def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
     """Returns the columns of metrics, counts and speeds in the runs' records."""
     metrics = [record.get("metrics") or {} for record in records]
-    names = dict.fromkeys(name for values in metrics for name in values if "/" in name)
+    own = {name for record in records for name in record.get("directions") or ()}
+    names = dict.fromkeys(n for values in metrics for n in values if "/" in n or n in own)
     columns = {name: _column([values.get(name) for values in metrics], "float64") for name in names}
     for name in (*_COUNTS, *_SPEEDS):
         empty = "Int64" if name in _COUNTS else "float64"

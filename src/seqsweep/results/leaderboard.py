@@ -19,7 +19,13 @@ from typing import Any, Literal
 
 from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by
 from seqsweep.results.effects import Grid, find_missing
-from seqsweep.results.replicates import Variation, newest, numbers, variation_of
+from seqsweep.results.replicates import (
+    Variation,
+    newest,
+    numbers,
+    ranked_and_compared,
+    variation_of,
+)
 from seqsweep.results.rows import (
     DATA,
     Row,
@@ -36,8 +42,8 @@ from seqsweep.runs.metrics import (
     OURS,
     Metric,
     compared_metric,
-    monitor_of,
     monitor_of_config,
+    ranking_metric,
     without_validation,
 )
 from seqsweep.runs.run_folder import State
@@ -155,9 +161,10 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
     rows = [replace(row, is_chosen=_id(row) in chosen) for row in rows]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
-    monitor = monitor_of([entry.config for entry in complete] or wanted)
-    if rows and not any(monitor in row.metrics for row in rows):
-        monitor = without_validation(entry.config for entry in complete)
+    configs = [entry.config for entry in complete] or wanted
+    monitor = ranking_metric(configs, (entry.record or {} for entry in complete))
+    if rows and monitor.is_ours and not any(monitor in row.metrics for row in rows):
+        monitor = without_validation(configs)
     sets = enumerate(data_sets(entries))
     set_of_run = {entry.folder.run_id: index for index, one in sets for entry in one.entries}
     by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
@@ -165,6 +172,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = with_data(ordered, variation)
     # Validation ranks the rows, so their test scores can be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
+    if rows and not monitor.is_ours:
+        _, compared = ranked_and_compared([complete])
     # A search has ended the pruned runs on purpose, so they are not missing.
     left = [e for e in entries if e.config and e.state not in ("complete", "pruned")]
     asked = [*(entry.config for entry in left), *filter(None, planned)]

@@ -1,6 +1,5 @@
 """Describes the replicates of a config: its runs with different seeds or splits."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 from seqsweep.results.data_sets import group_by, recordings_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import Metric, compared_metric, monitor_of
+from seqsweep.runs.metrics import Metric, as_metric, compared_metric, metrics_in, ranking_metric
 
 
 class Replicate(NamedTuple):
@@ -71,7 +70,7 @@ class Variation:
     def share(self, metric: str) -> float | None:
         """Returns the evaluated sequences per training sequence; None if unknown."""
         # A training metric has no evaluated sequences, so it uses the share of test or else of val.
-        split = metric.partition("/")[0]
+        split = as_metric(metric).split_name
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
 
     def replicate_of(self, entry: Entry) -> Replicate:
@@ -152,12 +151,7 @@ _FROM_RECORD = ("best_epoch", "params", "train_seconds")
 def numbers(entry: Entry) -> dict[str, float]:
     """Returns a record's finite numbers: metrics, parameters, seconds and best epoch."""
     record = entry.record or {}
-    values = (record.get("metrics") or {}) | {name: record.get(name) for name in _FROM_RECORD}
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, (int, float)) and math.isfinite(value)
-    }
+    return metrics_in(record) | metrics_in({"metrics": {n: record.get(n) for n in _FROM_RECORD}})
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
@@ -168,9 +162,18 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> Metric:
     """Chooses a metric that all groups of runs have, else the monitored one."""
-    recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
-    monitor = monitor_of(entry.config for entries in groups for entry in entries)
-    return compared_metric(monitor, set[str].intersection(*recorded))
+    return ranked_and_compared(groups)[1]
+
+
+def ranked_and_compared(groups: Sequence[Sequence[Entry]]) -> tuple[Metric, Metric]:
+    """Returns the metric that ranks groups of complete runs, and the one that compares them."""
+    entries = [entry for group in groups for entry in group]
+    monitor = ranking_metric((e.config for e in entries), (e.record or {} for e in entries))
+    # A user's own metric compares the runs only if every run has it.
+    groups = groups if monitor.is_ours else [[entry] for entry in entries]
+    recorded = [dict.fromkeys(n for entry in group for n in numbers(entry)) for group in groups]
+    in_all = [name for name in recorded[0] if all(name in each for each in recorded)]
+    return monitor, compared_metric(monitor, in_all)
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
@@ -199,7 +202,7 @@ Split = tuple[int, int]
 
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
     """Returns the splits that all configs with the metric share, with equal sequences."""
-    name = metric.partition("/")[0]
+    name = as_metric(metric).split_name
     # A training metric has no evaluated split, so the data as a whole are compared.
     evaluated = name if name in ("val", "test") else "data"
     scored = [

@@ -178,7 +178,10 @@ def distinguishing_keys(
             and not _departs(choice, key, configs)
             for choice in choices
         )
-        repeats_monitor = key.endswith(".monitor") and column == columns.get("monitor")
+        monitors = columns.get("monitor")
+        repeats_monitor = key.endswith(".monitor") and column == monitors
+        if key == "monitor_mode" and monitors is not None:
+            repeats_monitor = follows(monitors, column)
         if not is_set_by_choice and not repeats_monitor:
             kept.append(key)
     return kept

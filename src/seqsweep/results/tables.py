@@ -13,7 +13,7 @@ from rich.table import Table
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import cost, count, error_text, key_names, number, with_deviation
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.replicates import numbers
+from seqsweep.results.replicates import numbers, ranked_and_compared
 from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
@@ -27,7 +27,9 @@ from seqsweep.results.words import (
     ranking_words,
     uneven_words,
 )
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metrics import as_metric, is_evaluated, own_metrics
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -127,8 +129,10 @@ def leaderboard_table(
     unit = board.variation.unit
     # Metrics that rank and compare are needed, and the tie-breaker if the first rows tie.
     needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
-    recorded = {name for row in board.rows for name in row.metrics}
-    scores = [name for name in _SCORES if name in recorded.intersection((*_ALWAYS, *needed))]
+    recorded = dict.fromkeys(name for row in board.rows for name in row.metrics)
+    scores = [name for name in _SCORES if name in recorded and name in (*_ALWAYS, *needed)]
+    own = own_metrics(recorded)
+    scores += [n for n in own if n not in scores and (is_evaluated(n) or n in needed)]
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
     _add_columns(table, ["#", signs.mark] if marked else ["#"])
@@ -146,8 +150,9 @@ def leaderboard_table(
         results[name]
         for kind in _SPARE
         for name in results
-        if name.rpartition("/")[2] == kind and name not in needed
+        if kind in (name, as_metric(name).kind) and name not in needed
     ]
+    spare = [*(results[name] for name in own if name in scores and name not in needed), *spare]
     others = [results[name] for name in scores if name != board.monitor]
     table.spare = list(dict.fromkeys([*spare, *replicates, *others]))
     for rank, row in enumerate(board.rows[:top], start=1):
@@ -158,7 +163,7 @@ def leaderboard_table(
             *(escape(names.text(key, row.config[key])) for key in names),
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
-            *(_score(row.metrics.get(name), signs.deviation) for name in scores),
+            *(_score(name, row.metrics.get(name), signs.deviation) for name in scores),
             *(_cost(name, row.metrics.get(name)) for name in _COSTS),
         )
     return table
@@ -199,7 +204,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
         values = [escape(names.text(key, value)) for key, value in method.keys.items()]
-        cells = [_score(cell, deviation) for cell in method.cells]
+        cells = [_score(found.metric, cell, deviation) for cell in method.cells]
         table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
     return table
 
@@ -214,14 +219,21 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     # The state column ends with the error, the only text that may be cut.
     table.long = len(table.columns)
     table.add_column("state", no_wrap=True, overflow="ellipsis")
+    complete = [entry for entry in entries if entry.state == "complete"]
+    has_own, has_ours = (
+        any(is_own_module(c) == own for c in configs if c) for own in (True, False)
+    )
+    scores = dict.fromkeys(["val/acc", "test/acc"] if has_ours or not has_own else [])
+    if complete and has_own:
+        scores |= dict.fromkeys(ranked_and_compared([complete]))
     # The validation score is omitted last.
-    table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
+    table.spare = _add_columns(table, [*scores, "seconds"])[::-1]
     if most is not None and len(entries) > most:
         # Runs without scores come first. Python's sort keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}
-        results = [number(values[n]) if n in values else "" for n in ("val/acc", "test/acc")]
+        results = [number(values[n], n) if n in values else "" for n in scores]
         error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
         table.add_row(
             escape(entry.folder.run_id),
@@ -250,8 +262,8 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
     return list(range(start, len(table.columns)))
 
 
-def _score(value: Estimate | None, deviation: str) -> str:
-    return "" if value is None else with_deviation(value.mean, value.std, deviation)
+def _score(name: str, value: Estimate | None, deviation: str) -> str:
+    return "" if value is None else with_deviation(name, value.mean, value.std, deviation)
 
 
 def _cost(name: str, value: Estimate | float | None) -> str:

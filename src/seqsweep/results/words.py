@@ -11,6 +11,7 @@ from seqsweep.results.measures import SPLITS_NEEDED
 from seqsweep.results.ranks import RELIABLE_FROM, Against, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, is_significant, seeds_needed
+from seqsweep.runs.metrics import own_metrics
 
 CHOSEN = "*"
 """Marks the rank of a config without fresh seeds in the leaderboard of a search."""
@@ -121,9 +122,13 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
         notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
     notes += _too_few_notes(board)
+    lacking = sum(board.monitor not in row.metrics for row in board.rows)
+    if lacking and any(own_metrics(row.metrics) for row in board.rows):
+        notes.append(f"[yellow]{count(lacking, 'config')} without {board.monitor}: ranked last[/]")
     if board.compares_on_ranking_split and tested:
+        reason = "no test split" if board.monitor.is_ours else "no test metric of its kind"
         notes.append(
-            f"no test split: {board.monitor} chose the first config, so the differences to it in "
+            f"{reason}: {board.monitor} chose the first config, so the differences to it in "
             f"{board.compared} are optimistic"
         )
     return notes

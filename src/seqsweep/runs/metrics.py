@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, Self
 
-from seqsweep.runs.identity import is_below
+from seqsweep.runs.identity import is_below, is_own_module
 from seqsweep.runs.ledger import differing_keys
 
 Direction = Literal["min", "max"]
@@ -130,16 +130,40 @@ def proposed_direction(name: str) -> Direction:
     return "min" if _LOWER & set(re.split(r"[^a-z0-9]+", name.lower())) else "max"
 
 
+def is_evaluated(name: str) -> bool:
+    """Returns whether a name is that of a metric, and not one of the training split."""
+    return isinstance(name, Metric) and name.split_name != "train"
+
+
 def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
     """Returns the metric that chooses the best epoch; None chooses the last.
 
     Args:
         config: nested or flat; `monitor_mode` is a key only for a LightningModule of the user.
     """
-    name, mode = config.get("monitor"), config.get("monitor_mode")
-    if "monitor_mode" in config:
-        return None if name is None else Metric(name, mode or "max")
+    name = config.get("monitor")
+    if is_own_module(config):
+        return None if name is None else Metric(name, config["monitor_mode"])
     return as_metric(name or DEFAULT_MONITOR)
+
+
+def metrics_in(record: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the finite metrics in a record; a user's own metrics in the order logged."""
+    values, directions = record.get("metrics") or {}, record.get("directions") or {}
+    found: dict[str, float] = {}
+    for name in directions | values:
+        value = values.get(name)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            is_named = name in directions
+            key = Metric(name, directions[name]) if is_named else OURS.get(name) or name
+            found[key] = float(value)
+    return found
+
+
+def own_metrics(names: Iterable[str]) -> list[Metric]:
+    """Returns the users' own metrics among the names that `metrics_in` has given."""
+    own = (name for name in names if isinstance(name, Metric) and not name.is_ours)
+    return list(dict.fromkeys(own))
 
 
 def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, float]:
@@ -155,16 +179,41 @@ def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, f
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
 
 
-def monitor_of(configs: Iterable[Mapping[str, Any]]) -> Metric:
+def ranking_metric(
+    configs: Iterable[Mapping[str, Any]], records: Iterable[Mapping[str, Any]] = ()
+) -> Metric:
     """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
-    the same loss in all of them.
+    the same loss in all of them. If some runs train a user's own LightningModule, the first of
+    their monitors, or else of their metrics, that all records have ranks the runs.
+
+    Args:
+        records: the records of the complete runs; only those of users' own metrics are read.
+
+    Raises:
+        ValueError: two runs disagree on the direction of a metric.
     """
     configs = list(configs)
-    monitors = {monitor_of_config(config) or DEFAULT_MONITOR for config in configs}
-    monitor = monitors.pop() if len(monitors) == 1 else DEFAULT_MONITOR
-    return without_validation(configs) if monitor == "train/loss" else monitor
+    monitors = [monitor_of_config(config) for config in configs]
+    if not any(map(is_own_module, configs)):
+        monitor = monitors[0] if len(set(monitors)) == 1 else None
+        return (
+            without_validation(configs) if monitor == "train/loss" else monitor or DEFAULT_MONITOR
+        )
+    recorded = [metrics_in(record) for record in records]
+    names = [name for each in (monitors, *recorded) for name in each if isinstance(name, Metric)]
+    known: dict[str, Metric] = {}
+    for name in names:
+        if known.setdefault(name, name).direction != name.direction:
+            raise ValueError(
+                f"{name}: expected one direction, but the lowest value is best in some runs and the"
+                " highest in others; train them in folders of their own"
+            )
+        # Of two metrics with one name, the user's own has the wider bounds.
+        known[name] = known[name] if name.is_ours else name
+    shared = (name for name in names if all(name in each for each in recorded))
+    return known.get(next(shared, next(iter(names), "")), Metric("", "max"))
 
 
 def without_validation(configs: Iterable[Mapping[str, Any]]) -> Metric:
@@ -187,12 +236,19 @@ def compared_metric(monitor: Metric, available: Collection[str]) -> Metric:
     kind as the monitor (`acc`, `f1` or `loss`), with one exception: if a loss is monitored, other
     splits are compared by their accuracy. On the monitored split the loss itself is compared,
     because another metric could contradict the ranking, and the accuracy may be 1 everywhere.
+    For a user's own monitor it is the test metric of the same kind, or else the monitor itself.
 
+    >>> compared_metric(Metric("val_mse", "min"), [Metric("mse/test", "min")])
+    'mse/test'
     >>> compared_metric(OURS["val/f1"], ["val/f1", "test/acc", "test/f1"])
     'test/f1'
     >>> compared_metric(OURS["train/loss"], ["train/acc", "train/loss"])
     'train/loss'
     """
+    if not monitor.is_ours:
+        own = own_metrics(available)
+        same = (name for name in own if (name.split_name, name.kind) == ("test", monitor.kind))
+        return next(same, monitor)
     wanted: list[str] = []
     for split in ("test", "val", "train"):
         is_accuracy = monitor.lower_is_better and split != monitor.split_name

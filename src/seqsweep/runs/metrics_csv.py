@@ -13,9 +13,11 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from seqsweep.runs.events import append_bytes
 from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of, write_bytes
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
 
@@ -35,10 +37,14 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     ]
 
 
-def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
+def has_finished(
+    rows: Sequence[Mapping[str, float]], epochs: int, config: Mapping[str, Any]
+) -> bool:
     """Returns whether a run has this many epochs without diverging."""
-    # A diverged run may have a row for its last epoch, without a number for the loss.
-    return any(row["epoch"] == epochs - 1 and "train/loss" in row for row in rows)
+    # A diverged run may have a row for its last epoch, without a number for the loss. A module of
+    # the user need not log a loss.
+    is_known = is_own_module(config)
+    return any(row["epoch"] == epochs - 1 and (is_known or "train/loss" in row) for row in rows)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:

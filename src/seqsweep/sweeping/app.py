@@ -35,8 +35,10 @@ from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, pr
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
+from seqsweep.results.formatting import score_text
 from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import Locked, is_locked
+from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant
@@ -304,12 +306,16 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     record = outcome.record
     if record["status"] == "diverged":
         return
-    metrics = record["metrics"]
+    metrics = metrics_in(record)
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
-    scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
-    scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
+    own = own_metrics(metrics)
+    names = own or [name for name in names if name in metrics]
+    scores = [f"{name} {score_text(name, metrics[name])}" for name in names]
+    chosen = "last" if monitor_of_config(member.config) is None else "best"
+    scores[:1] = [f"{chosen} epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     lines = [joined(scores, console)]
-    if member.splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
+    splits = None if own else member.splits
+    if splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         lines.append(f"majority class: {accuracies}")
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"

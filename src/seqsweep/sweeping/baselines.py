@@ -20,7 +20,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
-from seqsweep.runs.identity import flatten, nested
+from seqsweep.runs.identity import flatten, is_own_module, nested
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
@@ -49,8 +49,14 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
         ValueError, TypeError, OSError: the data cannot be read again, or the file cannot be
             written.
     """
-    # A user's own data module has no source to read.
-    members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
+    # A user's own data module has no source to read, and a user's own metrics no baseline.
+    members = [
+        member
+        for member in members
+        if member.data_fingerprint
+        and "source" in member.config["data"]
+        and not is_own_module(member.config)
+    ]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
     known = _known(folder)
     if sets.keys() <= set(known.get("of", [])):
@@ -141,7 +147,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         fingerprint = (entry.record or {}).get("data_fingerprint")
         flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
         data = nested(flat).get("data", {})
-        if fingerprint and "source" in data:
+        if fingerprint and "source" in data and not is_own_module(entry.config):
             runs.setdefault(_name(data, fingerprint), entry.folder)
     if runs.keys() <= set(_known(folder).get("of", [])):
         return

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.importing import without_collections
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
@@ -108,9 +108,9 @@ def launch_jobs(
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
-    for monitor in {member.config["monitor"] for member in members}:
+    for monitor in filter(None, {monitor_of_config(member.config) for member in members}):
         best, worst = "maximize", "minimize"
-        if as_metric(monitor).lower_is_better:
+        if monitor.lower_is_better:
             best, worst = worst, best
         # hydra-optuna-sweeper has this option, as a text or an enum.
         if worst in str(master.hydra.sweeper.get("direction")):

@@ -87,7 +87,7 @@ class SweepMember(PlannedRun):
         until = None if self.limits is None else self.limits.until
         if until is None:
             return False
-        return has_finished(read_rows(self.folder.path / "metrics.csv"), until)
+        return has_finished(read_rows(self.folder.path / "metrics.csv"), until, self.config)
 
     def failures(self) -> int:
         """Returns how often the run has failed in this sweep."""

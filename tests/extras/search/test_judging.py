@@ -7,6 +7,7 @@ import pytest
 from sweep_members import member_at
 
 from seqsweep.extras.search.halving import judge
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
@@ -33,7 +34,7 @@ def candidate(tmp_path: Path) -> Any:
 
 
 def judged(runs: list[SweepMember], monitor: str = "val/acc") -> dict[str, Limits]:
-    return judge(runs, monitor, RUNGS)
+    return judge(runs, as_metric(monitor), RUNGS)
 
 
 def number(run: SweepMember) -> int:

@@ -9,7 +9,7 @@ from report_pages import data, figures_of, page, trained
 
 from seqsweep.results.ranks import rank_methods
 from seqsweep.results.report.board import MOST_RANKED, ranks_figure
-from seqsweep.results.report.curves import MOST_POINTS, Curve, band, bands, curves_figure
+from seqsweep.results.report.curves import MOST_POINTS, Curve, Kind, band, bands, curves_figure
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
@@ -17,8 +17,8 @@ def test_a_line_is_pale_where_seeds_have_ended():
     found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
     assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
     curves = [Curve("%{x}<i>", {"val/acc": found}, None)]
-    assert curves_figure(curves, "loss") is None
-    figure = curves_figure(curves, "acc")
+    assert curves_figure(curves, Kind("loss", "loss", {"val": "val/loss"})) is None
+    figure = curves_figure(curves, Kind("acc", "accuracy", {"val": "val/acc"}))
     assert figure is not None
     # A name is neither a variable of plotly nor markup.
     hovers = "".join(trace.get("hovertemplate", "") for trace in figure["data"])

@@ -58,9 +58,9 @@ def search(
     planner = TrialPlanner.of(overrides, compose, folder)
     ends = planner.plan_ends()
     first = ends[0]
-    check_searchable(first)
+    monitor = check_searchable(first)
     config = first.config
-    settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
+    settings = Settings(monitor, config["trainer"]["max_epochs"], **_plain(options))
     # This also refuses wrong options of the sampler.
     params = first_params(settings, planner.space)
     console = PlainConsole()

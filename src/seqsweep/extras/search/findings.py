@@ -24,7 +24,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, replicate_of
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import as_metric, compared_metric
+from seqsweep.runs.metrics import compared_metric
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def confirmation_of(
         return {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
 
     trials = [trial for trial in order if trial.number in samples]
-    measure = Measure(search.metric, Variation())
+    measure = Measure(search.monitor, Variation())
     fresh = {t.number: measure.mean(values(t, search.metric)) for t in trials}
     # Equal trials stay in the order of the search.
     trials.sort(key=lambda trial: search.sign * fresh[trial.number].mean)
     available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
-    metric = compared_metric(as_metric(search.metric), available)
+    metric = compared_metric(search.monitor, available)
     columns = [values(trial, metric) for trial in trials]
     measure = Measure(metric, Variation())
     differences = measure.differences(columns)

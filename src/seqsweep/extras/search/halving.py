@@ -12,9 +12,9 @@ from typing import Any
 
 from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
-from seqsweep.extras.search.searchfile import SearchFile
+from seqsweep.extras.search.searchfile import SearchFile, settings_with_mode
 from seqsweep.extras.search.space import Space, described, value_at
-from seqsweep.runs.metrics import as_metric, epoch_score
+from seqsweep.runs.metrics import Metric, epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
@@ -64,9 +64,9 @@ class Halving:
         steps = [self.rungs[0], *(b - a for a, b in itertools.pairwise(self.rungs))]
         return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
 
-    def search_file(self, space: Space, monitor: str) -> SearchFile:
+    def search_file(self, space: Space, monitor: Metric) -> SearchFile:
         """Returns the search.json of a search that has no trials yet."""
-        settings = {"population": self.population, "seed": self.seed}
+        settings = settings_with_mode({"population": self.population, "seed": self.seed}, monitor)
         keys, budget, rungs = described(space), {"trials": self.population}, list(self.rungs)
         return SearchFile("halving", "halving", monitor, keys, settings, budget, rungs=rungs)
 
@@ -101,7 +101,7 @@ class Standing:
 
     def has_reached(self, rung: int) -> bool:
         """Returns whether the run has finished `rung` epochs without diverging."""
-        return has_finished(self.rows, rung)
+        return has_finished(self.rows, rung, self.run.config)
 
     def was_ended_at(self, rung: int) -> bool:
         """Returns whether the run was pruned by the comparison at a rung."""
@@ -124,19 +124,19 @@ class Standing:
         failure = self.run.folder.failure() or {}
         return was_judged and failure.get("kind") == "failed"
 
-    def rank(self, rung: int, monitor: str) -> tuple[float, ...]:
+    def rank(self, rung: int, monitor: Metric) -> tuple[float, ...]:
         """Returns the key that sorts runs, best run first.
 
         Runs without a value come after runs with a value, and lost runs come last.
         """
         judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
         # The best epoch counts; higher scores are better.
-        scores = [epoch_score(row, as_metric(monitor)) for row in judged]
+        scores = [epoch_score(row, monitor) for row in judged]
         score, tie_break = max(scores, default=(-math.inf, -math.inf))
         return self.is_lost(rung), -score, -tie_break
 
 
-def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
+def judge(runs: Sequence[SweepMember], monitor: Metric, rungs: Sequence[int]) -> dict[str, Limits]:
     """Decides which runs continue after each rung; returns the runs' limits.
 
     At the first rung where some run's result is not final, the other runs wait. Earlier rungs are

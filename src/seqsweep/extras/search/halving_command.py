@@ -112,10 +112,10 @@ class Searched(Search):
     ) -> None:
         config = members[0].config
         fresh = [seed for seed in range(halving.seeds + 1) if seed != config["seed"]]
-        new = halving.search_file(planner.space, config["monitor"])
+        new = halving.search_file(planner.space, check_searchable(members[0]))
         super().__init__(planner, new, halving.top, fresh[: halving.seeds])
         self.halving = halving
-        self._monitor = config["monitor"]
+        self._monitor = new.monitor
         self._trials = trials
         before = self.before.trials
         if before and [t.run_ids for t in before] != [t.run_ids for t in trials]:

@@ -14,6 +14,7 @@ from seqsweep.extras.search.space import Choice, Space, overrides_of, parse, val
 from seqsweep.results.data_sets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metrics import Metric, monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.queue import SweepMember
@@ -107,22 +108,25 @@ def check_comparable(members: Sequence[SweepMember]) -> None:
             )
 
 
-def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
-    """Refuses a run that a search cannot judge by the run's files.
+def check_searchable(run: PlannedRun, first_rung: int | None = None) -> Metric:
+    """Returns the monitor of a run; refuses a run that a search cannot judge by its files.
 
     Args:
         first_rung: the first number of epochs after which runs are judged; None for their end.
     """
     if run.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
-    monitor: str = run.config["monitor"]
-    if monitor.startswith("val/") and run.splits is not None and "val" not in run.splits:
+    monitor = monitor_of_config(run.config)
+    if monitor is None:
+        raise ValueError("monitor=null: must be a metric in a search, which ranks its runs by it")
+    needs_validation = monitor.split_name == "val"
+    if needs_validation and run.splits is not None and "val" not in run.splits:
         raise ValueError(
             f"monitor={monitor}: there is no validation split, by which a search ranks its runs;"
             " give data.val_fraction=0.2"
         )
     every = run.config["trainer"].get("check_val_every_n_epoch", 1)
-    if first_rung is not None and monitor.startswith("val/") and every > first_rung:
+    if first_rung is not None and needs_validation and every > first_rung:
         raise ValueError(
             f"hydra.sweeper.rungs: the first must be at least {every}, since"
             f" trainer.check_val_every_n_epoch={every} leaves earlier epochs without {monitor}"
@@ -131,6 +135,7 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
         raise ValueError(
             "logger: must be csv or both for a search, which reads the metrics.csv of its runs"
         )
+    return monitor
 
 
 def _sets_of(run: PlannedRun) -> Sets:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none, write_sealed
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric, as_metric
 
 NAME = "search.json"
 
@@ -70,9 +70,15 @@ class SearchFile:
     minutes: float = 0.0
 
     @property
+    def monitor(self) -> Metric:
+        """The monitored metric; the settings have the direction of a user's own metric."""
+        direction = self.settings.get("monitor_mode")
+        return Metric(self.metric, direction) if direction else as_metric(self.metric)
+
+    @property
     def sign(self) -> int:
         """Returns -1 for a metric whose higher values are better, otherwise 1."""
-        return 1 if as_metric(self.metric).lower_is_better else -1
+        return 1 if self.monitor.lower_is_better else -1
 
     def differences(self, other: Self) -> list[str]:
         """Names the decisive settings of this search that differ from another search.
@@ -108,6 +114,11 @@ class SearchFile:
         same trials again.
         """
         write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
+
+
+def settings_with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]:
+    """Adds the direction of a user's own metric to the settings of a search."""
+    return settings if monitor.is_ours else {**settings, "monitor_mode": monitor.direction}
 
 
 def _trial(content: dict[str, Any]) -> Trial:

@@ -26,7 +26,7 @@ from seqsweep.results.report.plot_parts import GREY, LOG, PALETTE, Figure, label
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import as_metric, compared_metric
+from seqsweep.runs.metrics import compared_metric
 
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
 
@@ -160,9 +160,9 @@ def best_words(search: Search) -> str:
     """Names the best trial with its values."""
     if not search.best:
         return "No trial is complete, so there is no best one."
-    best, metric = search.complete[0], search.file.metric
+    best, metric = search.complete[0], search.file.monitor
     values = {metric: best.value or 0.0}
-    compared = compared_metric(as_metric(metric), search.best_metrics)
+    compared = compared_metric(metric, search.best_metrics)
     if compared in search.best_metrics:
         values.setdefault(compared, search.best_metrics[compared])
     texts = [f"{metric_words(name)} {true_minus(number(value))}" for name, value in values.items()]

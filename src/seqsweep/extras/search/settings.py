@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.config.schema import check_range
-from seqsweep.extras.search.searchfile import SearchFile
+from seqsweep.extras.search.searchfile import SearchFile, settings_with_mode
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric
 from seqsweep.suggest import nearest_or_all
 
 
@@ -141,7 +141,7 @@ class Settings:
             many fresh seeds (`seeds`).
     """
 
-    monitor: str
+    monitor: Metric
     max_epochs: int
     sampler: str
     sampler_options: Mapping[str, Any]
@@ -196,7 +196,7 @@ class Settings:
         if self.pruner == "none":
             return None
         made = Median if self.pruner == "median" else Hyperband
-        return made(self.max_epochs, as_metric(self.monitor).lower_is_better, **self.pruner_options)
+        return made(self.max_epochs, self.monitor.lower_is_better, **self.pruner_options)
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin; None stands for a trial without a result."""
@@ -211,7 +211,7 @@ class Settings:
 
     def search_file(self, space: Space) -> SearchFile:
         """Returns the search.json of a search that has chosen no trial yet."""
-        settings = {
+        settings: Mapping[str, Any] = {
             "sampler_options": self.sampler_options,
             "pruner_options": {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]},
             "seed": self.seed,
@@ -219,5 +219,5 @@ class Settings:
             "seeds": self.seeds,
             "max_epochs": self.max_epochs,
         }
-        keys = described(space)
+        keys, settings = described(space), settings_with_mode(settings, self.monitor)
         return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)

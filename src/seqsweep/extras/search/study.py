@@ -34,7 +34,6 @@ from seqsweep.extras.search.searchfile import Space as Described
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Space, described, rounded
 from seqsweep.extras.search.trials import Result, read_trials
-from seqsweep.runs.metrics import as_metric
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -139,7 +138,7 @@ class SearchStudy(MemoryStudy):
     """
 
     def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
-        super().__init__(described(space), not as_metric(settings.monitor).lower_is_better)
+        super().__init__(described(space), not settings.monitor.lower_is_better)
         self.settings = settings
         self.space = space
         self.trials = list(trials)

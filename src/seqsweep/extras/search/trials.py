@@ -12,7 +12,7 @@ from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import KeyNames, key_names
 from seqsweep.results.replicates import numbers
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 
@@ -69,7 +69,7 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
     """Returns the trials of a search in a folder with their results."""
     owners = owners_of(search.trials)
     return [
-        Tried(**vars(trial), result=result_of(trial, folder, search.metric, owners))
+        Tried(**vars(trial), result=result_of(trial, folder, search.monitor, owners))
         for trial in search.trials
     ]
 
@@ -79,7 +79,7 @@ def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
-def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Trial]) -> Result:
+def result_of(trial: Trial, folder: Path, metric: Metric, owners: Mapping[str, Trial]) -> Result:
     """Returns the result of a trial.
 
     A trial with a failed run has failed. A trial with a pruned run is pruned, at the last epoch
@@ -110,7 +110,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if len(known) == len(values) else None
 
 
-def _run(folder: RunFolder, metric: str) -> Result:
+def _run(folder: RunFolder, metric: Metric) -> Result:
     """Returns the result of a run."""
     record = folder.record()
     rows = read_rows(folder.path / "metrics.csv")
@@ -122,7 +122,7 @@ def _run(folder: RunFolder, metric: str) -> Result:
     if record["status"] not in ("complete", "pruned"):
         return Result("failed", None, len(rows), seconds)
     value, epochs = (record.get("metrics") or {}).get(metric), int(record["epochs"])
-    curve = _best_so_far([row.get(metric) for row in rows], as_metric(metric).lower_is_better)
+    curve = _best_so_far([row.get(metric) for row in rows], metric.lower_is_better)
     return Result(record["status"], value, epochs, seconds, curve[:epochs])
 
 

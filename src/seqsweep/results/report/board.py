@@ -11,7 +11,7 @@ from seqsweep.results.formatting import key_names, quoted_formula, upper_first
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.report import plot_parts as plots
-from seqsweep.results.report.curves import CURVES, read_metrics, thinned
+from seqsweep.results.report.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
 from seqsweep.results.report.runs import Run
 from seqsweep.results.significance import Estimate
@@ -22,6 +22,7 @@ from seqsweep.results.words import (
     ranking_words,
     uneven_words,
 )
+from seqsweep.runs.metrics import is_evaluated, own_metrics
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
@@ -46,13 +47,14 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 def board_section(facts: Facts) -> Section:
     """Builds the leaderboard; a click on a row shows its runs."""
     runs = [run for config in facts.configs for run in config.all_runs]
-    curves = run_curves(runs, facts.folder)
+    kinds = curve_kinds(facts)
+    curves = run_curves(runs, facts.folder, kinds)
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)
     view = {
         **_board_view(facts),
         "curves": curves,
-        "run_kinds": [k for k in ("loss", "acc") if {f"val/{k}", f"train/{k}"} & metrics],
+        "run_kinds": [k for k in kinds if {f"val/{k.key}", f"train/{k.key}"} & metrics],
         "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"
         if has_validation
         else "Training",
@@ -90,11 +92,11 @@ def _board_view(facts: Facts) -> dict[str, Any]:
 
 def _columns(facts: Facts) -> list[str]:
     """Returns the metrics to show beside the score, such as the monitor."""
-    recorded = {name for config in facts.configs for name in config.metrics}
-    kind = facts.score.partition("/")[2]
+    recorded = dict.fromkeys(name for config in facts.configs for name in config.metrics)
+    own = filter(is_evaluated, own_metrics(recorded))
     tie = [TIE_BREAKER] if facts.board.tied > 1 else []
     # The same metric may be wanted for several reasons.
-    wanted = dict.fromkeys([facts.board.monitor, *tie, f"val/{kind}", "test/f1"])
+    wanted = dict.fromkeys([facts.board.monitor, *tie, f"val/{facts.score.kind}", "test/f1", *own])
     return [name for name in wanted if name in recorded and name != facts.score]
 
 
@@ -107,12 +109,17 @@ def _intervals(facts: Facts) -> dict[int, plots.Scale]:
     }
 
 
-def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
+def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunCurves:
     """Returns the first runs' learning curves, thinned to DRAWN_EPOCHS epochs."""
     result: dict[str, Mapping[str, Sequence[float | None]]] = {}
     for run in runs[:DRAWN_RUNS]:
         metrics = read_metrics(folder / run.folder)
-        columns = {name: metrics[name] for name in CURVES if metrics.get(name)}
+        columns = {
+            f"{split}/{kind.key}": metrics[name]
+            for kind in kinds
+            for split in ("train", "val")
+            if (name := kind.names.get(split)) in metrics
+        }
         epochs = thinned(sorted({e for column in columns.values() for e in column}), DRAWN_EPOCHS)
         if epochs:
             values = {n: [_rounded(c.get(e)) for e in epochs] for n, c in columns.items()}
@@ -128,7 +135,7 @@ def as_csv(facts: Facts) -> str:
     """Returns csv with a row per config: keys, metrics, costs and comparison."""
     metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
     # Without validation and test metrics, only the score is written.
-    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
+    metrics = [name for name in metrics if is_evaluated(name)] or [facts.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
     costs = ("params", "seconds", "epoch")

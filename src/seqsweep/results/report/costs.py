@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.formatting import NBSP, count, cut, metric_words
+from seqsweep.results.formatting import NBSP, count, cut, metric_words, score_text
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
 from seqsweep.results.words import replicates_override
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
@@ -101,7 +102,7 @@ def _marks(
         "x": [config.metrics[cost].mean for config in configs], "y": [s.mean for s in scores],
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [
-            f"#{c.rank} {plots.label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
+            f"#{c.rank} {plots.label(c.words)}<br>{plots.value_text(score, s.mean)}"
             f"<br>{c.metrics[cost].mean:,.6g} {_TITLES[cost]}"
             for c, s in zip(configs, scores, strict=True)
         ],
@@ -120,18 +121,19 @@ def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> p
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
-        traces += _strip(config, index, "seed " if unit == "seed" else "")
+        traces += _strip(config, score, index, "seed " if unit == "seed" else "")
     shape = plots.layout(metric_words(score), "", 0)
     plots.name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
     return {"data": traces, "layout": shape}
 
 
-def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
+def _strip(config: Config, score: str, index: int, before: str) -> list[dict[str, Any]]:
     """Returns the traces of a config's replicates, their range and their mean."""
     values = [value for _, value in config.scores]
     colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
     hover = [
-        f"#{config.rank} {plots.label(config.words)}<br>{before}{replicate}: {value:.4f}"
+        f"#{config.rank} {plots.label(config.words)}<br>"
+        f"{before}{replicate}: {score_text(score, value)}"
         for replicate, value in config.scores
     ]
     return [
@@ -179,7 +181,7 @@ def confusion_section(facts: Facts) -> Section:
         {"confusion": confusion, "confusion_absent": absent},
         {"confusion": confusion_figure(confusion)} if confusion else {},
         {"confusion_width": confusion and confusion_width(confusion)},
-        is_shown=bool(facts.configs),
+        is_shown=bool(confusion or absent),
     )
 
 
@@ -199,7 +201,8 @@ def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     if not recorded:
-        return None, _why_no_confusion(group[0]) if group else None
+        has_classes = group and not is_own_module(group[0].config)
+        return None, _why_no_confusion(group[0]) if has_classes else None
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
     # Only matrices of the same classes can be added.

@@ -10,16 +10,47 @@ from typing import Any
 from seqsweep.results.formatting import kind_words, metric_words
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
+from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.metrics import as_metric, own_metrics
 from seqsweep.runs.metrics_csv import read_columns
-
-CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
-"""The metrics whose curves a report draws."""
 
 MOST_POINTS = 200
 """The most points of a curve. More points look the same and make the file large."""
 
 MOST_CURVES = 8
 """The most curves in a plot, because readers can distinguish only eight colours."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of metric, whose curves are drawn in one figure.
+
+    Args:
+        key: The name of the figure; a user's own metric may have any characters.
+        names: The names of the metrics by their split.
+    """
+
+    key: str
+    words: str
+    names: Mapping[str, str]
+
+
+def curve_kinds(facts: Facts) -> list[Kind]:
+    """Returns the kinds of metrics to draw: loss and accuracy, and those of a user's module."""
+    own = [entry for entry in facts.entries if is_own_module(entry.config)]
+    kinds = [
+        Kind(kind, kind_words(kind), {split: f"{split}/{kind}" for split in ("train", "val")})
+        for kind in (("loss", "acc") if len(own) < len(facts.entries) else ())
+    ]
+    names = own_metrics(name for config in facts.configs for name in config.metrics)
+    if own and not names:  # no record says yet what was logged
+        columns = {name for entry in own for name in read_metrics(entry.folder.path)}
+        names = list(map(as_metric, sorted(columns - {"step"})))
+    drawn: dict[str, dict[str, str]] = {}
+    for name in names:
+        if name.split_name != "test":
+            drawn.setdefault(name.kind, {}).setdefault(name.split_name, name)
+    return kinds + [Kind(f"{n}", kind, of) for n, (kind, of) in enumerate(drawn.items())]
 
 
 @dataclass(frozen=True)
@@ -53,13 +84,15 @@ class Curve:
 
 def curves_section(facts: Facts) -> Section:
     """Builds the section with learning curves of the best configs or incomplete runs."""
-    curves = find_curves(facts)
-    drawn = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
+    kinds = curve_kinds(facts)
+    curves = find_curves(facts, kinds)
+    drawn = {f"curves-{kind.key}": curves_figure(curves, kind) for kind in kinds}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]
     view = {
         "pale": any(band.whole < len(band.epochs) for _, band in bands),
-        "has_validation": any(name.startswith("val/") for name, _ in bands),
+        "has_validation": any(as_metric(name).split_name == "val" for name, _ in bands),
+        "curve_kinds": [kind for kind in kinds if f"curves-{kind.key}" in figures],
     }
     template, content = TEMPLATES / "curves.html.j2", {"curves": curves}
     return Section(
@@ -67,21 +100,22 @@ def curves_section(facts: Facts) -> Section:
     )
 
 
-def find_curves(facts: Facts) -> list[Curve]:
+def find_curves(facts: Facts, kinds: Sequence[Kind]) -> list[Curve]:
     """Returns the curves of the best configs, or else of incomplete runs.
 
     Among incomplete runs, runs in training come first. Runs without numbers are left out.
     """
+    names = [name for kind in kinds for name in kind.names.values()]
     result: list[Curve] = []
     for config, row in zip(facts.configs[:MOST_CURVES], facts.board.rows, strict=False):
         best = config.metrics.get("best_epoch")
-        columns = bands([entry.folder.path for entry in row.entries], CURVES)
+        columns = bands([entry.folder.path for entry in row.entries], names)
         result.append(Curve(config.words, columns, best.mean if best else None))
     if any(curve.bands for curve in result):
         return [curve for curve in result if curve.bands]
     unfinished = sorted(facts.entries, key=lambda entry: entry.state != "running")
     curves = (
-        Curve(facts.labels[entry.folder.run_id], bands([entry.folder.path], CURVES), None)
+        Curve(facts.labels[entry.folder.run_id], bands([entry.folder.path], names), None)
         for entry in unfinished
     )
     return list(itertools.islice((curve for curve in curves if curve.bands), MOST_CURVES))
@@ -139,30 +173,32 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     return [epochs[round(index * step)] for index in range(most)]
 
 
-def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
-    """Draws loss or accuracy over the epochs: validation solid, training dotted.
+def curves_figure(curves: Sequence[Curve], kind: Kind) -> plots.Figure | None:
+    """Draws one kind of metric over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. As soon as one of the runs has ended, the line is pale
     and has no band, because it is the mean of the remaining runs. The traces of a curve form one
     legendgroup, which the page shows and hides.
     """
     traces: list[dict[str, Any]] = []
-    has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
-    solid = "val" if has_validation else "train"
+    has_validation = any(kind.names.get("val") in curve.bands for curve in curves)
+    # The name of a user's own metric may name no split.
+    solid = ("", "val" if has_validation else "train")
     for index, curve in enumerate(curves):
-        for split in ("val", "train"):
-            if band := curve.bands.get(f"{split}/{kind}"):
-                name = f"{plots.label(curve.label)}, {metric_words(f'{split}/{kind}')}"
-                best = curve.best_epoch if split == "val" else None
-                traces += _band_traces(band, name, index, split == solid, best)
+        for split in ("val", "", "train"):
+            if band := curve.bands.get(metric := kind.names.get(split, "")):
+                name = f"{plots.label(curve.label)}, {plots.label(metric_words(metric))}"
+                best = None if split == "train" else curve.best_epoch
+                traces += _band_traces(band, name, index, split in solid, best)
     if not traces:
         return None
-    shape = plots.layout("epoch", kind_words(kind), 400)
+    shape = plots.layout("epoch", kind.words, 400)
     if max(trace["x"][-1] for trace in traces) < 10:
         shape["xaxis"]["dtick"] = 1  # avoids ticks at half epochs
     # A loss that falls by orders of magnitude needs a logarithmic axis.
     values = [value for trace in traces for value in trace["y"]]
-    if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
+    is_loss = all(as_metric(name).lower_is_better for name in kind.names.values())
+    if is_loss and min(values) > 0 and max(values) > 20 * min(values):
         shape["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": "~g"}
     return {"data": traces, "layout": shape}
 

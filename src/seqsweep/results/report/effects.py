@@ -270,7 +270,7 @@ def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
 def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
     setting = f"{facts.names[axis.key]}={facts.names.text(axis.key, point.x)}"
     name = " ".join(text for text in (setting, line.label) if text)
-    text = f"{plots.label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
+    text = f"{plots.label(name)}<br>{plots.value_text(facts.score, point.mean)}"
     if point.n < 2:
         return text
     of = count(point.n, "config" if axis.averaged else facts.unit)

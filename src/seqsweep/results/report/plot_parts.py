@@ -9,6 +9,8 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+from seqsweep.results.formatting import metric_words, score_text
+
 Figure = dict[str, Any]
 
 Scale = tuple[float, float]
@@ -70,6 +72,11 @@ def rounded(values: Sequence[float]) -> list[float]:
     [0.12346, 1234.6]
     """
     return [float(f"{value:.5g}") for value in values]
+
+
+def value_text(metric: str, value: float) -> str:
+    """Returns a metric with its value, for a label."""
+    return f"{label(metric_words(metric))} {score_text(metric, value)}"
 
 
 def layout(x: str, y: str, height: int) -> Figure:

@@ -17,6 +17,7 @@ from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.metrics import is_evaluated
 from seqsweep.runs.sweepfile import SweepFile
 
 _FILES = ("config.yaml", "train.log", "metrics.csv")
@@ -111,7 +112,7 @@ def config_runs(
 
 
 def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
-    metrics = {n: v for n, v in numbers(entry).items() if n.startswith(("val/", "test/"))}
+    metrics = {n: v for n, v in numbers(entry).items() if is_evaluated(n)}
     record: dict[str, Any] = entry.record or {}
     is_replicate = any(key in entry.config for key in REPLICATE_KEYS)
     return Run(

@@ -84,13 +84,19 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
         *_sentence_on_other_sets(configs, score),
     ]
     return Answer(
-        lead=f"Best on {split_words(board.monitor.partition('/')[0])}: " if has_rivals else "",
+        lead=_lead(board.monitor) if has_rivals else "",
         best=best.words,
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + test_set_words(means, score, tested),
         baseline=baseline_words(best, score, comparable, tested, alone=len(configs) == 1),
         power=needed_replicates_words(board, SMALL_DIFFERENCE) if needs_power else None,
     )
+
+
+def _lead(monitor: Metric) -> str:
+    """Returns the words before the best config."""
+    by = f"on {split_words(monitor.split_name)}" if monitor.is_ours else f"by {monitor}"
+    return f"Best {by}: "
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -124,8 +130,10 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
 
 def choice_words(board: Leaderboard) -> str:
     """Says what chose the best epoch and the best config."""
-    metric, split = metric_words(board.monitor), split_words(board.compared.partition("/")[0])
-    has_validation = any(name.startswith("val/") for row in board.rows for name in row.metrics)
+    metric, split = metric_words(board.monitor), split_words(board.compared.split_name)
+    names = [as_metric(name) for row in board.rows for name in row.metrics]
+    # A user's own metrics do not tell whether the data have a validation split.
+    has_validation = not board.monitor.is_ours or any(one.split_name == "val" for one in names)
     is_one = len(board.rows) == 1
     # Runs whose monitor was not logged keep their last epoch.
     if board.epoch == "last":
@@ -136,7 +144,8 @@ def choice_words(board: Leaderboard) -> str:
         chosen = f"Best epoch chosen by each run's own monitor, best config by {metric}"
     sentence = "" if has_validation else "There is no validation split. "
     if board.compares_on_ranking_split:
-        sentence += f"{chosen}. There is no test split, so this {split} number is optimistic."
+        lacks = "test split" if board.monitor.is_ours else "test metric of its kind"
+        sentence += f"{chosen}. There is no {lacks}, so this {split} number is optimistic."
     else:
         sentence += f"{chosen}, not by any {split} number."
     if board.tied > 1 and board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics:
@@ -238,6 +247,8 @@ def baseline_words(
             already includes the variation between test sets.
         alone: Whether there is only one network.
     """
+    if not score.is_ours:
+        return None
     # Baselines have no loss, so their accuracy is compared instead.
     score = as_metric(f"{score.split_name}/acc") if score.lower_is_better else score
     scored = [baseline for baseline in baselines if score in baseline.metrics]
@@ -246,7 +257,7 @@ def baseline_words(
     if not candidates or score not in best.metrics:
         return None
     # A validation metric chooses the baseline, if all baselines have this metric.
-    wanted = (f"val/{score.rpartition('/')[2]}", "val/acc")
+    wanted = (f"val/{score.kind}", "val/acc")
     shared = [name for name in wanted if all(name in one.metrics for one in candidates)]
     judge = shared[0] if shared else score
     baseline = max(candidates, key=lambda one: one.metrics[judge])
@@ -255,7 +266,7 @@ def baseline_words(
     words = f"{'the network' if alone else 'the best network'} ({short_number(network.mean)})"
     equal = f"statistically indistinguishable from {words}"
     if gap <= sampling_error(network.mean, value, score, tested):
-        relation = f"{equal} on {tested:,} {split_words(score.partition('/')[0])} sequences"
+        relation = f"{equal} on {tested:,} {split_words(score.split_name)} sequences"
     elif network.low is not None and network.low <= value <= (network.high or 0.0):
         relation = f"{equal} over {best.varied}"
     else:
@@ -280,7 +291,7 @@ def test_set_words(means: Sequence[float], score: Metric, tested: int) -> str:
         means: The accuracies of the best config and of the configs compared with it.
         tested: The number of sequences behind each accuracy; 0 if unknown.
     """
-    split, _, kind = score.partition("/")
+    split, kind = score.split_name, score.kind
     if not tested or kind != "acc":
         return ""
     best, *others = means

@@ -247,7 +247,7 @@ def _breakable(name: str) -> Any:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": lambda value: true_minus(formatting.number(value)),
+    "number": lambda value, *of: true_minus(formatting.number(value, *of)),
     "interval": lambda ends: formatting.interval_text(*ends),
     "signed": formatting.signed,
     "estimate": formatting.estimate_texts,
@@ -258,7 +258,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "share": _share,
     "cost": lambda value, name: formatting.cost(name, value),
     "split": formatting.split_words,
-    "kind": formatting.kind_words,
+    "heading": lambda name: name.words.capitalize() if name.is_ours else name,
     "on": _on,
     "metric": formatting.metric_words,
     "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",

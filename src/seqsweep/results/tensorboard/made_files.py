@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.formatting import key_names
-from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
+from seqsweep.results.tensorboard.runs import Run, Runs
 from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
 from seqsweep.runs.events import encode, new_event, version_event
 from seqsweep.runs.files import make_folder, remove_temporary, write_bytes
@@ -131,7 +131,7 @@ def image(tag: str, png: bytes, width: int, height: int) -> Any:
     return summary_pb2.Summary.Value(tag=tag, image=content)
 
 
-_METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
+_COSTS = ("train_seconds", "params", "samples_per_s")
 _DISPLAY_NAMES = {"params": "parameters", "samples_per_s": "samples/s"}
 _TICK_BOXES = 24
 """The most tick boxes of a numeric key. A key with more values is filtered by a range."""
@@ -148,7 +148,7 @@ def experiment(runs: Runs) -> bytes:
                 display_name=_DISPLAY_NAMES.get(tag, tag.replace("_", " ")),
             )
             # The metric that ranks the runs comes first.
-            for tag in dict.fromkeys((summary_name(runs.monitor), *_METRICS))
+            for tag in dict.fromkeys((*runs.scores, *_COSTS))
         ],
     )
     return _serialized(experiment=content)

@@ -12,14 +12,17 @@ from seqsweep.results.formatting import column_values
 from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import REPLICATE_KEYS, is_own_module
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metrics import (
     DEFAULT_MONITOR,
     Metric,
+    as_metric,
     epoch_score,
-    monitor_of,
+    metrics_in,
     monitor_of_config,
+    own_metrics,
+    ranking_metric,
 )
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -37,12 +40,13 @@ _LAST_FILE = dict.fromkeys(("complete", "pruned", "diverged"), "record.json") | 
 }
 _RECORD_KEYS = ("best_epoch", "train_seconds", "params", "samples_per_s")
 _METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
+_COLUMNS = ("best_val_acc", "test_acc", "test_f1")
 
 
 def summary_name(metric: str) -> str:
     """Returns the name under `summary/` of a metric: `best_val_loss`, `test_acc`."""
     name = metric.replace("/", "_")
-    return name if metric.startswith("test/") else f"best_{name}"
+    return name if as_metric(metric).split_name == "test" else f"best_{name}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,12 @@ class Run:
 
     @property
     def monitor(self) -> Metric:
-        return monitor_of_config(self.entry.config) or DEFAULT_MONITOR
+        return monitor_of_config(self.entry.config) or next(iter(self.own), DEFAULT_MONITOR)
+
+    @property
+    def own(self) -> list[Metric]:
+        """The metrics of a user's own module in the record."""
+        return own_metrics(metrics_in(self.record))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -95,8 +104,8 @@ class Run:
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
         """The step of the best epoch, and the record's finite numbers by name."""
-        record, metrics = self.record, self.record.get("metrics", {})
-        names = dict.fromkeys((self.monitor, *_METRICS))
+        record, metrics = self.record, metrics_in(self.record)
+        names = dict.fromkeys((self.monitor, *_METRICS, *self.own))
         values = {summary_name(name): metrics.get(name) for name in names}
         values |= {name: record.get(name) for name in _RECORD_KEYS}
         numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
@@ -108,10 +117,8 @@ class Run:
     @property
     def score(self) -> float:
         """The run's monitored metric, signed so that higher is better; else -inf."""
-        value = self.record.get("metrics", {}).get(self.monitor)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            return -math.inf
-        return epoch_score({self.monitor: value}, self.monitor)[0]
+        metrics, monitor = metrics_in(self.record), self.monitor
+        return epoch_score(metrics, monitor)[0] if monitor in metrics else -math.inf
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,15 @@ class Runs:
     @property
     def monitor(self) -> Metric:
         """The metric that ranks the runs."""
-        return monitor_of(run.entry.config for run in self.runs)
+        complete = (run.record for run in self.runs if run.entry.state == "complete")
+        return ranking_metric((run.entry.config for run in self.runs), complete)
+
+    @property
+    def scores(self) -> list[str]:
+        """The names under `summary/` of the metrics in the columns of a table."""
+        own = [summary_name(name) for run in self.runs for name in run.own]
+        has_ours = not all(is_own_module(run.entry.config) for run in self.runs)
+        return [summary_name(self.monitor), *own, *(_COLUMNS if has_ours else ())]
 
 
 def read_runs(folder: Path) -> Runs:
