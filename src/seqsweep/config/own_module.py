@@ -38,7 +38,7 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
     """Returns a copy of a config without what only our networks have.
 
     Raises:
-        ValueError: a section that the module replaces was changed.
+        ValueError: a section that the module replaces was changed, or a monitor is missing.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
     for group, default in _defaults().items():
@@ -49,6 +49,9 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
         for node, key in ((result, "monitor"), (result.get("trainer"), "gradient_clip_val")):
             if isinstance(node, DictConfig) and _is_ours(node, key):
                 node[key] = None
+    for name, node in (result.get("callbacks") or {}).items():
+        if node and node.get("_target_") == _EARLY_STOP and node.get("monitor") is None:
+            raise ValueError(f"callbacks.{name}.monitor=null: give monitor=NAME, a logged metric")
     return result
 
 
@@ -78,8 +81,6 @@ def with_modes(config: dict[str, Any]) -> dict[str, Any]:
     for name, node in callbacks.items():
         if node is not None and node["_target_"] in _READ_MODE and "mode" not in node:
             given = node.get("monitor")
-            if given is None and node["_target_"] == _EARLY_STOP:
-                raise ValueError(f"callbacks.{name}: needs monitor=NAME, a metric that is logged")
             node["mode"] = mode if given in (None, monitor) else proposed_direction(given)
     return config | {"monitor": monitor, "monitor_mode": mode, "callbacks": callbacks}
 
@@ -117,7 +118,8 @@ def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None
 def _refusal(given: str, name: str, group: str, target: str) -> ValueError:
     """Returns the error for a value that has no effect."""
     known = signature_of(target).parameters
-    keys = [f"model.{argument}" for argument in (name, group) if argument in known]
+    names = (name, group, *(("lr", "learning_rate") if group == "optimizer" else ()))
+    keys = [f"model.{argument}" for argument in names if argument in known]
     where = keys[0] if keys else "an argument of the model"
     return ValueError(
         f"{given}: has no effect, because {target} is a LightningModule, which has its own {group};"

@@ -3,6 +3,7 @@
 B batch, T time steps, F features, C classes.
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable
@@ -104,7 +105,6 @@ class SequenceClassifier(L.LightningModule):
             )
         self.automatic_optimization = False
         self.network = network
-        self._takes_lengths = takes_lengths(network)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.class_weights: Tensor | None
@@ -127,7 +127,7 @@ class SequenceClassifier(L.LightningModule):
         }
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self.network(x, lengths) if self._takes_lengths else self.network(x)
+        return logits_of(self.network, x, lengths)
 
     def setup(self, stage: str) -> None:
         closes = ClosesEpochs(self.close_train_epoch, self.close_validation, self.close_test)
@@ -337,12 +337,22 @@ def checked_batch(batch: Any) -> Batch:
     return Batch(x, lengths.cpu(), labels)
 
 
+def logits_of(network: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns what a network makes of x (B, T, F) and, if it takes them, lengths (B,)."""
+    return network(x, lengths) if takes_lengths(network) else network(x)
+
+
 def takes_lengths(network: nn.Module) -> bool:
     """Returns whether `forward` takes lengths after x, not x alone.
 
     An optional second argument counts only if its name has `len`: it may be a first state.
     """
-    parameters = list(inspect.signature(network.forward).parameters.values())
+    return _takes_lengths(type(network))
+
+
+@functools.cache
+def _takes_lengths(kind: type[nn.Module]) -> bool:
+    _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return True
     return any(p.default is p.empty or "len" in p.name for p in parameters[1:2])

@@ -13,6 +13,7 @@ from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES, SQUARES
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import as_metric
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.run_data import OwnData
@@ -160,8 +161,11 @@ def check_network_size(config: Config, splits: Splits, memory: Callable[[], int]
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     """Refuses callbacks and schedulers whose metric is never logged.
 
-    The user's own callbacks may monitor the user's own metrics.
+    The user's own callbacks may monitor the user's own metrics. What a LightningModule of the user
+    logs is not known before it trains.
     """
+    if is_own_module(config):
+        return
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
     for key, section in _sections_with_monitor(config):

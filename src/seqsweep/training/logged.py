@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seqsweep.models.module import Diverged, SequenceClassifier
 from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
+from seqsweep.suggest import did_you_mean
 
 
 class LoggedMetrics(Checkpoint):
@@ -70,11 +71,9 @@ class LoggedMetrics(Checkpoint):
         validates = trainer.enable_validation and not self._was_validated
         if value is None and self.monitor not in trainer.callback_metrics and not validates:
             names = sorted(trainer.callback_metrics)
-            raise ValueError(
-                f"monitor={self.monitor}: is not logged by the model; it logs {', '.join(names)}"
-                if names
-                else f"monitor={self.monitor}: must be logged by the model, which logs nothing"
-            )
+            hint = did_you_mean(self.monitor, names)
+            logged = ", ".join(names) or "nothing"
+            raise ValueError(f"monitor={self.monitor}: the model logs {logged}{hint}")
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:

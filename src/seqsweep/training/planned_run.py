@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import signal
+import traceback
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,8 +103,23 @@ class RunFailed(Exception):
         if isinstance(error, str):
             super().__init__(f"the run diverged: {error} ({folder})")
         else:
-            what = f"{type(error).__name__}: {error}"
+            what = f"{type(error).__name__}: {error}{_place_of(error)}"
             super().__init__(f"the run failed: {what} (traceback in {folder}/failure.json)")
+
+
+def _place_of(error: BaseException) -> str:
+    """Returns file and line of the user's code in which an error arose, or an empty text."""
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        is_installed = {"site-packages", "dist-packages"} & set(path.parts)
+        if path.is_file() and not is_installed and not set(path.parents) & _NOT_OF_USERS:
+            place = f" ({path}:{frame.lineno})"
+    return place
+
+
+_NOT_OF_USERS = {Path(__file__).parents[1], Path(traceback.__file__).parent}
+"""The folders of this package and of the standard library."""
 
 
 class Interrupted(BaseException):

@@ -102,8 +102,13 @@ def own_targets() -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("seqsweep."))
 
 
-def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
+def refuse_foreign_targets(
+    config: Any, allowed: Sequence[str], where: str, further: Any = None
+) -> None:
     """Refuses a config that would build anything but the allowed targets.
+
+    Args:
+        further: other sections of the config, whose targets the message asks for too.
 
     Raises:
         ValueError: a target is not allowed, or an interpolation could make a target.
@@ -111,9 +116,15 @@ def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> N
     for key, value in flatten(config):
         if "${" in str(value):  # a resolver could return a target that is not allowed
             raise ValueError(f"{where}: {key}={value}: must not contain ${{}}")
-    for key, target in targets(config):
-        if target not in allowed:
-            raise ValueError(
-                f"{where}: {key}={target} is not a target of seqsweep's own configs"
-                f"{did_you_mean(str(target), allowed)}; if it is yours, give --allow {target}"
-            )
+    foreign = [(key, str(target)) for key, target in targets(config) if target not in allowed]
+    if foreign:
+        (key, target), *_ = foreign
+        known = {*allowed, *own_targets()}
+        others = [str(other) for _, other in targets(further or {}) if other not in known]
+        names = dict.fromkeys([*(name for _, name in foreign), *others])
+        it_is = "it is" if len(names) == 1 else "they are"
+        raise ValueError(
+            f"{where}: {key}={target} is not a target of seqsweep's own configs"
+            f"{did_you_mean(target, allowed)}; if {it_is} yours, give"
+            f" {' '.join(f'--allow {name}' for name in names)}"
+        )

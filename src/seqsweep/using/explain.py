@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqsweep.data.batch import Batch
 from seqsweep.models.cells import CELLS, CellLayers
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.module import logits_of
 from seqsweep.results.formatting import count
 
 _EQUATIONS = {
@@ -145,7 +146,7 @@ def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
             # A module with children would repeat the outputs of its children.
             if name and not list(module.children()):
                 hooks.enter_context(module.register_forward_hook(partial(record, name)))
-        return network(batch.x, batch.lengths), called
+        return logits_of(network, batch.x, batch.lengths), called
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:

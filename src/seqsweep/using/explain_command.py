@@ -12,6 +12,7 @@ from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
 from seqsweep.models.module import checked_batch
 from seqsweep.runs.files import write_text
+from seqsweep.runs.identity import is_own_module
 from seqsweep.training.build_run import build_module
 from seqsweep.training.checks import with_sizes
 from seqsweep.training.run_data import build_data, dataloader_of, outline
@@ -46,6 +47,12 @@ def explain_command(arguments: Sequence[str]) -> int:
     if options.html is not None:
         check_output(options.html)
     config = compose(overrides)
+    if is_own_module(config):
+        name = config["model"]["_target_"]
+        raise ValueError(
+            f"model._target_={name}: is a LightningModule of your own; explain shows networks, such as"
+            " the one inside it"
+        )
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"])
     network = build_module(with_sizes(config, splits), splits).network

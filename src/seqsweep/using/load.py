@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -21,8 +22,9 @@ from seqsweep.data.lists import padded
 from seqsweep.data.scaling import unit_notes
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
+from seqsweep.models.module import SequenceClassifier, logits_of
 from seqsweep.runs.files import Damaged, say_once
-from seqsweep.runs.identity import CODE
+from seqsweep.runs.identity import CODE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import drawing_from, global_stream
 from seqsweep.training.build_run import scaling_of, vocabulary_of
@@ -60,7 +62,8 @@ class LoadedRun:
     Args:
         checkpoint: the file of the weights: a checkpoint or a bundle.
         config: the whole resolved config.
-        network: maps x (B, T, F) and lengths (B,) to logits (B, C); in evaluation mode.
+        network: maps x (B, T, F) and lengths (B,) to logits (B, C), or x alone if its `forward` has
+            one argument; or the LightningModule of the user. It is in evaluation mode.
         class_names: C names, in the order of the logits.
         channel_names: F names, in the order of the features that the network reads.
         scaling: the scaling that `prepare` applies; None if a user's data module does the scaling.
@@ -90,6 +93,22 @@ class LoadedRun:
         return folder.parent if is_inside else None
 
     @property
+    def module(self) -> L.LightningModule:
+        """The LightningModule of the user; a `SequenceClassifier` for a network."""
+        if isinstance(self.network, L.LightningModule):
+            return self.network
+        return SequenceClassifier(self.network, len(self.class_names)).eval()
+
+    def check_classifies(self) -> None:
+        """Refuses a LightningModule of the user, whose outputs have no fixed meaning."""
+        if isinstance(self.network, L.LightningModule):
+            name = self.config["model"]["_target_"]
+            raise ValueError(
+                f"{self.checkpoint}: what {name} returns is known to its own code alone; in Python,"
+                f" seqsweep.load_run(RUN, allow=[...]).module is the trained {name}"
+            )
+
+    @property
     def source_channels(self) -> tuple[str, ...]:
         """The names of the channels that `prepare` expects."""
         shaping = None if self.scaling is None else self.scaling.shaping
@@ -109,6 +128,7 @@ class LoadedRun:
             ValueError, TypeError: x or lengths have another shape or type than expected, or the run
                 has no scaling.
         """
+        self.check_classifies()
         if self.scaling is None:
             target = self.config["data"].get("_target_")
             raise ValueError(
@@ -178,6 +198,7 @@ class LoadedRun:
         Raises:
             ValueError: the network returns NaN.
         """
+        self.check_classifies()
         model, classes = self.config["model"], len(self.class_names)
         logits = native_logits(model, self.network, *inputs, classes)
         if logits is None:
@@ -198,7 +219,7 @@ class LoadedRun:
                 # Padding beyond the longest sequence of a batch would only cost time. A single
                 # batch stays as it is, because a network of the user's own may read its padding.
                 x = x[:, : int(lengths.max())] if len(x) < len(inputs.x) else x
-                parts.append(self.network(x, lengths).double().numpy(force=True))
+                parts.append(logits_of(self.network, x, lengths).double().numpy(force=True))
         return np.concatenate(parts)
 
 
@@ -237,7 +258,9 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
     """
     try:
         check_content(content)
-        weights = {name.removeprefix(PREFIX): w for name, w in content["state_dict"].items()}
+        weights = dict(content["state_dict"])
+        if not is_own_module(content["config"]):
+            weights = {name.removeprefix(PREFIX): weight for name, weight in weights.items()}
         network = _network(content, weights, allow)
         code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
         # Only the network's code is compared: a prediction does not use callbacks, for example.
@@ -300,9 +323,11 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
 def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[str]) -> nn.Module:
     section = content["config"]["model"]
     ours = [target for target in own_targets() if target.startswith("seqsweep.models.")]
-    refuse_foreign_targets({"model": section}, [*ours, *allow], "its config")
+    data = content["config"]["data"]  # `evaluate` builds it too
+    refuse_foreign_targets({"model": section}, [*ours, *allow], "its config", data)
     section = check_section(section, "model")
-    channels, classes = len(content["channel_names"]), len(content["class_names"])
+    # A data module of the user may not have known these sizes.
+    channels, classes = (len(content[key]) or None for key in ("channel_names", "class_names"))
     sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
     is_ours = section["_target_"] in ours
     if is_ours:

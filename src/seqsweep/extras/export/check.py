@@ -12,6 +12,7 @@ import torch
 
 from seqsweep.data.checks import Array
 from seqsweep.extras.export.contents import count_symbols, input_type, scaling_inside, source_scale
+from seqsweep.models.module import logits_of
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5
@@ -78,7 +79,7 @@ def difference(result: Array, expected: Array) -> float:
 def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
     """Returns the outputs of the run's network for raw sequences."""
     with torch.inference_mode():
-        logits = run.network(*prepared(run, x, lengths))
+        logits = logits_of(run.network, *prepared(run, x, lengths))
     return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
 
 
