@@ -78,7 +78,7 @@ def with_modes(config: dict[str, Any]) -> dict[str, Any]:
         mode = proposed_direction(monitor)
     mode = None if monitor is None else mode
     callbacks = {name: node and dict(node) for name, node in config["callbacks"].items()}
-    for name, node in callbacks.items():
+    for node in callbacks.values():
         if node is not None and node["_target_"] in _READ_MODE and "mode" not in node:
             given = node.get("monitor")
             node["mode"] = mode if given in (None, monitor) else proposed_direction(given)

@@ -15,8 +15,9 @@ from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
+from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
 from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
@@ -75,7 +76,9 @@ def plan(config: Config) -> PlannedRun:
         name = run_id(config, fingerprint)
         # The module's code decides what its data are; the code of a network does not.
         recordings = fingerprint or with_code({"data": config["data"]}).get(CODE)
-        return PlannedRun(config, name, fingerprint, recordings=recordings)
+        return PlannedRun(
+            config, name, fingerprint, notes=_notes_on_monitor(config), recordings=recordings
+        )
     data = data_of(config["data"])
     splits = data.prepared
     # These options change only what training does to the prepared splits.
@@ -89,7 +92,21 @@ def plan(config: Config) -> PlannedRun:
     check_network_size(config, splits)
     name = run_id(config, fingerprint)
     recordings = data.source.recordings
-    return PlannedRun(config, name, fingerprint, data.contents, data.notes, recordings)
+    notes = (*_notes_on_monitor(config), *data.notes)
+    return PlannedRun(config, name, fingerprint, data.contents, notes, recordings)
+
+
+def _notes_on_monitor(config: Config) -> tuple[str, ...]:
+    """Returns a line that says which epoch of a LightningModule is the best."""
+    if not is_own_module(config):
+        return ()
+    monitor = monitor_of_config(config)
+    if monitor is None:
+        return ("no monitor: the last epoch of a run counts as its best; monitor=NAME changes it",)
+    end, other = ("lowest", "max") if monitor.lower_is_better else ("highest", "min")
+    return (
+        f"the epoch with the {end} {monitor} is the best (monitor_mode={other}: the other end)",
+    )
 
 
 STOP_FILE = ".stop"

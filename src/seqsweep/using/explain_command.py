@@ -50,8 +50,8 @@ def explain_command(arguments: Sequence[str]) -> int:
     if is_own_module(config):
         name = config["model"]["_target_"]
         raise ValueError(
-            f"model._target_={name}: is a LightningModule of your own; explain shows networks, such as"
-            " the one inside it"
+            f"model._target_={name}: is a LightningModule of your own; explain shows networks, such"
+            " as the one inside it"
         )
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"])
