@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from live_sweeps import config, finish, run_folders, shown, train
+from own_metric_runs import finish_own_runs, value
 from rich.console import Console
 from rich.live import Live
 
 from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView, show_progress
+from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -182,3 +185,29 @@ def test_an_error_of_the_display_does_not_stop_the_training(method, error, said,
     assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), show_progress([run], console):
         raise KeyboardInterrupt
+
+
+def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
+    """Without a monitor, only the records say what ranks the runs."""
+    for monitor, best in (("val_acc", 0.8999), (None, 1.1e-05)):
+        folder = finish_own_runs(tmp_path / str(monitor), monitor, monitor and "max")
+        entries = read_folder(folder)
+        (entries[9].folder.path / "record.json").unlink()
+        configs = {entry.folder.run_id: entry.config for entry in entries}
+        progress = SweepProgress(folder, SweepFile((), time.time(), configs))
+        with RunLock(entries[9].folder.path):
+            progress.look()
+            scores = {run.folder.name: score for run, score in progress.best(15)}
+        assert progress.monitor == (monitor or "val_loss")
+        assert len(scores) == (15 if monitor else 14)
+        if monitor:
+            assert scores[entries[9].folder.run_id] == value("val_acc", 8, 4)
+            assert f"{best:.4f}" in shown(progress)
+        log = io.StringIO()
+        view = LiveView(progress, Console(file=log, width=200), None)
+        entries[9].folder.finish(entries[9].record or {}, synced=True)
+        view.look()
+        view.draw()
+        expected = ("val_acc", "test_acc") if monitor else ("val_loss",)
+        texts = [f"{name} {value(name, 8, 4):.4g}"[:14] for name in expected]
+        assert all(text in log.getvalue() for text in texts)

@@ -8,6 +8,7 @@ from typing import Any
 import finished_runs
 import pytest
 from finished_runs import finish_run
+from own_metric_runs import finish_own_runs
 
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
 from seqsweep.results.data_sets import data_sets
@@ -258,3 +259,17 @@ def test_a_large_group_that_does_not_differ_is_named_by_its_ends():
     methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
     sentence = ranking_words(table("test/acc", list("abcdefghijkl"), methods))[-1]
     assert sentence.endswith(": m1 ~ m2 ~ ... ~ m9 ~ m10 (10 configs)")
+
+
+def test_a_users_own_metric_ranks_configs_over_data_sets(tmp_path):
+    """The lowest error is rank 1."""
+    directions = {"val_mae": "min", "test_mae": "min"}
+    for name, sign in (("a", 1), ("b", 1), ("c", -1)):
+        finish_own_runs(tmp_path / name, "val_mae", "min", directions,
+                        lambda n, w, s, e=1, sign=sign: 300 + sign * w + s / 9,
+                        **{"data._target_": f"mine.{name}"})  # fmt: skip
+    found = across_sets([entry for name in "abc" for entry in read_folder(tmp_path / name)])
+    assert found is not None and found.ranking is not None
+    assert (found.metric, found.sets) == ("test_mae", ["a", "b", "c"])
+    assert [method.keys["model.width"] for method in found.methods] == [4, 8, 16]
+    assert found.ranking.mean_ranks == pytest.approx([5 / 3, 2, 7 / 3])

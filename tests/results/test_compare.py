@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from finished_runs import finish_run, printed
+from own_metric_runs import finish_own_runs, value
 from replicate_runs import crossed, ranked
 
 from seqsweep.results.compare import MOST_RUNS, compare
@@ -247,3 +248,18 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     mean, t = statistics.fmean(differences), 2.7764451
     half = t * statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
     assert rf"c - a: test/acc {mean:+.4f} [{mean - half:+.4f}, {mean + half:+.4f}]" in text
+
+
+def test_a_users_own_metrics_are_compared_whatever_their_names_and_sizes(tmp_path):
+    first = finish_own_runs(tmp_path / "a")
+    other = finish_own_runs(
+        tmp_path / "b", values=lambda name, w, s, e=1: value(name, w, s, e) + s / 1000
+    )
+    text = shown(first, other)
+    assert ["8", "0.8754", "0.8774", "+0.0020", "[+0.0000,", "+0.0040]", "5"] in rows(text)
+    assert "b - a: test_acc +0.0020 [+0.0000, +0.0040], mean of 3 configs in both" in text
+    assert "best of a: width=8  val_acc 0.8954  test_acc 0.8754" in text
+    found = rows(shown(first / f"{0:016x}", first / f"{5:016x}"))
+    losses = [value("val_loss", width, 0) for width in (4, 8)]
+    cells = [f"{losses[0]:.4g}", f"{losses[1]:.4g}", f"{losses[1] - losses[0]:+.4g}"]
+    assert ["val_loss", *cells] in found

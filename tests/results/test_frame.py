@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_metric_runs import finish_own_runs, value
 
 from seqsweep.results.frame import load_curves, load_sweep
 from seqsweep.runs.run_folder import RunFolder
@@ -119,3 +120,11 @@ def test_without_pandas_the_error_names_the_extra(folder, monkeypatch):
     for load in (load_sweep, load_curves):
         with pytest.raises(ImportError, match=r"pip install 'seqsweep\[pandas\]'"):
             load(folder)
+
+
+def test_the_columns_of_a_users_own_metrics_have_their_names(tmp_path):
+    finish_own_runs(tmp_path)
+    runs, curves = load_sweep(tmp_path), load_curves(tmp_path)
+    assert list(runs["test_acc"][:2]) == [value("test_acc", 4, seed) for seed in (0, 1)]
+    assert list(curves["train_loss"].isna()[:3]) == [True, False, False]
+    assert list(curves["val_loss"][:3]) == [value("val_loss", 4, 0, epoch) for epoch in range(3)]

@@ -1,14 +1,19 @@
 """Seeds become mean and deviation; the validation metric orders rows, test never does."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from finished_runs import finish_run
+from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
+from scipy import stats
 
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
@@ -245,3 +250,53 @@ def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):
     found = board(tmp_path, *runs)
     assert found.keys == ["monitor", "optimizer._target_", "h"]  # h is of no section it chooses
     assert len(found.rows) == 4
+
+
+def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_path):
+    found = leaderboard(read_folder(finish_own_runs(tmp_path)))
+    assert (found.monitor, found.compared, found.epoch) == ("val_acc", "test_acc", "best")
+    assert order(found, "model.width") == [8, 16, 4]
+    samples = {w: np.array([value("test_acc", w, s) for s in SEEDS]) for w in (8, 16, 4)}
+    for row, sample in zip(found.rows, samples.values(), strict=True):
+        mean = row.metrics["test_acc"]
+        interval = stats.t.interval(0.95, 4, sample.mean(), stats.sem(sample))
+        assert [mean.mean, mean.std] == pytest.approx([sample.mean(), sample.std(ddof=1)])
+        assert [mean.low, mean.high] == pytest.approx(interval)
+    p = [stats.wilcoxon(samples[w] - samples[8]).pvalue for w in (16, 4)]
+    differences = [row.difference for row in found.rows]
+    assert [one.p for one in differences[1:] if one] == pytest.approx(p)
+    assert [one.verdict for one in differences if one] == ["best", "undecided", "undecided"]
+    # The scale of the metric is unknown, so no difference is small or large.
+    assert plan_replicates(found) == {"have": 5, "least": 7}
+
+
+def test_without_a_monitor_the_first_metric_ranks_by_its_direction(tmp_path, said):
+    """A small loss keeps its digits; a column is as wide as a name needs."""
+    finish_own_runs(tmp_path / "a", None, None)
+    found = leaderboard(read_folder(tmp_path / "a"))
+    assert (found.chosen_by, found.compared) == ("val_loss of the last epoch", "val_loss")
+    assert order(found, "model.width") == [8, 16, 4]
+    code, text = said("leaderboard", str(tmp_path / "a"))
+    mean = np.mean([value("val_loss", 8, seed) for seed in SEEDS])
+    assert code == 0 and f"{mean:.4g} ±" in text and "test_" in text
+    assert "no test metric of its kind: val_loss chose the first config" in text
+    metrics = json.loads(said("leaderboard", str(tmp_path / "a"), "--json")[1])["sets"][0]
+    assert metrics["monitor"] == "val_loss"
+    finish_own_runs(tmp_path / "b", None, None, DIRECTIONS | {"val_loss": "max"})
+    assert order(leaderboard(read_folder(tmp_path / "b")), "model.width") == [4, 16, 8]
+
+
+def test_runs_of_ours_beside_own_ones_are_ranked_last_with_a_note(tmp_path):
+    finish_own_runs(tmp_path)
+    scores = dict.fromkeys(("val/acc", "test/acc"), 0.99)
+    finish_run(tmp_path / "f", {"data._target_": "mine.Data", "seed": 0, **scores})
+    found = leaderboard(read_folder(tmp_path)[::-1])
+    assert found.monitor == "val_acc" and "val/acc" in found.rows[-1].metrics
+    assert "[yellow]1 config without val_acc: ranked last[/]" in leaderboard_notes(found)
+
+
+def test_runs_that_disagree_on_a_direction_are_refused_in_one_line(tmp_path, said):
+    for mode in ("min", "max"):
+        finish_own_runs(tmp_path / mode, "val_acc", mode, DIRECTIONS | {"val_acc": mode})
+    code, text = said("compare", str(tmp_path / "min"), str(tmp_path / "max"))
+    assert code == 2 and "val_acc: expected one direction" in text.splitlines()[-1]

@@ -28,11 +28,12 @@ def finish_own_runs(
     mode: str | None = "max",
     directions: dict[str, str] = DIRECTIONS,
     values: Any = value,
+    **more: Any,
 ) -> Path:
     """Writes the runs of three widths and five seeds, three epochs each."""
     for number, (width, seed) in enumerate((w, s) for w in WIDTHS for s in SEEDS):
         config = CONFIG | {"monitor": monitor, "monitor_mode": mode}
-        config |= {"model.width": width, "seed": seed}
+        config |= {"model.width": width, "seed": seed} | more
         metrics = {name: values(name, width, seed) for name in directions}
         record = {"epochs": 3, "steps": 30, "directions": directions, "metrics": metrics}
         run = finish_run(folder / f"{number:016x}", config, **record)

@@ -221,12 +221,10 @@ def _print_table(
 
 
 def _text(metric: str, difference: Estimate) -> str:
-    text = score_text(metric, difference.mean, "+")
-    if difference.low is None:
-        return text
+    values = [value or 0.0 for value in (difference.mean, difference.low, difference.high)]
+    mean, low, high = (score_text(metric, v, "+", max(map(abs, values))) for v in values)
     # The backslash keeps rich from reading the bracket as a tag.
-    ends = (score_text(metric, end, "+") for end in (difference.low, difference.high or 0.0))
-    return rf"{text} \[{', '.join(ends)}]"
+    return mean if difference.low is None else rf"{mean} \[{low}, {high}]"
 
 
 def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:

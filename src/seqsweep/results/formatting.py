@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metrics import DEFAULT_MONITOR, KINDS, SPLITS, as_metric
+from seqsweep.runs.metrics import DEFAULT_MONITOR, SPLITS, as_metric
 
 _SOURCE = "data.source._target_"
 _OPTIONS = {
@@ -144,11 +144,6 @@ def split_words(split: str) -> str:
     return SPLITS.get(split, split)
 
 
-def kind_words(kind: str) -> str:
-    """Returns the name of a metric in words, without its split: `accuracy`."""
-    return KINDS.get(kind, kind)
-
-
 def metric_words(name: str) -> str:
     """Returns the name of a metric in words: `validation accuracy`."""
     return as_metric(name).words
@@ -192,9 +187,14 @@ def number(value: float, metric: str = DEFAULT_MONITOR) -> str:
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
-def score_text(metric: str, value: float, sign: str = "") -> str:
-    """Formats a value with four decimals; that of a user's own metric may be of any size."""
-    is_usual = as_metric(metric).is_ours or value == 0 or 0.001 <= abs(value) < 10_000
+def score_text(metric: str, value: float, sign: str = "", beside: float | None = None) -> str:
+    """Formats a value with four decimals; that of a user's own metric may be of any size.
+
+    Args:
+        beside: The number beside it, whose size decides the format.
+    """
+    size = abs(value if beside is None else beside)
+    is_usual = as_metric(metric).is_ours or size == 0 or 0.001 <= size < 10_000
     return f"{value:{sign}.4f}" if is_usual else f"{value:{sign}.4g}"
 
 
@@ -247,7 +247,8 @@ def without_machine(text: str, folder: str) -> str:
 
 def with_deviation(metric: str, mean: float, std: float | None, sign: str = "±") -> str:
     """Formats a mean with its standard deviation, if any: `0.8430 ±0.0177`."""
-    return number(mean, metric) + ("" if std is None else f" {sign}{score_text(metric, std)}")
+    text = "" if std is None else f" {sign}{score_text(metric, std, beside=mean)}"
+    return f"{number(mean, metric)}{text}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

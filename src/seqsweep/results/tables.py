@@ -220,11 +220,9 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     table.long = len(table.columns)
     table.add_column("state", no_wrap=True, overflow="ellipsis")
     complete = [entry for entry in entries if entry.state == "complete"]
-    has_own, has_ours = (
-        any(is_own_module(c) == own for c in configs if c) for own in (True, False)
-    )
-    scores = dict.fromkeys(["val/acc", "test/acc"] if has_ours or not has_own else [])
-    if complete and has_own:
+    own = [config for config in configs if is_own_module(config)]
+    scores = dict.fromkeys([] if own and len(own) == len(configs) else ["val/acc", "test/acc"])
+    if own and complete:
         scores |= dict.fromkeys(ranked_and_compared([complete]))
     # The validation score is omitted last.
     table.spare = _add_columns(table, [*scores, "seconds"])[::-1]

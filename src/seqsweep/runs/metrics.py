@@ -88,9 +88,6 @@ _KINDS: dict[str, tuple[str, Direction, tuple[float, float]]] = {
     "f1": ("F1", "max", (0.0, 1.0)),
 }
 
-KINDS = {kind: words for kind, (words, *_) in _KINDS.items()}
-"""The words for the metrics of the project's own classifier, without their split."""
-
 OURS: dict[str, Metric] = {
     name: Metric(name, direction, bounds, f"{SPLITS[split]} {words}")
     for split in ("train", "val", "test")
@@ -148,14 +145,14 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
 
 
 def metrics_in(record: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the finite metrics in a record; a user's own metrics in the order logged."""
+    """Returns the finite metrics in a record; a user's own in the order of their directions."""
     values, directions = record.get("metrics") or {}, record.get("directions") or {}
     found: dict[str, float] = {}
     for name in directions | values:
         value = values.get(name)
         if isinstance(value, (int, float)) and math.isfinite(value):
-            is_named = name in directions
-            key = Metric(name, directions[name]) if is_named else OURS.get(name) or name
+            is_own = name in directions
+            key = Metric(name, directions[name]) if is_own else OURS.get(name) or name
             found[key] = float(value)
     return found
 
@@ -185,11 +182,11 @@ def ranking_metric(
     """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
-    the same loss in all of them. If some runs train a user's own LightningModule, the first of
-    their monitors, or else of their metrics, that all records have ranks the runs.
+    the same loss in all of them. If a run trains a user's own LightningModule, it is the first
+    metric that the most records have; monitors come first.
 
     Args:
-        records: the records of the complete runs; only those of users' own metrics are read.
+        records: the records of the complete runs.
 
     Raises:
         ValueError: two runs disagree on the direction of a metric.
@@ -197,10 +194,8 @@ def ranking_metric(
     configs = list(configs)
     monitors = [monitor_of_config(config) for config in configs]
     if not any(map(is_own_module, configs)):
-        monitor = monitors[0] if len(set(monitors)) == 1 else None
-        return (
-            without_validation(configs) if monitor == "train/loss" else monitor or DEFAULT_MONITOR
-        )
+        only = monitors[0] if len(set(monitors)) == 1 else None
+        return without_validation(configs) if only == "train/loss" else only or DEFAULT_MONITOR
     recorded = [metrics_in(record) for record in records]
     names = [name for each in (monitors, *recorded) for name in each if isinstance(name, Metric)]
     known: dict[str, Metric] = {}
@@ -212,8 +207,8 @@ def ranking_metric(
             )
         # Of two metrics with one name, the user's own has the wider bounds.
         known[name] = known[name] if name.is_ours else name
-    shared = (name for name in names if all(name in each for each in recorded))
-    return known.get(next(shared, next(iter(names), "")), Metric("", "max"))
+    number = {name: sum(name in each for each in recorded) for name in known}
+    return known[max(number, key=number.__getitem__)] if number else Metric("", "max")
 
 
 def without_validation(configs: Iterable[Mapping[str, Any]]) -> Metric:
@@ -247,8 +242,8 @@ def compared_metric(monitor: Metric, available: Collection[str]) -> Metric:
     """
     if not monitor.is_ours:
         own = own_metrics(available)
-        same = (name for name in own if (name.split_name, name.kind) == ("test", monitor.kind))
-        return next(same, monitor)
+        tested = (name for name in own if name.split_name == "test")
+        return next((name for name in tested if name.kind in (monitor.kind, monitor)), monitor)
     wanted: list[str] = []
     for split in ("test", "val", "train"):
         is_accuracy = monitor.lower_is_better and split != monitor.split_name

@@ -41,10 +41,9 @@ def has_finished(
     rows: Sequence[Mapping[str, float]], epochs: int, config: Mapping[str, Any]
 ) -> bool:
     """Returns whether a run has this many epochs without diverging."""
-    # A diverged run may have a row for its last epoch, without a number for the loss. A module of
-    # the user need not log a loss.
-    is_known = is_own_module(config)
-    return any(row["epoch"] == epochs - 1 and (is_known or "train/loss" in row) for row in rows)
+    # A diverged run may have a row for its last epoch, without a number for the loss.
+    loss = "epoch" if is_own_module(config) else "train/loss"
+    return any(row["epoch"] == epochs - 1 and loss in row for row in rows)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:

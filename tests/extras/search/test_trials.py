@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_metric_runs import finish_own_runs
 
+from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import (
     Result,
@@ -15,6 +17,7 @@ from seqsweep.extras.search.trials import (
     search_names,
     trial_words,
 )
+from seqsweep.runs.metrics import OURS, Metric
 from seqsweep.runs.run_folder import RunFolder
 
 CURVE = [0.2, 0.5, 0.4, 0.7]
@@ -97,3 +100,19 @@ def test_classes_of_one_name_are_told_by_their_files(tmp_path: Path):
     search = SearchFile("tpe", "none", "val/acc", space, {}, {}, trials)
     words = [trial_words(trial, search_names(search)) for trial in read_trials(search, tmp_path)]
     assert words == ["model=one.Net", "model=two.Net"]
+
+
+def test_a_search_remembers_the_direction_of_a_users_own_metric(tmp_path):
+    """And its file of a metric of ours is as it was."""
+    monitor, halving = Metric("val_mae", "min"), Halving(4, [1, 3], 0, 1, 3)
+    finish_own_runs(tmp_path, "val_mae", "min", {"val_mae": "min"}, lambda *given: 300.0 + given[1])
+    trials = [Trial(n, {}, [f"{5 * n:016x}"]) for n in range(3)]
+    replace(halving.search_file({}, monitor), trials=trials).write(tmp_path)
+    search = SearchFile.read(tmp_path)
+    assert search is not None and search.monitor.direction == "min"
+    found = read_trials(search, tmp_path)
+    assert [trial.value for trial in found] == [304.0, 308.0, 316.0]
+    assert [trial.number for trial in ranked(found, search.sign)] == [0, 1, 2]
+    other = halving.search_file({}, Metric("val_mae", "max"))
+    assert other.differences(search) == ["monitor_mode=max"]
+    assert "monitor_mode" not in halving.search_file({}, OURS["val/acc"]).settings

@@ -6,8 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from finished_runs import finish_run
+from own_metric_runs import SEEDS, finish_own_runs, value
 from replicate_runs import crossed, ranked
 from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
@@ -180,3 +182,37 @@ def test_few_test_sequences_limit_the_claims(tmp_path):
     answer = analysed(tmp_path, *runs, **splits).answer
     assert answer.choice is not None
     assert "The test split has 36 sequences: differences below 0.22 are within its" in answer.choice
+
+
+def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
+    """No accuracy, class or baseline; curves and columns of what was logged, by its name."""
+    found = page(finish_own_runs(tmp_path))
+    assert found.headings == ["Leaderboard", "Effect of each axis", "Learning curves",
+                              "Variance between seeds", "Run it again"]  # fmt: skip
+    assert "Best by val_acc: width=8, test_acc 0.875, 95" in found.text
+    assert "Best epoch and config chosen by val_acc, not by any test number." in found.text
+    assert "accuracy" not in found.text and "validation loss" not in found.text
+    content = data(tmp_path)
+    assert (content["monitor"], content["score"]) == ("val_acc", "test_acc")
+    assert (content["confusion"], content["confusion_absent"]) == (None, None)
+    (curve, *_), means = content["curves"], np.mean([value("val_loss", 8, s, 0) for s in SEEDS])
+    assert curve["bands"]["val_loss"]["mean"][0] == pytest.approx(means)
+    assert curve["bands"]["train_loss"]["epochs"] == [1, 2]
+    figures = figures_of((tmp_path / "report.html").read_text())
+    shown = [[t["hovertemplate"].split("<br>")[0] for t in figures[f"curves-{n}"]["data"]
+              if "hovertemplate" in t] for n in (0, 1)]  # fmt: skip
+    assert shown[0][:2] == ["width=8, val_loss", "width=8, train_loss"]
+    assert shown[1] == [f"width={width}, val_acc" for width in (8, 16, 4)]
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
+    assert float(rows[0]["val_loss"]) == np.mean([value("val_loss", 8, s) for s in SEEDS])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "words"),
+    [
+        (None, "all numbers are of the last epoch, and val_loss ranks the configs."),
+        ("val_loss", "There is no test metric of its kind, so this validation number is"),
+    ],
+)
+def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):
+    assert words in page(finish_own_runs(tmp_path, monitor, monitor and "min")).text

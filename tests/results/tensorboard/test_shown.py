@@ -4,6 +4,7 @@ import shutil
 import statistics
 
 import pytest
+from own_metric_runs import finish_own_runs, value
 
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import NAMES
@@ -161,3 +162,16 @@ def test_hparams_shows_values_of_any_type(sweep, shown):
     assert [v.string_value for v in infos["x"].domain_discrete.values] == ["0.5", "a", "null"]
     values = {group.hparams["x"].string_value for group in found.groups()}
     assert values == {"0.5", "a", "null"}
+
+
+def test_a_users_own_metrics_are_columns_by_their_names(shown, tmp_path):
+    folder = finish_own_runs(tmp_path / "a")
+    (tmp_path / "a" / f"{14:016x}" / "record.json").unlink()
+    found = shown(folder)
+    columns = [info.name.tag for info in found.experiment().metric_infos]
+    names = ["best_val_acc", "best_val_loss", "best_train_loss", "test_acc"]
+    costs = ["train_seconds", "params", "samples_per_s"]
+    assert columns == [f"summary/{name}" for name in names + costs]
+    (point,) = found.points("w04-s0", "summary/test_acc")
+    assert point == (20, round(value("test_acc", 4, 0), 4))
+    assert renew(folder, images=0).monitor == "val_acc"

@@ -12,7 +12,7 @@ from typing import Any
 
 from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
-from seqsweep.extras.search.searchfile import SearchFile, settings_with_mode
+from seqsweep.extras.search.searchfile import SearchFile, with_mode
 from seqsweep.extras.search.space import Space, described, value_at
 from seqsweep.runs.metrics import Metric, epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
@@ -66,7 +66,7 @@ class Halving:
 
     def search_file(self, space: Space, monitor: Metric) -> SearchFile:
         """Returns the search.json of a search that has no trials yet."""
-        settings = settings_with_mode({"population": self.population, "seed": self.seed}, monitor)
+        settings = with_mode({"population": self.population, "seed": self.seed}, monitor)
         keys, budget, rungs = described(space), {"trials": self.population}, list(self.rungs)
         return SearchFile("halving", "halving", monitor, keys, settings, budget, rungs=rungs)
 

@@ -116,7 +116,7 @@ class SearchFile:
         write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
 
 
-def settings_with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]:
+def with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]:
     """Adds the direction of a user's own metric to the settings of a search."""
     return settings if monitor.is_ours else {**settings, "monitor_mode": monitor.direction}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.formatting import kind_words, metric_words
+from seqsweep.results.formatting import metric_words
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
 from seqsweep.runs.identity import is_own_module
@@ -39,8 +39,9 @@ def curve_kinds(facts: Facts) -> list[Kind]:
     """Returns the kinds of metrics to draw: loss and accuracy, and those of a user's module."""
     own = [entry for entry in facts.entries if is_own_module(entry.config)]
     kinds = [
-        Kind(kind, kind_words(kind), {split: f"{split}/{kind}" for split in ("train", "val")})
-        for kind in (("loss", "acc") if len(own) < len(facts.entries) else ())
+        Kind(kind, words, {split: f"{split}/{kind}" for split in ("train", "val")})
+        for kind, words in (("loss", "loss"), ("acc", "accuracy"))
+        if len(own) < len(facts.entries)
     ]
     names = own_metrics(name for config in facts.configs for name in config.metrics)
     if own and not names:  # no record says yet what was logged

@@ -1,0 +1,80 @@
+"""A metric knows its direction and its split; the metrics of a record rank and compare its runs."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.metrics import OURS, Metric, as_metric, compared_metric, metrics_in
+from seqsweep.runs.metrics import ranking_metric as ranking
+
+OWN: dict[str, Any] = {"loss": None, "monitor": None, "monitor_mode": None}
+
+
+def record(**directions: Any) -> dict[str, Any]:
+    return {"directions": directions, "metrics": dict.fromkeys(directions, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "kind"),
+    [
+        ("val/acc", "val", "acc"), ("val_acc", "val", "acc"), ("acc/val", "val", "acc"),
+        ("validation.loss", "val", "loss"), ("Valid-top 5", "val", "top 5"), ("auc", "", "auc"),
+        ("acc_test_top5", "test", "acc_top5"), ("train_loss_epoch", "train", "loss_epoch"),
+        ("interval", "", "interval"), ("val", "val", "val"),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_name_is_its_split_and_the_rest_its_kind(name, split, kind):
+    metric = Metric(name, "max")
+    assert (metric.split_name, metric.kind, metric.words) == (split, kind, name)
+
+
+def test_a_copy_of_a_metric_knows_what_the_metric_knows():
+    found = copy.deepcopy(OURS["val/loss"])
+    assert (found, found.lower_is_better, found.bounds) == ("val/loss", True, (0, math.inf))
+    assert found.words == "validation loss"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "there", "compared"),
+    [
+        ("val_acc", ("val_acc", "test_loss", "test_acc"), "test_acc"),
+        ("loss/val", ("test_acc", "loss/test"), "loss/test"),
+        ("val_acc", ("val_acc", "test_loss"), "val_acc"),
+    ],
+)
+def test_an_own_monitor_is_compared_by_the_test_metric_of_its_kind(monitor, there, compared):
+    available = [Metric(name, "min") for name in there]
+    assert compared_metric(Metric(monitor, "min"), available) == compared
+
+
+def test_without_a_monitor_the_first_metric_that_all_records_have_ranks():
+    records = [record(val_mse="min", val_r2="max"), record(val_r2="max", val_mse="min")]
+    assert ranking([OWN, OWN], records).direction == "min"
+    found = ranking([OWN, OWN], [record(val_mse="min", val_r2="max"), record(val_r2="max")])
+    assert (found, found.direction) == ("val_r2", "max")
+    typed = OWN | {"monitor": "val_r2", "monitor_mode": "max"}
+    assert ranking([OWN, typed], records) == "val_r2"
+
+
+def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name():
+    """It may be a percentage; beside runs of ours too."""
+    both = [record(**{"val/acc": "max"}), {"metrics": {"val/acc": 0.5, "lr": 0.1}}]
+    for records in (both, both[::-1]):
+        found = ranking([OWN, {"monitor": "val/acc"}], records)
+        assert (found, found.is_bounded) == ("val/acc", False)
+    names = {type(name) for name in metrics_in({"metrics": {"val/acc": 0.5, "lr": 0.1}})}
+    assert names == {Metric, str}
+
+
+@pytest.mark.parametrize("name", ["val_loss", "val/loss"])
+def test_one_name_with_two_directions_is_refused(name):
+    records = [record(**{name: "max"}), record(**{name: "min"})]
+    with pytest.raises(ValueError, match=rf"{name}: expected one direction"):
+        ranking([OWN, OWN], records)
+    # A run of ours gives its own names a direction, too.
+    if name in OURS:
+        with pytest.raises(ValueError, match="expected one direction"):
+            ranking([OWN, {"monitor": name}], records[:1])
+    assert as_metric("val/loss").direction == "min"
