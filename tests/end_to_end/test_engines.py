@@ -30,7 +30,14 @@ def test_the_engine_that_is_planned_trains_beside_the_other(seqsweep, tmp_path, 
     assert engines == ["autograd", "autograd", engine, engine]
 
 
-MIXED = ("train", "-m", "data=digits", "model.dropout=0.2", "model.num_layers=2", "sweep.name=s")
+MIXED = (
+    "train",
+    "-m",
+    "data=japanese_vowels",
+    "model.dropout=0.2",
+    "model.num_layers=2",
+    "sweep.name=s",
+)
 AXES = {
     "model.cell": ("lru", "lstm"), "trainer.max_epochs": ("2", "3"), "seed": ("0", "1"),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from waiting import wait_until
 pytestmark = pytest.mark.slow
 
 NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
-RUN = (*NETWORK, "trainer.max_epochs=250")
+RUN = (*NETWORK, "trainer.max_epochs=100")
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 rarely = pytest.mark.durability

@@ -24,11 +24,11 @@ import time
 from seqsweep.training.engines.native import pool_data
 train = pool_data.run
 def train_slowly(*arguments):
-    time.sleep(0.02)
+    time.sleep(0.05)
     return train(*arguments)
 pool_data.run = train_slowly
 """
-"""Code for `before`: no task of a pool takes less than 20 ms, so a run of hundreds of epochs is
+"""Code for `before`: no task of a pool takes less than 50 ms, so a run of a hundred epochs is
 still under way when a test looks at it, on a fast and idle machine too."""
 
 

@@ -11,13 +11,14 @@ from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 OWN = (*SMALL, "engine=autograd", "trainer.max_epochs=5", "optimizer.lr=0.05")
+SHORT = "trainer.max_epochs=3"  # each epoch starts processes, and the second break is in the third
 CONFIGS = {
     "plain": ((), {}),
-    "workers": ((), {"num_workers": 2}),
+    "workers": ((SHORT,), {"num_workers": 2}),
     "validated in the middle": (("trainer.val_check_interval=2",), {}),
     "seldom validated, workers": (("trainer.check_val_every_n_epoch=2",), {"num_workers": 1}),
     "accumulated": (("trainer.accumulate_grad_batches=2",), {}),
-    "reloaded": (("trainer.reload_dataloaders_every_n_epochs=1",), {"num_workers": 1}),
+    "reloaded": ((SHORT, "trainer.reload_dataloaders_every_n_epochs=1"), {"num_workers": 1}),
     "max_steps": (("trainer.max_steps=13",), {}),
     "max_steps at the end of an epoch": (("trainer.max_steps=12",), {}),
     "drawing callback": (("+callbacks.draws._target_=noisy_data.Draws",), {}),
