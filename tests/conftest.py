@@ -144,9 +144,10 @@ def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def command_server() -> Iterator[CommandServer]:
+def command_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandServer]:
     """A process that has imported torch, whose forks are commands of seqsweep."""
-    with CommandServer() as server:
+    base = tmp_path_factory.getbasetemp()  # of this process; those of pytest-xdist are beside it
+    with CommandServer(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as server:
         yield server
 
 

@@ -2,8 +2,9 @@
 
 A new Python takes seconds to import torch and Lightning; a fork of one that has them does not. Each
 command is still a process of its own: with its arguments, current folder, environment and output.
-The server reads requests from stdin and answers each with a number, one line of JSON each: the pid
-of a new command, or the status with which a command has ended. tests/support/commands.py asks it.
+It forks a server for each connection, too. That one reads requests and answers each with a number,
+one line of JSON each: the pid of a new command, or the status with which a command has ended.
+tests/support/commands.py asks it.
 """
 
 import atexit
@@ -13,6 +14,9 @@ import json
 import os
 import pkgutil
 import runpy
+import select
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -78,15 +82,35 @@ def start(request: dict[str, Any]) -> int:
     return pid
 
 
-def serve() -> dict[str, Any] | None:
-    """Answers requests until stdin ends; returns the request in the fork that shall serve it."""
-    for line in sys.stdin:
+def serve(path: str) -> dict[str, Any] | None:
+    """Forks a server for each connection; returns the request in the fork that shall serve it.
+
+    The server of a connection answers its requests until it is closed.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries the servers of connections
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        print("ready", flush=True)
+        while True:
+            if sys.stdin in select.select([listening, sys.stdin], [], [])[0]:
+                return None  # who started it has ended
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stream = connection.makefile("rw")
+    connection.close()
+    print("ready", file=stream, flush=True)
+    for line in stream:
         request = json.loads(line)
         if "ended" in request:
             _, answer = os.waitpid(request["ended"], 0)
         elif (answer := start(request)) == 0:
+            stream.close()
             return request
-        print(answer, flush=True)
+        print(answer, file=stream, flush=True)
     return None
 
 
@@ -99,13 +123,14 @@ def main() -> None:
     gc.freeze()  # a collection in a fork would copy every page
     threads = list(Path("/proc/self/task").iterdir())
     assert len(threads) == 1, "a fork has only the thread that forks"
-    request = serve()
-    if request is not None:
-        exec(request["before"], {"__name__": "before"})
-        try:
-            runpy.run_module("seqsweep", run_name="__main__", alter_sys=True)
-        except SystemExit as end:
-            leave(end)
+    request = serve(f"{sys.argv[1]}/server")
+    if request is None:
+        os._exit(0)
+    exec(request["before"], {"__name__": "before"})
+    try:
+        runpy.run_module("seqsweep", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        leave(end)
 
 
 def leave(end: SystemExit) -> NoReturn:

@@ -1,15 +1,17 @@
 """Starts commands as forks of a process that has imported torch."""
 
+import fcntl
 import inspect
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
@@ -32,35 +34,57 @@ pool_data.run = train_slowly
 still under way when a test looks at it, on a fast and idle machine too."""
 
 
-class CommandServer:
-    """A process that has imported what commands need, and forks them. Ends with its block."""
+def connected(path: Path) -> TextIO:
+    """Connects to the server; raises an OSError if it has ended."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        stream = connection.makefile("rw")
+    if stream.readline() != "ready\n":
+        raise ConnectionResetError(path)
+    return stream
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("command_server.py")],
-            # pandas imports pyarrow, whose allocator would start a thread that no fork has.
-            env={**os.environ, **ENVIRONMENT, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+
+class CommandServer:
+    """A process that has imported what commands need, and forks them. Ends with its block.
+
+    The processes of pytest-xdist share what is imported: the server of the first one forks one for
+    each of them, while it lives.
+    """
+
+    def __init__(self, shared: Path) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        with (shared / "server.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one of them starts it, and the others wait
+            try:
+                self._stream = connected(shared / "server")
+            except OSError:
+                (shared / "server").unlink(missing_ok=True)
+                self._process = subprocess.Popen(
+                    [sys.executable, Path(__file__).with_name("command_server.py"), shared],
+                    # pandas imports pyarrow, whose allocator would start a thread that no fork has.
+                    env={**os.environ, **ENVIRONMENT,
+                         "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                )  # fmt: skip
+                assert self._process.stdout and self._process.stdout.readline() == b"ready\n"
+                self._stream = connected(shared / "server")
         self._lock = threading.Lock()
 
     def __enter__(self) -> "CommandServer":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._stream.close()
+        if self._process is not None:
+            with self._process:
+                self._process.kill()
 
     def ask(self, **request: Any) -> int:
         """Returns the server's answer: a pid or a status."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout
         with self._lock:
-            stdin.write(json.dumps(request) + "\n")
-            stdin.flush()
-            return int(stdout.readline())
+            self._stream.write(json.dumps(request) + "\n")
+            self._stream.flush()
+            return int(self._stream.readline())
 
     def start(
         self,
