@@ -39,7 +39,7 @@ MIXED = (
     "sweep.name=s",
 )
 AXES = {
-    "model.cell": ("lru", "lstm"), "trainer.max_epochs": ("2", "3"), "seed": ("0", "1"),
+    "model.cell": ("lru", "lstm"), "trainer.max_epochs": ("1", "2"), "seed": ("0", "1"),
 }  # fmt: skip
 WAYS: dict[str, tuple[str, list[dict[str, tuple[str, ...]]]]] = {
     "forwards": ("hydra.launcher.threads=2", [{}]),

@@ -136,7 +136,7 @@ def test_of_two_that_race_for_a_stale_lock_one_gets_it(tmp_path: Path, start: St
 @pytest.mark.slow
 def test_a_process_that_looks_at_a_lock_does_not_hold_it(folder: Path, start: Start) -> None:
     """A lock must not be refused because somebody asks just then whether it is held."""
-    taker = start(TAKE, folder, 1500)
+    taker = start(TAKE, folder, 900)
     while taker.poll() is None:
         is_locked(folder)
     assert line(taker) == "0"

@@ -13,7 +13,7 @@ from waiting import wait_until
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
 
-ROUNDS = 200
+ROUNDS = 120
 
 
 @pytest.mark.slow
