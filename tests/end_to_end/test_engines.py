@@ -22,6 +22,9 @@ def test_the_engine_that_is_planned_trains_beside_the_other(seqsweep, tmp_path, 
     planned = seqsweep("plan", *grid, **variables)
     assert (": 2 runs: rnn, 1 layer, hidden 4, 8" in planned.out) == (engine == "native")
     assert f"autograd: {2 if engine == 'native' else 4} runs, one by one" in planned.out
+    assert f"autograd: {2 if engine == 'native' else 4} runs, in 2 processes" in (
+        seqsweep("plan", *grid, "hydra.launcher.processes=2", **variables).out
+    )
     assert not list(tmp_path.rglob("config.yaml"))
     result = seqsweep("train", "-m", *grid, **variables)
     assert result.code == 0, result.err

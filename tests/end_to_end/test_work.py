@@ -11,6 +11,7 @@ from equal_runs import count_equal_runs
 from run_files import SMALL
 from waiting import wait_until
 
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweepfile import SweepFile, sweep_lock
 
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
@@ -40,6 +41,26 @@ def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start_com
     assert json.loads((shared / "sweep.json").read_text())["ended"] is not None
     again = seqsweep("train", *sweep, "sweep.name=shared")
     assert "8 done, 0 to train" in again.out
+
+
+@pytest.mark.slow
+def test_processes_of_a_sweep_end_with_it_and_equal_one(seqsweep, start_command, tmp_path):
+    """Ctrl-C reaches both workers. Later one of them is killed, and the other trains its run."""
+    grid = ("model.hidden_size=4,8", "seed=range(3)", "engine=autograd", "sweep.report=false")
+    sweep = ("train", "-m", *SMALL[:-4], *SMALL[-3:], "trainer.max_epochs=15", *grid)
+    assert seqsweep(*sweep, "sweep.name=one").code == 0
+    folder = tmp_path / "outputs/sweeps/two"
+    for how in (signal.SIGINT, signal.SIGKILL):
+        command = start_command(*sweep, "sweep.name=two", "hydra.launcher.processes=2")
+        wait_until(lambda: any(is_locked(path) for path in folder.glob("*/")), command)
+        workers = psutil.Process(command.pid).children()
+        (command if how == signal.SIGINT else workers[0]).send_signal(how)
+        out, err = command.communicate(timeout=100)
+        assert command.returncode == (130 if how == signal.SIGINT else 0), err
+        assert psutil.wait_procs(workers, timeout=0)[1] == [], out
+    assert "1 of 2 workers ended by SIGKILL; the workers' output is in outputs/" in err
+    assert "training 1 run" in (folder / "sweep.log").read_text() and "training" not in out
+    assert count_equal_runs(tmp_path / "outputs/sweeps/one", folder) == 6
 
 
 @pytest.mark.slow

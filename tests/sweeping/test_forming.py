@@ -7,8 +7,11 @@ import pytest
 from seqsweep.config.schema import Config
 from seqsweep.native.library import library
 from seqsweep.sweeping.forming import (
+    START_SECONDS,
     Group,
     alone_seconds,
+    beside_seconds,
+    cores,
     epoch_seconds,
     form,
     seconds_of,
@@ -112,6 +115,20 @@ def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
     long = alone_seconds(Group((run,), "autograd"))
     run.config["data"]["batch_size"] //= 2
     assert 20 < long < alone_seconds(Group((run,), "autograd")) < 2 * long
+
+
+def test_processes_have_a_line_and_share_the_time(checked):
+    runs = [plan(checked(*BASE, "model.pooling=attention", f"seed={seed}")) for seed in range(4)]
+    for processes, pace in ((1, "one at a time (N with hydra.launcher.processes=N)"),
+                            (3, "3 at a time")):  # fmt: skip
+        (line,) = why_autograd(runs, lambda accelerator: False, processes)
+        assert f"autograd trains 4 runs, {pace}, in about" in line
+    alone = [Group((run,), "autograd") for run in runs]
+    one, two = (beside_seconds(alone, processes) for processes in (1, 2))
+    workers = START_SECONDS["autograd"]  # their start
+    assert one == pytest.approx(sum(map(alone_seconds, alone)))
+    assert two - workers == pytest.approx(one / min(2, cores()))
+    assert beside_seconds(alone[:1], 64) - workers == pytest.approx(alone_seconds(alone[0]))
 
 
 def test_a_line_says_how_to_leave_the_gpu(checked):

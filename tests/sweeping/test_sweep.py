@@ -20,7 +20,7 @@ from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import train_sweep
-from seqsweep.sweeping.work import Worker
+from seqsweep.sweeping.work import Worker, pool_or_first
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
 
@@ -96,6 +96,15 @@ def test_a_worker_counts_the_runs_that_are_not_done(members):
     assert worker.left() == 10
     (members[0].folder.path / "record.json").unlink()
     assert worker.left() == 11
+
+
+def test_a_worker_takes_a_pool_or_a_single_run_of_autograd(tmp_path):
+    """Another worker may have ended the next one meanwhile."""
+    jobs = [[*WORDS, f"engine={engine}"] for engine in ("autograd", "native")]
+    alone, pooled = plan_members([*jobs, ["seed=1", *jobs[0]]], shared_composer(), tmp_path)[:2]
+    assert pool_or_first([alone, pooled]) == [pooled]
+    assert pool_or_first([alone, alone]) == [alone]
+    assert not pool_or_first([])
 
 
 def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_again(members, capsys):

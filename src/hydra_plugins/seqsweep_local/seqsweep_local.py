@@ -26,6 +26,7 @@ class LocalLauncherConf:
 
     _target_: str = f"{_HERE}.LocalLauncher"
     threads: int | None = None
+    processes: Any = 1  # a number, or auto: one for each GPU
 
 
 @dataclass
@@ -79,12 +80,14 @@ class RunsLauncher(Launcher):
 
     Attributes:
         threads: the threads that train the runs in this process; None if workers train them.
+        processes: the processes that train the runs of autograd; 0 if it cannot be chosen.
         workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs, or None.
         basic: Hydra's own launcher, with which LocalLauncher runs all other jobs.
     """
 
-    def __init__(self, threads: int | None = None, workers: Any = None) -> None:
+    def __init__(self, threads: int | None = None, workers: Any = None, processes: int = 0) -> None:
         self.threads = threads
+        self.processes = processes
         self.workers = workers
         self.basic = BasicLauncher()
         self.hydra_context: HydraContext | None = None
@@ -130,23 +133,27 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains the runs in this process: native runs together in pools, others one by one."""
+    """Trains the runs here: native runs together in pools, others in one or more processes."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, processes: Any = 1) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
+        from seqsweep.sweeping.processes import number_of_processes
 
-        super().__init__(threads or cores())
+        super().__init__(threads or cores(), processes=number_of_processes(processes))
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         context, config = self.hydra_context, self.config
         assert context is not None and config is not None and self.threads is not None
+        if self.processes != 1:
+            given = f"hydra.launcher.processes={self.processes}"
+            raise ValueError(f"{given}: needs a sweeper of seqsweep, without hydra.callbacks")
         if not self.launches_runs:
             return self.basic.launch(job_overrides, initial_job_idx)
         # Imported here for the reason in the module's docstring.

@@ -153,7 +153,8 @@ class RunsSweeper(Sweeper):
         from seqsweep.sweeping.hydra_jobs import RunLauncher
 
         if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
-            return RunLauncher(threads=self.launcher.threads, workers=self.launcher.workers)
+            own = self.launcher
+            return RunLauncher(None, own.threads, own.workers, own.processes)
         return RunLauncher(self.launcher)
 
 
@@ -171,7 +172,8 @@ class SeqsweepSweeper(RunsSweeper):
         parser = OverridesParser.create(config_loader=self.loader)
         jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
         if subcommand() == "plan":
-            show_plan(jobs, composer, self.folder, PlainConsole())
+            processes = self.run_launcher().processes
+            show_plan(jobs, composer, self.folder, PlainConsole(), processes)
             return 0
         return run_sweep(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
 

@@ -123,8 +123,22 @@ def alone_seconds(group: Group) -> float:
     return _RUN_SECONDS + max(group.seconds, epoch * config["trainer"]["max_epochs"])
 
 
-def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns lines that say why autograd trains runs, and at which cost."""
+def beside_seconds(alone: Sequence[Group], processes: int) -> float:
+    """Returns the estimated seconds of the runs of autograd in some processes."""
+    seconds = [alone_seconds(group) for group in alone]
+    # A process needs a core, and no process ends before its longest run.
+    longest = max(sum(seconds) / min(processes, cores()), max(seconds))
+    return longest + (START_SECONDS["autograd"] if processes > 1 else 0)
+
+
+def why_autograd(
+    runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool], processes: int = 0
+) -> list[str]:
+    """Returns lines that say why autograd trains runs, and at which cost.
+
+    Args:
+        processes: how many of them train side by side; 0 if that cannot be chosen.
+    """
     by_reason: dict[str, list[PlannedRun]] = {}
     for run in runs:
         reason = why_not_native(run.config, takes_gpu) if run.config["engine"] == "auto" else None
@@ -137,10 +151,11 @@ def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -
         cost = f"in {ratio} times the time that native takes for a network of this size"
         if reason.endswith("a GPU"):
             cost = "which is slower for small networks; trainer=cpu trains them with native"
-        lines.append(
-            f"{reason}: autograd trains {len(slow)} run{'s' if len(slow) > 1 else ''}, one at a"
-            f" time, {cost}"
-        )
+        pace = f"{processes if processes > 1 else 'one'} at a time"
+        if processes == 1:
+            pace += " (N with hydra.launcher.processes=N)"
+        total = f"{len(slow)} run{'s' if len(slow) > 1 else ''}"
+        lines.append(f"{reason}: autograd trains {total}, {pace}, {cost}")
     return lines
 
 

@@ -16,6 +16,7 @@ from seqsweep.config.shape.options import refuse_shape
 from seqsweep.importing import without_collections
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.processes import train_beside_workers
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
 from seqsweep.training.limits import Judge
@@ -52,15 +53,23 @@ class RunLauncher:
         hydra: a Hydra launcher. It trains every run as a job if `threads` and `workers` are None.
         threads: the number of members of a pool that train side by side in this process.
         workers: the workers of a cluster that train all runs.
+        processes: the processes that train the runs of autograd; 1 is this process alone, and 0 a
+            launcher without this choice.
     """
 
     hydra: Launcher | None = None
     threads: int | None = None
     workers: Workers | None = None
+    processes: int = 0
 
     def trainer(self) -> Train:
         """Returns a function that trains members here or as Hydra jobs."""
-        return self._launch if self.threads is None else _trainer(self.threads)
+        if self.threads is None:
+            return self._launch
+        train = _trainer(self.threads)
+        if self.processes <= 1:
+            return train
+        return functools.partial(train_beside_workers, train, self.processes)
 
     def _launch(
         self, members: Sequence[SweepMember], folder: Path, judge: Judge | None

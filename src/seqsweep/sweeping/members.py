@@ -115,12 +115,14 @@ def say_plan(
     folder: Path,
     console: Console,
     described: Sequence[str] = (),
+    processes: int = 0,
 ) -> None:
     """Prints how many members are done and how many remain, with notes.
 
     Args:
         jobs: the number of configs that the command names, with repetitions.
         described: lines that say how many runs of the grid belong to the sweep.
+        processes: the processes that train runs of autograd; 0 if they cannot be chosen.
     """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
@@ -130,7 +132,7 @@ def say_plan(
     )
     lines = "\n".join([*described, line])
     console.print(lines, soft_wrap=True, highlight=False, markup=False)
-    notes = why_autograd(pending, gpu_available)
+    notes = why_autograd(pending, gpu_available, processes)
     print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]

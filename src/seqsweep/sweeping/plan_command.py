@@ -13,7 +13,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.sweeping.forming import START_SECONDS, alone_seconds, cores, form, gpu_available
+from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
@@ -21,8 +21,13 @@ _MOST_LINES = 250
 """The most members that are listed from each end of a large sweep."""
 
 
-def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> None:
+def show_plan(
+    jobs: Expansion, compose: MemberComposer, folder: Path, console: Console, processes: int = 0
+) -> None:
     """Prints the members with their states, and the estimated time; or all as JSON.
+
+    Args:
+        processes: the processes that train runs of autograd; 0 if they cannot be chosen.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
@@ -40,17 +45,19 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         lines.append(f"... {left_out:,} more")
     lines += [_line(member, to_train) for member in last]
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
-    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described(), processes)
     groups = form(pending, gpu_available)
     pools = [group for group in groups if group.engine == "native"]
     alone = [group for group in groups if group.engine == "autograd"]
     lines = [f"native on {count(cores(), 'thread')}: {pool.text()}" for pool in pools]
     if alone:
-        lines.append(f"autograd: {count(len(alone), 'run')}, one by one")
+        how = f"in {processes} processes" if processes > 1 else "one by one"
+        lines.append(f"autograd: {count(len(alone), 'run')}, {how}")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     # Members of a pool train side by side, so their time is divided by the number of cores.
-    seconds = sum(pool.seconds for pool in pools) / cores() + sum(map(alone_seconds, alone))
+    seconds = sum(pool.seconds for pool in pools) / cores()
+    seconds += beside_seconds(alone, max(1, processes)) if alone else 0
     seconds += START_SECONDS["autograd" if alone else "native"] if pending else 0
     # The operations of a user's own network are unknown.
     is_known = all(run.seconds for run in alone)

@@ -60,10 +60,10 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of training.
     if pending:
         build_each(pending, compose)
-    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described(), launcher.processes)
     if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
         return 1
-    if plan_only or launcher.workers is not None:
+    if plan_only or launcher.workers is not None or launcher.processes > 1:
         refuse_reruns(members)
     if plan_only:
         write_plan(members, pending, folder, console)

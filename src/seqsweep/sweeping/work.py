@@ -9,14 +9,12 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
@@ -37,12 +35,14 @@ from seqsweep.runs.sweepfile import (
     remove_leftovers,
     sweep_lock,
 )
-from seqsweep.signals import ENDING, handled
+from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines_of
-from seqsweep.sweeping.forming import cores
+from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.processes import MOST_PROCESSES, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.sweep_end import write_summary
+from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, is_final
 from seqsweep.training.saved_config import member_of
@@ -53,9 +53,6 @@ _LOOK_SECONDS = 0.5
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_SECONDS = 3650 * 86400.0
-
-_MOST_PROCESSES = 64
-"""The most worker processes that one command starts on a machine with fewer cores."""
 
 
 def work_command(arguments: Sequence[str]) -> int:
@@ -76,7 +73,9 @@ def work_command(arguments: Sequence[str]) -> int:
     # Child processes must import nothing from their current folder, which sweep.json chooses.
     os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:
-        return _start_processes(options, arguments)
+        # If an option is given twice, the last one counts.
+        command = [sys.executable, "-m", "seqsweep", "work", *arguments, "--processes", "1"]
+        return max(run_workers(command, options.processes, options.threads)[0], default=0)
     threads = options.threads or cores()
     worker = Worker(folder.resolve(), threads, options.allow)
     begun = time.monotonic()
@@ -100,8 +99,8 @@ def _parser() -> Any:
     parser.add_argument("--stop-after", type=seconds, metavar="TIME", help=limit)
     words = "wait this long while others train all that is left (10m)"
     parser.add_argument("--idle", type=seconds, default=600.0, metavar="TIME", help=words)
-    words = "worker processes on this machine, which share its cores (1)"
-    processes = whole_number(1, max(_MOST_PROCESSES, os.cpu_count() or 1))
+    words = "worker processes on this machine, which share its cores and GPUs (1)"
+    processes = whole_number(1, MOST_PROCESSES)
     parser.add_argument("--processes", type=processes, default=1, metavar="N", help=words)
     words = "runs that train side by side in a process (one for each core)"
     threads = whole_number(1, max(4, 2 * (os.cpu_count() or 1)))  # as in the local launcher
@@ -177,7 +176,7 @@ class Worker:
             print_notes(lock_notes(self.folder), PlainConsole())
             while True:
                 queue = Queue(self._queued(), self.folder, AT_ONCE)
-                while taken := queue.take(idle, self._is_outdated):
+                while taken := pool_or_first(queue.take(idle, self._is_outdated)):
                     queue.settle(taken, self._train(taken))
                 # Another command may have added runs meanwhile, and a search may add runs soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
@@ -296,6 +295,15 @@ def _enter(directory: str) -> None:
         os.chdir(directory)
 
 
+def pool_or_first(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
+    """Returns the runs of native, or else the first run.
+
+    Runs of autograd train one at a time, and another worker may end or fail the next one meanwhile.
+    """
+    pool = [run for run in runs if engine_of(run.config, gpu_available) == "native"]
+    return pool or runs[:1]
+
+
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Generator[None]:
     """Sends this process a SIGTERM after this time; None sets no limit."""
@@ -327,23 +335,3 @@ def _write_report(folder: Path, allowed: Sequence[str]) -> None:
         say_error(f"no baselines: {error}")
     for problem in write_summary([], folder):
         say_error(problem)
-
-
-def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Starts worker processes here and waits for them; returns the highest exit code."""
-    threads = options.threads or max(1, cores() // options.processes)
-    # If an option is given twice, the last one counts.
-    words = [*arguments, "--processes", "1", "--threads", str(threads)]
-    command = [sys.executable, "-m", "seqsweep", "work", *words]
-    workers = [subprocess.Popen(command) for _ in range(options.processes)]
-
-    def pass_on(signum: int, frame: FrameType | None) -> None:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.send_signal(signum)
-
-    # Ctrl-C is not passed on: it reaches the workers too, and a second signal would kill them.
-    ignored = handled((signal.SIGINT,), lambda *_: None)
-    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), ignored:
-        codes = [worker.wait() for worker in workers]
-    return max(code if code >= 0 else 128 - code for code in codes)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from sweep_members import member_at
 
-from seqsweep.extras.clusters.workers import Workers, worker_command
+from seqsweep.extras.clusters.workers import Workers
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.planned_run import STOP_FILE
@@ -127,16 +126,3 @@ def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
     workers(cluster).train(queued(tmp_path), tmp_path)
     workers(cluster).train(queued(tmp_path), tmp_path)
     assert cluster.started == [1, 1]
-
-
-def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(tmp_path):
-    SweepFile((), 0.0, {"1": {"model._target_": "theirs.Net"}}).write(tmp_path)
-    config = {
-        "data": {"_target_": "seqsweep.data.datamodule.SequenceDataModule"},
-        "model": {"_target_": "mine.Net", "parts": [{"_target_": "mine.Part"}]},
-    }
-    runs = [member_at(tmp_path / "0", config=config)]
-    command = worker_command(runs, tmp_path, ["--threads", "2"])
-    assert command[1:4] == ["-m", "seqsweep", "work"]
-    allowed = ["--allow", "mine.Net", "--allow", "mine.Part"]
-    assert command[4:] == [str(tmp_path), "--threads", "2", *allowed]

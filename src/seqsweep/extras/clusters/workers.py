@@ -5,7 +5,6 @@ cluster's scheduler starts, places and restarts the workers. Workers are not cou
 a queue with locks, so surplus workers find nothing to do and end.
 """
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import check_no_link, read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.processes import worker_command
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.planned_run import STOP_FILE
 
@@ -105,20 +105,3 @@ class Workers:
                 (folder / STARTED).unlink(missing_ok=True)
                 return
             time.sleep(self.pause)
-
-
-def worker_command(
-    runs: Sequence[SweepMember], folder: Path, options: Sequence[str] = ()
-) -> list[str]:
-    """Returns the command of a worker, which allows the user's classes that the runs name.
-
-    A worker alone does not trust the classes in sweep.json, because others may have written it.
-    """
-    # These imports are late, because reading the packaged configs takes a while.
-    from seqsweep.training.saved_config import own_targets
-    from seqsweep.training.user_code import targets
-
-    values = {target for run in runs for _, target in targets(run.config)}
-    foreign = sorted(values - own_targets())
-    allowed = [word for target in foreign for word in ("--allow", target)]
-    return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]

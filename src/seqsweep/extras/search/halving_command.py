@@ -62,7 +62,7 @@ def search(
     steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
     full = total * halving.rungs[-1]
     say(f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs", console)
-    say_plan(members, pending, halving.population, folder, console)
+    say_plan(members, pending, halving.population, folder, console, processes=launcher.processes)
     if is_plan:
         return 0
     with searching(folder, members[0], console):

@@ -1,0 +1,154 @@
+"""Starts workers on this machine, which share its cores and GPUs. Imports no torch.
+
+Each has its own process group, so that Ctrl-C reaches it once, through the process that started it.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from seqsweep.command import quoted_value
+from seqsweep.console import place, say_error
+from seqsweep.live.display import LOG
+from seqsweep.output_log import open_log
+from seqsweep.results.formatting import count
+from seqsweep.signals import ENDING, handled
+from seqsweep.sweeping.forming import cores, gpu_available
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.training.engine import engine_of
+from seqsweep.training.limits import Judge
+from seqsweep.training.planned_run import STOP_FILE, Interrupted
+
+MOST_PROCESSES = max(64, os.cpu_count() or 1)
+"""The most worker processes that one command starts."""
+
+
+def number_of_processes(value: Any) -> int:
+    """Returns the number of processes for a value of `hydra.launcher.processes`.
+
+    Raises:
+        ValueError: the value is neither `auto` nor an allowed number.
+    """
+    if value == "auto":
+        return max(1, len(visible_gpus()))
+    if type(value) is not int or not 1 <= value <= MOST_PROCESSES:
+        given = f"hydra.launcher.processes={quoted_value(value)}"
+        raise ValueError(f"{given}: must be 1 to {MOST_PROCESSES}, or auto (one for each GPU)")
+    return value
+
+
+def visible_gpus() -> list[str]:
+    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # As in CUDA, a name that is empty or a negative number ends the list.
+    listed = itertools.takewhile(lambda name: name[:1] not in ("", "-"), (given or "").split(","))
+    if not gpu_available("auto"):
+        return list(listed)
+    import torch  # counting starts no GPU
+
+    count = torch.cuda.device_count()
+    return list(listed)[:count] if given is not None else list(map(str, range(count)))
+
+
+def run_workers(
+    command: Sequence[str], processes: int, threads: int | None = None, log: Path | None = None
+) -> tuple[list[int], int | None]:
+    """Runs a worker's command in some processes, each with a share of cores and GPUs.
+
+    Signals that end this process are passed on, and the call returns when all workers have ended.
+
+    Args:
+        threads: the option --threads of each worker; None shares the cores.
+        log: the file to which the workers' output is appended; None leaves it where ours goes.
+
+    Returns:
+        The exit codes (128 plus the number of the signal that killed a worker), and the number of
+        the last signal that was passed on.
+    """
+    words = [*command, "--threads", str(threads or max(1, cores() // processes))]
+    workers: list[subprocess.Popen[bytes]] = []
+    received: list[int] = []
+
+    def pass_on(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
+        for worker in workers:
+            worker.send_signal(signum)  # has no effect on a worker that has ended
+
+    gpus = visible_gpus()
+    with handled(ENDING, pass_on), contextlib.ExitStack() as end:
+        output = None if log is None else open_log(log)
+        if output is not None:
+            end.callback(os.close, output)
+        for i in range(processes):
+            # The workers get the GPUs in turn, and share them if there are fewer.
+            share = gpus[i::processes] or gpus[i % max(1, len(gpus)) :][:1]
+            own = {"CUDA_VISIBLE_DEVICES": ",".join(share)} if share else {}
+            workers.append(
+                subprocess.Popen(
+                    words, env={**os.environ, "PYTHONSAFEPATH": "1", **own},
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0,
+                )
+            )  # fmt: skip
+            end.callback(workers[-1].terminate)
+            if received:  # perhaps before this worker could get the signal
+                workers[-1].terminate()
+                break
+        codes = [worker.wait() for worker in workers]
+    return [code if code >= 0 else 128 - code for code in codes], received[-1] if received else None
+
+
+def train_beside_workers(
+    train: Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]],
+    processes: int,
+    members: Sequence[SweepMember],
+    folder: Path,
+    judge: Judge | None,
+) -> Mapping[str, object]:
+    """Trains runs of native with `train`, then the others in workers; waits for these.
+
+    If this process is killed, the workers train what is left, and the last one writes the report.
+
+    Raises:
+        Interrupted: a signal came, and all workers have ended.
+    """
+    form = {member.run_id: engine_of(member.config, gpu_available) for member in members}
+    outcomes = train([each for each in members if form[each.run_id] == "native"], folder, judge)
+    left = [member for member in members if form[member.run_id] == "autograd"]
+    if not left or (folder / STOP_FILE).exists():
+        return outcomes
+    # A worker ends when it finds no free run. The caller waits for other commands' runs, and calls
+    # this function again if runs are left.
+    command, log = worker_command(left, folder, ("--idle", "0")), folder / LOG
+    codes, signum = run_workers(command, min(processes, len(left)), log=log)
+    if signum is not None:
+        raise Interrupted(signum)
+    for code, number in Counter(filter(None, codes)).items():
+        why = f"exit code {code}" if code < 128 else signal.Signals(code - 128).name
+        total = f"{number} of {count(len(codes), 'worker')}"
+        say_error(f"{total} ended by {why}; the workers' output is in {place(log)}")
+    return outcomes
+
+
+def worker_command(
+    runs: Sequence[SweepMember], folder: Path, options: Sequence[str] = ()
+) -> list[str]:
+    """Returns the command of a worker, which allows the user's classes that the runs name.
+
+    A worker alone does not trust the classes in sweep.json, because others may have written it.
+    """
+    # These imports are late, because reading the packaged configs takes a while.
+    from seqsweep.training.saved_config import own_targets
+    from seqsweep.training.user_code import targets
+
+    values = {target for run in runs for _, target in targets(run.config)}
+    foreign = sorted(values - own_targets())
+    allowed = [word for target in foreign for word in ("--allow", target)]
+    return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]
