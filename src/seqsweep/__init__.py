@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from seqsweep.models.module import SequenceClassifier
     from seqsweep.results.frame import load_curves, load_sweep
     from seqsweep.sweeping.api import sweep, train
+    from seqsweep.training.exact_resume import ExactResume
     from seqsweep.using.load import load_run
 
     __version__: str
 
 __all__ = [
     "BiDirectionalRNN",
+    "ExactResume",
     "MultiLayerRNN",
     "RNNClassifier",
     "SequenceClassifier",
@@ -46,6 +48,7 @@ __all__ = [
 # A type checker reads the imports above, and Python reads this table. A test compares the two.
 _MODULES = {
     "BiDirectionalRNN": "models.classifier",
+    "ExactResume": "training.exact_resume",
     "MultiLayerRNN": "models.classifier",
     "RNNClassifier": "models.classifier",
     "SequenceClassifier": "models.module",

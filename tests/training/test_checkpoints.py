@@ -4,12 +4,15 @@ import io
 import os
 import pickle
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from run_files import plain
+from torch import nn
 
 from seqsweep.training.checkpoints import (
     Damaged,
@@ -74,6 +77,28 @@ def test_every_flipped_bit_truncation_and_addition_is_noticed(sealed):
             load_sealed(sealed)
     sealed.write_bytes(whole)
     assert exact(load_sealed(sealed)) == exact(CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"best": [1.0, np.float64(2)]}, r"\['best'\]\[1\]: must be .* is a numpy.float64"),
+        ({"net": nn.Linear(1, 1)}, r"\['net'\]: .* is a torch.nn.modules.linear.Linear"),
+        ({Path("a"): 1}, r"a key of checkpoint\['added'\]: .* is a pathlib.PosixPath"),
+    ],
+)
+def test_what_could_not_be_loaded_is_refused_by_its_key(tmp_path, value, message):
+    with pytest.raises(TypeError, match=message):
+        SealedCheckpointIO().save_checkpoint({"added": value}, tmp_path / "next.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_that_is_accepted_can_be_loaded_and_arguments_are_left_out(tmp_path):
+    state = nn.BatchNorm1d(2).state_dict(), Counter({3: 1}), {4}, torch.Size([2]), torch.float32
+    values = {"a": state, "b": [nn.Parameter(torch.zeros(1), requires_grad=False), 1j], **CONTENT}
+    arguments = {"hyper_parameters": {"optimizer": print}, "hparams_name": "kwargs"}
+    SealedCheckpointIO().save_checkpoint({**values, **arguments}, tmp_path / "next.ckpt")
+    assert exact(load_sealed(tmp_path / "next.ckpt")) == exact(values)
 
 
 def test_torchs_way_around_weights_only_opens_no_checkpoint(tmp_path, monkeypatch):

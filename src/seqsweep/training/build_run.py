@@ -3,6 +3,7 @@
 F features (channels), C classes.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
+from seqsweep.console import say_error
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
@@ -30,6 +32,8 @@ from seqsweep.training.logged import LoggedMetrics
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 from seqsweep.training.user_code import code_of
+
+_warn_once = functools.cache(say_error)
 
 
 class Parts(NamedTuple):
@@ -196,8 +200,10 @@ def _build_trainer(
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     is_own = config["data"]["_target_"] != DATA_MODULE
-    of_users = is_own or is_own_module(config)
-    callbacks = [ExactResume(config["seed"], of_users=of_users), *callbacks]
+    # Our own data draw nothing from the global generators, so nothing is to be said of them.
+    resume = ExactResume(config["seed"], _warn_once if is_own else bool)
+    resume.seeds_loaders = False  # the stream of `setup` goes on
+    callbacks = [resume, *callbacks]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger, so the user's own loggers come before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))

@@ -12,6 +12,7 @@ import io
 import logging
 import pickle
 import time
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
 
 from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
@@ -34,6 +36,11 @@ from seqsweep.training.logged import epoch_metrics_of
 log = logging.getLogger(__name__)
 
 _DIGEST_LENGTH = 64
+_NEXT = "next.ckpt"
+
+_VALUES = (type(None), bool, int, float, complex, str, Tensor, nn.Parameter, torch.Size,
+           torch.dtype, torch.device)  # fmt: skip
+_GROUPS = (dict, OrderedDict, Counter, list, tuple, set)
 
 
 def seal(archive: bytes) -> bytes:
@@ -84,6 +91,20 @@ def save_in_run(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> No
     save_sealed(checkpoint, path, sync, functools.partial(check_held, path.parent.parent))
 
 
+def check_plain(value: Any, where: str) -> None:
+    """Raises TypeError, with the keys, at a value that `load_sealed` would refuse."""
+    kind = type(value)  # a subclass, such as a number of numpy, is refused
+    if kind in _GROUPS:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_plain(key, f"a key of {where}")
+            check_plain(item, f"{where}[{key!r}]")
+    elif kind not in _VALUES:
+        raise TypeError(
+            f"{where}: must be a tensor, a number, a text, or lists and dicts of these, is a "
+            f"{kind.__module__}.{kind.__qualname__}"
+        )
+
+
 class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
@@ -95,6 +116,11 @@ class SealedCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if Path(path).name == _NEXT:  # not a checkpoint of the user's own callback
+            # config.yaml has the arguments, which may be networks and partial optimizers.
+            hparams = ("hyper_parameters", "hparams_name", "hparams_type")
+            checkpoint = {key: value for key, value in checkpoint.items() if key not in hparams}
+            check_plain(checkpoint, "checkpoint")
         save_in_run(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
@@ -125,7 +151,7 @@ class BestAndLast(Checkpoint):
         is_better = self.best.see(trainer.current_epoch, metrics, seconds)
         folder = Path(trainer.default_root_dir, "checkpoints")
         # All processes take part in the saving, but only the first process writes a file.
-        trainer.save_checkpoint(folder / "next.ckpt")
+        trainer.save_checkpoint(folder / _NEXT)
         if trainer.is_global_zero:
             publish(folder, is_better)
 
@@ -214,7 +240,7 @@ def publish(folder: Path, is_better: bool) -> None:
     best.ckpt is linked before last.ckpt is replaced. If the process is killed between the two
     steps, the epoch of best.ckpt is trained again, with the same result.
     """
-    new, last = folder / "next.ckpt", folder / "last.ckpt"
+    new, last = folder / _NEXT, folder / "last.ckpt"
     check_held(folder.parent)
     if is_better:
         link(new, folder / "best.ckpt")

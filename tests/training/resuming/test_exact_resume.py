@@ -96,7 +96,7 @@ def test_the_number_of_workers_counts_because_a_dataset_may_draw_in_them(own, ch
 
 def test_workers_that_persist_are_named(own, tmp_path, capsys):
     train(own("trainer.max_epochs=1", num_workers=1, persistent=True), tmp_path)
-    assert "persistent_workers=True: what a Dataset draws" in capsys.readouterr().err
+    assert "persistent_workers of a DataLoader: what it draws" in capsys.readouterr().err
 
 
 def test_loading_at_other_epochs_is_refused_before_anything_starts(own, tmp_path):
