@@ -111,39 +111,46 @@ def rarely_validated(folder: Path) -> Trial:
     return trial
 
 
-HARD: dict[str, Callable[[Path], SearchFile]] = {
-    "no trial": lambda folder: write_search(folder, []),
-    "all refused": lambda folder: write_search(
+HARD: dict[str, tuple[str, Callable[[Path], SearchFile]]] = {
+    "no trial": ("0 trials. No trial is complete", lambda folder: write_search(folder, [])),
+    "all refused": ("5 trials, 5 failed. No trial is complete", lambda folder: write_search(
         folder, [Trial(i, sampled(i), []) for i in range(5)]
-    ),
-    "running": lambda folder: write_search(
+    )),
+    "running": ("9 trials, 5 complete, 4 running. Best", lambda folder: write_search(
         folder,
         [*(write_trial(folder, i, 3, whole=True) for i in range(5)),
          *(Trial(i, sampled(i), [f"{i:016x}"]) for i in range(5, 9))],
-    ),
-    "equal values": lambda folder: write_search(
+    )),
+    "equal values": ("30 trials, 30 complete. Best", lambda folder: write_search(
         folder, write_values(folder, [1.0] * 30), confirmed={0: ["absent"]}
-    ),
-    "runs that are gone": lambda folder: write_search(
+    )),
+    "runs that are gone": ("9 trials, 9 running. No trial is complete", lambda folder: write_search(
         folder, [Trial(i, sampled(i), [f"gone{i}"]) for i in range(9)],
         rungs=[1, 3, 9], method="halving", confirmed={8: ["gone", "also"]},
-    ),
-    "a trial that is not validated after each epoch": lambda folder: write_search(
-        folder, [rarely_validated(folder)]
-    ),
-    "a loss, and one key": lambda folder: random_search(
+    )),
+    "a trial that is not validated after each epoch": ("1 trial, 1 complete. Best",
+        lambda folder: write_search(folder, [rarely_validated(folder)])),
+    "a loss, and one key": ("9 trials, 9 complete. Best", lambda folder: random_search(
         folder, 9, seeds=1, metric="val/loss", space={CELL: SPACE[CELL]}
-    ),
+    )),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", HARD)
 def test_a_search_that_is_unusual_has_a_report(case, tmp_path):
-    HARD[case](tmp_path)
+    """The first of the best trials is named, on the page and below a leaderboard."""
+    words, write = HARD[case]
+    sign = 1 if write(tmp_path).metric == "val/loss" else -1
     write_run(tmp_path, "f" * 16, sampled(0), 99, 3)
-    found = page(tmp_path)
-    assert "The search" in found.headings
-    assert table_lines(tmp_path, read_folder(tmp_path))
+    text, lines = said(tmp_path), table_lines(tmp_path, read_folder(tmp_path))
+    assert lines[0].startswith(f"search: {words}") and words.partition(".")[0] in text
+    complete = [trial for trial in tried(tmp_path) if trial.state == "complete"]
+    if complete:
+        best = min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+        named = re.compile(f"Best in the search: trial {best.number}, .*? {best.value:.4f}[.,]")
+        assert named.search(lines[0]) and named.search(text)
+    else:
+        assert "No trial is complete, so there is no best one." in text
     json.loads((tmp_path / "report.json").read_text())
 
 
