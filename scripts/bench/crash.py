@@ -9,7 +9,9 @@
 - `single`: one such run by autograd;
 - `own`, `own-workers`, `own-steps`, `own-halving`: the data module and the network of
   tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
-  `max_steps`, and in a search by halving. They need `--epochs 200`.
+  `max_steps`, and in a search by halving. They need `--epochs 200`;
+- `classify`, `binary`, `regress`, `manual`, `tag`: the LightningModules of
+  tests/support/their_modules.py with their data; also need `--epochs 200`.
 
 Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
 a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
@@ -41,7 +43,12 @@ RUN = (
     "data=digits", "model.num_layers=2", "model.dropout=0.2", "scheduler=plateau",
     "scheduler.patience=3", "callbacks=early_stopping", "callbacks.early_stopping.patience=25",
 )  # fmt: skip
-OWN = ("--config-dir", str(BENCH / "own_conf"), "data=noisy", "model=noisy", "diagnostics=false")
+CONF = ("--config-dir", str(BENCH / "own_conf"))
+OWN = (*CONF, "data=noisy", "model=noisy", "diagnostics=false")
+MONITORS = {
+    "classify": "val_acc", "binary": "val_loss", "regress": "loss/val", "manual": "ts_val_loss",
+    "tag": "val/acc",
+}  # fmt: skip
 MODES = {
     "pool": (
         "-m", "sweep.name=killed", *RUN,
@@ -55,6 +62,7 @@ MODES = {
         "-m", "hydra/sweeper=halving", "sweep.name=killed", *OWN, "hydra.sweeper.population=9",
         "hydra.sweeper.rungs=[20,60,200]", "optimizer.lr=tag(log,interval(0.001,0.1))",
     ),
+    **{n: (*CONF, f"model={n}", f"data={n}", f"monitor={m}") for n, m in MONITORS.items()},
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def tested(
 
     A metric that the training has logged under the same name gets the prefix `test/`.
     """
-    if type(module).test_step is L.LightningModule.test_step:
+    if type(module).test_step in (None, L.LightningModule.test_step):
         return {}
     results = trainer.test(module, datamodule=data, verbose=False)
     return {

@@ -104,9 +104,7 @@ def _notes_on_monitor(config: Config) -> tuple[str, ...]:
     if monitor is None:
         return ("no monitor: the last epoch of a run counts as its best; monitor=NAME changes it",)
     end, other = ("lowest", "max") if monitor.lower_is_better else ("highest", "min")
-    return (
-        f"the epoch with the {end} {monitor} is the best (monitor_mode={other}: the other end)",
-    )
+    return (f"the epoch with the {end} {monitor} is the best; monitor_mode={other} reverses it",)
 
 
 STOP_FILE = ".stop"
