@@ -204,13 +204,23 @@ def differences(one: Path, other: Path) -> list[str]:
         weights = [
             torch.load(run / "checkpoints" / name, weights_only=True) for run in (one, other)
         ]
-        states = [checkpoint["state_dict"] for checkpoint in weights]
-        if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
-            found.append(f"weights of {name}")
+        for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+            states = [checkpoint.get(key) for checkpoint in weights]
+            if not _is_equal(*states):
+                found.append(f"{key} of {name}")
     # The line itself may be missing, after a kill between record.json and this line.
     if " INFO epoch " in (one / "train.log").read_text().partition(" INFO done: ")[2]:
         found.append("trained again after it was complete")
     return found
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    """Returns whether nested values are equal, tensors bit by bit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_is_equal(one[k], other[k]) for k in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_is_equal, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
 def record_of(run: Path) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Small modules of a user's own, which take batches of our data, and a callback that fails."""
+
+import lightning as L
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Sequence(L.LightningModule):
+    """Takes what our data give: (x, y) if all sequences have one length."""
+
+    def __init__(
+        self, input_size: int, num_classes: int, scale: float = 1.0, late: int = 1
+    ) -> None:
+        super().__init__()
+        self.fc, self.scale, self.late = nn.Linear(input_size, num_classes), scale, late
+
+    def forward(self, x):
+        return self.fc(x.mean(1))
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        loss = self.scale * F.cross_entropy(self(x), y)
+        self.log("fit", loss)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        x, y = batch
+        self.log("quality", (self(x).argmax(1) == y).float().mean())
+        if self.current_epoch >= self.late:
+            self.log("late, too", self.current_epoch + 0.5)
+
+    test_step = validation_step
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Lengths(Sequence):
+    def forward(self, x, lengths):
+        return self.fc(x.sum(1) / lengths[:, None])
+
+    def training_step(self, batch, batch_idx):
+        x, lengths, y = batch
+        return F.cross_entropy(self(x, lengths), y)
+
+    validation_step = test_step = None
+
+
+class Mean(nn.Module):
+    def __init__(self, input_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(input_size, num_classes)
+
+    def forward(self, x, state=None):
+        assert state is None
+        return self.fc(x.mean(1))
+
+
+class Raise(L.Callback):
+    """Fails once in the middle of an epoch."""
+
+    armed = False
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer, *args):
+        if Raise.armed and trainer.current_epoch == self.epoch:
+            Raise.armed = False
+            raise RuntimeError("cut")

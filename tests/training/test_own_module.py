@@ -1,0 +1,203 @@
+"""A LightningModule of a user's own is trained as it is, and its run is like any other."""
+
+import csv
+from pathlib import Path
+
+import lightning as L
+import pytest
+import small_modules
+import their_modules
+import torch
+import yaml
+
+import seqsweep
+from seqsweep.runs.identity import is_own_module
+from seqsweep.training.build_run import build_run
+from seqsweep.training.planned_run import RunFailed, plan
+from seqsweep.training.train import check_parts
+
+MODELS = {
+    "Classify": {
+        "net": {"_target_": "their_modules.GRUNet", "hidden_size": 4},
+        "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.01},
+    },
+    "Binary": {},
+    "Regress": {},
+    "Manual": {},
+    "Tag": {},
+}
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Composes the config of a module as a user's YAML files would."""
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/data").mkdir()
+
+    def call(name: str, *overrides: str, model: dict[str, object] | None = None):
+        module = "their_modules" if name in MODELS else "small_modules"
+        target = f"{module}.{name}Lit" if name in MODELS else f"{module}.{name}"
+        given = {"_target_": target, **MODELS.get(name, {}), **(model or {})}
+        (tmp_path / "conf/model/own.yaml").write_text(yaml.safe_dump(given))
+        words = [f"hydra.searchpath=[{tmp_path}/conf]", "model=own", f"output_dir={tmp_path}"]
+        if name in MODELS:
+            data = {"_target_": f"their_modules.{name}Data"}
+            (tmp_path / "conf/data/own.yaml").write_text(yaml.safe_dump(data))
+            words += ["data=own"]
+        short = ["trainer.max_epochs=2", "trainer.accelerator=cpu"]
+        return seqsweep.compose([*words, *short, *overrides])
+
+    return call
+
+
+def rows(record) -> list[dict[str, str]]:
+    with open(Path(record["folder"]) / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
+    """The weights and all that is logged are those of Lightning with the same seeds."""
+    record = seqsweep.train(config(name))
+    parts = build_run(config(name), tmp_path)
+    trainer = L.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[seqsweep.ExactResume(0)],
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(parts.module, datamodule=parts.data)
+    last = torch.load(Path(record["folder"]) / "checkpoints/last.ckpt", weights_only=True)
+    weights = parts.module.state_dict()
+    assert last["state_dict"].keys() == weights.keys()
+    assert all(torch.equal(last["state_dict"][key], weights[key]) for key in weights)
+    logged = {key: value.item() for key, value in trainer.callback_metrics.items()}
+    row = rows(record)[-1]
+    assert {key: float(row[key]) for key in logged} == logged
+    assert logged.items() <= record["metrics"].items()  # without a monitor the last epoch is best
+    assert any("test" in metric for metric in record["metrics"])
+
+
+def test_what_a_run_has_says_what_the_module_replaces(config):
+    record = seqsweep.train(config("Classify", "monitor=val_acc"))
+    saved = yaml.safe_load((Path(record["folder"]) / "config.yaml").read_text())
+    assert [saved[key] for key in ("loss", "optimizer", "scheduler")] == [None] * 3
+    assert saved["trainer"]["gradient_clip_val"] is None
+    assert (saved["monitor"], saved["monitor_mode"]) == ("val_acc", "max")
+    assert is_own_module(saved) and is_own_module(record["config"])
+    best = max(rows(record), key=lambda row: float(row["val_acc"]))
+    assert record["best_epoch"] == int(best["epoch"])
+    assert record["metrics"]["val_loss"] == float(best["val_loss"])
+    directions = record["directions"]
+    assert directions.keys() == record["metrics"].keys() and next(iter(directions)) == "val_acc"
+    assert {directions[key] for key in ("val_acc", "test_acc", "train_acc")} == {"max"}
+    assert {directions[key] for key in ("val_loss", "train_loss")} == {"min"}
+    assert not {"confusion", "classes", "splits"} & record.keys()
+    reverse = seqsweep.train(config("Classify", "monitor=val_acc", "monitor_mode=min"))
+    assert reverse["directions"]["test_acc"] == "min"
+    assert reverse["run_id"] != record["run_id"]
+
+
+def test_the_clipping_and_the_accumulation_that_were_typed_are_lightnings(config, tmp_path):
+    words = ["trainer.gradient_clip_val=1.0", "trainer.accumulate_grad_batches=2"]
+    for given, clip, batches in (([], None, 1), (words, 1.0, 2)):
+        trainer = build_run(config("Regress", *given), tmp_path).trainer
+        assert (trainer.gradient_clip_val, trainer.accumulate_grad_batches) == (clip, batches)
+
+
+def test_the_data_of_ours_come_in_the_form_that_the_module_reads(config):
+    record = seqsweep.train(config("Sequence", "data=digits", "monitor=quality"))
+    assert record["num_train"]
+    assert record["metrics"]["test/quality"] > 0  # the name is taken by the validation
+    seqsweep.train(config("Lengths", "data=japanese_vowels"))
+    with pytest.raises(TypeError, match=r"forward\(x\) would read the padding as data"):
+        seqsweep.train(config("Mean", "data=japanese_vowels"))
+    assert seqsweep.train(config("Mean", "data=digits"))["metrics"]["test/acc"] > 0
+
+
+def test_a_value_that_was_not_logged_is_an_empty_cell(config):
+    """Lightning would repeat the value of an earlier epoch."""
+    words = ["data=digits", "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2"]
+    table = rows(seqsweep.train(config("Sequence", *words)))
+    assert [bool(row["fit"]) for row in table] == [True] * 5
+    assert [bool(row["quality"]) for row in table] == [False, True, False, True, False]
+    assert [row["late, too"] for row in table] == ["", "1.5", "", "3.5", ""]
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
+    words = ["data=digits", "trainer.max_epochs=5", "logger=csv"]
+    words += [f"+callbacks.stop={{_target_: small_modules.Raise, epoch: {after}}}"]
+    given = config("Sequence", *words, model={"late": 2})
+    whole = seqsweep.train(given)
+    before = {name: (Path(whole["folder"]) / name).read_bytes() for name in ("metrics.csv",)}
+    small_modules.Raise.armed = True
+    with pytest.raises(RunFailed, match=r"RuntimeError: cut \(.*small_modules.py:\d+\)"):
+        seqsweep.train(given | {"rerun": True})
+    resumed = seqsweep.train(given)
+    assert (Path(resumed["folder"]) / "metrics.csv").read_bytes() == before["metrics.csv"]
+    assert "resumed" not in resumed and resumed["metrics"] == whole["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("Binary", ["optimizer.lr=0.1"], r"optimizer.lr=0.1: has no effect.*set model.lr instead"),
+        ("Binary", ["optimizer=adam"], "optimizer=adam: has no effect.*set model.lr"),
+        ("Classify", ["scheduler=step"], "scheduler=step: has no effect.*set model.scheduler"),
+        ("Tag", ["loss.label_smoothing=0.1"], "smoothing=0.1: .* own loss; set an argument of"),
+        ("Tag", ["monitor_mode=max"], "monitor_mode=max: needs monitor=NAME"),
+        ("Tag", ["callbacks=early_stopping"], "callbacks.early_stopping.monitor=null: give mon"),
+        ("Tag", ["trainer.devices=2", "trainer.strategy=ddp"], "must be 1 for a LightningModule"),
+        (
+            "Tag",
+            ["model.lr=3"],
+            r"no such key in model.*; \+model.lr=VALUE gives",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_refused_before_anything_is_written(
+    config, tmp_path, name, words, message
+):
+    with pytest.raises(ValueError, match=message):
+        check_parts(plan(config(name, *words)), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
+    words = "monitor=val_los: the model logs .*val_loss.*; did you mean 'val_loss'"
+    with pytest.raises(RunFailed, match=words):
+        seqsweep.train(config("Binary", "monitor=val_los"))
+    every = ["trainer.check_val_every_n_epoch=2", "monitor=loss/val"]
+    assert seqsweep.train(config("Regress", *every))["best_epoch"] == 1
+
+
+def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
+    record = seqsweep.train(config("Sequence", "data=digits", "monitor=fit", model={"scale": 1e39}))
+    assert (record["status"], record["epoch"]) == ("diverged", 0)
+    assert record["error"].startswith("fit is inf in epoch 0; try a smaller learning rate")
+
+
+def test_early_stopping_needs_no_mode(config):
+    words = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "monitor=val_loss"]
+    record = seqsweep.train(config("Binary", *words, "trainer.max_epochs=30", model={"lr": 1.0}))
+    assert record["epochs"] < 30
+
+
+def test_a_loaded_module_is_the_trained_one(config):
+    record = seqsweep.train(config("Classify"))
+    targets = [
+        v for key, v in record["config"].items() if "_target_" in key and "seqsweep" not in v
+    ]
+    with pytest.raises(ValueError, match="give " + " ".join(f"--allow {t}" for t in targets)):
+        seqsweep.load_run(record["folder"])
+    run = seqsweep.load_run(record["folder"], allow=targets)
+    assert isinstance(run.module, their_modules.ClassifyLit) and not run.module.training
+    best = torch.load(run.checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.equal(best[key], value) for key, value in run.module.state_dict().items())
+    with pytest.raises(ValueError, match="is known to its own code alone; in Python"):
+        run.predict(torch.zeros(1, 6, 2))
