@@ -44,7 +44,10 @@ class Lengths(Sequence):
         x, lengths, y = batch
         return F.cross_entropy(self(x, lengths), y)
 
-    validation_step = test_step = None
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.training_step(batch, batch_idx))
+
+    test_step = None
 
 
 class Mean(nn.Module):

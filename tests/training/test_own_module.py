@@ -179,7 +179,7 @@ def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
 def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
     record = seqsweep.train(config("Sequence", "data=digits", "monitor=fit", model={"scale": 1e39}))
     assert (record["status"], record["epoch"]) == ("diverged", 0)
-    assert record["error"].startswith("fit is inf in epoch 0; try a smaller learning rate")
+    assert record["error"].startswith("fit is nan in epoch 0; try a smaller learning rate")
 
 
 def test_early_stopping_needs_no_mode(config):

@@ -67,7 +67,7 @@ class LoggedMetrics(Checkpoint):
             return
         value = self.epoch_metrics.get(self.monitor)
         if value is not None and not math.isfinite(value):
-            raise Diverged(self.monitor, value, trainer.current_epoch, "a smaller learning rate")
+            raise Diverged(self.monitor, value, trainer.current_epoch, "learning rate")
         validates = trainer.enable_validation and not self._was_validated
         if value is None and self.monitor not in trainer.callback_metrics and not validates:
             names = sorted(trainer.callback_metrics)
