@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device as move
 from lightning.pytorch.callbacks import Callback
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import Metric
 
 
 class ExactResume(Callback):
@@ -114,7 +114,4 @@ class ExactResume(Callback):
 
 
 def _metrics(module: L.LightningModule) -> list[tuple[str, Any]]:
-    for each in module.modules():
-        if isinstance(each, MetricCollection):
-            each.values(copy_state=False)  # those that share a state get it
     return [(name, each) for name, each in module.named_modules() if isinstance(each, Metric)]

@@ -15,8 +15,7 @@ import their_modules as their
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from run_files import plain
-from torchmetrics import MetricCollection
-from torchmetrics.classification import BinaryPrecision, BinaryRecall
+from torchmetrics import MetricCollection, R2Score, RelativeSquaredError
 
 import seqsweep
 
@@ -44,11 +43,11 @@ class Lasting(their.BinaryLit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scores = MetricCollection([BinaryPrecision(), BinaryRecall()])
+        self.scores = MetricCollection([R2Score(), RelativeSquaredError()])
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
-        self.scores.update(self(batch[0]).sigmoid(), batch[1].int())
+        self.scores.update(self(batch[0]), batch[1])
 
     def on_train_epoch_end(self) -> None:
         if self.current_epoch % 3 == 2:
