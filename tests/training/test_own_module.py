@@ -12,8 +12,10 @@ import yaml
 
 import seqsweep
 from seqsweep.runs.identity import is_own_module
+from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import build_run
 from seqsweep.training.planned_run import RunFailed, plan
+from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.train import check_parts
 
 MODELS = {
@@ -60,6 +62,9 @@ def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
     """The weights and all that is logged are those of Lightning with the same seeds."""
     record = seqsweep.train(config(name))
     parts = build_run(config(name), tmp_path)
+    resume = seqsweep.ExactResume(0)
+    resume.seeds_loaders = False
+    seed_globals(*DATA_STREAM)
     trainer = L.Trainer(
         max_epochs=2,
         accelerator="cpu",
@@ -67,7 +72,7 @@ def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[seqsweep.ExactResume(0)],
+        callbacks=[resume],
         num_sanity_val_steps=0,
     )
     trainer.fit(parts.module, datamodule=parts.data)

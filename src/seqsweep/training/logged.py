@@ -56,9 +56,6 @@ class LoggedMetrics(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        # config.yaml has the arguments of the module, which may be objects.
-        for key in ("hyper_parameters", "hparams_name", "hparams_type"):
-            checkpoint.pop(key, None)
         checkpoint.update(self.description)
 
     def _check_monitor(self, trainer: L.Trainer) -> None:
