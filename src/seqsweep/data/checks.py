@@ -165,12 +165,11 @@ def blocks(x: Array) -> Iterator[slice]:
     return (slice(start, start + count) for start in range(0, len(x), count))
 
 
-def channel_blocks(parts: Iterable[tuple[Floats, Mask]]) -> Iterator[tuple[int, list[Floats]]]:
+def channel_blocks(parts: Sequence[tuple[Floats, Mask]]) -> Iterator[tuple[int, list[Floats]]]:
     """Yields blocks of channels: the first one, and each part's valid values (F, S).
 
     A table may have 100,000 channels, so a caller computes nothing for each of them alone.
     """
-    parts = [*parts]
     count = max(1, _AT_ONCE // sum(int(valid.sum()) for _, valid in parts))
     for f in range(0, parts[0][0].shape[2], count):
         values = (x[:, :, f : f + count][valid] for x, valid in parts)

@@ -125,7 +125,7 @@ def _contradictions(splits: Splits) -> int:
 def _channels(splits: Splits) -> list[ChannelInfo]:
     """Describes each channel by its values in all splits."""
     names, described = splits.train.channel_names, list[ChannelInfo]()
-    for start, parts in channel_blocks((part.x, part.valid) for part in splits.parts.values()):
+    for start, parts in channel_blocks([(part.x, part.valid) for part in splits.parts.values()]):
         values = np.concatenate(parts, axis=1, dtype=np.float64)
         missing = np.isnan(values).sum(axis=1)
         mean, std = values.mean(axis=1), values.std(axis=1)

@@ -65,10 +65,9 @@ def scale(
 
 def _outlier_notes(train: Sequences) -> list[str]:
     """Returns a line on channels with a value far from all others."""
-    found: list[str] = []
+    rows: list[tuple[int, str]] = []
     for start, (values,) in channel_blocks([(train.x, train.valid)]):
         lowest, highest = ranges(values)
-        rows: list[tuple[int, str]] = []
         for ends in (lowest, highest):
             is_end = values == ends[:, None]
             low, high = ranges(np.where(is_end, np.nan, values))
@@ -78,8 +77,8 @@ def _outlier_notes(train: Sequences) -> list[str]:
                 if ratio[f] > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
                     share = f"{is_end[f].sum():,} of {(~np.isnan(values[f])).sum():,} values"
                     others = f"{ends[f]:g} in {share}, else {low[f]:.3g} to {high[f]:.3g}"
-                    rows.append((f, f"{train.channel_names[start + f]!r} ({others})"))
-        found += [text for _, text in sorted(rows, key=lambda row: row[0])]
+                    rows.append((start + f, f"{train.channel_names[start + f]!r} ({others})"))
+    found = [text for _, text in sorted(rows, key=lambda row: row[0])]
     told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
 

@@ -160,6 +160,7 @@ class CsvTable(Table):
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
+        missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
@@ -171,9 +172,7 @@ class CsvTable(Table):
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
             convert_options=arrow_csv.ConvertOptions(
-                null_values=[f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends],
-                decimal_point=self.decimal,
-                **options,
+                null_values=missing, decimal_point=self.decimal, **options
             ),
         )
 

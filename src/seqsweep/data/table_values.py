@@ -115,8 +115,7 @@ class Rows:
         present = ~np.isnan(values)
         cells = cells.filter(pa.array(present)).unique()
         exact = (Decimal(str(cell).replace(self.table.decimal, ".")) for cell in cells)
-        first = next(exact)
-        if any(other != first for other in exact):  # 1e17 equals 100000000000000000
+        if len(set(exact)) > 1:  # 1e17 equals 100000000000000000
             raise rounded(f"{self.table.where}: column {name!r}", abs(values[present][0]))
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
