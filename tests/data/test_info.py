@@ -50,14 +50,16 @@ def test_sizes_lengths_duplicates_and_contradictions_are_counted():
 
 
 def test_channels_are_measured_over_the_valid_steps_of_all_splits():
-    splits = made()
-    info = describe(splits)
-    values = np.concatenate([part.x[part.valid] for part in splits.parts.values()])
-    for f, channel in enumerate(info.channels):
-        column = values[:, f].astype(np.float64)
-        expected = (np.nanmin(column), np.nanmax(column), np.nanmean(column), np.nanstd(column))
-        assert (channel.min, channel.max, channel.mean, channel.std) == pytest.approx(expected)
-        assert channel.missing == np.isnan(column).sum()
+    many = np.random.default_rng(1).normal(size=(3, 400, 999))  # more values than one block holds
+    for splits in (Splits(make_sequences(many, [0, 1, 1])), made()):
+        info = describe(splits)
+        values = np.concatenate([part.x[part.valid] for part in splits.parts.values()])
+        for f, channel in enumerate(info.channels):
+            column = values[:, f].astype(np.float64)
+            expected = (np.nanmin(column), np.nanmax(column), np.nanmean(column), np.nanstd(column))
+            found = (channel.min, channel.max, channel.mean, channel.std)
+            assert found == pytest.approx(expected) and channel.name == f"channel_{f}"
+            assert channel.missing == np.isnan(column).sum()
     assert [channel.is_constant for channel in info.channels] == [False, False, True]
     # A channel without a value has no range.
     x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)

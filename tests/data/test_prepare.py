@@ -1,5 +1,6 @@
 """Cuts are stratified and exact, statistics come from train alone, padding stays zero."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -154,6 +155,16 @@ def test_a_code_of_missing_values_and_a_lone_outlier_are_named(value, count, is_
     notes = ready(splits, standardize=standardize, missing="mean").notes
     named = f"a value far from all others: channel 'channel_1' ({value:g} in {count} of "
     assert [note for note in notes if note.startswith(named)] == list(notes[:1]) * is_named
+
+
+def test_outliers_are_named_in_the_order_of_their_channels():
+    x = np.random.default_rng(0).random((2, 700, 999))  # more values than one block holds
+    x[0, 0, [2, 980, 990]] = 1e7, 1e9, -1e8
+    splits = Splits(make_sequences(x, [0, 1], where="made"))
+    (note, *_) = ready(splits, standardize=True, missing="error").notes
+    assert re.findall(r"'(\w+)' \((\S+) in 1 of 1,400", note) == [
+        ("channel_2", "1e+07"), ("channel_980", "1e+09"), ("channel_990", "-1e+08"),
+    ]  # fmt: skip
 
 
 def test_no_value_is_far_where_channels_hold_few_or_unscaled_values():
