@@ -9,7 +9,11 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.processes import number_of_processes, run_workers, worker_command
 
-TELL = "import os, sys; print(os.environ.get('CUDA_VISIBLE_DEVICES'), *sys.argv[1:])"
+TELL = """
+import os, sys
+words = [str(os.environ.get("CUDA_VISIBLE_DEVICES")), *sys.argv[1:]]
+os.write(1, f"{' '.join(words)}\\n".encode())  # at once: others write into the same file
+"""
 without_gpu = pytest.mark.skipif(gpu_available("auto"), reason="the names are those of its GPUs")
 
 
