@@ -15,6 +15,7 @@ from scipy import stats
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import Replicate
+from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -250,6 +251,9 @@ def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):
     found = board(tmp_path, *runs)
     assert found.keys == ["monitor", "optimizer._target_", "h"]  # h is of no section it chooses
     assert len(found.rows) == 4
+    own = [{"monitor": m, "monitor_mode": mode, "callbacks.checkpoint.mode": mode}
+           for m, mode in (("val_acc", "max"), ("mse", "min"), ("val_mae", "min"))]  # fmt: skip
+    assert distinguishing_keys(own) == ["monitor"]
 
 
 def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_path):
@@ -262,7 +266,8 @@ def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_
         interval = stats.t.interval(0.95, 4, sample.mean(), stats.sem(sample))
         assert [mean.mean, mean.std] == pytest.approx([sample.mean(), sample.std(ddof=1)])
         assert [mean.low, mean.high] == pytest.approx(interval)
-    p = [stats.wilcoxon(samples[w] - samples[8]).pvalue for w in (16, 4)]
+    wilcoxon: Any = stats.wilcoxon
+    p = [wilcoxon(samples[w] - samples[8]).pvalue for w in (16, 4)]
     differences = [row.difference for row in found.rows]
     assert [one.p for one in differences[1:] if one] == pytest.approx(p)
     assert [one.verdict for one in differences if one] == ["best", "undecided", "undecided"]
@@ -291,7 +296,9 @@ def test_runs_of_ours_beside_own_ones_are_ranked_last_with_a_note(tmp_path):
     scores = dict.fromkeys(("val/acc", "test/acc"), 0.99)
     finish_run(tmp_path / "f", {"data._target_": "mine.Data", "seed": 0, **scores})
     found = leaderboard(read_folder(tmp_path)[::-1])
-    assert found.monitor == "val_acc" and "val/acc" in found.rows[-1].metrics
+    # The best of ours has no test_acc, so nothing is compared in it.
+    assert (found.monitor, found.compared) == ("val_acc", "val_acc")
+    assert "val/acc" in found.rows[-1].metrics
     assert "[yellow]1 config without val_acc: ranked last[/]" in leaderboard_notes(found)
 
 

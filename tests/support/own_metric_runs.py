@@ -35,8 +35,9 @@ def finish_own_runs(
         config = CONFIG | {"monitor": monitor, "monitor_mode": mode}
         config |= {"model.width": width, "seed": seed} | more
         metrics = {name: values(name, width, seed) for name in directions}
-        record = {"epochs": 3, "steps": 30, "directions": directions, "metrics": metrics}
-        run = finish_run(folder / f"{number:016x}", config, **record)
+        record: dict[str, Any] = {"directions": directions, "metrics": metrics}
+        record |= {"epochs": 3, "steps": 30}
+        run = finish_run(folder / f"{number:016x}", config, {}, **record)
         logged = [name for name in directions if not name.startswith("test")]
         lines = [",".join(["epoch", "step", *logged])]
         for epoch in range(3):

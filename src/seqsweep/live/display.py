@@ -25,12 +25,7 @@ from seqsweep.live.table import LiveTable, one_line
 from seqsweep.output_log import OutputLog
 from seqsweep.results.formatting import count, score_text
 from seqsweep.runs.identity import is_own_module
-from seqsweep.runs.metrics import (
-    compared_metric,
-    metrics_in,
-    monitor_of_config,
-    own_metrics,
-)
+from seqsweep.runs.metrics import compared_metric, metrics_in, monitor_of_config, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 

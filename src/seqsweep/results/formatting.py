@@ -188,7 +188,7 @@ def number(value: float, metric: str = DEFAULT_MONITOR) -> str:
 
 
 def score_text(metric: str, value: float, sign: str = "", beside: float | None = None) -> str:
-    """Formats a value with four decimals; that of a user's own metric may be of any size.
+    """Formats a value of a metric; a user's own may have any size.
 
     Args:
         beside: The number beside it, whose size decides the format.

@@ -180,7 +180,7 @@ def distinguishing_keys(
         )
         monitors = columns.get("monitor")
         repeats_monitor = key.endswith(".monitor") and column == monitors
-        if key == "monitor_mode" and monitors is not None:
+        if monitors and "monitor_mode" in columns and key.endswith(("monitor_mode", ".mode")):
             repeats_monitor = follows(monitors, column)
         if not is_set_by_choice and not repeats_monitor:
             kept.append(key)

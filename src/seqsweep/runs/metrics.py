@@ -128,7 +128,7 @@ def proposed_direction(name: str) -> Direction:
 
 
 def is_evaluated(name: str) -> bool:
-    """Returns whether a name is that of a metric, and not one of the training split."""
+    """Returns whether it is a metric, and not of the training split."""
     return isinstance(name, Metric) and name.split_name != "train"
 
 
@@ -145,7 +145,7 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
 
 
 def metrics_in(record: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the finite metrics in a record; a user's own in the order of their directions."""
+    """Returns the finite metrics in a record, ordered by `directions`, if any."""
     values, directions = record.get("metrics") or {}, record.get("directions") or {}
     found: dict[str, float] = {}
     for name in directions | values:

@@ -17,6 +17,7 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Choice, Numbers, Space
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result
+from seqsweep.runs.metrics import OURS
 
 __all__ = ["command"]
 
@@ -31,7 +32,7 @@ def settings() -> Callable[..., Settings]:
     """`settings(sampler="gp")`: checked settings for runs of nine epochs."""
 
     def call(**options: Any) -> Settings:
-        return Settings("val/acc", 9, **{**OPTIONS, **options})
+        return Settings(OURS["val/acc"], 9, **{**OPTIONS, **options})
 
     return call
 

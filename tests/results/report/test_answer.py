@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,7 +199,15 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
     (curve, *_), means = content["curves"], np.mean([value("val_loss", 8, s, 0) for s in SEEDS])
     assert curve["bands"]["val_loss"]["mean"][0] == pytest.approx(means)
     assert curve["bands"]["train_loss"]["epochs"] == [1, 2]
-    figures = figures_of((tmp_path / "report.html").read_text())
+    source = (tmp_path / "report.html").read_text()
+    opened, figures = (
+        json.loads(source.split('id="run-curves">')[1].split("<")[0]),
+        figures_of(source),
+    )
+    assert list(opened[f"{5:016x}"]) == ["epoch", "train/0", "val/0", "val/1"]
+    assert all(
+        f'data-kind="{n}" data-title="{kind}"' in source for n, kind in ((0, "loss"), (1, "acc"))
+    )
     shown = [[t["hovertemplate"].split("<br>")[0] for t in figures[f"curves-{n}"]["data"]
               if "hovertemplate" in t] for n in (0, 1)]  # fmt: skip
     assert shown[0][:2] == ["width=8, val_loss", "width=8, train_loss"]
@@ -211,7 +220,7 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
     ("monitor", "words"),
     [
         (None, "all numbers are of the last epoch, and val_loss ranks the configs."),
-        ("val_loss", "There is no test metric of its kind, so this validation number is"),
+        ("val_loss", "There is no test metric of its kind, so this number is optimistic."),
     ],
 )
 def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):

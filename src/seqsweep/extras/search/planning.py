@@ -109,7 +109,7 @@ def check_comparable(members: Sequence[SweepMember]) -> None:
 
 
 def check_searchable(run: PlannedRun, first_rung: int | None = None) -> Metric:
-    """Returns the monitor of a run; refuses a run that a search cannot judge by its files.
+    """Returns a run's monitor; refuses runs that a search cannot judge.
 
     Args:
         first_rung: the first number of epochs after which runs are judged; None for their end.

@@ -36,7 +36,7 @@ class Kind:
 
 
 def curve_kinds(facts: Facts) -> list[Kind]:
-    """Returns the kinds of metrics to draw: loss and accuracy, and those of a user's module."""
+    """Returns the kinds to draw: loss, accuracy, and those of users' modules."""
     own = [entry for entry in facts.entries if is_own_module(entry.config)]
     kinds = [
         Kind(kind, words, {split: f"{split}/{kind}" for split in ("train", "val")})

@@ -77,6 +77,8 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = sum(config.data == best.data for config in configs) > 1
     needs_power = has_rivals and score.is_bounded
+    monitor = board.monitor
+    by = f"on {split_words(monitor.split_name)}" if monitor.is_ours else f"by {monitor}"
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
         f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
@@ -84,19 +86,13 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
         *_sentence_on_other_sets(configs, score),
     ]
     return Answer(
-        lead=_lead(board.monitor) if has_rivals else "",
+        lead=f"Best {by}: " if has_rivals else "",
         best=best.words,
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + test_set_words(means, score, tested),
         baseline=baseline_words(best, score, comparable, tested, alone=len(configs) == 1),
         power=needed_replicates_words(board, SMALL_DIFFERENCE) if needs_power else None,
     )
-
-
-def _lead(monitor: Metric) -> str:
-    """Returns the words before the best config."""
-    by = f"on {split_words(monitor.split_name)}" if monitor.is_ours else f"by {monitor}"
-    return f"Best {by}: "
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -144,8 +140,9 @@ def choice_words(board: Leaderboard) -> str:
         chosen = f"Best epoch chosen by each run's own monitor, best config by {metric}"
     sentence = "" if has_validation else "There is no validation split. "
     if board.compares_on_ranking_split:
-        lacks = "test split" if board.monitor.is_ours else "test metric of its kind"
-        sentence += f"{chosen}. There is no {lacks}, so this {split} number is optimistic."
+        is_ours = board.monitor.is_ours
+        lacks = f"test split, so this {split}" if is_ours else "test metric of its kind, so this"
+        sentence += f"{chosen}. There is no {lacks} number is optimistic."
     else:
         sentence += f"{chosen}, not by any {split} number."
     if board.tied > 1 and board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics:
