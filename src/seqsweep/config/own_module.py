@@ -46,9 +46,9 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
     result = copy.deepcopy(config)
     with open_dict(result):
         result.update(dict.fromkeys(_defaults()))
-        for node, key in ((result, "monitor"), (result.get("trainer"), "gradient_clip_val")):
-            if isinstance(node, DictConfig) and _is_ours(node, key):
-                node[key] = None
+        for key, value in flatten(raw):
+            if str(value).startswith("${ours:"):
+                OmegaConf.update(result, key, None)
     for name, node in (result.get("callbacks") or {}).items():
         if node and node.get("_target_") == _EARLY_STOP and node.get("monitor") is None:
             raise ValueError(f"callbacks.{name}.monitor=null: give monitor=NAME, a logged metric")
@@ -95,12 +95,6 @@ def _defaults() -> dict[str, Any]:
     return {"optimizer": given, "scheduler": None, "loss": train["loss"]}
 
 
-def _is_ours(node: DictConfig, key: str) -> bool:
-    """Returns whether a key still has the default for our networks."""
-    raw: Any = OmegaConf.to_container(node, resolve=False)
-    return str(raw.get(key)).startswith("${ours:")
-
-
 def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None:
     if section is None or section == default:
         return
@@ -110,9 +104,8 @@ def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None
         (key for key in given if key not in before or before[key] != given[key]),
         key=lambda key: key.endswith("_target_"),
     )
-    raise _refusal(
-        f"{changed[0]}={given[changed[0]]}", changed[0].rpartition(".")[2], group, target
-    )
+    for key in changed:
+        raise _refusal(f"{key}={given[key]}", key.rpartition(".")[2], group, target)
 
 
 def _refusal(given: str, name: str, group: str, target: str) -> ValueError:

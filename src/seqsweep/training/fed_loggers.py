@@ -21,6 +21,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.runs.files import read_object, write_json
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 
@@ -147,7 +148,8 @@ def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
 def _rows_of(folder: RunFolder, record: dict[str, Any]) -> Rows:
     table = read_rows(folder.path / "metrics.csv")
     rows = [({k: v for k, v in row.items() if k != "step"}, int(row["step"])) for row in table]
-    tested = {k: v for k, v in record.get("metrics", {}).items() if k.startswith("test/")}
+    metrics = record.get("metrics", {})
+    tested = {k: v for k, v in metrics.items() if as_metric(k).split_name == "test"}
     if tested:
         rows.append((tested | {"epoch": record["epochs"]}, record["steps"]))
     return rows
