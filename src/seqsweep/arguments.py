@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seqsweep.console import say_error
-from seqsweep.suggest import nearest_or_all
+from seqsweep.suggest import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
                 # `--help` resembles every short name, so it would often be suggested by mistake.
                 known = [each for each in self._option_string_actions if each.startswith("--")]
                 known.remove("--help")
-                hint = nearest_or_all(name, known) or f"; {self._usage_line()}"
+                hint = did_you_mean(name, known) or f"; {self._usage_line()}"
                 self.error(f"{name}: no such option of {self.prog}{hint}")
             self.error(f"{word}: one argument too many; {self._usage_line()}")
         return options

@@ -94,7 +94,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
         say_error("out of memory")
     elif isinstance(error, ImportError) and "pip install" not in str(error):
         say_error(f"cannot import a package: {error}")
-    elif arguments[:1] == ["explain"]:
+    elif arguments[:1] in (["explain"], ["evaluate"]):
         from seqsweep.sweeping.habits import with_meant
 
         return _refuse(with_meant(str(error), arguments))

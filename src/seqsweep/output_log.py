@@ -44,7 +44,9 @@ class OutputLog:
         """Redirects the descriptors."""
         # The buffers are emptied first, so that earlier output does not get into the file.
         _flush()
-        log = open_log(self._path)
+        # Opening a FIFO would block for ever, and a link could lead out of the folder.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
+        log = os.open(self._path, flags, 0o666)
         if self._begin is None:
             self._begin = os.fstat(log).st_size
         for descriptor in (_OUT, _ERR):
@@ -96,13 +98,6 @@ class OutputLog:
             file.seek(max(self._begin, end - _MOST_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
         return [line for line in lines if not _EPOCH.match(line)][-_MOST_LINES:]
-
-
-def open_log(path: Path) -> int:
-    """Opens a log file at its end; returns the descriptor."""
-    # Opening a FIFO would block for ever, and a link could lead out of the folder.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
-    return os.open(path, flags, 0o666)
 
 
 def _flush() -> None:

@@ -46,6 +46,21 @@ train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zei
 train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'
 train übung.csv                         | train data=csv 'data.source.path="übung.csv"'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
+train data=digits optimized_metric=val/acc | train data=digits monitor=val/acc
+train data=digits train=true test=false ckpt_path=a.ckpt | train data=digits
+train data=digits extras.print_config=true tags=[dev] | train data=digits
+train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo
+train data=digits trainer.gpus=1 debug=default | train data=digits trainer=gpu debug=fast_dev_run
+train data=digits trainer.gpus=4        | train data=digits trainer=ddp trainer.devices=4
+train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau
+train data=digits optimizer=torch.optim.NAdam | train data=digits optimizer._target_=torch.optim.NAdam
+train data=digits lr_find=true model.compile=true | train -m data=digits 'optimizer.lr=tag(log,interval(0.0001,0.1))' hydra/sweeper=optuna
+train -m data=digits hparams_search=mnist_optuna seed=0,1 | train -m data=digits hydra/sweeper=optuna seed=0,1
+train data=digits callbacks=rich_progress_bar logger=many_loggers | train data=digits callbacks=default logger=both
+train data=digits ~callbacks.early_stopping | train data=digits
+train -m data=digits seed=0,1 hydra/launcher=submitit_local | train -m data=digits seed=0,1 hydra.launcher.processes=2
+train data=digits model.hidden_size=8:64 | train -m data=digits 'model.hidden_size=range(8,65)'
+evaluate tests digits                   | evaluate tests
 """  # noqa: E501
 ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]
 
@@ -84,6 +99,18 @@ def test_a_file_of_conf_needs_config_dir(tmp_path: Path, monkeypatch: pytest.Mon
     assert meant([*typed, "--config-dir", "conf"]) is None
 
 
+def test_an_option_of_the_users_own_keeps_its_name(tmp_path: Path) -> None:
+    """Although it is also the name of a cell, or what other tools call another option."""
+    for option in ("model/gru", "callbacks/none"):
+        (tmp_path / option).parent.mkdir()
+        (tmp_path / f"{option}.yaml").write_text("{}\n")
+    words = ["train", "data=digits", "--config-dir", str(tmp_path), "callbacks=none"]
+    for model in ("model=gru", "model=gru,lstm"):
+        assert meant([*words, model]) is None
+        right = meant([*words, model, "lr=1"])
+        assert right is not None and right[-2:] == [model, "optimizer.lr=1"]
+
+
 REFUSED = {
     "train data=digits hydra.verbose=true": "HYDRA_FULL_ERROR=1 shows",
     "train data=digits trainer.callbacks=[]": "choose callbacks by the group callbacks",
@@ -96,6 +123,9 @@ REFUSED = {
     "train data=digits model..cell=gru": "'model..cell' is not a key",
     "explain tests": "is a folder; expected overrides, as in: seqsweep explain",
     "explain --config-dir nowhere": "no such folder",
+    "train data=digits tags=[a] extras=null": "name=NAME and sweep.name=NAME choose the folder; --",
+    "train data=digits train=true test=true": "in the config; every run is trained and then tested",
+    "bundle . --to g.zip": "--to: no such option of seqsweep bundle; usage: seqsweep bundle [-h] [",
 }
 
 

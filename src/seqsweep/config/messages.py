@@ -34,6 +34,7 @@ from seqsweep.suggest import listed, nearest_or_all
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
+_NOT_THERE = re.compile(r"Could not delete from config\. '(.*)' does not exist")
 _PARSER = OverridesParser.create()
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups for which conf/train.yaml chooses no option."""
@@ -57,6 +58,8 @@ def explain(error: BaseException) -> str:
         )
     if twice := _TWICE.match(str(error)):
         return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
+    if absent := _NOT_THERE.match(str(error)):
+        return f"~{absent[1]}: no such key in the config"
     if wrong := _WRONG_PACKAGE.match(str(error)):
         return (
             f"{wrong[1]}.yaml: overrides {wrong[2]}; its first line must be `# @package _global_`"

@@ -6,7 +6,7 @@ Nothing is guessed silently: the command is refused, and the message shows the r
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from seqsweep.command import quoted_value
@@ -26,6 +26,8 @@ _COMMANDS = {
 _FULL = (
     "optimizer.lr", "optimizer.weight_decay", "trainer.max_epochs", "trainer.gradient_clip_val",
     "trainer.accelerator", "trainer.devices", "trainer.precision", "data.batch_size",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_test_batches",
+    "trainer.fast_dev_run", "trainer.max_time", "optimizer.momentum",
     "data.source.path", "data.folds", "data.val_fraction", "data.test_fraction",
     "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
     "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
@@ -36,30 +38,33 @@ _FULL = (
 _KEYS = {
     **{key.rpartition(".")[2]: key for key in _FULL},
     **dict.fromkeys(("learning_rate", "optimizer.learning_rate"), "optimizer.lr"),
-    **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "max_epoch"), "trainer.max_epochs"),
     "clip": "trainer.gradient_clip_val",
     "device": "trainer.accelerator",
     **dict.fromkeys(("file", "data.path"), "data.source.path"),
     **dict.fromkeys(("hidden", "hidden_dim", "units"), "model.hidden_size"),
-    **dict.fromkeys(("layers", "n_layers"), "model.num_layers"),
+    **dict.fromkeys(("layers", "n_layers", "num_layer"), "model.num_layers"),
     **dict.fromkeys(("rnn_type", "model.type"), "model.cell"),
     **dict.fromkeys(("model_checkpoint", "callbacks.model_checkpoint"), "callbacks.checkpoint"),
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
     "budget": "hydra.sweeper.budget",
+    "optimized_metric": "monitor",
+    "task_name": "name",
+    "datamodule": "data",
+    "paths.output_dir": "output_dir",
 }
 """Maps keys of other tools, and keys without their section, to ours."""
 
 _VALUES = {
     "trainer.accelerator": {"cuda": "gpu"},
     "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
-    "callbacks": {"model_checkpoint": "default", "checkpoint": "default"},
     "monitor": {f"test/{name}": f"val/{name}" for name in ("loss", "acc", "f1")},
 }
 """Maps values of other tools to ours, for each of our keys."""
 
 _FORMS = {
-    r"(-?\d+)(?:-|\.\.)(\d+)": lambda m: f"range({m[1]},{int(m[2]) + 1})",
+    r"(-?\d+)(?:-|:|\.\.)(\d+)": lambda m: f"range({m[1]},{int(m[2]) + 1})",
     r"\[(-?[\d.e-]+(?:,-?[\d.e-]+)*)\]": lambda m: m[1],
     r"(-?[\d.e-]+(?:[ ,]+-?[\d.e-]+)+)": lambda m: ",".join(re.split(r"[ ,]+", m[1])),
     r"log_?uniform\((.*)\)": lambda m: f"tag(log,interval({m[1]}))",
@@ -67,8 +72,32 @@ _FORMS = {
 }
 """Maps other tools' notations of several numbers to ours, for keys with one number."""
 
-_NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
-"""A note for each key of other tools that has no counterpart."""
+_WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"callbacks=((model_)?checkpoint|model_summary|none|rich_progress_bar)": "callbacks=default",
+    r"debug=(default|fdr|limit|true)": "debug=fast_dev_run",
+    r"hparams_search=.*": "hydra/sweeper=optuna",
+    r"hydra/launcher=submitit_local": "hydra.launcher.processes=2",
+    r"hydra/launcher=submitit_slurm": "hydra/launcher=slurm",
+    r"logger=many_loggers": "logger=both",
+    r"(trainer\.auto_)?lr_find=.*": "optimizer.lr=tag(log,interval(0.0001,0.1))",
+    r"optimizer=torch\.optim\.(Adam|AdamW|RMSprop|SGD)": lambda m: f"optimizer={m[1].lower()}",
+    r"optimizer=(torch\.optim\.\w+)": lambda m: f"optimizer._target_={m[1]}",
+    r"(?i)scheduler=[\w.]*reduce\w*plateau": "scheduler=plateau",
+    r"trainer=(cuda|mps)|trainer\.gpus=1": "trainer=gpu",
+    r"trainer\.gpus=(\d+)": lambda m: f"trainer=ddp trainer.devices={m[1]}",
+}
+"""Maps words of other tools to ours."""
+
+_NOTES = {
+    r"ckpt_path|trainer\.resume_from_checkpoint": "an interrupted run resumes by itself",
+    r"extras(\..*)?|print_config": "--cfg job prints the config",
+    r"model\.compile": "native is compiled code",
+    r"paths\.(?!output_dir).*": "output_dir=FOLDER is for runs, data.source.path=FILE for data",
+    r"tags": "name=NAME and sweep.name=NAME choose the folder",
+    r"train|test": "every run is trained and then tested; seqsweep evaluate RUN tests it again",
+    r"~callbacks\.early_stopping": "callbacks=default does not stop early",
+}
+"""A note for keys of other tools that have no counterpart. Their words are left out."""
 
 _OPTUNA = "hydra/sweeper=optuna"
 
@@ -82,7 +111,7 @@ _SHORTER = (
 def with_meant(message: str, words: Sequence[str]) -> str:
     """Returns an error message, with the command that was meant if there is one."""
     right = meant(words)
-    notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
+    notes = list(dict.fromkeys(note for word in words if (note := _note(word))))
     if any(word.endswith((".xlsx", ".xls", ".ods", ".json")) for word in words):
         notes.append("save the table as a .csv file")
     if right is None and not notes:
@@ -104,11 +133,21 @@ def meant(words: Sequence[str]) -> list[str] | None:
     if "=" in command:
         command, rest = "train", list(words)
     first, *more = _COMMANDS.get(command, (command,))
-    if first == "evaluate" and command != first:
-        return [first, *([word for word in rest if Path(word).exists()] or more)]
+    if first == "evaluate":
+        # A run is scored on the test split of its data if no file is given.
+        names = {path.stem for path in (CONF_DIR / "data").glob("*.yaml")}
+        kept = [w for w in rest if Path(w).exists() or (command == first and w not in names)]
+        right = [first, *(kept or more)]
+        return None if right == list(words) else right
     if first not in ("train", "plan", "explain"):
         return None
-    new = [word for option in _options(_joined(rest)) for word in _override(option)]
+    folders = ["conf", *(rest[i + 1] for i in range(len(rest) - 1) if rest[i] == "--config-dir")]
+    new: list[str] = []
+    for option in _options(_joined(rest)):
+        if any(_is_own(option, folder) for folder in folders):
+            new.append(option)  # a file of the user is what its name says
+        elif not _note(option):
+            new += _override(option)
     groups = {word.partition("=")[0] for word in new}
     for path in [word for word in new if word.startswith("data.source.path=")]:
         data = config_of(path.partition("=")[2].strip("\"'"))
@@ -117,7 +156,7 @@ def meant(words: Sequence[str]) -> list[str] | None:
     searched = [word for word in new if "interval(" in word or ".budget." in word]
     if searched and not any(word.startswith(("hydra/sweeper=", "sweep=")) for word in new):
         new.append(_OPTUNA)
-    if "--config-dir" not in new and any(map(_is_in_conf, new)):
+    if "--config-dir" not in new and any(_is_own(word, "conf") for word in new):
         new += ["--config-dir", "conf"]
     if [first, *new] == list(words):
         return None
@@ -178,6 +217,9 @@ def _override(option: str) -> list[str]:
     """Returns the words of seqsweep for an option: one, or two for a file."""
     if option.startswith("-"):
         return [option]
+    for form, ours in _WORDS.items():
+        if re.fullmatch(form, option):
+            return re.sub(form, ours, option).split()
     key, equals, value = option.partition("=")
     if not equals or (key == "data" and config_of(value)):
         path = value or option
@@ -202,8 +244,16 @@ def _override(option: str) -> list[str]:
     return [quoted(f"{key}={value}") or f"{key}={value}"]
 
 
-def _is_in_conf(word: str) -> bool:
-    """Returns whether an option is in the user's folder conf, not in seqsweep's."""
-    group, _, option = word.partition("=")
-    path = Path(group.lstrip("+"), f"{option}.yaml")
-    return not (CONF_DIR / path).is_file() and Path("conf", path).is_file()
+def _note(word: str) -> str | None:
+    """Returns the note on an option whose key has no counterpart, or None."""
+    key, equals, _ = word.partition("=")
+    is_option = equals or word.startswith("~")
+    notes = (note for form, note in _NOTES.items() if re.fullmatch(form, key.lstrip("+")))
+    return next(notes, None) if is_option else None
+
+
+def _is_own(word: str, folder: str) -> bool:
+    """Returns whether a word chooses an option that only the user's folder has."""
+    group, _, options = word.partition("=")
+    paths = [Path(group.lstrip("+"), f"{option}.yaml") for option in options.split(",")]
+    return any(Path(folder, p).is_file() and not (CONF_DIR / p).is_file() for p in paths)

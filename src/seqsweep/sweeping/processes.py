@@ -18,8 +18,8 @@ from typing import Any
 from seqsweep.command import quoted_value
 from seqsweep.console import place, say_error
 from seqsweep.live.display import LOG
-from seqsweep.output_log import open_log
 from seqsweep.results.formatting import count
+from seqsweep.runs.files import refuse_links
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.queue import SweepMember
@@ -48,14 +48,13 @@ def number_of_processes(value: Any) -> int:
 def visible_gpus() -> list[str]:
     """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    # As in CUDA, a name that is empty or a negative number ends the list.
-    listed = itertools.takewhile(lambda name: name[:1] not in ("", "-"), (given or "").split(","))
+    if given is not None:  # as in CUDA, a name that is empty or -1 ends the list
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), given.split(",")))
     if not gpu_available("auto"):
-        return list(listed)
+        return []
     import torch  # counting starts no GPU
 
-    count = torch.cuda.device_count()
-    return list(listed)[:count] if given is not None else list(map(str, range(count)))
+    return list(map(str, range(torch.cuda.device_count())))
 
 
 def run_workers(
@@ -84,9 +83,7 @@ def run_workers(
 
     gpus = visible_gpus()
     with handled(ENDING, pass_on), contextlib.ExitStack() as end:
-        output = None if log is None else open_log(log)
-        if output is not None:
-            end.callback(os.close, output)
+        output = None if log is None else end.enter_context(open(log, "ab", opener=refuse_links))
         for i in range(processes):
             # The workers get the GPUs in turn, and share them if there are fewer.
             share = gpus[i::processes] or gpus[i % max(1, len(gpus)) :][:1]
