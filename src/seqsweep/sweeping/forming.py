@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import Shape, flops
+from seqsweep.runs.identity import is_own_module
 from seqsweep.training.engine import (
     architecture_of,
     engine_of,
@@ -148,14 +149,16 @@ def why_autograd(
     for reason, slow in by_reason.items():
         native, autograd = (sum(seconds_of(run, kind) for run in slow) for kind in _RATES)
         ratio = f"about {autograd / native:.0f}" if native else "many"
-        cost = f"in {ratio} times the time that native takes for a network of this size"
+        cost = f", in {ratio} times the time that native takes for a network of this size"
         if reason.endswith("a GPU"):
-            cost = "which is slower for small networks; trainer=cpu trains them with native"
+            cost = ", which is slower for small networks; trainer=cpu trains them with native"
+        if is_own_module(slow[0].config):  # native has nothing to compare it with
+            cost = ""
         pace = f"{processes if processes > 1 else 'one'} at a time"
         if processes == 1:
             pace += " (N with hydra.launcher.processes=N)"
         total = f"{len(slow)} run{'s' if len(slow) > 1 else ''}"
-        lines.append(f"{reason}: autograd trains {total}, {pace}, {cost}")
+        lines.append(f"{reason}: autograd trains {total}, {pace}{cost}")
     return lines
 
 

@@ -123,7 +123,7 @@ class RunFailed(Exception):
 
 
 def _place_of(error: BaseException) -> str:
-    """Returns file and line of the user's code in which an error arose, or an empty text."""
+    """Returns file and line of the user's code that raised an error."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -93,15 +92,15 @@ class LoadedRun:
         return folder.parent if is_inside else None
 
     @property
-    def module(self) -> L.LightningModule:
+    def module(self) -> nn.Module:
         """The LightningModule of the user; a `SequenceClassifier` for a network."""
-        if isinstance(self.network, L.LightningModule):
+        if is_own_module(self.config):
             return self.network
         return SequenceClassifier(self.network, len(self.class_names)).eval()
 
     def check_classifies(self) -> None:
         """Refuses a LightningModule of the user, whose outputs have no fixed meaning."""
-        if isinstance(self.network, L.LightningModule):
+        if is_own_module(self.config):
             name = self.config["model"]["_target_"]
             raise ValueError(
                 f"{self.checkpoint}: what {name} returns is known to its own code alone; in Python,"
