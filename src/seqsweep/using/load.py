@@ -23,7 +23,7 @@ from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
 from seqsweep.models.module import SequenceClassifier, logits_of
 from seqsweep.runs.files import Damaged, say_once
-from seqsweep.runs.identity import CODE, is_own_module
+from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import drawing_from, global_stream
 from seqsweep.training.build_run import scaling_of, vocabulary_of
@@ -325,8 +325,9 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     data = content["config"]["data"]  # `evaluate` builds it too
     refuse_foreign_targets({"model": section}, [*ours, *allow], "its config", data)
     section = check_section(section, "model")
-    # A data module of the user may not have known these sizes.
-    channels, classes = (len(content[key]) or None for key in ("channel_names", "class_names"))
+    channels, classes = (len(content[key]) for key in ("channel_names", "class_names"))
+    if content["config"]["data"].get("_target_") != DATA_MODULE:  # which may not know the sizes
+        channels, classes = channels or None, classes or None
     sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
     is_ours = section["_target_"] in ours
     if is_ours:
