@@ -302,8 +302,13 @@ def test_runs_of_ours_beside_own_ones_are_ranked_last_with_a_note(tmp_path):
     assert "[yellow]1 config without val_acc: ranked last[/]" in leaderboard_notes(found)
 
 
-def test_runs_that_disagree_on_a_direction_are_refused_in_one_line(tmp_path, said):
+def test_runs_that_disagree_on_a_direction_have_a_state_but_no_rank(tmp_path, said):
     for mode in ("min", "max"):
         finish_own_runs(tmp_path / mode, "val_acc", mode, DIRECTIONS | {"val_acc": mode})
     code, text = said("compare", str(tmp_path / "min"), str(tmp_path / "max"))
     assert code == 2 and "val_acc: expected one direction" in text.splitlines()[-1]
+    for run in (tmp_path / "max").iterdir():
+        run.rename(tmp_path / "min" / f"f{run.name[1:]}")
+    assert said("leaderboard", str(tmp_path / "min"))[0] == 2
+    code, text = said("status", str(tmp_path / "min"))
+    assert code == 0 and "30 runs, 30 complete" in text

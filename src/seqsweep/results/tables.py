@@ -1,5 +1,6 @@
 """Prints tables to the terminal: leaderboards, configs by data sets, states of runs."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -223,7 +224,8 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     own = [config for config in configs if is_own_module(config)]
     scores = dict.fromkeys([] if own and len(own) == len(configs) else ["val/acc", "test/acc"])
     if own and complete:
-        scores |= dict.fromkeys(ranked_and_compared([complete]))
+        with contextlib.suppress(ValueError):  # the leaderboard says why there is no score
+            scores |= dict.fromkeys(ranked_and_compared([complete]))
     # The validation score is omitted last.
     table.spare = _add_columns(table, [*scores, "seconds"])[::-1]
     if most is not None and len(entries) > most:

@@ -16,6 +16,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
+from seqsweep.runs.metrics import ranking_metric
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd
 from seqsweep.sweeping.queue import SweepMember
@@ -48,6 +49,8 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
+    # Two directions of one metric, which no table could rank, are refused before the training.
+    ranking_metric(run.flat for _, run in planned.values())
     name = _labels([run for _, run in planned.values()])
     return [
         SweepMember.of(
