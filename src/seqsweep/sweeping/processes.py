@@ -116,9 +116,9 @@ def train_beside_workers(
     Raises:
         Interrupted: a signal came, and all workers have ended.
     """
-    form = {member.run_id: engine_of(member.config, gpu_available) for member in members}
-    outcomes = train([each for each in members if form[each.run_id] == "native"], folder, judge)
-    left = [member for member in members if form[member.run_id] == "autograd"]
+    engines = {member.run_id: engine_of(member.config, gpu_available) for member in members}
+    outcomes = train([each for each in members if engines[each.run_id] == "native"], folder, judge)
+    left = [member for member in members if engines[member.run_id] == "autograd"]
     if not left or (folder / STOP_FILE).exists():
         return outcomes
     # A worker ends when it finds no free run. The caller waits for other commands' runs, and calls
