@@ -172,6 +172,8 @@ def test_a_users_own_metrics_are_columns_by_their_names(shown, tmp_path):
     names = ["best_val_acc", "best_val_loss", "best_train_loss", "test_acc"]
     costs = ["train_seconds", "params", "samples_per_s"]
     assert columns == [f"summary/{name}" for name in names + costs]
-    (point,) = found.points("w04-s0", "summary/test_acc")
-    assert point == (20, round(value("test_acc", 4, 0), 4))
+    for name in ("val_acc", "val_loss", "train_loss", "test_acc"):
+        tag = f"summary/{name if name == 'test_acc' else f'best_{name}'}"
+        ((step, number),) = found.points("w04-s0", tag)
+        assert (step, number) == (20, pytest.approx(value(name, 4, 0), abs=1e-4))
     assert renew(folder, images=0).monitor == "val_acc"

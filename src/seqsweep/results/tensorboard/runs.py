@@ -105,7 +105,7 @@ class Run:
     def best(self) -> tuple[int, dict[str, float]]:
         """The step of the best epoch, and the record's finite numbers by name."""
         record, metrics = self.record, metrics_in(self.record)
-        names = dict.fromkeys((self.monitor, *_METRICS, *self.own))
+        names = dict.fromkeys((self.monitor, *(self.own or _METRICS)))
         values = {summary_name(name): metrics.get(name) for name in names}
         values |= {name: record.get(name) for name in _RECORD_KEYS}
         numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
