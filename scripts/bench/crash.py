@@ -11,7 +11,8 @@
   tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
   `max_steps`, and in a search by halving. They need `--epochs 200`;
 - `classify`, `binary`, `regress`, `manual`, `tag`: the LightningModules of
-  tests/support/their_modules.py with their data; also need `--epochs 200`.
+  tests/support/their_modules.py with their data, and `binary-halving` in a search; also need
+  `--epochs 200`.
 
 Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
 a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
@@ -61,6 +62,11 @@ MODES = {
     "own-halving": (
         "-m", "hydra/sweeper=halving", "sweep.name=killed", *OWN, "hydra.sweeper.population=9",
         "hydra.sweeper.rungs=[20,60,200]", "optimizer.lr=tag(log,interval(0.001,0.1))",
+    ),
+    "binary-halving": (
+        "-m", "hydra/sweeper=halving", "sweep.name=killed", *CONF, "model=binary", "data=binary",
+        "monitor=val_auroc", "hydra.sweeper.population=9", "hydra.sweeper.rungs=[20,60,200]",
+        "+model.lr=tag(log,interval(0.001,0.1))",
     ),
     **{n: (*CONF, f"model={n}", f"data={n}", f"monitor={m}") for n, m in MONITORS.items()},
 }  # fmt: skip
