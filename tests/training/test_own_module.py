@@ -187,6 +187,13 @@ def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
     assert record["error"].startswith("fit is nan in epoch 0; try a smaller learning rate")
 
 
+def test_a_fast_dev_run_trains_and_tests_one_batch_of_each_split(config):
+    record = seqsweep.train(config("Classify", "debug=fast_dev_run", "monitor=val_acc"))
+    assert (record["status"], record["epochs"]) == ("complete", 1)
+    assert {"train_loss", "val_acc", "test_acc"} <= record["metrics"].keys()
+    assert not [*Path(record["folder"]).rglob("*.ckpt")]
+
+
 def test_early_stopping_needs_no_mode(config):
     words = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "monitor=val_loss"]
     record = seqsweep.train(config("Binary", *words, "trainer.max_epochs=30", model={"lr": 1.0}))

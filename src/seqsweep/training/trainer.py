@@ -20,6 +20,7 @@ from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zer
 
 from seqsweep.seeding import restored_generators
 from seqsweep.training.checkpoints import SealedCheckpointIO
+from seqsweep.training.logged import LoggedMetrics
 
 _MOST_EPOCHS = 10_000_000
 
@@ -68,10 +69,14 @@ def build_trainer(
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
     quiet()
     # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.
+    # LoggedMetrics writes none.
     kept = [
         callback
         for callback in callbacks
-        if not (fast_dev_run and isinstance(callback, Checkpoint))
+        if (
+            isinstance(callback, LoggedMetrics)
+            or not (fast_dev_run and isinstance(callback, Checkpoint))
+        )
         and (progress_bar or not isinstance(callback, ProgressBar))
     ]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
