@@ -54,7 +54,7 @@ def explain_command(arguments: Sequence[str]) -> int:
             " as the one inside it"
         )
     data = build_data(config)
-    splits = outline(data, config["data"]["_target_"])
+    splits = outline(data, config["data"]["_target_"], config["model"])
     network = build_module(with_sizes(config, splits), splits).network
     batch = checked_batch(next(iter(dataloader_of(data, "train"))))
     explanation = explain(network, batch, splits.class_names)
