@@ -22,6 +22,7 @@ class Sequence(L.LightningModule):
         x, y = batch
         loss = self.scale * F.cross_entropy(self(x), y)
         self.log("fit", loss)
+        self.log("epoch", self.current_epoch + 1.0)
         return loss
 
     def validation_step(self, batch, batch_idx):

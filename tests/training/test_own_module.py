@@ -131,6 +131,8 @@ def test_a_value_that_was_not_logged_is_an_empty_cell(config):
     assert [bool(row["fit"]) for row in table] == [True] * 5
     assert [bool(row["quality"]) for row in table] == [False, True, False, True, False]
     assert [row["late, too"] for row in table] == ["", "1.5", "", "3.5", ""]
+    # The module logs a number of its own under the name of the column.
+    assert [row["epoch"] for row in table] == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -179,6 +181,8 @@ def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
         seqsweep.train(config("Binary", "monitor=val_los"))
     every = ["trainer.check_val_every_n_epoch=2", "monitor=loss/val"]
     assert seqsweep.train(config("Regress", *every))["best_epoch"] == 1
+    with pytest.raises(RunFailed, match="monitor=loss/val: the model logs loss/train"):
+        seqsweep.train(config("Regress", *every, "trainer.max_epochs=1"))
 
 
 def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
@@ -194,10 +198,13 @@ def test_a_fast_dev_run_trains_and_tests_one_batch_of_each_split(config):
     assert not [*Path(record["folder"]).rglob("*.ckpt")]
 
 
-def test_early_stopping_needs_no_mode(config):
+@pytest.mark.parametrize(("mode", "epochs"), [("auto", 6), ("max", 2)])
+def test_early_stopping_needs_no_mode_of_its_own(config, mode, epochs):
+    """The loss falls, so only a run that looks for the highest loss ends early."""
     words = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "monitor=val_loss"]
-    record = seqsweep.train(config("Binary", *words, "trainer.max_epochs=30", model={"lr": 1.0}))
-    assert record["epochs"] < 30
+    words += [f"monitor_mode={mode}", "trainer.max_epochs=6"]
+    record = seqsweep.train(config("Lengths", "data=japanese_vowels", *words))
+    assert record["epochs"] == epochs
 
 
 def test_a_loaded_module_is_the_trained_one(config):

@@ -19,7 +19,6 @@ from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import proposed_direction
 
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
-_READ_MODE = (_EARLY_STOP, "seqsweep.training.checkpoints.BestAndLast")
 
 
 def names_module(target: Any) -> bool:
@@ -64,8 +63,8 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
             raise _refusal(word, key, key, target)
 
 
-def with_modes(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a checked config in which `monitor_mode` and the callbacks' modes are decided.
+def with_mode(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a checked config in which `monitor_mode` is decided.
 
     Raises:
         ValueError: a mode has no metric.
@@ -74,15 +73,11 @@ def with_modes(config: dict[str, Any]) -> dict[str, Any]:
     mode = convert(config["monitor_mode"], Literal["auto", "min", "max"] | None, "monitor_mode")
     if monitor is None and mode in ("min", "max"):
         raise ValueError(f"monitor_mode={mode}: needs monitor=NAME, a metric that the model logs")
-    if monitor is not None and mode not in ("min", "max"):
+    if monitor is None:
+        mode = None
+    elif mode not in ("min", "max"):
         mode = proposed_direction(monitor)
-    mode = None if monitor is None else mode
-    callbacks = {name: node and dict(node) for name, node in config["callbacks"].items()}
-    for node in callbacks.values():
-        if node is not None and node["_target_"] in _READ_MODE and "mode" not in node:
-            given = node.get("monitor")
-            node["mode"] = mode if given in (None, monitor) else proposed_direction(given)
-    return config | {"monitor": monitor, "monitor_mode": mode, "callbacks": callbacks}
+    return config | {"monitor": monitor, "monitor_mode": mode}
 
 
 @functools.cache

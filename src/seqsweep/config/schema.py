@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
-from seqsweep.config.own_module import names_module, with_modes, without_ours
+from seqsweep.config.own_module import names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.runs.identity import flatten
@@ -140,7 +140,7 @@ def check(config: DictConfig) -> Config:
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
     if is_own:
-        checked = with_modes(checked)
+        checked = with_mode(checked)
     check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
     check_range("sweep.retries", checked["sweep"]["retries"], 0, 100)
     if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero

@@ -23,7 +23,7 @@ from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.module import SequenceClassifier, takes_lengths
 from seqsweep.native.library import describe
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
-from seqsweep.runs.metrics import monitor_of_config
+from seqsweep.runs.metrics import Metric, monitor_of_config, proposed_direction
 from seqsweep.seeding import global_stream
 from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
 from seqsweep.training.exact_resume import ExactResume
@@ -57,7 +57,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     check_monitors(config, splits)
     further = callbacks or []
     if is_own_module(config):
-        module = build_own_module(config, splits)
+        module: Any = _built(config, splits)
         if isinstance(data, SequenceDataModule):
             data.yields_pairs = has_one_length(data.splits) and not takes_lengths(module)
         described = description(config, splits)
@@ -83,15 +83,8 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     return Parts(trainer, module, data, splits)
 
 
-def build_own_module(config: Config, splits: Splits | OwnData) -> L.LightningModule:
-    """Builds the user's LightningModule; its first weights come from the random stream `init`."""
-    module = _built(config, splits)
-    assert isinstance(module, L.LightningModule)  # its class is one
-    return module
-
-
 def _built(config: Config, splits: Splits | OwnData) -> Any:
-    """Returns what the section `model` makes, with the sizes that the data have."""
+    """Returns what the section `model` makes; its weights come from the random stream `init`."""
     model = config["model"]
     sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
     with global_stream(config["seed"], "init"):
@@ -99,7 +92,7 @@ def _built(config: Config, splits: Splits | OwnData) -> Any:
 
 
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
-    """Builds the LightningModule; the first weights come from the random stream `init`."""
+    """Builds a network, and the LightningModule that trains it."""
     check_symbols(config, splits)
     model = config["model"]
     network = _built(config, splits)
@@ -187,12 +180,7 @@ def _build_trainer(
     config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
     configured = [
-        # The user's own checkpoint callbacks get subfolders, apart from the project's checkpoints.
-        build(
-            section,
-            f"callbacks.{name}",
-            **open_arguments(section, dirpath=str(folder / "checkpoints" / name)),
-        )
+        build(section, f"callbacks.{name}", **_arguments(config, section, folder, name))
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
@@ -225,6 +213,18 @@ def _build_trainer(
         logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )
+
+
+def _arguments(config: Config, section: Config, folder: Path, name: str) -> dict[str, Any]:
+    """Returns the arguments that a run gives a callback."""
+    # The user's own checkpoint callbacks get subfolders, apart from the project's checkpoints.
+    given = open_arguments(section, dirpath=str(folder / "checkpoints" / name))
+    monitor, target = section.get("monitor"), section["_target_"]
+    if monitor is not None and target.startswith("seqsweep.") and is_own_module(config):
+        chosen = monitor_of_config(config)
+        is_chosen = monitor == chosen
+        given["monitor"] = chosen if is_chosen else Metric(monitor, proposed_direction(monitor))
+    return given
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:

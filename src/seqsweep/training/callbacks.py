@@ -4,7 +4,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
@@ -19,18 +19,11 @@ class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
     Args:
-        mode: `min` or `max`; None derives it from the name of one of our metrics.
         patience: validations without an improvement before the run ends, at least 0.
         min_delta: the least change that counts as an improvement, at least 0.
     """
 
-    def __init__(
-        self,
-        monitor: str,
-        patience: int = 10,
-        min_delta: float = 0.0,
-        mode: Literal["min", "max"] | None = None,
-    ) -> None:
+    def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
         if patience < 0:
             raise ValueError(f"patience={patience}: must be at least 0 validations")
         if min_delta < 0:

@@ -14,7 +14,7 @@ import pickle
 import time
 from collections import Counter, OrderedDict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
@@ -28,7 +28,6 @@ from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, refuse_links, write_bytes
 from seqsweep.runs.lock import check_held
-from seqsweep.runs.metrics import Metric
 from seqsweep.runs.metrics_csv import keep_rows
 from seqsweep.training.limits import BestEpoch
 from seqsweep.training.logged import epoch_metrics_of
@@ -135,10 +134,8 @@ class BestAndLast(Checkpoint):
     dropout from (seed, step), so a resumed run equals an uninterrupted run to the last bit.
     """
 
-    def __init__(
-        self, monitor: str | None = "val/acc", mode: Literal["min", "max"] | None = None
-    ) -> None:
-        self.best = BestEpoch(Metric(monitor, mode) if monitor and mode else monitor)
+    def __init__(self, monitor: str | None = "val/acc") -> None:
+        self.best = BestEpoch(monitor)
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -45,13 +45,13 @@ class LoggedMetrics(Checkpoint):
         self.epoch_metrics = {
             name: value.item()
             for name, value in trainer.callback_metrics.items()
-            if value is not self._before.get(name) and value.numel() == 1
+            if value is not self._before.get(name) and name not in ("epoch", "step")
         }
         self._check_monitor(trainer)
-        row = {"epoch": trainer.current_epoch, **self.epoch_metrics}
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.epoch_metrics}
         for logger in trainer.loggers:
             if (log_logged := getattr(logger, "log_logged", None)) is not None:
-                log_logged(row, step=trainer.global_step)
+                log_logged(row)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -65,9 +65,10 @@ class LoggedMetrics(Checkpoint):
         value = self.epoch_metrics.get(self.monitor)
         if value is not None and not math.isfinite(value):
             raise Diverged(self.monitor, value, trainer.current_epoch, "learning rate")
-        validates = trainer.enable_validation and not self._was_validated
-        if value is None and self.monitor not in trainer.callback_metrics and not validates:
-            names = sorted(trainer.callback_metrics)
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs
+        has_all = self._was_validated or is_last or not trainer.enable_validation
+        names = sorted(trainer.callback_metrics)
+        if has_all and self.monitor not in names:
             hint = did_you_mean(self.monitor, names)
             logged = ", ".join(names) or "nothing"
             raise ValueError(f"monitor={self.monitor}: the model logs {logged}{hint}")

@@ -54,9 +54,6 @@ class RowLogger(Logger):
         """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
         self.write([{**row, "step": step}])
 
-    def log_logged(self, row: Mapping[str, float], step: int) -> None:
-        """Takes what a LightningModule of the user has logged in an epoch."""
-
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Does nothing: TensorBoard and the user's loggers take these metrics."""
 
@@ -117,9 +114,9 @@ class EpochCSVLogger(RowLogger):
         self.path = Path(save_dir, "metrics.csv")
         self._has_begun = False
 
-    @rank_zero_only
-    def log_logged(self, row: Mapping[str, float], step: int) -> None:
-        append_row(self.path, {"epoch": row["epoch"], "step": step, **row})
+    def log_logged(self, row: dict[str, float]) -> None:
+        """Takes what a LightningModule of the user has logged in an epoch."""
+        append_row(self.path, row)
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Appends rows to metrics.csv, all or none of them."""
@@ -144,8 +141,8 @@ def csv_line(row: dict[str, Any]) -> str:
 class TextLogger(RowLogger):
     """Writes one line per epoch to train.log."""
 
-    def log_logged(self, row: Mapping[str, float], step: int) -> None:
-        log.info(text_line({"step": step, **row}))
+    def log_logged(self, row: dict[str, float]) -> None:
+        self.write([row])
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
