@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import signal
-import traceback
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from seqsweep.signals import handled
 from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
-from seqsweep.training.user_code import with_code
+from seqsweep.training.user_code import place_in_code, with_code
 
 
 @dataclass(frozen=True)
@@ -118,23 +117,8 @@ class RunFailed(Exception):
         if isinstance(error, str):
             super().__init__(f"the run diverged: {error} ({folder})")
         else:
-            what = f"{type(error).__name__}: {error}{_place_of(error)}"
+            what = f"{type(error).__name__}: {error}{place_in_code(error)}"
             super().__init__(f"the run failed: {what} (traceback in {folder}/failure.json)")
-
-
-def _place_of(error: BaseException) -> str:
-    """Returns file and line of the user's code that raised an error."""
-    place = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        is_installed = {"site-packages", "dist-packages"} & set(path.parts)
-        if path.is_file() and not is_installed and not set(path.parents) & _NOT_OF_USERS:
-            place = f" ({path}:{frame.lineno})"
-    return place
-
-
-_NOT_OF_USERS = {Path(__file__).parents[1], Path(traceback.__file__).parent}
-"""The folders of this package and of the standard library."""
 
 
 class Interrupted(BaseException):

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from importlib.machinery import ModuleSpec
@@ -90,6 +91,14 @@ def first_file(config: Mapping[str, Any]) -> Path | None:
     modules = (_module_of(target, key) for target, key in _foreign(config))
     sources = (source for module in modules for source in _code(module)[0].values())
     return next((source.path.absolute() for source in sources), None)
+
+
+def place_in_code(error: BaseException) -> str:
+    """Returns file and line of the user's code that raised an error, in brackets, or nothing."""
+    files = {str(source.path) for sources, _ in _known.values() for source in sources.values()}
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f" ({frame.filename}:{frame.lineno})" for frame in frames if frame.filename in files]
+    return places[-1] if places else ""
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
