@@ -1,4 +1,4 @@
-"""The examples of the docs on the first hour, texts, large data and your own folder run."""
+"""The examples of the docs on the first hour, texts, large data and what is your own run."""
 
 import importlib
 import json
@@ -18,6 +18,7 @@ from seqsweep import load_run
 pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[2] / "docs"
+FENCED = re.MULTILINE | re.DOTALL
 
 
 def section(page: str, title: str) -> str:
@@ -27,7 +28,7 @@ def section(page: str, title: str) -> str:
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, FENCED)
 
 
 def commands(text: str) -> list[list[str]]:
@@ -94,27 +95,24 @@ def test_the_example_of_texts_trains_and_reads(seqsweep, tmp_path, monkeypatch):
 
 
 @pytest.mark.durability
-def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(seqsweep, tmp_path):
-    text = section("configs.md", "Your own folder")
-    listing = blocks(text, "text")[0]
-    (tmp_path / "mine.py").write_text(blocks(text, "python")[0])
-    # A file begins in the first column; its content stands in the column of its first line.
-    for name, first, rest in re.findall(
-        r"^(conf/\S+)( +.*\n)((?: +.*\n|\n)*)", listing, re.MULTILINE
-    ):
-        indent = len(name) + len(first) - len(first.lstrip())
-        lines = [line[indent:] for line in rest.splitlines()]
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([first.strip(), *lines]) + "\n")
-    assert len(list(tmp_path.glob("conf/*/*.yaml"))) == 4
-    for arguments in commands(text):
-        done = seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
-        assert done.code == 0, done.err
-    (single,) = records(tmp_path / "outputs" / "runs")
-    assert f"outputs/runs/sines/{single['run_id']}  (" in text
-    assert single["params"] == 66 and single["metrics"]["test/acc"] > 0.8
-    assert len(records(tmp_path / "outputs" / "sweeps" / "channels")) == 9
+def test_the_module_of_the_page_is_swept_and_loaded(seqsweep, tmp_path, monkeypatch):
+    text = (DOCS / "your-module.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", text, FENCED):
+        assert name.endswith(".py") or content.count("\n") <= 6
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert "seqsweep" not in (tmp_path / "mine.py").read_text()
+    (sweep,) = [arguments for arguments in commands(text) if "-m" in arguments]
+    done = seqsweep(*sweep, PYTHONPATH="", PYTHONSAFEPATH="1")
+    assert done.code == 0, done.err
+    runs = records(tmp_path / "outputs" / "sweeps" / "sines")
+    assert len(runs) == 12 and max(run["metrics"]["test/acc"] for run in runs) > 0.9
+    assert next(iter(runs[0]["directions"])) == "val/acc"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(blocks(text, "python")[1], "your-module.md", "exec"), names)
+    assert type(names["module"]).__name__ == "SinesModule" and not names["module"].training
 
 
 def test_the_commands_of_the_first_hour_lead_to_a_file_that_predicts(seqsweep, tmp_path):

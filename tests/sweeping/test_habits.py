@@ -1,5 +1,6 @@
 """Words of other tools are refused with the whole command that was meant."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from seqsweep import cli
 from seqsweep.config.from_overrides import compose
-from seqsweep.sweeping.habits import meant
+from seqsweep.sweeping.habits import meant, with_meant
 
 TABLE = """
 train data=digits hidden_size=32        | train data=digits model.hidden_size=32
@@ -75,6 +76,16 @@ def test_message_has_the_command_that_was_meant(typed, right, capsys):
     for foreign in ("mismatched", "Lexer", "Multiple values", "Error parsing", "Could not"):
         assert foreign not in line
     assert "; add -m: " not in line
+
+
+def test_the_page_for_whoever_comes_from_lightning_hydra_template_has_the_same_answers() -> None:
+    page = Path(__file__).parents[2] / "docs" / "your-module.md"
+    table = page.read_text(encoding="utf-8").partition("## From lightning-hydra-template")[2]
+    rows = re.findall(r"^\| `(\S+=\S+)`.*? \| `(?:-m )?(.*?)`", table, re.MULTILINE)
+    differ = [row for row in rows if not row[0].startswith(("experiment=", "logger="))]
+    assert len(differ) > 7
+    for theirs, ours in differ:
+        assert ours in with_meant("", ["train", theirs]), theirs
 
 
 def test_right_commands_are_left_alone() -> None:
