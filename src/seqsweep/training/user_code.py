@@ -94,7 +94,7 @@ def first_file(config: Mapping[str, Any]) -> Path | None:
 
 
 def place_in_code(error: BaseException) -> str:
-    """Returns file and line of the user's code that raised an error, in brackets, or nothing."""
+    """Returns the file and line of the user's code that raised an error, in brackets."""
     files = {str(source.path) for sources, _ in _known.values() for source in sources.values()}
     frames = traceback.extract_tb(error.__traceback__)
     places = [f" ({frame.filename}:{frame.lineno})" for frame in frames if frame.filename in files]
