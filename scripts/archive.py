@@ -41,12 +41,13 @@ from seqsweep.results.significance import Estimate
 from seqsweep.results.words import left_out_words, rank_cells, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.metrics import as_metric
 from seqsweep.suggest import did_you_mean
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, forget_data
 
 OURS = "seqsweep"
-METRIC = "test/acc"
+METRIC = as_metric("test/acc")
 
 Published = Mapping[str, Mapping[str, float | None]]
 """The accuracies by data set and method; None where a method has none."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from live_sweeps import config, finish, run_folders, shown, train
-from own_metric_runs import finish_own_runs, value
+from own_metric_runs import DIRECTIONS, finish_own_runs, value
 from rich.console import Console
 from rich.live import Live
 
@@ -190,7 +190,9 @@ def test_an_error_of_the_display_does_not_stop_the_training(method, error, said,
 def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
     """Without a monitor, only the records say what ranks the runs."""
     for monitor, best in (("val_acc", 0.8999), (None, 1.1e-05)):
-        folder = finish_own_runs(tmp_path / str(monitor), monitor, monitor and "max")
+        # The monitor is the first in a record.
+        directions = {monitor: "max"} | DIRECTIONS if monitor else DIRECTIONS
+        folder = finish_own_runs(tmp_path / f"{monitor}", monitor, monitor and "max", directions)
         entries = read_folder(folder)
         (entries[9].folder.path / "record.json").unlink()
         configs = {entry.folder.run_id: entry.config for entry in entries}

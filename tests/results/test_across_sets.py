@@ -17,6 +17,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import ranking_words, uneven_words
 from seqsweep.runs.ledger import read_folder, read_run
+from seqsweep.runs.metrics import OURS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.find_run import find_run
 
@@ -220,14 +221,14 @@ def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
 
 def test_one_method_and_one_shared_data_set_have_no_ranks():
     one = Method("a", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
-    assert table("test/acc", ["x", "y"], [one]).ranking is None
+    assert table(OURS["test/acc"], ["x", "y"], [one]).ranking is None
     other = Method("b", {}, [Estimate(1, 0.5), None])
-    found = table("test/acc", ["x", "y"], [one, other])
+    found = table(OURS["test/acc"], ["x", "y"], [one, other])
     assert found.ranking is None
     assert "no ranks: 1 data set with a score of every config" in ranking_words(found)[0]
     # Lower losses have better ranks.
     low = Method("low", {}, [Estimate(1, 0.1), Estimate(1, 0.2)])
-    found = table("val/loss", ["x", "y"], [one, low])
+    found = table(OURS["val/loss"], ["x", "y"], [one, low])
     assert [method.words for method in found.methods] == ["low", "a"]
 
 
@@ -250,14 +251,14 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_
 @pytest.mark.parametrize(("sets", "words"), [("abcde", "6 for the bars"), ("abcdefgh", "")])
 def test_too_few_data_sets_for_the_bars_are_stated(sets: str, words: str):
     methods = [Method(str(n), {}, [Estimate(1, n / 10)] * len(sets)) for n in range(4)]
-    found = "\n".join(ranking_words(table("test/acc", list(sets), methods)))
+    found = "\n".join(ranking_words(table(OURS["test/acc"], list(sets), methods)))
     assert words in found and ("too few" in found) == bool(words)
 
 
 def test_a_large_group_that_does_not_differ_is_named_by_its_ends():
     cells = [Estimate(1, 0.9), *[Estimate(1, 0.5)] * 10]
     methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
-    sentence = ranking_words(table("test/acc", list("abcdefghijkl"), methods))[-1]
+    sentence = ranking_words(table(OURS["test/acc"], list("abcdefghijkl"), methods))[-1]
     assert sentence.endswith(": m1 ~ m2 ~ ... ~ m9 ~ m10 (10 configs)")
 
 

@@ -29,6 +29,7 @@ from seqsweep.results.replicates import Replicate, varied_words
 from seqsweep.results.significance import paired_t_p, signed_rank_p
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.metrics import as_metric
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.using.find_run import find_run
 
@@ -70,7 +71,8 @@ def test_a_split_seed_without_effect_is_a_seed(tmp_path):
 def test_the_notes_name_what_varied_and_the_test(tmp_path):
     board = ranked(tmp_path / "a", crossed((0, 1), folds=3, seeds=2))
     assert (board.keys, [row.n for row in board.rows]) == (["h"], [6, 6])
-    shares = [board.variation.share(metric) for metric in ("test/acc", "val/acc", "params")]
+    names = map(as_metric, ("test/acc", "val/acc", "params"))
+    shares = [board.variation.share(metric) for metric in names]
     assert shares == pytest.approx([20 / 80, 10 / 80, 20 / 80])
     notes = "\n".join(leaderboard_notes(board))
     assert "± is one standard deviation over the replicates (3 folds x 2 seeds)" in notes

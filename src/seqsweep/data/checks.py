@@ -177,8 +177,8 @@ def channel_blocks(parts: Sequence[tuple[Floats, Mask]]) -> Iterator[tuple[int, 
 
 
 def ranges(values: Floats) -> tuple[Float64, Float64]:
-    """Returns the smallest and the largest of values (F, S); NaN where all are missing."""
-    least, most = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    """Returns the smallest and the largest of values (..., S); NaN where all are missing."""
+    least, most = np.fmin.reduce(values, axis=-1), np.fmax.reduce(values, axis=-1)
     return least.astype(np.float64), most.astype(np.float64)
 
 

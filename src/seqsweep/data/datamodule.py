@@ -33,7 +33,6 @@ class SequenceDataModule(L.LightningDataModule):
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
             `prepare`.
 
-
     Attributes:
         yields_pairs: whether batches are (x, y), for a LightningModule of the user; else `Batch`.
     """

@@ -65,20 +65,19 @@ def scale(
 
 def _outlier_notes(train: Sequences) -> list[str]:
     """Returns a line on channels with a value far from all others."""
-    rows: list[tuple[int, str]] = []
+    found: list[str] = []
     for start, (values,) in channel_blocks([(train.x, train.valid)]):
-        lowest, highest = ranges(values)
-        for ends in (lowest, highest):
-            is_end = values == ends[:, None]
-            low, high = ranges(np.where(is_end, np.nan, values))
-            ratio = (highest - lowest) / np.where(low < high, high - low, np.inf)
-            for f in np.flatnonzero(ratio > _CODE_TIMES).tolist():
-                is_code = re.fullmatch(_CODE, f"{ends[f]:.0f}")
-                if ratio[f] > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
-                    share = f"{is_end[f].sum():,} of {(~np.isnan(values[f])).sum():,} values"
-                    others = f"{ends[f]:g} in {share}, else {low[f]:.3g} to {high[f]:.3g}"
-                    rows.append((start + f, f"{train.channel_names[start + f]!r} ({others})"))
-    found = [text for _, text in sorted(rows, key=lambda row: row[0])]
+        ends = np.stack(ranges(values), axis=1)  # (F, 2), the lowest and the highest
+        is_end = values[:, None] == ends[:, :, None]
+        low, high = ranges(np.where(is_end, np.nan, values[:, None]))
+        ratio = np.ptp(ends, axis=1, keepdims=True) / np.where(low < high, high - low, np.inf)
+        for f, end in np.argwhere(ratio > _CODE_TIMES).tolist():
+            at = f, end
+            is_code = re.fullmatch(_CODE, f"{ends[at]:.0f}")
+            if ratio[at] > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
+                share = f"{is_end[at].sum():,} of {(~np.isnan(values[f])).sum():,} values"
+                others = f"{ends[at]:g} in {share}, else {low[at]:.3g} to {high[at]:.3g}"
+                found.append(f"{train.channel_names[start + f]!r} ({others})")
     told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
 

@@ -24,7 +24,6 @@ from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.output_log import OutputLog
 from seqsweep.results.formatting import count, score_text
-from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import compared_metric, metrics_in, monitor_of_config, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -285,8 +284,7 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
         return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
     metrics = metrics_in(run.record)
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
-    if own := own_metrics(metrics):
-        monitor = (is_own_module(run.config) and monitor_of_config(run.config)) or own[0]
-        names = list(dict.fromkeys((monitor, compared_metric(monitor, own))))
+    if own := own_metrics(metrics):  # the monitor is the first
+        names = dict.fromkeys((own[0], compared_metric(own[0], own)))
     scores = "  ".join(f"{name} {score_text(name, metrics[name])}" for name in names)
     return [f"{scores}  {run.record['train_seconds']:.1f} s"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of, source_keys
-from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.formatting import count, key_names, run_label, split_words
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import (
@@ -27,7 +27,7 @@ from seqsweep.results.rows import distinguishing_keys, follows
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class AcrossSets:
         noun: The word for a method: `config`, or `method` if published results are in the table.
     """
 
-    metric: str
+    metric: Metric
     sets: list[str]
     methods: list[Method]
     left_out: dict[str, str]
@@ -101,7 +101,7 @@ def across_sets(
 
 
 def table(
-    metric: str,
+    metric: Metric,
     sets: Sequence[str],
     methods: Sequence[Method],
     apart: Mapping[str, str] | None = None,
@@ -140,12 +140,12 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
     ]
 
 
-def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Ranking:
+def _rank(methods: Sequence[Method], kept: Sequence[int], metric: Metric) -> Ranking:
     scores = [[one.mean for method in methods if (one := method.cells[index])] for index in kept]
-    return rank_methods(scores, as_metric(metric).lower_is_better)
+    return rank_methods(scores, metric.lower_is_better)
 
 
-def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
+def _cells(one: DataSet, keys: Sequence[str], metric: Metric) -> tuple[dict[str, Estimate], str]:
     """Returns the configs' means, and why the ranks leave out the data set, if so."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
@@ -161,15 +161,14 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
     return cells, _why_apart(one, metric, bool(splits) if variation.resampled else None)
 
 
-def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
+def _why_apart(one: DataSet, metric: Metric, share_splits: bool | None) -> str:
     """Says why the configs' scores are not comparable; empty if they are."""
-    split = as_metric(metric).split_name
+    split = metric.split_name
     if split not in ("val", "test"):
         return ""
     if share_splits is None:  # only the seeds vary
         share_splits = len({getattr(sets_of(entry), split) for entry in one.complete}) < 2
-    name = "test" if split == "test" else "validation"
-    return "" if share_splits else f"its configs have different {name} sets"
+    return "" if share_splits else f"its configs have different {split_words(split)} sets"
 
 
 def _missing_words(methods: Sequence[Method], index: int, noun: str) -> str:

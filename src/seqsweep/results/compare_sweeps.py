@@ -27,6 +27,7 @@ from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS, is_one_value
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.metrics import Metric
 
 TOP = 20
 """The most rows of the table of configs. A line below the table counts the omitted rows."""
@@ -120,7 +121,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 
 
 def _rows_by_config(
-    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: str, differing: Sequence[str]
+    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: Metric, differing: Sequence[str]
 ) -> tuple[list[dict[str, Row]], Variation]:
     """Returns each sweep's rows by config, and how the replicates differ."""
     every = [entry for of_side in runs for entry in of_side]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from seqsweep.results.formatting import key_names, run_label, split_words, value_text
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric
 
 Key = TypeVar("Key", bound=tuple[int, ...])
 Item = TypeVar("Item")
@@ -257,9 +257,9 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
 
 
-def tested_sequences(record: dict[str, Any], score: str) -> int:
+def tested_sequences(record: dict[str, Any], score: Metric) -> int:
     """Returns the number of sequences behind a metric, `score`; 0 if unknown."""
-    split = as_metric(score).split_name
+    split = score.split_name
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):
         return size

@@ -144,11 +144,6 @@ def split_words(split: str) -> str:
     return SPLITS.get(split, split)
 
 
-def metric_words(name: str) -> str:
-    """Returns the name of a metric in words: `validation accuracy`."""
-    return as_metric(name).words
-
-
 def short_number(value: float) -> str:
     """Formats a number: three decimals, or four significant digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
@@ -245,10 +240,11 @@ def without_machine(text: str, folder: str) -> str:
     return _ABSOLUTE.sub(shorten, text.replace(f"{folder}/", ""))
 
 
-def with_deviation(metric: str, mean: float, std: float | None, sign: str = "±") -> str:
-    """Formats a mean with its standard deviation, if any: `0.8430 ±0.0177`."""
-    text = "" if std is None else f" {sign}{score_text(metric, std, beside=mean)}"
-    return f"{number(mean, metric)}{text}"
+def with_deviation(metric: str, value: Estimate | None, sign: str) -> str:
+    """Formats a mean, if any, with its standard deviation, if any: `0.8430 ±0.0177`."""
+    if value is None or value.std is None:
+        return "" if value is None else number(value.mean, metric)
+    return f"{number(value.mean, metric)} {sign}{score_text(metric, value.std, beside=value.mean)}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -19,13 +19,7 @@ from typing import Any, Literal
 
 from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by
 from seqsweep.results.effects import Grid, find_missing
-from seqsweep.results.replicates import (
-    Variation,
-    newest,
-    numbers,
-    ranked_and_compared,
-    variation_of,
-)
+from seqsweep.results.replicates import Variation, newest, numbers, shared_metric, variation_of
 from seqsweep.results.rows import (
     DATA,
     Row,
@@ -173,7 +167,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     # Validation ranks the rows, so their test scores can be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     if rows and not monitor.is_ours:
-        _, compared = ranked_and_compared([complete])
+        compared = shared_metric([complete])
     # A search has ended the pruned runs on purpose, so they are not missing.
     left = [e for e in entries if e.config and e.state not in ("complete", "pruned")]
     asked = [*(entry.config for entry in left), *filter(None, planned)]

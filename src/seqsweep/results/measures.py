@@ -30,7 +30,7 @@ from seqsweep.results.significance import (
     signed_rank_p,
     two_sided_p,
 )
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric
 
 SPLITS_NEEDED = 3
 """The fewest splits for a test. Two differences show too little of their spread."""
@@ -123,7 +123,7 @@ class Measure:
         variation: How the replicates of a config differ.
     """
 
-    metric: str
+    metric: Metric
     variation: Variation
 
     @property
@@ -146,7 +146,7 @@ class Measure:
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
         """Returns the mean of scores, with its interval within the metric's range."""
-        return _clipped(self._estimate(values), *as_metric(self.metric).bounds)
+        return _clipped(self._estimate(values), *self.metric.bounds)
 
     def difference(self, values: Mapping[Replicate, float]) -> Estimate:
         """Returns the mean of differences; those of accuracies are at most 1."""
@@ -154,7 +154,7 @@ class Measure:
 
     @property
     def _range(self) -> tuple[float, float]:
-        low, high = as_metric(self.metric).bounds
+        low, high = self.metric.bounds
         return low - high, high - low
 
     def _estimate(self, values: Mapping[Replicate, float]) -> Estimate:

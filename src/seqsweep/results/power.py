@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
-from seqsweep.results.formatting import NBSP, count, metric_words
+from seqsweep.results.formatting import NBSP, count
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import upper_tail
@@ -109,7 +109,7 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
     test, unit = ("corrected t-test", "split") if resampled else ("signed-rank test", "seed")
     ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
     interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
-    text = f"{difference:g} in {metric_words(board.compared)}"
+    text = f"{difference:g} in {board.compared.words}"
     if n is None:
         # The training sets of splits overlap, so even very many splits may not be enough.
         return (

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from seqsweep.results.data_sets import group_by, recordings_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import Metric, as_metric, compared_metric, metrics_in, ranking_metric
+from seqsweep.runs.metrics import Metric, compared_metric, finite, metrics_in, ranking_metric
 
 
 class Replicate(NamedTuple):
@@ -67,10 +67,10 @@ class Variation:
         """The varied keys in words: `5 folds x 3 seeds`."""
         return varied_words(self.replicates)
 
-    def share(self, metric: str) -> float | None:
+    def share(self, metric: Metric) -> float | None:
         """Returns the evaluated sequences per training sequence; None if unknown."""
         # A training metric has no evaluated sequences, so it uses the share of test or else of val.
-        split = as_metric(metric).split_name
+        split = metric.split_name
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
 
     def replicate_of(self, entry: Entry) -> Replicate:
@@ -151,7 +151,7 @@ _FROM_RECORD = ("best_epoch", "params", "train_seconds")
 def numbers(entry: Entry) -> dict[str, float]:
     """Returns a record's finite numbers: metrics, parameters, seconds and best epoch."""
     record = entry.record or {}
-    return metrics_in(record) | metrics_in({"metrics": {n: record.get(n) for n in _FROM_RECORD}})
+    return metrics_in(record) | finite({name: record.get(name) for name in _FROM_RECORD})
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
@@ -162,18 +162,13 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> Metric:
     """Chooses a metric that all groups of runs have, else the monitored one."""
-    return ranked_and_compared(groups)[1]
-
-
-def ranked_and_compared(groups: Sequence[Sequence[Entry]]) -> tuple[Metric, Metric]:
-    """Returns the metric that ranks groups of complete runs, and the one that compares them."""
     entries = [entry for group in groups for entry in group]
     monitor = ranking_metric((e.config for e in entries), (e.record or {} for e in entries))
     # A user's own metric compares the runs only if every run has it.
     groups = groups if monitor.is_ours else [[entry] for entry in entries]
     recorded = [dict.fromkeys(n for entry in group for n in numbers(entry)) for group in groups]
     in_all = [name for name in recorded[0] if all(name in each for each in recorded)]
-    return monitor, compared_metric(monitor, in_all)
+    return compared_metric(monitor, in_all)
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
@@ -200,9 +195,9 @@ Split = tuple[int, int]
 """A fold and a split seed."""
 
 
-def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
+def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: Metric) -> set[Split]:
     """Returns the splits that all configs with the metric share, with equal sequences."""
-    name = as_metric(metric).split_name
+    name = metric.split_name
     # A training metric has no evaluated split, so the data as a whole are compared.
     evaluated = name if name in ("val", "test") else "data"
     scored = [

@@ -13,6 +13,7 @@ from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.documents import read_yaml
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.metrics import Metric, as_metric
 
 DATA = "data"
 """The key of the data fingerprint in `Row.config`, if no other key distinguishes the data sets."""
@@ -61,7 +62,7 @@ def make_row(
     datasets: Mapping[str, str],
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
-    metric: str | None = None,
+    metric: Metric | None = None,
 ) -> Row:
     """Makes a row from the runs of one config on one data set.
 
@@ -80,7 +81,7 @@ def make_row(
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
         config[DATA] = datasets[data_key(group[0])]
-    metrics = {name: Measure(name, variation).mean(sample) for name, sample in samples.items()}
+    metrics = {n: Measure(as_metric(n), variation).mean(s) for n, s in samples.items()}
     return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 
@@ -95,7 +96,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
     ]
 
 
-def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
+def shared_means(rows: Sequence[Row], metric: Metric, variation: Variation) -> list[float | None]:
     """Returns each row's mean over common splits, else over all replicates."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
@@ -105,7 +106,7 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
     return [measure.mean(sample).mean if sample else None for sample in samples]
 
 
-def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
+def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> list[Row]:
     """Sets `difference` of each row, or `apart` if the row cannot be compared."""
     first = sets_by_replicate(rows[0], variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
@@ -121,7 +122,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def check_sets(
-    row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
+    row: Row, metric: Metric, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
     """Sets a row's `apart`; also returns the row's values on equal sequences."""
     sets = sets_by_replicate(row, variation)

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import cost, count, error_text, key_names, number, with_deviation
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.replicates import numbers, ranked_and_compared
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, leaderboard
+from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
@@ -30,10 +30,8 @@ from seqsweep.results.words import (
 )
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import as_metric, is_evaluated, own_metrics
+from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, own_metrics
 
-_SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
-_SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
@@ -131,9 +129,9 @@ def leaderboard_table(
     # Metrics that rank and compare are needed, and the tie-breaker if the first rows tie.
     needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
     recorded = dict.fromkeys(name for row in board.rows for name in row.metrics)
-    scores = [name for name in _SCORES if name in recorded and name in (*_ALWAYS, *needed)]
     own = own_metrics(recorded)
-    scores += [n for n in own if n not in scores and (is_evaluated(n) or n in needed)]
+    shown = (*_ALWAYS, *needed, *filter(is_evaluated, own))
+    scores = [n for n in dict.fromkeys((*OURS, *own)) if n in recorded and n in shown]
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
     _add_columns(table, ["#", signs.mark] if marked else ["#"])
@@ -149,11 +147,10 @@ def leaderboard_table(
     # A narrow terminal first omits other metrics and costs, then replicates and scores.
     spare = [
         results[name]
-        for kind in _SPARE
+        for kind in (*own, *_SPARE)
         for name in results
         if kind in (name, as_metric(name).kind) and name not in needed
     ]
-    spare = [*(results[name] for name in own if name in scores and name not in needed), *spare]
     others = [results[name] for name in scores if name != board.monitor]
     table.spare = list(dict.fromkeys([*spare, *replicates, *others]))
     for rank, row in enumerate(board.rows[:top], start=1):
@@ -164,7 +161,7 @@ def leaderboard_table(
             *(escape(names.text(key, row.config[key])) for key in names),
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
-            *(_score(name, row.metrics.get(name), signs.deviation) for name in scores),
+            *(with_deviation(name, row.metrics.get(name), signs.deviation) for name in scores),
             *(_cost(name, row.metrics.get(name)) for name in _COSTS),
         )
     return table
@@ -205,7 +202,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
         values = [escape(names.text(key, value)) for key, value in method.keys.items()]
-        cells = [_score(found.metric, cell, deviation) for cell in method.cells]
+        cells = [with_deviation(found.metric, cell, deviation) for cell in method.cells]
         table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
     return table
 
@@ -225,7 +222,8 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     scores = dict.fromkeys([] if own and len(own) == len(configs) else ["val/acc", "test/acc"])
     if own and complete:
         with contextlib.suppress(ValueError):  # the leaderboard says why there is no score
-            scores |= dict.fromkeys(ranked_and_compared([complete]))
+            board = leaderboard(complete)
+            scores |= dict.fromkeys((board.monitor, board.compared))
     # The validation score is omitted last.
     table.spare = _add_columns(table, [*scores, "seconds"])[::-1]
     if most is not None and len(entries) > most:
@@ -260,10 +258,6 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
         header = escape(name).replace("_", "_\n").replace("/", "/\n")
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
     return list(range(start, len(table.columns)))
-
-
-def _score(name: str, value: Estimate | None, deviation: str) -> str:
-    return "" if value is None else with_deviation(name, value.mean, value.std, deviation)
 
 
 def _cost(name: str, value: Estimate | float | None) -> str:

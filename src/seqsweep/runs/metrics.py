@@ -82,19 +82,15 @@ class Metric(str):
         return (self[: start - 1] + self[end:] if start else self[end + 1 :]) or self
 
 
-_KINDS: dict[str, tuple[str, Direction, tuple[float, float]]] = {
-    "loss": ("loss", "min", (0.0, math.inf)),
-    "acc": ("accuracy", "max", (0.0, 1.0)),
-    "f1": ("F1", "max", (0.0, 1.0)),
-}
+_ACCURACY, _F1, _LOSS = ("acc", "accuracy", 1.0), ("f1", "F1", 1.0), ("loss", "loss", math.inf)
 
-OURS: dict[str, Metric] = {
-    name: Metric(name, direction, bounds, f"{SPLITS[split]} {words}")
-    for split in ("train", "val", "test")
-    for kind, (words, direction, bounds) in _KINDS.items()
+OURS = {
+    name: Metric(name, "min" if kind == "loss" else "max", (0.0, most), f"{in_words} {words}")
+    for split, in_words in SPLITS.items()
+    for kind, words, most in (_ACCURACY, _F1, _LOSS)
     for name in (f"{split}/{kind}",)
 }
-"""The metrics of the project's own classifier, by name."""
+"""The metrics of the project's own classifier, by name, in the order of tables."""
 
 DEFAULT_MONITOR = OURS["val/acc"]
 
@@ -146,21 +142,20 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
 
 def metrics_in(record: Mapping[str, Any]) -> dict[str, float]:
     """Returns the finite metrics in a record, ordered by `directions`, if any."""
-    values, directions = record.get("metrics") or {}, record.get("directions") or {}
-    found: dict[str, float] = {}
-    for name in directions | values:
-        value = values.get(name)
-        if isinstance(value, (int, float)) and math.isfinite(value):
-            is_own = name in directions
-            key = Metric(name, directions[name]) if is_own else OURS.get(name) or name
-            found[key] = float(value)
-    return found
+    values, directions = finite(record.get("metrics") or {}), record.get("directions") or {}
+    known = OURS | {name: Metric(name, direction) for name, direction in directions.items()}
+    return {known.get(name, name): values[name] for name in directions | values if name in values}
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the values that are finite numbers."""
+    numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
+    return {name: number for name, number in numbers.items() if math.isfinite(number)}
 
 
 def own_metrics(names: Iterable[str]) -> list[Metric]:
     """Returns the users' own metrics among the names that `metrics_in` has given."""
-    own = (name for name in names if isinstance(name, Metric) and not name.is_ours)
-    return list(dict.fromkeys(own))
+    return list(dict.fromkeys(n for n in names if isinstance(n, Metric) and not n.is_ours))
 
 
 def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, float]:

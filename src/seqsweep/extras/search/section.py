@@ -14,7 +14,6 @@ from seqsweep.results.formatting import (
     NBSP,
     count,
     estimate_texts,
-    metric_words,
     number,
     plain_text,
     short_number,
@@ -83,7 +82,7 @@ def key_figure(key: str, search: Search) -> Figure:
         ([t for t in drawn if t.number in best], PALETTE[1], "circle", 9),
     )  # fmt: skip
     values = search.file.space[key]
-    figure = layout(search.names[key], metric_words(search.file.metric), 340)
+    figure = layout(search.names[key], search.file.monitor.words, 340)
     if "choices" in values:
         order = {"categoryorder": "array", "categoryarray": [*map(label, values["choices"])]}
         figure["xaxis"] |= {"type": "category", **order}
@@ -106,7 +105,7 @@ def key_figure(key: str, search: Search) -> Figure:
 def _hover(trial: Tried, search: Search) -> str:
     """Returns a trial's number, value and params, one line each."""
     state = "" if trial.state == "complete" else f", {trial.state}"
-    value = f"{metric_words(search.file.metric)} {number(trial.value or 0.0)}"
+    value = f"{search.file.monitor.words} {number(trial.value or 0.0)}"
     words = [f"trial {trial.number}{state}", value, trial_words(trial, search.names)]
     return "<br>".join(map(label, words))
 
@@ -165,17 +164,16 @@ def best_words(search: Search) -> str:
     compared = compared_metric(metric, search.best_metrics)
     if compared in search.best_metrics:
         values.setdefault(compared, search.best_metrics[compared])
-    texts = [f"{metric_words(name)} {true_minus(number(value))}" for name, value in values.items()]
+    texts = [f"{name.words} {true_minus(number(value))}" for name, value in values.items()]
     trial = [f"trial {best.number}", trial_words(best, search.names), *texts]
     return f"Best in the search: {', '.join(trial)}."
 
 
 def optimism_words(search: Search) -> str:
     """Says how much of the best value in the search was luck, if known."""
-    metric, sign = search.file.metric, search.file.sign
+    name, sign = search.file.monitor.words, search.file.sign
     if not search.best:
         return ""
-    name = metric_words(metric)
     if search.confirmation is None:
         return (
             f"The best {name} of {count(len(search.best), 'complete trial')} is partly luck. How "
@@ -225,7 +223,7 @@ def importance_words(search: Search) -> str:
         return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
     at = f"after {count(epochs, 'epoch')} " if epochs is not None else ""
     trials = count(search.compared, "trial")
-    of = f"Computed from the {metric_words(search.file.metric)} {at}of {trials}."
+    of = f"Computed from the {search.file.monitor.words} {at}of {trials}."
     if not any(importance.values()):
         return f"The best trials cannot be distinguished from the others. {of}"
     if search.compared < FEWEST_TRIALS:

@@ -28,7 +28,6 @@ DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
 
 DRAWN_EPOCHS = 60  # the most epochs of a curve
-_DIGITS = 4
 _COSTS = ("params", "train_seconds", "best_epoch")
 _FOLDED_FROM = 30
 """A leaderboard with more rows shows the first twenty (report.css) until it is unfolded."""
@@ -122,13 +121,12 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
         }
         epochs = thinned(sorted({e for column in columns.values() for e in column}), DRAWN_EPOCHS)
         if epochs:
-            values = {n: [_rounded(c.get(e)) for e in epochs] for n, c in columns.items()}
+            values = {
+                name: [float(f"{column[e]:.4g}") if e in column else None for e in epochs]
+                for name, column in columns.items()
+            }
             result[run.run_id] = {"epoch": epochs, **values}
     return result
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def as_csv(facts: Facts) -> str:

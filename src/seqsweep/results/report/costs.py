@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.formatting import NBSP, count, cut, metric_words, score_text
+from seqsweep.results.formatting import NBSP, count, cut, score_text
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metrics import Metric
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12
@@ -55,7 +56,7 @@ def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
     sign = 1 if facts.score.lower_is_better else -1
     scores = [sign * c.metrics[facts.score].mean for c in drawn]
     front = _front(costs, scores)
-    shape = plots.layout(_TITLES[cost], metric_words(facts.score), 360)
+    shape = plots.layout(_TITLES[cost], facts.score.words, 360)
     shape["xaxis"] |= plots.LOG
     return {"data": _traces(drawn, front, cost, facts.score, len(facts.listed)), "layout": shape}
 
@@ -70,7 +71,7 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 
 
 def _traces(
-    configs: Sequence[Config], front: Sequence[int], cost: str, score: str, most: int
+    configs: Sequence[Config], front: Sequence[int], cost: str, score: Metric, most: int
 ) -> list[dict[str, Any]]:
     """Returns the plotly traces of the Pareto front and of the configs."""
     on_front = [configs[index] for index in front]
@@ -93,7 +94,7 @@ def _traces(
 
 
 def _marks(
-    configs: Sequence[Config], cost: str, score: str, colour: str, symbol: str, size: int
+    configs: Sequence[Config], cost: str, score: Metric, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
     """Returns the marks of configs, with one standard deviation over replicates."""
     scores = [config.metrics[score] for config in configs]
@@ -116,18 +117,18 @@ def _marks(
     return trace
 
 
-def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> plots.Figure:
+def seeds_figure(configs: Sequence[Config], score: Metric, unit: str = "seed") -> plots.Figure:
     """Draws the scores of the first configs' replicates, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
         traces += _strip(config, score, index, "seed " if unit == "seed" else "")
-    shape = plots.layout(metric_words(score), "", 0)
+    shape = plots.layout(score.words, "", 0)
     plots.name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
     return {"data": traces, "layout": shape}
 
 
-def _strip(config: Config, score: str, index: int, before: str) -> list[dict[str, Any]]:
+def _strip(config: Config, score: Metric, index: int, before: str) -> list[dict[str, Any]]:
     """Returns the traces of a config's replicates, their range and their mean."""
     values = [value for _, value in config.scores]
     colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.formatting import metric_words
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
 from seqsweep.runs.identity import is_own_module
@@ -188,7 +187,7 @@ def curves_figure(curves: Sequence[Curve], kind: Kind) -> plots.Figure | None:
     for index, curve in enumerate(curves):
         for split in ("val", "", "train"):
             if band := curve.bands.get(metric := kind.names.get(split, "")):
-                name = f"{plots.label(curve.label)}, {plots.label(metric_words(metric))}"
+                name = f"{plots.label(curve.label)}, {plots.label(as_metric(metric).words)}"
                 best = None if split == "train" else curve.best_epoch
                 traces += _band_traces(band, name, index, split in solid, best)
     if not traces:

@@ -8,15 +8,7 @@ from typing import Any
 
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, Interaction, distinct_values, strongest_interaction
-from seqsweep.results.formatting import (
-    NBSP,
-    KeyNames,
-    count,
-    interval_text,
-    key_names,
-    metric_words,
-    run_label,
-)
+from seqsweep.results.formatting import NBSP, KeyNames, count, interval_text, key_names, run_label
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
@@ -235,7 +227,7 @@ def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
         # Points at the same word are drawn side by side.
         shift = 0.0 if axis.numeric else 0.12 * (index - (len(axis.lines) - 1) / 2)
         traces.append(_line(axis, line, shift, facts))
-    shape = plots.layout(facts.names[axis.key], metric_words(facts.score), 380)
+    shape = plots.layout(facts.names[axis.key], facts.score.words, 380)
     texts = [facts.names.text(axis.key, value) for value in axis.values]
     shape["xaxis"] |= plots.ticks(axis.values, texts, axis.numeric, axis.log)
     ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]

@@ -9,7 +9,8 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.results.formatting import metric_words, score_text
+from seqsweep.results.formatting import score_text
+from seqsweep.runs.metrics import Metric
 
 Figure = dict[str, Any]
 
@@ -74,9 +75,9 @@ def rounded(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def value_text(metric: str, value: float) -> str:
+def value_text(metric: Metric, value: float) -> str:
     """Returns a metric with its value, for a label."""
-    return f"{label(metric_words(metric))} {score_text(metric, value)}"
+    return f"{label(metric.words)} {score_text(metric, value)}"
 
 
 def layout(x: str, y: str, height: int) -> Figure:

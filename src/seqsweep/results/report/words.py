@@ -10,7 +10,6 @@ from seqsweep.results.formatting import (
     NBSP,
     count,
     estimate_texts,
-    metric_words,
     short_number,
     split_words,
     upper_first,
@@ -81,7 +80,7 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
     by = f"on {split_words(monitor.split_name)}" if monitor.is_ours else f"by {monitor}"
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
-        f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
+        f"{score.words} {_estimate_words(best, score, board.variation)}{alone}",
         *_comparison_sentences(same, score, board.variation),
         *_sentence_on_other_sets(configs, score),
     ]
@@ -113,12 +112,12 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
     # The second sentence on the ranks says whether the ranks differ at all.
     verdict = upper_first(ranking_words(across)[1])
     return Answer(
-        lead=f"Lowest mean rank in {metric_words(across.metric)} on {sets}: ",
+        lead=f"Lowest mean rank in {across.metric.words} on {sets}: ",
         best=across.methods[0].words,
         rest=f", mean rank {mean:.2f} of {count(len(across.methods), 'config')}{tied}. {verdict}.",
         choice=(
             "Best epochs are chosen by validation. The ranks describe the configs on "
-            f"{metric_words(across.metric)}; each data set has its own leaderboard, ranked by "
+            f"{across.metric.words}; each data set has its own leaderboard, ranked by "
             "validation."
         ),
     )
@@ -126,11 +125,11 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
 
 def choice_words(board: Leaderboard) -> str:
     """Says what chose the best epoch and the best config."""
-    metric, split = metric_words(board.monitor), split_words(board.compared.split_name)
-    names = [as_metric(name) for row in board.rows for name in row.metrics]
+    metric, split = board.monitor.words, split_words(board.compared.split_name)
     # A user's own metrics do not tell whether the data have a validation split.
-    has_validation = not board.monitor.is_ours or any(one.split_name == "val" for one in names)
-    is_one = len(board.rows) == 1
+    is_ours, is_one = board.monitor.is_ours, len(board.rows) == 1
+    names = [name for row in board.rows for name in row.metrics]
+    has_validation = not is_ours or any(name.startswith("val/") for name in names)
     # Runs whose monitor was not logged keep their last epoch.
     if board.epoch == "last":
         ranked = "" if is_one else f", and {metric} ranks the configs"
@@ -140,13 +139,12 @@ def choice_words(board: Leaderboard) -> str:
         chosen = f"Best epoch chosen by each run's own monitor, best config by {metric}"
     sentence = "" if has_validation else "There is no validation split. "
     if board.compares_on_ranking_split:
-        is_ours = board.monitor.is_ours
         lacks = f"test split, so this {split}" if is_ours else "test metric of its kind, so this"
         sentence += f"{chosen}. There is no {lacks} number is optimistic."
     else:
         sentence += f"{chosen}, not by any {split} number."
     if board.tied > 1 and board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics:
-        sentence += f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
+        sentence += f" {board.tied} configs tie in it; {TIE_BREAKER.words} decides."
     return sentence
 
 
@@ -256,7 +254,7 @@ def baseline_words(
     # A validation metric chooses the baseline, if all baselines have this metric.
     wanted = (f"val/{score.kind}", "val/acc")
     shared = [name for name in wanted if all(name in one.metrics for one in candidates)]
-    judge = shared[0] if shared else score
+    judge = as_metric(shared[0]) if shared else score
     baseline = max(candidates, key=lambda one: one.metrics[judge])
     value, network = baseline.metrics[score], best.metrics[score]
     gap = abs(value - network.mean)
@@ -271,13 +269,13 @@ def baseline_words(
         relation = f"{short_number(gap)} {side} {words}"
     name = "always the most frequent class" if baseline.name == _MAJORITY else baseline.name
     where = f", on the data with {baseline.label}" if baseline.label else ""
-    text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
+    text = f"Best baseline: {name}, {score.words} {short_number(value)}, {relation}{where}."
     # Choosing a baseline by the test split would be unfair, but a better one must not be hidden.
     if above := [b for b in candidates if b.metrics[score] > max(network.mean, value)]:
         better = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
         text += f" Better score, but not chosen by validation: {better}."
     if len(candidates) > 1 and not judge.startswith("val/"):
-        text += f" It was chosen by {metric_words(judge)}: baselines have no validation score here."
+        text += f" It was chosen by {judge.words}: baselines have no validation score here."
     return text
 
 

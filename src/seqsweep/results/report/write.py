@@ -260,7 +260,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "split": formatting.split_words,
     "heading": lambda name: name.words.capitalize() if name.is_ours else name,
     "on": _on,
-    "metric": formatting.metric_words,
+    "metric": lambda name: as_metric(name).words,
     "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",
     "count": formatting.count,
 }

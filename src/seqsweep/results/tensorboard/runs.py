@@ -19,6 +19,7 @@ from seqsweep.runs.metrics import (
     Metric,
     as_metric,
     epoch_score,
+    finite,
     metrics_in,
     monitor_of_config,
     own_metrics,
@@ -108,11 +109,10 @@ class Run:
         names = dict.fromkeys((self.monitor, *(self.own or _METRICS)))
         values = {summary_name(name): metrics.get(name) for name in names}
         values |= {name: record.get(name) for name in _RECORD_KEYS}
-        numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
         epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
         # The record has only the total number of steps. Every epoch has equally many steps.
         step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
-        return step, {name: number for name, number in numbers.items() if math.isfinite(number)}
+        return step, finite(values)
 
     @property
     def score(self) -> float:
