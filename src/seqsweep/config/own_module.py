@@ -40,11 +40,16 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
         ValueError: a section that the module replaces was changed, or a monitor is missing.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
-    for group, default in _defaults().items():
-        _refuse_changes(group, raw.get(group), default, target)
+    ours = _defaults()
+    allowed = [*flatten(ours), *((group, None) for group in ours)]
+    given = flatten({group: raw.get(group) for group in ours})
+    # The name of the function comes last, because an argument says more.
+    for key, value in sorted(given, key=lambda pair: pair[0].endswith("_target_")):
+        if (key, value) not in allowed:
+            raise _refusal(f"{key}={value}", key, target)
     result = copy.deepcopy(config)
     with open_dict(result):
-        result.update(dict.fromkeys(_defaults()))
+        result.update(dict.fromkeys(ours))
         for key, value in flatten(raw):
             if str(value).startswith("${ours:"):
                 OmegaConf.update(result, key, None)
@@ -60,7 +65,7 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
     for word in hydra_config.overrides.task:
         key, _, value = word.lstrip("+").partition("=")
         if key in _defaults() and value != "null" and names_module(target):
-            raise _refusal(word, key, key, target)
+            raise _refusal(word, key, target)
 
 
 def with_mode(config: dict[str, Any]) -> dict[str, Any]:
@@ -90,23 +95,11 @@ def _defaults() -> dict[str, Any]:
     return {"optimizer": given, "scheduler": None, "loss": train["loss"]}
 
 
-def _refuse_changes(group: str, section: Any, default: Any, target: str) -> None:
-    if section is None or section == default:
-        return
-    before, given = dict(flatten({group: default})), dict(flatten({group: section}))
-    # The name of the function comes last, because an argument says more.
-    changed = sorted(
-        (key for key in given if key not in before or before[key] != given[key]),
-        key=lambda key: key.endswith("_target_"),
-    )
-    for key in changed:
-        raise _refusal(f"{key}={given[key]}", key.rpartition(".")[2], group, target)
-
-
-def _refusal(given: str, name: str, group: str, target: str) -> ValueError:
+def _refusal(given: str, key: str, target: str) -> ValueError:
     """Returns the error for a value that has no effect."""
-    known = signature_of(target).parameters
-    names = (name, group, *(("lr", "learning_rate") if group == "optimizer" else ()))
+    known, group = signature_of(target).parameters, key.partition(".")[0]
+    rate = ("lr", "learning_rate") if group == "optimizer" else ()
+    names = (key.rpartition(".")[2], group, *rate)
     keys = [f"model.{argument}" for argument in names if argument in known]
     where = keys[0] if keys else "an argument of the model"
     return ValueError(

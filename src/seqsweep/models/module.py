@@ -339,19 +339,15 @@ def checked_batch(batch: Any) -> Batch:
 
 def logits_of(network: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
     """Returns what a network makes of x (B, T, F) and, if it takes them, lengths (B,)."""
-    return network(x, lengths) if takes_lengths(network) else network(x)
+    return network(x, lengths) if takes_lengths(type(network)) else network(x)
 
 
-def takes_lengths(network: nn.Module) -> bool:
+@functools.cache
+def takes_lengths(kind: type[nn.Module]) -> bool:
     """Returns whether `forward` takes lengths after x, not x alone.
 
     An optional second argument counts only if its name has `len`: it may be a first state.
     """
-    return _takes_lengths(type(network))
-
-
-@functools.cache
-def _takes_lengths(kind: type[nn.Module]) -> bool:
     _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return True

@@ -55,30 +55,26 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"], config["model"])
     check_monitors(config, splits)
-    further = callbacks or []
-    if is_own_module(config):
+    further, is_own = callbacks or [], is_own_module(config)
+    if is_own:
         module: Any = _built(config, splits)
         if isinstance(data, SequenceDataModule):
-            data.yields_pairs = has_one_length(data.splits) and not takes_lengths(module)
-        described = description(config, splits)
-        further = [*further, LoggedMetrics(monitor_of_config(config), described)]
+            data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
+        logged = LoggedMetrics(monitor_of_config(config), description(config, splits))
+        further = [*further, logged]
     else:
         module = build_module(config, splits)
         # The optimizer and the scheduler check their arguments when they are made.
         module.configure_optimizers()
     trainer = _build_trainer(config, splits, folder, further)
-    if is_own_module(config) and trainer.world_size > 1:
-        raise ValueError(
-            f"trainer.devices={trainer.world_size}: must be 1 for a LightningModule of your own; "
-            "hydra.launcher.processes=N trains the runs of a sweep side by side"
-        )
     # A process without sequences would block the other processes.
-    parts = splits.parts.values() if isinstance(splits, Splits) else ()
+    parts = splits.parts.values() if isinstance(splits, Splits) and not is_own else ()
     most = min(map(len, parts), default=1)
     if trainer.world_size > most:
         raise ValueError(
             f"trainer.devices={trainer.world_size}: must be at most {most}, the number of "
-            "sequences in the smallest split (1 for a data module without Splits)"
+            "sequences in the smallest split (1 for a data module without Splits, or a "
+            "LightningModule of your own)"
         )
     return Parts(trainer, module, data, splits)
 
@@ -133,7 +129,7 @@ def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> No
         )
     if not isinstance(network, nn.Module):
         raise TypeError(f"{where}: must make a torch.nn.Module, got {type(network).__name__}")
-    if isinstance(splits, Splits) and not (has_one_length(splits) or takes_lengths(network)):
+    if isinstance(splits, Splits) and not (has_one_length(splits) or takes_lengths(type(network))):
         raise TypeError(
             f"{where}: forward(x) would read the padding as data, because the sequences have "
             "several lengths; it must be forward(x, lengths)"

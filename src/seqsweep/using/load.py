@@ -21,7 +21,7 @@ from seqsweep.data.lists import padded
 from seqsweep.data.scaling import unit_notes
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
-from seqsweep.models.module import SequenceClassifier, logits_of
+from seqsweep.models.module import logits_of
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
@@ -93,10 +93,8 @@ class LoadedRun:
 
     @property
     def module(self) -> nn.Module:
-        """The LightningModule of the user; a `SequenceClassifier` for a network."""
-        if is_own_module(self.config):
-            return self.network
-        return SequenceClassifier(self.network, len(self.class_names)).eval()
+        """The LightningModule of the user, or else the network."""
+        return self.network
 
     def check_classifies(self) -> None:
         """Refuses a LightningModule of the user, whose outputs have no fixed meaning."""
