@@ -51,6 +51,10 @@ class Lengths(Sequence):
     test_step = None
 
 
+def sequence(input_size: int, num_classes: int) -> L.LightningModule:
+    return Sequence(input_size, num_classes)
+
+
 class Mean(nn.Module):
     def __init__(self, input_size: int, num_classes: int) -> None:
         super().__init__()

@@ -18,36 +18,23 @@ from seqsweep.training.planned_run import RunFailed, plan
 from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.train import check_parts
 
-MODELS = {
-    "Classify": {
-        "net": {"_target_": "their_modules.GRUNet", "hidden_size": 4},
-        "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.01},
-    },
-    "Binary": {},
-    "Regress": {},
-    "Manual": {},
-    "Tag": {},
-}
+CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
+MODELS = ("Classify", "Binary", "Regress", "Manual", "Tag")
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
-    """Composes the config of a module as a user's YAML files would."""
-    (tmp_path / "conf/model").mkdir(parents=True)
-    (tmp_path / "conf/data").mkdir()
+def config(tmp_path):
+    """Composes the config of a module that a YAML file names."""
+    (tmp_path / "model").mkdir()
 
     def call(name: str, *overrides: str, model: dict[str, object] | None = None):
-        module = "their_modules" if name in MODELS else "small_modules"
-        target = f"{module}.{name}Lit" if name in MODELS else f"{module}.{name}"
-        given = {"_target_": target, **MODELS.get(name, {}), **(model or {})}
-        (tmp_path / "conf/model/own.yaml").write_text(yaml.safe_dump(given))
-        words = [f"hydra.searchpath=[{tmp_path}/conf]", "model=own", f"output_dir={tmp_path}"]
+        given, words = {"_target_": f"small_modules.{name}"}, list(overrides)
         if name in MODELS:
-            data = {"_target_": f"their_modules.{name}Data"}
-            (tmp_path / "conf/data/own.yaml").write_text(yaml.safe_dump(data))
-            words += ["data=own"]
-        short = ["trainer.max_epochs=2", "trainer.accelerator=cpu"]
-        return seqsweep.compose([*words, *short, *overrides])
+            given = yaml.safe_load((CONF / f"model/{name.lower()}.yaml").read_text())
+            words.append(f"data={name.lower()}")
+        (tmp_path / "model/own.yaml").write_text(yaml.safe_dump(given | (model or {})))
+        words += [f"hydra.searchpath=[{tmp_path},{CONF}]", "model=own", f"output_dir={tmp_path}"]
+        return seqsweep.compose(["trainer.max_epochs=2", "trainer.accelerator=cpu", *words])
 
     return call
 

@@ -53,8 +53,8 @@ def test_a_function_that_makes_a_lightning_module_is_refused_before_anything_is_
 ):
     """Its class is not known before it is built, so our own loop would train it."""
     config = checked(*DATA, f"output_dir={tmp_path}")
-    config["model"] = {"_target_": "own_network.lit"}
-    words = r"^model\._target_=own_network.lit: must be a network or the class of a Lightning"
+    config["model"] = {"_target_": "small_modules.sequence"}
+    words = r"^model\._target_=small_modules.sequence: must be a network or the class of a Li"
     with pytest.raises(TypeError, match=words):
         check_parts(plan(config), tmp_path)
     with pytest.raises(TypeError, match=words):

@@ -70,14 +70,13 @@ def plan(config: Config) -> PlannedRun:
             or the user's code cannot be identified (see `user_code.code_of`).
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
+    notes = _notes_on_monitor(config)
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
         # The module's code decides what its data are; the code of a network does not.
         recordings = fingerprint or with_code({"data": config["data"]}).get(CODE)
-        return PlannedRun(
-            config, name, fingerprint, notes=_notes_on_monitor(config), recordings=recordings
-        )
+        return PlannedRun(config, name, fingerprint, notes=notes, recordings=recordings)
     data = data_of(config["data"])
     splits = data.prepared
     # These options change only what training does to the prepared splits.
@@ -90,8 +89,7 @@ def plan(config: Config) -> PlannedRun:
     # The size is checked before the first run starts, when an error costs nothing.
     check_network_size(config, splits)
     name = run_id(config, fingerprint)
-    recordings = data.source.recordings
-    notes = (*_notes_on_monitor(config), *data.notes)
+    notes, recordings = (*notes, *data.notes), data.source.recordings
     return PlannedRun(config, name, fingerprint, data.contents, notes, recordings)
 
 

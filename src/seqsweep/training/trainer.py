@@ -68,17 +68,10 @@ def build_trainer(
     if not limit_train_batches and limit_train_batches is not None:
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
     quiet()
+    kept = [c for c in callbacks if progress_bar or not isinstance(c, ProgressBar)]
     # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.
-    # LoggedMetrics writes none.
-    kept = [
-        callback
-        for callback in callbacks
-        if (
-            isinstance(callback, LoggedMetrics)
-            or not (fast_dev_run and isinstance(callback, Checkpoint))
-        )
-        and (progress_bar or not isinstance(callback, ProgressBar))
-    ]
+    if fast_dev_run:
+        kept = [c for c in kept if isinstance(c, LoggedMetrics) or not isinstance(c, Checkpoint)]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     if precision == "16-mixed" and not on_gpu:
         raise ValueError("trainer.precision=16-mixed: needs a GPU; use bf16-mixed or 32")

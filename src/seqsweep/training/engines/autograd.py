@@ -147,14 +147,11 @@ class AutogradEngine(Engine[AutogradRun]):
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
-        if not isinstance(module, SequenceClassifier):
-            if "test" not in known.names:
-                return {}
-            seed_globals(*DATA_STREAM)
-            return tested(trainer, module, data, run.best.best_metrics)
-        module.confusions.clear()  # the last validation of the training has left a matrix
+        is_ours = isinstance(module, SequenceClassifier)
+        if is_ours:
+            module.confusions.clear()  # the last validation of the training has left a matrix
         splits = splits_tested(run.planned.config, known)
-        if "val" in splits:  # for its confusion matrix
+        if is_ours and "val" in splits:  # for its confusion matrix
             callbacks, loggers = trainer.callbacks, trainer.loggers
             # The user's callbacks must not see this validation, but a signal must still end it.
             trainer.callbacks, trainer.loggers = [self.stop], []
@@ -164,6 +161,8 @@ class AutogradEngine(Engine[AutogradRun]):
         if "test" not in splits:
             return {}
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
+        if not is_ours:
+            return tested(trainer, module, data, run.best.best_metrics)
         trainer.test(module, datamodule=data, verbose=False)
         return module.test_metrics
 
