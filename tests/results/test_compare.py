@@ -142,8 +142,9 @@ def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
     assert not any(row[:1] in (["h"], ["lr"]) for row in rows(text))
 
 
-def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
-    """Configs are matched on their data."""
+@pytest.mark.parametrize("has_splits", [False, True])
+def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path, has_splits):
+    """Configs are matched on their data, also if each config has a reason of its own."""
     sets = ("digits", "order", "vowels")
     for name, number, more in (("a", 2, 0.0), ("b", 3, 0.1)):
         for data in sets[:number]:
@@ -151,31 +152,21 @@ def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
             for h in (1, 2):
                 run = target | {"h": h, "seed": 0, "val/acc": h / 10 + more}
                 path = tmp_path / name / f"{data}{h}"
-                finish_run(path, run, data_fingerprint=data, recordings=data)
-    text = shown(tmp_path / "a", tmp_path / "b")
-    assert ["digits", "2", "0.2000", "0.3000", "+0.1000", "1"] in rows(text)
-    assert "2 configs only in b: data=vowels h=1; data=vowels h=2" in text
-    assert "no mean difference: scores of different data sets have no common scale" in text
-    assert "mean of 4 configs" not in text
-    for name in ("a on digits", "a on order", "b on digits", "b on vowels"):
-        assert f"best of {name}: h=2" in text
-
-
-def test_the_reason_for_json_is_that_of_the_text(tmp_path):
-    """Also if each config has a reason of its own."""
-    for number, name in enumerate("ab"):
-        for data in ("digits", "order"):
-            run = {"data.source._target_": f"seqsweep.data.{data}", "seed": 0, "val/acc": 0.5}
-            splits = {"val": {"fingerprint": f"{data}{number}"}}
-            path = tmp_path / name / data
-            finish_run(path, run, data_fingerprint=data, recordings=data, splits=splits)
+                splits = {"splits": {"val": {"fingerprint": f"{data}{name}"}}} if has_splits else {}
+                finish_run(path, run, data_fingerprint=data, recordings=data, **splits)
     content: dict[str, Any] = {}
     folders = [tmp_path / name for name in "ab"]
     text = printed(lambda console: content.update(compare(folders, console)))
+    differences = [] if has_splits else ["+0.1000", "1"]
+    assert ["digits", "2", "0.2000", "0.3000", *differences] in rows(text)
+    words = "4 configs of b not compared with a: other validation set"
+    assert (words in text) == has_splits
+    assert "2 configs only in b: data=vowels h=1; data=vowels h=2" in text
     reason = content["overall"]["b"]["reason"]
     assert reason == "scores of different data sets have no common scale"
-    assert f"no mean difference: {reason}" in text
-    assert "2 configs of b not compared with a: other validation set" in text
+    assert f"no mean difference: {reason}" in text and "mean of 4 configs" not in text
+    for name in ("a on digits", "a on order", "b on digits", "b on vowels"):
+        assert f"best of {name}: h=2" in text
 
 
 @pytest.mark.parametrize("as_runs", [True, False])

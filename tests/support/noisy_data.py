@@ -7,6 +7,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from their_modules import SplitData
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, random_split
 
@@ -27,12 +28,11 @@ class Noisy(Dataset[Any]):
         return self.x[index] + 0.1 * noise, 6, self.y[index]
 
 
-class Data(L.LightningDataModule):
+class Data(SplitData):
     num_classes, input_size = 3, 2
 
     def __init__(self, num_workers: int = 0, persistent: bool = False) -> None:
-        super().__init__()
-        self.num_workers = num_workers
+        super().__init__(num_workers=num_workers)
         self.persistent = persistent
 
     def setup(self, stage: str) -> None:
@@ -45,12 +45,6 @@ class Data(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         part = Subset(self.parts[0], np.random.permutation(24)[:20].tolist())
         return self.loader(part, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        return self.loader(self.parts[1])
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        return self.loader(self.parts[2])
 
 
 class Net(nn.Module):

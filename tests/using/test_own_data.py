@@ -8,13 +8,13 @@ import pytest
 import seqsweep
 
 MODULE = """
-import lightning as L
 import torch
+from their_modules import SplitData
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from torch.utils.data import TensorDataset, random_split
 
 
-class Waves(L.LightningDataModule):
+class Waves(SplitData):
     num_classes, input_size = 3, 2
 
     def prepare_data(self):
@@ -26,15 +26,9 @@ class Waves(L.LightningDataModule):
     def setup(self, stage):
         self.parts = random_split(self.whole, [30, 25, 35])  # draws from the global generator
 
-    def train_dataloader(self):
-        return DataLoader(self.parts[0], 8, shuffle=True)
-
-    def val_dataloader(self):
-        return DataLoader(self.parts[1], 8)
-
     def test_dataloader(self):
         part, _ = random_split(self.parts[2], [20, 15])  # goes on after the draws of `setup`
-        return DataLoader(part, 8)
+        return self.loader(part)
 
 
 class Mean(nn.Module):
