@@ -107,7 +107,7 @@ def test_a_worker_builds_a_users_network_if_it_is_allowed_and_has_not_changed(se
     assert "has other code (mine.py, parts.py) here; plan the sweep again" in changed.err
     (folder / "parts.py").write_text(PARTS)
     worked = own(*WORK, *ALLOW)
-    assert worked.code == 0 and "2 of 2 done" in worked.out
+    assert worked.code == 0 and "nothing of 2 runs is left" in worked.out
     # A module of the same name elsewhere comes first.
     other = folder / "other"
     other.mkdir()

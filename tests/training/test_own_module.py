@@ -106,6 +106,7 @@ def test_the_data_of_ours_come_in_the_form_that_the_module_reads(config):
     assert record["num_train"]
     assert record["metrics"]["test/quality"] > 0  # the name is taken by the validation
     seqsweep.train(config("Lengths", "data=japanese_vowels"))
+    seqsweep.train(config("NoForward", "data=digits"))
     with pytest.raises(TypeError, match=r"forward\(x\) would read the padding as data"):
         seqsweep.train(config("Mean", "data=japanese_vowels"))
     assert seqsweep.train(config("Mean", "data=digits"))["metrics"]["test/acc"] > 0

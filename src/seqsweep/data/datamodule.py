@@ -108,10 +108,10 @@ class SequenceDataModule(L.LightningDataModule):
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         """Moves a batch; lengths stay on the CPU, as `pack_padded_sequence` requires."""
-        if device.type == "cpu" or not isinstance(batch, Batch):
-            return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        x, labels = (one.to(device, non_blocking=True) for one in (batch.x, batch.labels))
-        return batch._replace(x=x, labels=labels)
+        if device.type == "cpu":
+            return batch
+        x, y = (one.to(device, non_blocking=True) for one in (batch[0], batch[-1]))
+        return batch._replace(x=x, labels=y) if isinstance(batch, Batch) else (x, y)
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
         # Lightning expects an empty list for a stage without data.

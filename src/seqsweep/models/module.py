@@ -348,6 +348,8 @@ def takes_lengths(kind: type[nn.Module]) -> bool:
 
     An optional second argument counts only if its name has `len`: it may be a first state.
     """
+    if kind.forward is L.LightningModule.forward:  # not overridden
+        return False
     _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return True

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.fitted import Scaling, Shaping
@@ -95,7 +96,10 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
     # A `_target_` may be any function, so what it returned is checked.
     _check_is_network(network, model["_target_"], splits)
     num_classes = splits.num_classes
-    if num_classes is None:
+    if num_classes is None:  # the constructor may have a default
+        known = signature_of(model["_target_"]).parameters.get("num_classes")
+        num_classes = known and known.default
+    if not isinstance(num_classes, int):
         raise ValueError(
             f"model.num_classes is missing: data._target_={config['data']['_target_']} has no "
             "attribute num_classes, and a network needs one of them"
