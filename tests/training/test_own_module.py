@@ -142,17 +142,14 @@ def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
     ("name", "words", "message"),
     [
         ("Binary", ["optimizer.lr=0.1"], r"optimizer.lr=0.1: has no effect.*set model.lr instead"),
+        ("Binary", ["optimizer.weight_decay=0.1"], "decay=0.1: .* set an argument of the model"),
         ("Binary", ["optimizer=adam"], "optimizer=adam: has no effect.*set model.lr"),
         ("Classify", ["scheduler=step"], "scheduler=step: has no effect.*set model.scheduler"),
         ("Tag", ["loss.label_smoothing=0.1"], "smoothing=0.1: .* own loss; set an argument of"),
         ("Tag", ["monitor_mode=max"], "monitor_mode=max: needs monitor=NAME"),
         ("Tag", ["callbacks=early_stopping"], "callbacks.early_stopping.monitor=null: give mon"),
         ("Tag", ["trainer.devices=2", "trainer.strategy=ddp"], "devices=2: .*, or a LightningM"),
-        (
-            "Tag",
-            ["model.lr=3"],
-            r"no such key in model.*; \+model.lr=VALUE gives",
-        ),
+        ("Tag", ["model.lr=3"], r"no such key in model.*; \+model.lr=VALUE gives"),
     ],
 )
 def test_what_has_no_effect_is_refused_before_anything_is_written(

@@ -98,7 +98,7 @@ def _defaults() -> dict[str, Any]:
 def _refusal(given: str, key: str, target: str) -> ValueError:
     """Returns the error for a value that has no effect."""
     known, group = signature_of(target).parameters, key.partition(".")[0]
-    rate = ("lr", "learning_rate") if group == "optimizer" else ()
+    rate = ("lr", "learning_rate") if key in ("optimizer", "optimizer.lr") else ()
     names = (key.rpartition(".")[2], group, *rate)
     keys = [f"model.{argument}" for argument in names if argument in known]
     where = keys[0] if keys else "an argument of the model"
