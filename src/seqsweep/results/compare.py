@@ -21,7 +21,7 @@ from seqsweep.results.formatting import (
     score_text,
 )
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.replicates import numbers, replicate_of, varied_words
+from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
 from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.tables import status_line
@@ -34,7 +34,6 @@ MOST_RUNS = 6
 """The most runs that fit side by side."""
 
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
-_COSTS = ("best_epoch", "params", "train_seconds")
 _LONGEST_VALUE = 20
 _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
@@ -169,10 +168,10 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
     values = [numbers(entry) for entry in entries]
     rows: dict[str, list[str]] = {}
     own = own_metrics(name for result in values for name in result)
-    for name in dict.fromkeys((*_METRICS, *own, *_COSTS)):
+    for name in dict.fromkeys((*_METRICS, *own, *COSTS)):
         cells = [_text(name, result[name]) if name in result else "" for result in values]
         for index, why in enumerate(reasons[1:], start=1):
-            is_comparable = name in _COSTS or not why
+            is_comparable = name in COSTS or not why
             if is_comparable and name in values[0] and name in values[index]:
                 difference = values[index][name] - values[0][name]
                 cells[index] += f" {_text(name, difference, '+')}"
@@ -182,7 +181,7 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
 
 
 def _text(name: str, value: float, sign: str = "") -> str:
-    if name in _COSTS:
+    if name in COSTS:
         return cost(name, value, sign)
     return score_text(name, value, sign) if sign else number(value, name)
 

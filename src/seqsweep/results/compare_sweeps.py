@@ -94,7 +94,6 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     rows = [row.config for side in (ours, theirs) for row in side.values()]
     names = key_names(rows[0], rows)
     _print_table(console, matches, sides, measure, names)
-    apart = Counter(match.apart for match in matches if match.apart)
     has_several_sets = len({recordings_key(ours[key].entries[0]) for key in shared}) > 1
     if means := {} if has_several_sets else _common_means(matches):
         overall = {"interval": measure.difference(means), **_tested(means, measure)}

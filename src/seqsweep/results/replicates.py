@@ -145,13 +145,13 @@ def _shares(entries: Iterable[Entry]) -> dict[str, float]:
     return {name: sum(values) / len(values) for name, values in shares.items()}
 
 
-_FROM_RECORD = ("best_epoch", "params", "train_seconds")
+COSTS = ("best_epoch", "params", "train_seconds")
 
 
 def numbers(entry: Entry) -> dict[str, float]:
     """Returns a record's finite numbers: metrics, parameters, seconds and best epoch."""
     record = entry.record or {}
-    return metrics_in(record) | finite({name: record.get(name) for name in _FROM_RECORD})
+    return metrics_in(record) | finite({name: record.get(name) for name in COSTS})
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import cost, count, error_text, key_names, number, with_deviation
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, leaderboard
-from seqsweep.results.replicates import numbers
+from seqsweep.results.replicates import COSTS, numbers
 from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
@@ -33,7 +33,6 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, own_metrics
 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
-_COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal omits, in this order, unless they rank or compare rows."""
 
@@ -143,7 +142,7 @@ def leaderboard_table(
     for name in scores:
         (results[name],) = _add_columns(table, [name], "bold" if name == board.monitor else "")
     costs = _add_columns(table, ["epoch", "params", "seconds"])
-    results |= dict(zip(_COSTS, costs, strict=True))
+    results |= dict(zip(COSTS, costs, strict=True))
     # A narrow terminal first omits other metrics and costs, then replicates and scores.
     spare = [
         results[name]
@@ -162,7 +161,7 @@ def leaderboard_table(
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
             *(with_deviation(name, row.metrics.get(name), signs.deviation) for name in scores),
-            *(_cost(name, row.metrics.get(name)) for name in _COSTS),
+            *(_cost(name, row.metrics.get(name)) for name in COSTS),
         )
     return table
 

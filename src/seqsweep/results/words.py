@@ -8,7 +8,7 @@ from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
 from seqsweep.results.measures import SPLITS_NEEDED
-from seqsweep.results.ranks import RELIABLE_FROM, Against, sets_needed, sets_needed_for_p
+from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, is_significant, seeds_needed
 from seqsweep.runs.metrics import own_metrics
@@ -281,14 +281,10 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
     """Returns the mean rank, the comparison with the first, and its p."""
     if found.ranking is None:
         return []
-    against = found.ranking.against[index]
-    p = probability(against.adjusted) if against else ""
-    return [f"{found.ranking.mean_ranks[index]:.2f}", against_text(against), p]
-
-
-def against_text(against: Against | None) -> str:
-    """Returns the data sets won, drawn and lost, `3/0/1`, if compared."""
-    return f"{against.wins}/{against.draws}/{against.losses}" if against else ""
+    mean, one = f"{found.ranking.mean_ranks[index]:.2f}", found.ranking.against[index]
+    if one is None:
+        return [mean, "", ""]
+    return [mean, f"{one.wins}/{one.draws}/{one.losses}", probability(one.adjusted)]
 
 
 def probability(p: float) -> str:
