@@ -106,7 +106,8 @@ def test_the_data_of_ours_come_in_the_form_that_the_module_reads(config):
     assert record["num_train"]
     assert record["metrics"]["test/quality"] > 0  # the name is taken by the validation
     seqsweep.train(config("Lengths", "data=japanese_vowels"))
-    seqsweep.train(config("NoForward", "data=digits"))
+    with pytest.raises(RunFailed, match="the model logs nothing by which runs are compared"):
+        seqsweep.train(config("NoForward", "data=digits"))
     with pytest.raises(TypeError, match=r"forward\(x\) would read the padding as data"):
         seqsweep.train(config("Mean", "data=japanese_vowels"))
     assert seqsweep.train(config("Mean", "data=digits"))["metrics"]["test/acc"] > 0
@@ -143,6 +144,7 @@ def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
     [
         ("Binary", ["optimizer.lr=0.1"], r"optimizer.lr=0.1: has no effect.*set model.lr instead"),
         ("Binary", ["optimizer.weight_decay=0.1"], "decay=0.1: .* set an argument of the model"),
+        ("Binary", ["optimizer.lr=0.003"], "optimizer.lr=0.003: has no effect.*set model.lr"),
         ("Binary", ["optimizer=adam"], "optimizer=adam: has no effect.*set model.lr"),
         ("Classify", ["scheduler=step"], "scheduler=step: has no effect.*set model.scheduler"),
         ("Tag", ["loss.label_smoothing=0.1"], "smoothing=0.1: .* own loss; set an argument of"),

@@ -60,11 +60,12 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
 
 
 def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses `optimizer=adam` and the like for a LightningModule of the user."""
+    """Refuses `optimizer=adam` and `optimizer.lr=1` for a LightningModule of the user."""
     target = OmegaConf.select(config, "model._target_")
     for word in hydra_config.overrides.task:
         key, _, value = word.lstrip("+").partition("=")
-        if key in _defaults() and value != "null" and names_module(target):
+        is_replaced = key.partition(".")[0] in _defaults()
+        if is_replaced and value != "null" and names_module(target):
             raise _refusal(word, key, target)
 
 

@@ -59,19 +59,18 @@ class LoggedMetrics(Checkpoint):
         checkpoint.update(self.description)
 
     def _check_monitor(self, trainer: L.Trainer) -> None:
-        """Refuses a monitor that is not logged, or is not finite."""
-        if self.monitor is None:
-            return
-        value = self.epoch_metrics.get(self.monitor)
+        """Refuses a module that logs nothing, or a monitor that is not logged or not finite."""
+        value = None if self.monitor is None else self.epoch_metrics.get(self.monitor)
         if value is not None and not math.isfinite(value):
-            raise Diverged(self.monitor, value, trainer.current_epoch, "learning rate")
+            raise Diverged(str(self.monitor), value, trainer.current_epoch, "learning rate")
         is_last = trainer.current_epoch + 1 == trainer.max_epochs
         has_all = self._was_validated or is_last or not trainer.enable_validation
         names = sorted(trainer.callback_metrics)
-        if has_all and self.monitor not in names:
+        if has_all and not names:
+            raise ValueError("the model logs nothing by which runs are compared; see self.log")
+        if has_all and self.monitor is not None and self.monitor not in names:
             hint = did_you_mean(self.monitor, names)
-            logged = ", ".join(names) or "nothing"
-            raise ValueError(f"monitor={self.monitor}: the model logs {logged}{hint}")
+            raise ValueError(f"monitor={self.monitor}: the model logs {', '.join(names)}{hint}")
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
