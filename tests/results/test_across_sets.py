@@ -15,7 +15,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import as_csv, print_folder
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import ranking_words, uneven_words
+from seqsweep.results.words import rank_cells, ranking_words, uneven_words
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.metrics import OURS
 from seqsweep.runs.run_folder import RunFolder
@@ -260,6 +260,9 @@ def test_a_large_group_that_does_not_differ_is_named_by_its_ends():
     methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
     sentence = ranking_words(table(OURS["test/acc"], list("abcdefghijkl"), methods))[-1]
     assert sentence.endswith(": m1 ~ m2 ~ ... ~ m9 ~ m10 (10 configs)")
+    found = table(OURS["test/acc"], list("abcdefghijkl"), methods)
+    assert rank_cells(found, 0) == ["1.00", "", ""]
+    assert rank_cells(found, 1) == ["6.50", "0/0/12", "0.027"]
 
 
 def test_a_users_own_metric_ranks_configs_over_data_sets(tmp_path):

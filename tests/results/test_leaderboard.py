@@ -16,7 +16,7 @@ from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.rows import distinguishing_keys
-from seqsweep.results.tables import leaderboard_notes
+from seqsweep.results.tables import leaderboard_notes, leaderboard_table
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 
@@ -287,6 +287,11 @@ def test_without_a_monitor_the_first_metric_ranks_by_its_direction(tmp_path, sai
     assert "no test metric of its kind: val_loss chose the first config" in text
     metrics = json.loads(said("leaderboard", str(tmp_path / "a"), "--json")[1])["sets"][0]
     assert metrics["monitor"] == "val_loss"
+    # A narrow terminal omits first what neither ranks nor compares, and of this the user's own.
+    table: Any = leaderboard_table(found)
+    assert [str(table.columns[index].header) for index in table.spare[:3]] == [
+        "val_\nacc", "test_\nacc", "seconds",
+    ]  # fmt: skip
     finish_own_runs(tmp_path / "b", None, None, DIRECTIONS | {"val_loss": "max"})
     assert order(leaderboard(read_folder(tmp_path / "b")), "model.width") == [4, 16, 8]
 

@@ -64,8 +64,9 @@ def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name
     for records in (both, both[::-1]):
         found = ranking([OWN, {"monitor": "val/acc"}], records)
         assert (found, found.is_bounded) == ("val/acc", False)
-    names = {type(name) for name in metrics_in({"metrics": {"val/acc": 0.5, "lr": 0.1}})}
-    assert names == {Metric, str}
+    values = {"val/acc": 0.5, "lr": 0.1, "val/loss": math.nan, "test/loss": math.inf, "f": None}
+    names = {name: type(name) for name in metrics_in({"metrics": values})}
+    assert names == {"val/acc": Metric, "lr": str}  # the others are no finite numbers
 
 
 @pytest.mark.parametrize("name", ["val_loss", "val/loss"])
