@@ -160,7 +160,7 @@ def test_the_diagram_names_the_methods_with_their_ranks(archive: Any):
         archive.Method(name, {}, [archive.Estimate(1, base + n / 1000) for n in range(9)])
         for name, base in (("one", 0.9), ("two", 0.8), ("three", 0.7))
     )
-    found = archive.table("test/acc", sets, [three, one, two])
+    found = archive.table(archive.METRIC, sets, [three, one, two])
     drawn = archive.diagram(found, found.ranking)
     assert all(f"{name}.00)" in drawn for name in ("one (1", "two (2", "three (3"))
     assert archive.diagram(found, found.ranking) == drawn
