@@ -59,7 +59,7 @@ class LoggedMetrics(Checkpoint):
         checkpoint.update(self.description)
 
     def _check_monitor(self, trainer: L.Trainer) -> None:
-        """Refuses a module that logs nothing, or a monitor that is not logged or not finite."""
+        """Refuses a monitor that is not logged or not finite, and no metrics."""
         value = None if self.monitor is None else self.epoch_metrics.get(self.monitor)
         if value is not None and not math.isfinite(value):
             raise Diverged(str(self.monitor), value, trainer.current_epoch, "learning rate")
