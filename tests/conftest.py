@@ -71,14 +71,18 @@ def pytest_collection_modifyitems(
 
 
 def mark_sampled(items: list[pytest.Item]) -> None:
-    """Marks the cases of a test that is `sampled(n)` as slow, except for n of them."""
-    sampled: dict[tuple[str, int], list[pytest.Item]] = {}
+    """Marks the cases of a test that is `sampled(n, m)`.
+
+    All but n of them are slow. If m is given, all but m belong to `make durability` alone.
+    """
+    sampled: dict[tuple[str, tuple[int, ...]], list[pytest.Item]] = {}
     for item in items:
         for mark in item.iter_markers("sampled"):
-            sampled.setdefault((item.nodeid.partition("[")[0], mark.args[0]), []).append(item)
-    for (_, count), cases in sampled.items():
-        for i in set(range(len(cases))) - spread(len(cases), count):
-            cases[i].add_marker("slow")
+            sampled.setdefault((item.nodeid.partition("[")[0], mark.args), []).append(item)
+    for (_, counts), cases in sampled.items():
+        for count, marker in zip(counts, ("slow", "durability"), strict=False):
+            for i in set(range(len(cases))) - spread(len(cases), count):
+                cases[i].add_marker(marker)
 
 
 def pytest_collection_finish() -> None:

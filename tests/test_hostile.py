@@ -94,7 +94,7 @@ def quoted(name: str) -> str:
     return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(8, 16)
 @pytest.mark.parametrize("key", ["name", "sweep.name"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_cannot_lead_out_of_the_output_folder(place: Place, key: str, name: str) -> None:
@@ -337,6 +337,7 @@ def others(place: Place, swept: Path) -> Others:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(4, 8)
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing", "loop"])
 @pytest.mark.parametrize("verb", ["sweep", "work", "clean", "report"])
 def test_no_link_in_place_of_a_file_is_followed(

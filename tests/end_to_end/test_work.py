@@ -44,6 +44,7 @@ def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start_com
 
 
 @pytest.mark.slow
+@pytest.mark.durability  # four commands start workers, each a new Python
 def test_processes_of_a_sweep_end_with_it_and_equal_one(seqsweep, start_command, tmp_path):
     """Ctrl-C reaches both workers. Later one of them is killed, and the other trains its run."""
     grid = ("model.hidden_size=4,8", "seed=range(3)", "engine=autograd", "sweep.report=false")

@@ -44,6 +44,7 @@ def rows(record) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.sampled(2, 3)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
     """The weights and all that is logged are those of Lightning with the same seeds."""
@@ -124,6 +125,7 @@ def test_a_value_that_was_not_logged_is_an_empty_cell(config):
     assert [row["epoch"] for row in table] == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.sampled(1, 1)
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
     words = ["data=digits", "trainer.max_epochs=5", "logger=csv"]

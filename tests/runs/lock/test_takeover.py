@@ -17,6 +17,7 @@ ROUNDS = 120
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2, 2)
 @pytest.mark.parametrize("stale", [False, True], ids=["free", "stale"])
 @pytest.mark.parametrize("links", ["links", "nolinks"])
 def test_of_two_hosts_exactly_one_gets_each_lock(tmp_path, start, stale, links):

@@ -128,7 +128,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return call
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2, 5)
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_killed_run_equals_a_whole_one(tmp_path, whole, at, killed, name, options):
     rows = Rows()
@@ -139,6 +139,7 @@ def test_a_killed_run_equals_a_whole_one(tmp_path, whole, at, killed, name, opti
     assert (fit(tmp_path, name, rows, **options), rows.rows) == whole(name, **options)
 
 
+@pytest.mark.sampled(1, 1)
 @pytest.mark.parametrize("name", ["classify", "binary", "manual"])
 def test_an_ended_run_can_be_ended_again_and_made_longer(tmp_path, whole, at, killed, name):
     rows = Rows()
