@@ -43,7 +43,7 @@ def largest_over(run, answer, x, lengths):
     return np.max([difference(*pair) for pair in outputs])  # NaN where one of them is
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(8, 16)
 @pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)

@@ -40,7 +40,7 @@ class Broken(RuntimeError):
     """An error that ends a run."""
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(3, 6)
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
 def test_interrupted_runs_equal_uninterrupted_ones(planned, ends_undisturbed, name, at, interrupt):
     """The interruption is at a random step of the second to the fourth epoch."""
@@ -60,7 +60,7 @@ HOOKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(5, 9)
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_run_interrupted_at_any_moment_equals_the_uninterrupted_one(
     planned, ends_undisturbed, tmp_path, hook, n, at, interrupt
@@ -100,7 +100,7 @@ def test_a_failed_run_resumes(planned, ends_undisturbed, tmp_path, at, interrupt
     ends_undisturbed(member)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(1, 3)
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_stopped_by_a_signal_resumes(planned, ends_undisturbed, tmp_path, signum, hook, at):
