@@ -51,7 +51,7 @@ class NoForward(Sequence):
 
 
 class Lengths(Sequence):
-    def forward(self, x, lengths):
+    def forward(self, x, lengths):  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.fc(x.sum(1) / lengths[:, None])
 
     def training_step(self, batch, batch_idx):
@@ -86,7 +86,7 @@ class Raise(L.Callback):
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, trainer, *args):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if Raise.armed and trainer.current_epoch == self.epoch:
             Raise.armed = False
             raise RuntimeError("cut")
