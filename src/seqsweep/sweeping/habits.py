@@ -58,7 +58,7 @@ _KEYS = {
 
 _VALUES = {
     "trainer.accelerator": {"cuda": "gpu"},
-    "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
+    "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed", "64-true": "32"},
     "monitor": {f"test/{name}": f"val/{name}" for name in ("loss", "acc", "f1")},
 }
 """Maps values of other tools to ours, for each of our keys."""
@@ -89,6 +89,7 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
 """Maps words of other tools to ours."""
 
 _NOTES = {
+    r"chdir": "a run uses the folder of the command",
     r"ckpt_path|trainer\.resume_from_checkpoint": "an interrupted run resumes by itself",
     r"extras(\..*)?|print_config": "--cfg job prints the config",
     r"model\.compile": "native is compiled code",
