@@ -168,7 +168,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     section = key.rpartition(".")[0] or "the config"
     hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
     target = str(parent.get("_target_", "seqsweep.")) if isinstance(parent, DictConfig) else ""
-    if not target.startswith("seqsweep.") and "did you mean" not in hint:
+    if not target.startswith(("seqsweep.", "hydra_plugins.")) and "did you mean" not in hint:
         hint += f"; +{key}=VALUE gives {target} an argument that its file does not have"
     return f"{key}: no such key in {section}{hint}"
 

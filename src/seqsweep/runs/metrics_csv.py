@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.events import append_bytes
-from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of, write_bytes
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of, write_bytes
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
@@ -63,9 +63,10 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
         OSError: the file cannot be written; its rows are unchanged.
     """
     try:
-        first, *lines = read_bytes(path).decode().splitlines()
+        with open_regular(path) as file:  # all rows would be read again in every epoch
+            first = file.readline().decode()
     except FileNotFoundError:
-        first, lines = "", []
+        first = ""
     names: list[str] = next(csv.reader([first]), [])
     new = [name for name in row if name not in names]
     names += new
@@ -73,6 +74,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
     if new:
         header = io.StringIO()
         csv.writer(header, lineterminator="").writerow(names)
+        lines = read_bytes(path).decode().splitlines()[1:] if first else []
         lines = [header.getvalue(), *(line + "," * len(new) for line in lines), ",".join(cells)]
         content = "".join(f"{line}\r\n" for line in lines)
         write_bytes(path, content.encode(), sync=False, confirm=partial(check_held, path.parent))
