@@ -16,9 +16,11 @@ Each name is assigned once. This module does not need torch, so a program can be
 """
 
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple, Self
 
 # The index of an operation is its number in the C++ library.
@@ -34,6 +36,7 @@ MATRIX_OPERATIONS = {"product": "+", "transposed": "+", "outer": ";"}
 FORWARD = ("weights", "input", "state", "output")
 BACKWARD = ("output'", "state'", "input'", "weights'")
 PARTS = FORWARD + BACKWARD
+PROGRAMS = Path(__file__).parent / "programs"
 
 
 class Matrix(NamedTuple):
@@ -115,6 +118,7 @@ class Program:
         next_state: the value of each block of the next state.
         result: the value that is the output.
         carry: the gradient of each block of the previous state.
+        totals: the whole gradient of each block of the next state: of the output and of later steps.
         gradients: the gradient of each block of the vectors. `outer` computes those of matrices.
     """
 
@@ -124,6 +128,7 @@ class Program:
     next_state: tuple[str, ...]
     result: str
     carry: tuple[str, ...]
+    totals: tuple[str, ...]
     gradients: dict[str, str]
 
     def __str__(self) -> str:
@@ -140,6 +145,7 @@ class Program:
         yield " ".join(("next", *self.next_state))
         yield f"result {self.result}"
         yield " ".join(("carry", *self.carry))
+        yield " ".join(("totals", *self.totals))
         for name, value in self.gradients.items():
             yield f"gradient {name} {value}"
 
@@ -168,10 +174,35 @@ class Program:
             single["next"],
             single["result"][0],
             single["carry"],
+            single["totals"],
             gradients,
         )
+
+    @property
+    def gates(self) -> int:
+        """The blocks of rows of the matrices that read the layer's inputs."""
+        return sum(rows for rows, columns in self.weights.values() if columns < 0)
+
+    @property
+    def squares(self) -> int:
+        """The number of (H, H) matrices of a layer and direction behind its input weights."""
+        return sum(rows * columns for rows, columns in self.weights.values() if columns > 0)
 
     @property
     def digest(self) -> str:
         """The sha256 of the program's text."""
         return hashlib.sha256(str(self).encode()).hexdigest()
+
+
+@functools.cache
+def packaged_program(name: str) -> Program:
+    """Returns the program of a cell of this package.
+
+    Raises:
+        ValueError: the package has no such program.
+    """
+    path = PROGRAMS / f"{name}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(each.stem for each in PROGRAMS.glob("*.txt")))
+        raise ValueError(f"cell={name}: must be one of {known}")
+    return Program.parse(path.read_text(encoding="utf-8"))
