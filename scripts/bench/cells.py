@@ -21,7 +21,9 @@ from steps import Problem, time_native, time_plain
 from torch import Tensor
 from torch.nn import functional
 
-from seqsweep.models.cells import CELLS, LRU, Cell, CellLayers
+from seqsweep.models.cell import Cell
+from seqsweep.models.cell_layers import CellLayers
+from seqsweep.models.cells import LRU
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.native.library import library
 from seqsweep.native.step import Shape
@@ -87,7 +89,7 @@ def floor(problem: Problem, peak: float) -> float:
 
 
 def main() -> None:
-    options = read_options(__doc__, cells=tuple(CELLS), steps=[128, 1024], hidden=[16, 64, 128])
+    options = read_options(__doc__, cells=tuple(GATES), steps=[128, 1024], hidden=[16, 64, 128])
     torch.set_num_threads(1)
     peak = core_speed()
     for cell in options.cells:

@@ -20,7 +20,7 @@ from frame import Table, cpu_seconds, read_options
 from problems import CELLS, CLASSES, FEATURES, MEMBERS, SEQUENCES, SHAPES
 from torch import nn
 
-from seqsweep.models.classifier import Cell, RNNClassifier
+from seqsweep.models.classifier import CellName, RNNClassifier
 from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.native.structs import flops
 from seqsweep.training.engines.native.shared import hyperparameters
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class Problem(NamedTuple):
     """One architecture, and the sizes of the data that it is trained on."""
 
-    cell: Cell
+    cell: CellName
     steps: int
     batch: int
     hidden: int

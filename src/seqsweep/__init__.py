@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from seqsweep.data.datamodule import SequenceDataModule
     from seqsweep.data.raw import make_sequences
     from seqsweep.data.sequences import Sequences, Splits
+    from seqsweep.models.cell import Cell
     from seqsweep.models.classifier import (
         BiDirectionalRNN,
         MultiLayerRNN,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BiDirectionalRNN",
+    "Cell",
     "ExactResume",
     "MultiLayerRNN",
     "RNNClassifier",
@@ -48,6 +50,7 @@ __all__ = [
 # A type checker reads the imports above, and Python reads this table. A test compares the two.
 _MODULES = {
     "BiDirectionalRNN": "models.classifier",
+    "Cell": "models.cell",
     "ExactResume": "training.exact_resume",
     "MultiLayerRNN": "models.classifier",
     "RNNClassifier": "models.classifier",

@@ -11,7 +11,7 @@ import numpy as np
 from aeon.classification.base import BaseClassifier
 
 from seqsweep.data.fitted import Missing
-from seqsweep.models.classifier import Cell, Pooling
+from seqsweep.models.classifier import AnyCell, Pooling
 from seqsweep.sklearn import RecurrentClassifier
 
 
@@ -37,7 +37,7 @@ class SeqsweepClassifier(BaseClassifier):
     def __init__(
         self,
         hidden_size: int = 32,
-        cell: Cell = "rnn",
+        cell: AnyCell = "rnn",
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         num_layers: int = 1,
         bidirectional: bool = False,

@@ -4,11 +4,13 @@ import atexit
 import gc
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 from seqsweep.console import say_error
 
@@ -19,6 +21,11 @@ _typed_in: list[str] = []
 def keep_folder_of_modules() -> None:
     """Remembers the current folder, which the process will leave, to find modules there."""
     _typed_in[:] = [os.getcwd()]
+
+
+def is_class_path(value: Any) -> bool:
+    """Returns whether a value has the form of a dotted path, such as `mine.Leaky`."""
+    return isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value) is not None
 
 
 def find_in_current_folder(target: str) -> None:

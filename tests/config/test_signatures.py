@@ -21,7 +21,7 @@ TARGETS = sorted(
         if not target.startswith("lightning.")  # their defaults are read from the environment
     }
 )
-PLAIN = (Any, bool, float, int, str, dict, list, tuple, type(None))
+PLAIN = (Any, bool, float, int, str, dict, list, tuple, type[Any], type(None))
 
 
 def of_fields(hint: Any) -> Any:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from seqsweep.models.cells import CELLS, CellLayers
+from seqsweep.models.cell_layers import CellLayers
+from seqsweep.models.cells import CELLS
 from seqsweep.models.classifier import RNNClassifier
 
 Array = npt.NDArray[np.float64]
@@ -55,9 +56,9 @@ def steps_of(cell: str, w: dict[str, Array], x: Array) -> list[Array]:
 @pytest.mark.parametrize("cell", ["tanh", "relu", "mingru", "minlstm", "lru"])
 def test_a_cell_follows_its_equations_in_each_layer_and_direction(cell, layers, both):
     torch.manual_seed(0)
-    kind: Any = {"nonlinearity": cell} if cell in ("tanh", "relu") else {}
+    kind = {"nonlinearity": cell} if cell in ("tanh", "relu") else {}
     name = "indrnn" if kind else cell
-    rnn = CellLayers(CELLS[name], F, H, layers, bidirectional=both, **kind).double()
+    rnn = CellLayers(CELLS[name], F, H, layers, bidirectional=both, options=kind).double()
     weights = {key: value.detach().numpy() for key, value in rnn.named_parameters()}
     x = torch.randn(len(LENGTHS), 7, F, dtype=torch.float64)
     packed = pack_padded_sequence(x, torch.tensor(LENGTHS), True, False)
@@ -76,6 +77,29 @@ def test_a_cell_follows_its_equations_in_each_layer_and_direction(cell, layers, 
             read = np.concatenate(directions, axis=1)
         np.testing.assert_allclose(output[index, :length].detach(), read, rtol=0, atol=1e-13)
         np.testing.assert_allclose(state[:, index].detach(), finals, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("cell", "module", "options"),
+    [("rnn", nn.RNN, {"nonlinearity": "tanh"}), ("rnn", nn.RNN, {"nonlinearity": "relu"}),
+     ("gru", nn.GRU, {}), ("lstm", nn.LSTM, {})],
+)  # fmt: skip
+def test_a_step_of_torchs_cells_computes_what_torchs_module_computes(cell, module, options):
+    """With torch's names of the weights in torch's order, and the same draws of first weights."""
+    torch.manual_seed(0)
+    theirs = module(F, H, 2, batch_first=True, bidirectional=True, **options)
+    torch.manual_seed(0)
+    ours = CellLayers(CELLS[cell], F, H, 2, bidirectional=True, options=options)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2**-25)  # torch rounds in float32
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(len(LENGTHS), 7, F, dtype=torch.float64)
+    packed = pack_padded_sequence(x, torch.tensor(LENGTHS), True, False)
+    (output, state), (expected, last) = ours.double()(packed), theirs.double()(packed)
+    last = last[0] if cell == "lstm" else last
+    torch.testing.assert_close(output.data, expected.data, rtol=0, atol=1e-14)
+    torch.testing.assert_close(state, last, rtol=0, atol=1e-14)
 
 
 NAMES = {
@@ -111,7 +135,7 @@ def test_weights_have_plain_names_and_load_again(cell: Any, layer_norm: bool):
     assert torch.equal(network(x), other(x))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", DIGESTS)
 def test_first_weights_have_their_distribution_and_these_bits_on_every_cpu(cell: Any):
     torch.manual_seed(0)
     rnn = CellLayers(CELLS[cell], F, 333)

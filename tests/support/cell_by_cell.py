@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from seqsweep.models.cells import CellLayers
+from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
@@ -91,7 +91,7 @@ def run_of_torch(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
 
 def run_of_ours(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
     """Returns the states (1, N) of a cell of `models.cells`, and its outputs."""
-    cell = rnn.cell(rnn.weights(f"_l{layer}" + "_reverse" * reverse), rnn.nonlinearity)
+    cell = rnn.cell(rnn.weights(f"_l{layer}" + "_reverse" * reverse), **rnn.options)
     state = x[0].new_zeros(1, cell.state_size(rnn.hidden_size))
     states, outputs = list[Tensor](), list[Tensor]()
     for step in map(cell.project, x):

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
+from seqsweep.config.own_cell import with_cell_options
 from seqsweep.config.own_module import names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
@@ -218,7 +219,7 @@ def check_section(node: Any, key: str) -> Any:
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
         if parameter.default is not REQUIRED and name not in injected:
             checked.setdefault(name, parameter.default)
-    return checked
+    return with_cell_options(checked) if "cell_options" in checked else checked
 
 
 def _named(group: Any, key: str) -> Config:

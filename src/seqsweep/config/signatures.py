@@ -22,7 +22,8 @@ from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,
-    "int": int, "list": list, "str": str, "tuple": tuple, "Optional": Optional, "Union": Union,
+    "int": int, "list": list, "str": str, "tuple": tuple, "type": type, "Optional": Optional,
+    "Union": Union,
 }  # fmt: skip
 
 

@@ -1,86 +1,106 @@
-"""Recurrent cells that torch.nn lacks: IndRNN, minGRU, minLSTM and the Linear Recurrent Unit.
+"""Our cells: those of torch.nn, IndRNN, minGRU, minLSTM and the Linear Recurrent Unit.
 
-B batch, T time steps, S valid steps in the whole batch, I inputs of a layer, H hidden, L layers,
-D directions, A numbers per step that a cell computes from its input, N numbers of a state.
-
-This is the reference: a plain loop over the time steps, for any device. On a CPU, the native engine
-computes the same (native/source/cells.h and lru.h).
+H hidden; see `models.cell` for the other letters. This is the reference, for any device. On a CPU,
+the native engine computes the same (native/source/cells.h and lru.h).
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Literal
+import pkgutil
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from seqsweep.elementary import log, normal
-from seqsweep.seeding import rand
-
-Array = npt.NDArray[np.float64]
-
-
-def uniform(*shape: int) -> Array:
-    """Draws numbers in [0, 1) with float32's precision, as float64, by `seeding.rand`."""
-    return rand(*shape).numpy().astype(np.float64)
+from seqsweep.importing import find_in_current_folder, is_class_path
+from seqsweep.models.cell import Array, Cell, uniform
+from seqsweep.suggest import did_you_mean
 
 
-class Cell:
-    """One layer and direction of a recurrent network.
+def _shapes_of_torch(gates: int, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    rows = gates * hidden
+    matrices = {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden)}
+    return {**matrices, "bias_ih": (rows,), "bias_hh": (rows,)}
 
-    A cell of your own names its weights in `shapes` and overrides `step`. The weights are its
-    attributes: the parameter `rnn.weight_ih_l0` is `self.weight_ih` in the first layer. Weights
-    with another distribution need `first_weights`, a product of other weights with the input needs
-    `project`, and an output other than the state needs `output` and `state_size`.
 
-    Args:
-        weights: the weights by their names in `shapes`.
-        nonlinearity: `tanh` or `relu`, for cells that have a choice.
-    """
+def _texts_of_torch(rows: str = "") -> Mapping[str, str]:
+    matrices = {"weight_ih": f"W_ih{rows}", "weight_hh": f"W_hh{rows}"}
+    return {**matrices, "bias_ih": "b_ih", "bias_hh": "b_hh"}
 
-    weight_ih: Tensor
-    bias_ih: Tensor
 
+class _WithNonlinearity(Cell):
     def __init__(self, weights: Mapping[str, Tensor], nonlinearity: str = "tanh") -> None:
+        super().__init__(weights)
         self.activation = torch.relu if nonlinearity == "relu" else torch.tanh
-        for name, weight in weights.items():
-            setattr(self, name, weight)
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of each weight by its name."""
-        return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,)}
+
+class RNN(_WithNonlinearity):
+    """The plain cell of `torch.nn.RNN`: h' = act(W_ih x + b_ih + W_hh h + b_hh)."""
+
+    equations = ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",)
+    texts = _texts_of_torch()
+    shapes = staticmethod(partial(_shapes_of_torch, 1))
+    module = nn.RNN
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        return self.activation(x + functional.linear(state, self.weight_hh, self.bias_hh))
+
+
+class GRU(Cell):
+    """The gated recurrent unit of `torch.nn.GRU`, whose reset gate acts after the product."""
+
+    equations = (
+        "r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)      reset gate",
+        "z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)      update gate",
+        "n_t = tanh(W_in x_t + b_in + r_t * (W_hn h_{t-1} + b_hn)) new state",
+        "h_t = (1 - z_t) * n_t + z_t * h_{t-1}",
+    )
+    texts = _texts_of_torch("  rows: r, z, n")
+    shapes = staticmethod(partial(_shapes_of_torch, 3))
+    module = nn.GRU
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        recurrent = functional.linear(state, self.weight_hh, self.bias_hh)
+        (r, z, n), (r_h, z_h, n_h) = x.chunk(3, dim=1), recurrent.chunk(3, dim=1)
+        z = (z + z_h).sigmoid()
+        return (1 - z) * (n + (r + r_h).sigmoid() * n_h).tanh() + z * state
+
+
+class LSTM(Cell):
+    """The long short-term memory of `torch.nn.LSTM`. A state is h, then c."""
+
+    equations = (
+        "i_t = sigmoid(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)      input gate",
+        "f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)      forget gate",
+        "g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)         new content",
+        "o_t = sigmoid(W_io x_t + b_io + W_ho h_{t-1} + b_ho)      output gate",
+        "c_t = f_t * c_{t-1} + i_t * g_t                           cell state",
+        "h_t = o_t * tanh(c_t)",
+    )
+    texts = _texts_of_torch("  rows: i, f, g, o")
+    shapes = staticmethod(partial(_shapes_of_torch, 4))
+    forget_gate = 1
+    module = nn.LSTM
 
     @staticmethod
     def state_size(hidden: int) -> int:
-        """Returns N, the numbers of a state."""
-        return hidden
-
-    @classmethod
-    def first_weights(cls, inputs: int, hidden: int) -> dict[str, Array]:
-        """Draws the first weights: uniform between -1 / sqrt(H) and 1 / sqrt(H)."""
-        bound = 1 / math.sqrt(hidden)
-        shapes = cls.shapes(inputs, hidden)
-        return {name: (2 * uniform(*shape) - 1) * bound for name, shape in shapes.items()}
-
-    def project(self, x: Tensor) -> Tensor:
-        """Computes at once what all steps need of the input: (S, I) -> (S, A)."""
-        return functional.linear(x, self.weight_ih, self.bias_ih)
+        return 2 * hidden
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
-        """Returns the next state: x (B, A) of `project`, state (B, N) -> (B, N)."""
-        raise NotImplementedError
+        h, c = state.chunk(2, dim=1)
+        gates = x + functional.linear(h, self.weight_hh, self.bias_hh)
+        i, f, g, o = gates.chunk(4, dim=1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return torch.cat((o.sigmoid() * c.tanh(), c), dim=1)
 
     def output(self, states: Tensor, x: Tensor) -> Tensor:
-        """Returns the outputs of all steps: states (S, N), x (S, A) of `project` -> (S, H)."""
-        return states
+        return states.chunk(2, dim=1)[0]
 
 
-class IndRNN(Cell):
+class IndRNN(_WithNonlinearity):
     """The independently recurrent network: h' = act(W x + b + u * h).
 
     Each unit reads only its own state: Li et al. 2018 (Independently Recurrent Neural Network,
@@ -90,7 +110,8 @@ class IndRNN(Cell):
     connections. Here relu is an option, and the others are left out.
     """
 
-    weight_hh: Tensor
+    equations = ("h_t = tanh(W x_t + b + u * h_{t-1})",)
+    texts: ClassVar = {"weight_ih": "W", "weight_hh": "u", "bias_ih": "b"}
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -116,6 +137,14 @@ class MinGRU(Cell):
     (convolution, norm, multilayer perceptron) are left out. All this holds for `MinLSTM` too.
     """
 
+    equations = (
+        "z_t = sigmoid(W_z x_t + b_z)                              update gate",
+        "c_t = g(W_h x_t + b_h)                                    new content",
+        "g(a) = a + 1/2 for a >= 0, else sigmoid(a)",
+        "h_t = (1 - z_t) * h_{t-1} + z_t * c_t",
+    )
+    texts: ClassVar = {"weight_ih": "W  rows: z, h", "bias_ih": "b"}
+
     @staticmethod
     def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
@@ -135,6 +164,15 @@ class MinLSTM(Cell):
     divides 0 by 0. The rows of `weight_ih` are f, i, h.
     """
 
+    equations = (
+        "f_t = sigmoid(W_f x_t + b_f)                              forget gate",
+        "i_t = sigmoid(W_i x_t + b_i)                              input gate",
+        "c_t = g(W_h x_t + b_h)                                    new content",
+        "g(a) = a + 1/2 for a >= 0, else sigmoid(a)",
+        "h_t = (f_t * h_{t-1} + i_t * c_t) / (f_t + i_t)",
+    )
+    texts: ClassVar = {"weight_ih": "W  rows: f, i, h", "bias_ih": "b"}
+
     @staticmethod
     def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,)}
@@ -146,21 +184,32 @@ class MinLSTM(Cell):
 
 
 class LRU(Cell):
-    """The Linear Recurrent Unit, with a gated linear unit around it.
+    """The Linear Recurrent Unit, with a gated linear unit around it (see `equations`).
 
-    p = W x + b                                       the input in H numbers
-    s' = lambda s + exp(gamma_log) B p                complex, with a diagonal lambda
-    y = Re(C s') + D p
-    output = p + (W_u e + b_u) sigmoid(W_v e + b_v)   where e = gelu(y), in its tanh form
-
-    lambda = exp(-exp(nu_log) + i exp(theta_log)), so its size is always below 1: Orvieto et al.
-    2023 (Resurrecting Recurrent Neural Networks for Long Sequences, arXiv:2303.06349). At first,
-    its square is uniform in (0, 1) and its angle in (0, 2 pi), without the ring and the small
-    angles that the paper uses for long tasks. The paper has one linear encoder, blocks with batch
-    norm and a mean over time. Here each layer has its own W x + b, and no norm. One learning rate
-    and weight decay act on all weights, where the paper spares nu, theta, gamma and B.
-    A state is its H real parts, then its H imaginary parts. The rows of `glu_weight` are u, v.
+    The size of lambda, which is diagonal, is always below 1: Orvieto et al. 2023 (Resurrecting
+    Recurrent Neural Networks for Long Sequences, arXiv:2303.06349). At first, its square is uniform
+    in (0, 1) and its angle in (0, 2 pi), without the ring and the small angles that the paper uses
+    for long tasks. The paper has one linear encoder, blocks with batch norm and a mean over time.
+    Here each layer has its own W x + b, and no norm. One learning rate and weight decay act on all
+    weights, where the paper spares nu, theta, gamma and B. A state is its H real parts, then its H
+    imaginary parts. The rows of `glu_weight` are u, v.
     """
+
+    equations = (
+        "p_t = W x_t + b                                           input",
+        "lambda = exp(-exp(nu_log) + i exp(theta_log))             complex, |lambda| < 1",
+        "s_t = lambda * s_{t-1} + exp(gamma_log) * (B p_t)         complex state",
+        "y_t = Re(C s_t) + D * p_t",
+        "e_t = gelu(y_t), in its tanh form",
+        "h_t = p_t + (W_u e_t + b_u) * sigmoid(W_v e_t + b_v)      output",
+    )
+    texts: ClassVar = {
+        "weight_ih": "W", "bias_ih": "b",
+        "B_re": "the real part of B", "B_im": "the imaginary part of B",
+        "C_re": "the real part of C", "C_im": "the imaginary part of C",
+        "glu_weight": "W  rows: u, v", "glu_bias": "b  rows: u, v",
+    }  # fmt: skip
+    states: ClassVar = {"s": "the complex state after each step", "h": "the output of each step"}
 
     nu_log: Tensor
     theta_log: Tensor
@@ -195,8 +244,8 @@ class LRU(Cell):
         weights |= dict(zip(("B_re", "B_im"), b / math.sqrt(2), strict=True))
         return weights | dict(zip(("C_re", "C_im"), c, strict=True))
 
-    def __init__(self, weights: Mapping[str, Tensor], nonlinearity: str = "tanh") -> None:
-        super().__init__(weights, nonlinearity)
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__(weights)
         size, angle = (-self.nu_log.exp()).exp(), self.theta_log.exp()
         self.re, self.im = size * angle.cos(), size * angle.sin()
 
@@ -221,132 +270,49 @@ class LRU(Cell):
         return p + u * v.sigmoid()
 
 
-CELLS: dict[str, type[Cell]] = {"indrnn": IndRNN, "mingru": MinGRU, "minlstm": MinLSTM, "lru": LRU}
-
-
-class CellLayers(nn.Module):
-    """Runs the layers and directions of a cell, as `torch.nn.RNN` with `batch_first=True` does.
-
-    Its parameters have the names of the cell's `shapes` with torch's endings: `_l0`, `_l0_reverse`,
-    `_l1` and so on. The first state of every sequence is 0. The reverse direction reads the valid
-    steps of each sequence from the last one.
-
-    Args:
-        cell: the class of the cell.
-        input_size: number of features of a step, F.
-        hidden_size: number of units of a layer and direction, H.
-        num_layers: number of layers, L.
-        dropout: probability of zeroing an output of a layer other than the last.
-        bidirectional: adds the reverse direction.
-        nonlinearity: see `Cell`.
-
-    Shape:
-        x (B, T, F) or packed -> outputs (B, T, D*H) or packed, and the outputs at the last step
-        that each layer and direction reads, (L*D, B, H).
-    """
-
-    def __init__(
-        self,
-        cell: type[Cell],
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        nonlinearity: Literal["tanh", "relu"] = "tanh",
-    ) -> None:
-        super().__init__()
-        self.cell = cell
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bidirectional, self.dropout = bidirectional, dropout
-        self.nonlinearity = nonlinearity
-        for inputs, ending in self.lanes():
-            for name, shape in cell.shapes(inputs, hidden_size).items():
-                self.register_parameter(name + ending, nn.Parameter(torch.empty(shape)))
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Draws the first weights of all layers and directions, as the constructor does."""
-        for inputs, ending in self.lanes():
-            for name, values in self.cell.first_weights(inputs, self.hidden_size).items():
-                self.get_parameter(name + ending).copy_(torch.from_numpy(values))
-
-    def lanes(self) -> Iterator[tuple[int, str]]:
-        """Yields the inputs and the ending of the parameters of each layer and direction."""
-        endings = ("", "_reverse") if self.bidirectional else ("",)
-        for layer in range(self.num_layers):
-            inputs = self.hidden_size * len(endings) if layer else self.input_size
-            for ending in endings:
-                yield inputs, f"_l{layer}{ending}"
-
-    def weights(self, ending: str) -> dict[str, Tensor]:
-        """Returns the weights of one layer and direction by their names in `shapes`."""
-        names = self.cell.shapes(self.input_size, self.hidden_size)
-        return {name: getattr(self, name + ending) for name in names}
-
-    def forward(self, x: Tensor | PackedSequence) -> tuple[Tensor | PackedSequence, Tensor]:
-        packed = x
-        if isinstance(x, Tensor):
-            lengths = torch.full((len(x),), x.shape[1])
-            packed = pack_padded_sequence(x, lengths, batch_first=True)
-        assert isinstance(packed, PackedSequence)
-        data, sizes = packed.data, packed.batch_sizes.tolist()
-        mirrored = _mirrored_rows(sizes).to(data.device) if self.bidirectional else None
-        outputs: list[Tensor] = []
-        finals: list[Tensor] = []
-        for _, ending in self.lanes():
-            is_reverse = ending.endswith("_reverse")
-            if outputs and not is_reverse:  # a new layer
-                data = functional.dropout(torch.cat(outputs, dim=1), self.dropout, self.training)
-                outputs = []
-            cell = self.cell(self.weights(ending), self.nonlinearity)
-            start = data.new_zeros(sizes[0], cell.state_size(self.hidden_size))
-            output, final = _run(cell, data[mirrored] if is_reverse else data, sizes, start)
-            outputs.append(output[mirrored] if is_reverse else output)
-            finals.append(final)
-        output, state = torch.cat(outputs, dim=1), torch.stack(finals)
-        if isinstance(x, Tensor):
-            return output.view(x.shape[1], len(x), -1).transpose(0, 1), state
-        if packed.unsorted_indices is not None:
-            state = state[:, packed.unsorted_indices]
-        return packed._replace(data=output), state
-
-
-def _run(cell: Cell, x: Tensor, sizes: list[int], state: Tensor) -> tuple[Tensor, Tensor]:
-    """Runs one cell over packed steps; returns the outputs (S, H) and the last of each (B, H).
-
-    `sizes` holds the number of sequences at each step, which never grows.
-    """
-    projected = cell.project(x)
-    states: list[Tensor] = []
-    for step in projected.split(sizes):
-        state = cell.step(step, state[: len(step)])  # the shortest sequences are at the end
-        states.append(state)
-    outputs = cell.output(torch.cat(states), projected)
-    return outputs, outputs[_last_rows(sizes).to(x.device)]
-
-
-def _rows(sizes: list[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns the first row of each step, and the number of steps of each sequence."""
-    counts = np.array(sizes)
-    lengths = (counts[:, None] > np.arange(sizes[0])).sum(axis=0)
-    return np.cumsum(counts) - counts, lengths
-
-
-def _last_rows(sizes: list[int]) -> Tensor:
-    """Returns the row of the last step of each sequence, (B,)."""
-    starts, lengths = _rows(sizes)
-    return torch.from_numpy(starts[lengths - 1] + np.arange(sizes[0]))
-
-
-def _mirrored_rows(sizes: list[int]) -> Tensor:
-    """Returns for each row (S,) the row as far from the sequence's other end."""
-    starts, lengths = _rows(sizes)
-    rows = [starts[lengths[:n] - 1 - t] + np.arange(n) for t, n in enumerate(sizes)]
-    return torch.from_numpy(np.concatenate(rows))
-
-
 def _positive(x: Tensor) -> Tensor:
     """Returns g(x): x + 1/2 for x >= 0, else sigmoid(x)."""
     return torch.where(x >= 0, x + 0.5, x.sigmoid())
+
+
+CELLS: dict[str, type[Cell]] = {
+    "rnn": RNN, "gru": GRU, "lstm": LSTM, "indrnn": IndRNN, "mingru": MinGRU, "minlstm": MinLSTM,
+    "lru": LRU,
+}  # fmt: skip
+"""Our cells by the names that a config gives them."""
+
+
+def cell_class(cell: str | type[Any]) -> type[Cell]:
+    """Returns a class of `Cell` by the name of ours, or by its path.
+
+    Raises:
+        ValueError: there is no such class, or it is not a class of `Cell` with a `step`.
+    """
+    kind = (CELLS.get(cell) or _imported(cell)) if isinstance(cell, str) else cell
+    name = cell if isinstance(cell, str) else cell_name(kind)
+    if not (isinstance(kind, type) and issubclass(kind, Cell)):
+        raise ValueError(f"cell={name!r}: must be a subclass of seqsweep.Cell")
+    if kind.step is Cell.step:
+        raise ValueError(f"cell={name!r}: must have a method step(self, x, state)")
+    return kind
+
+
+def cell_name(kind: type[Any]) -> str:
+    """Returns the name of one of our cells, or the dotted path of another class."""
+    ours = (name for name, known in CELLS.items() if known is kind)
+    return next(ours, f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _imported(path: str) -> Any:
+    """Returns what a dotted path names."""
+    if not is_class_path(path):
+        hint = did_you_mean(path, CELLS)
+        raise ValueError(
+            f"cell={path!r}: must be one of {', '.join(CELLS)}, or the path of a class{hint}"
+        )
+    find_in_current_folder(path)
+    try:
+        return pkgutil.resolve_name(path)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cell={path!r}: cannot be imported: {reason}") from error

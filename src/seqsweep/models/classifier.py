@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from seqsweep.models.cells import CELLS, CellLayers
+from seqsweep.models.cell import Cell
+from seqsweep.models.cell_layers import CellLayers, check_cell
+from seqsweep.models.cells import CELLS, cell_class, cell_name
 from seqsweep.models.initial import draw_first_weights, make_orthogonal, set_forget_bias
 from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
 from seqsweep.seeding import drawing_from
 
-Cell = Literal["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru"]
+CellName = Literal["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru"]
+AnyCell = CellName | str | type[Any]
+"""One of our cells by its name, or a class of `Cell` or its dotted path."""
 Pooling = Literal["last", "mean", "max", "attention"]
 RecurrentInit = Literal["uniform", "orthogonal"]
-
-_WITH_NONLINEARITY = ("rnn", "indrnn")
-
-_OF_TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RNNClassifier(nn.Module):
@@ -43,8 +43,10 @@ class RNNClassifier(nn.Module):
         input_size: number of features of a step, F >= 1; with an embedding it must be 1.
         hidden_size: number of units of a layer and direction, H >= 1.
         num_classes: number of classes, C >= 2.
-        cell: `torch.nn.RNN`, `GRU` or `LSTM`, or a cell of `seqsweep.models.cells`.
-        nonlinearity: activation of the cells `rnn` and `indrnn`; must be "tanh" for the others.
+        cell: one of our cells by its name, see `models.cells`; or a class of `seqsweep.Cell`, or
+            its dotted path, such as `mine.Leaky`.
+        nonlinearity: activation of the cells `rnn` and `indrnn`, and of a class of your own whose
+            constructor has this argument; must be "tanh" for the others.
         num_layers: number of layers, L >= 1.
         bidirectional: adds to each layer a second direction, which reads sequences backwards.
         dropout: probability in [0, 1) of zeroing an output of a layer other than the last. With one
@@ -58,6 +60,8 @@ class RNNClassifier(nn.Module):
             see `make_orthogonal` (Saxe et al. 2014).
         forget_bias: the first bias of the forget gates of the cell `lstm`, see `set_forget_bias`
             (Gers et al. 2000; Jozefowicz et al. 2015); None keeps torch's bias.
+        cell_options: the other options of a class of your own: the arguments of its constructor
+            that have defaults.
         embedding_dim: number of learned values per symbol that the first layer reads, E >= 1, as
             in `torch.nn.Embedding` (Bengio et al. 2003, A Neural Probabilistic Language Model); x
             then holds a symbol's index at each step. None feeds x itself to the first layer.
@@ -76,7 +80,7 @@ class RNNClassifier(nn.Module):
         input_size: int,
         hidden_size: int,
         num_classes: int,
-        cell: Cell = "rnn",
+        cell: AnyCell = "rnn",
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -87,25 +91,32 @@ class RNNClassifier(nn.Module):
         forget_bias: float | None = None,
         embedding_dim: int | None = None,
         num_embeddings: int | None = None,
+        cell_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         _check_at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_at_least(2, num_classes=num_classes)
-        _check_choice((*_OF_TORCH, *CELLS), cell=cell)
+        kind = cell_class(cell)
         _check_choice(("tanh", "relu"), nonlinearity=nonlinearity)
         _check_choice(("last", "mean", "max", "attention"), pooling=pooling)
         _check_choice(("uniform", "orthogonal"), recurrent_init=recurrent_init)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
-        _check_cell(cell, nonlinearity, recurrent_init, forget_bias)
-        kind = {"nonlinearity": nonlinearity} if cell in _WITH_NONLINEARITY else {}
         features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
-        options = {"bidirectional": bidirectional, **kind}
+        options = dict(cell_options or {})
+        if "nonlinearity" in options:
+            raise ValueError(f"cell_options={options}: nonlinearity is an argument of its own")
+        if _has_nonlinearity(kind):
+            options["nonlinearity"] = nonlinearity
+        if cell_options or kind not in CELLS.values():
+            check_cell(kind, features, hidden_size, options)
+        _check_cell(kind, nonlinearity, recurrent_init, forget_bias)
         make: Callable[..., nn.RNNBase | CellLayers]
-        if cell in CELLS:
-            make = partial(CellLayers, CELLS[cell], **options)
+        # A subclass computes something else than the module of its base.
+        if module := vars(kind).get("module"):
+            make = partial(module, batch_first=True, bidirectional=bidirectional, **options)
         else:
-            make = partial(_OF_TORCH[cell], batch_first=True, **options)
+            make = partial(CellLayers, kind, bidirectional=bidirectional, options=options)
         self.rnn: nn.RNNBase | CellLayers | NormedLayers
         # The constructors draw weights, which `reset_parameters` replaces below. On the device
         # "meta" torch draws nothing, and our cells draw from a generator that is not used again.
@@ -123,7 +134,7 @@ class RNNClassifier(nn.Module):
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
         self.to_empty(device=device)
-        self.cell: Cell = cell
+        self.cell, self.cell_class, self.hidden_size = cell_name(kind), kind, hidden_size
         self.nonlinearity = nonlinearity
         self.pooling: Pooling = pooling
         self.recurrent_init: RecurrentInit = recurrent_init
@@ -136,8 +147,9 @@ class RNNClassifier(nn.Module):
         # The orthogonal draws come last, so that they do not change the other draws.
         if self.recurrent_init == "orthogonal":
             make_orthogonal(self.rnn)
-        if self.forget_bias is not None:
-            set_forget_bias(self.rnn, self.forget_bias)
+        gate = self.cell_class.forget_gate
+        if self.forget_bias is not None and gate is not None:
+            set_forget_bias(self.rnn, self.forget_bias, gate, self.hidden_size)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         # Symbols may come as (B, T), without an axis for their only feature.
@@ -221,24 +233,39 @@ def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedd
 
 
 def _check_cell(
-    cell: Cell, nonlinearity: str, recurrent_init: str, forget_bias: float | None
+    kind: type[Cell], nonlinearity: str, recurrent_init: str, forget_bias: float | None
 ) -> None:
     """Refuses options that the cell does not have."""
-    if cell not in _WITH_NONLINEARITY and nonlinearity != "tanh":
+    cell = cell_name(kind)
+    if nonlinearity != "tanh" and not _has_nonlinearity(kind):
         raise ValueError(
-            f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because "
-            "only the cells rnn and indrnn have other nonlinearities"
+            f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because only the "
+            f"cells {_cells_with(_has_nonlinearity)} have other nonlinearities"
         )
-    if cell in CELLS and recurrent_init != "uniform":
+    if recurrent_init != "uniform" and not _is_recurrent(kind):
         raise ValueError(
-            f"recurrent_init={recurrent_init!r} with cell={cell!r}: must be uniform, because "
-            "only the cells rnn, gru and lstm have recurrent matrices"
+            f"recurrent_init={recurrent_init!r} with cell={cell!r}: must be uniform, because only "
+            f"the cells {_cells_with(_is_recurrent)} have recurrent matrices"
         )
-    if cell != "lstm" and forget_bias is not None:
+    if forget_bias is not None and kind.forget_gate is None:
         raise ValueError(
-            f"forget_bias={forget_bias} with cell={cell!r}: must be left out, because "
-            "only the cell lstm has this option"
+            f"forget_bias={forget_bias} with cell={cell!r}: must be left out, because only the "
+            f"cell {_cells_with(lambda known: known.forget_gate is not None)} has this option"
         )
+
+
+def _has_nonlinearity(kind: type[Cell]) -> bool:
+    return "nonlinearity" in inspect.signature(kind).parameters
+
+
+def _is_recurrent(kind: type[Cell]) -> bool:
+    return len(kind.shapes(1, 2).get("weight_hh", ())) == 2
+
+
+def _cells_with(has_option: Callable[[type[Cell]], bool]) -> str:
+    """Returns the names of our cells that have an option: `rnn, gru and lstm`."""
+    *others, last = (name for name, kind in CELLS.items() if has_option(kind))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _pool(output: Tensor | PackedSequence, pooling: Pooling) -> Tensor:
@@ -289,6 +316,8 @@ def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
     target = section.pop("_target_")
     if target not in _CLASSES:
         raise ValueError(f"{where}: its network is a {target}, which must be given as network=...")
+    if (cell := section.get("cell", "rnn")) not in [*CELLS]:  # building it would import its module
+        raise ValueError(f"{where}: its cell is {cell}, so it must be given as network=...")
     kind = _CLASSES[target]
     sizes: dict[str, Any] = {
         "input_size": len(checkpoint["channel_names"]),

@@ -1,6 +1,6 @@
 """The first weights of a network, with equal bits on every processor.
 
-H hidden, G blocks of rows in a weight: 1 for the cell rnn, 3 for gru, 4 for lstm (one per gate).
+H hidden, G blocks of rows in a weight, one for each gate of a cell.
 """
 
 import math
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.elementary import normal
-from seqsweep.models.cells import CellLayers, uniform
+from seqsweep.models.cell import uniform
+from seqsweep.models.cell_layers import CellLayers
 from seqsweep.seeding import rand
 
 _DRAWS = 12
@@ -25,7 +26,7 @@ def draw_first_weights(network: nn.Module) -> None:
 
     The distributions are torch's own: an embedding is standard normal, and other parameters are
     uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the number of units of a recurrent
-    layer or the number of inputs of a linear layer. The cells of `models.cells` have their own.
+    layer or the number of inputs of a linear layer. The cells in `CellLayers` have their own.
     torch's `uniform_` and `normal_` round differently on a CPU without AVX2; `rand` and numpy's
     arithmetic do not.
     """
@@ -55,18 +56,18 @@ def make_orthogonal(rnn: nn.Module) -> None:
 
 
 @torch.no_grad()
-def set_forget_bias(rnn: nn.Module, value: float) -> None:
-    """Sets the bias of every forget gate of an LSTM, in all layers and directions.
+def set_forget_bias(rnn: nn.Module, value: float, gate: int, hidden: int) -> None:
+    """Sets the bias of every forget gate, in all layers and directions.
 
-    With a large bias the gates begin open, so the cell remembers. See Gers, Schmidhuber and Cummins
-    2000 (Learning to Forget, Neural Computation 12(10)), and Jozefowicz, Zaremba and Sutskever 2015
-    (An Empirical Exploration of Recurrent Network Architectures, ICML), which advises 1.
+    `gate` is its number in a bias. With a large bias the gates begin open, so the cell remembers.
+    See Gers, Schmidhuber and Cummins 2000 (Learning to Forget, Neural Computation 12(10)), and
+    Jozefowicz, Zaremba and Sutskever 2015 (An Empirical Exploration of Recurrent Network
+    Architectures, ICML), which advises 1.
     """
     # torch adds two biases, so one bias becomes the value and the other bias becomes 0.
     for name, bias_value in (("bias_ih_", value), ("bias_hh_", 0.0)):
         for bias in _parameters(rnn, name):
-            size = len(bias) // 4  # the order of the gates is input, forget, cell, output
-            bias[size : 2 * size] = bias_value
+            bias[gate * hidden : (gate + 1) * hidden] = bias_value
 
 
 def orthogonal(size: int) -> npt.NDArray[np.float64]:

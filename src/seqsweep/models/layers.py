@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from seqsweep.models.cells import CellLayers
+from seqsweep.models.cell_layers import CellLayers
 
 Steps = Tensor | PackedSequence
 """The time steps of a batch: (B, T, any), or packed (S, any), where no step is padding."""

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqsweep.data.checks import Array, class_indices
 from seqsweep.data.fitted import Missing
-from seqsweep.models.classifier import Cell, Pooling
+from seqsweep.models.classifier import AnyCell, Pooling
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.sklearn.arrays import Layout, labels, num_channels, sequences
 from seqsweep.sklearn.runs import (
@@ -75,7 +75,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         hidden_size: int = 32,
-        cell: Cell = "rnn",
+        cell: AnyCell = "rnn",
         *,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         num_layers: int = 1,

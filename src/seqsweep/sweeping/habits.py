@@ -13,8 +13,8 @@ from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import takes_value
 from seqsweep.config.messages import has_several_values, quoted
+from seqsweep.config.own_cell import our_cells
 from seqsweep.data.files import config_of
-from seqsweep.native.structs import GATES
 
 _COMMANDS = {
     **dict.fromkeys(("fit", "run", "start"), ("train",)),
@@ -232,7 +232,7 @@ def _override(option: str) -> list[str]:
         key = key.lstrip("+")
     if value != ",":  # the shell has split `data=digits, seed=0`
         value = value.strip(",")
-    if key == "model" and value != "rnn" and {*value.split(",")} <= GATES.keys():
+    if key == "model" and value != "rnn" and {*value.split(",")} <= {*our_cells()}:
         key = "model.cell"
     for wrong, right in _KEYS.items():
         if key == wrong or key.startswith(f"{wrong}."):

@@ -5,6 +5,7 @@ a ValueError that names the key.
 """
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.models.cells import CELLS
+from seqsweep.models.cells import cell_class
 from seqsweep.suggest import listed
 
 _KINDS = {
@@ -99,13 +100,12 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
     given = {**section, **sizes}
-    cell, hidden = CELLS.get(section.get("cell", "")), given["hidden_size"]
+    cell, hidden = cell_class(section.get("cell", "rnn")), given["hidden_size"]
     # A single layer of some cells has fewer than H * H weights.
     has_square = (
         given.get("num_layers", 1) > 1
         or given.get("pooling") == "attention"
-        or cell is None
-        or (hidden, hidden) in cell.shapes(1, hidden).values()
+        or any(math.prod(shape) >= hidden**2 for shape in cell.shapes(1, hidden).values())
     )
     for name in ("hidden_size", "num_layers", "embedding_dim", "num_classes", "input_size"):
         size = given.get(name) or 1

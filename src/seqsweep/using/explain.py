@@ -12,66 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.data.batch import Batch
-from seqsweep.models.cells import CELLS, CellLayers
+from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import logits_of
 from seqsweep.results.formatting import count
-
-_EQUATIONS = {
-    "rnn": ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
-    "gru": (
-        "r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)      reset gate",
-        "z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)      update gate",
-        "n_t = tanh(W_in x_t + b_in + r_t * (W_hn h_{t-1} + b_hn)) new state",
-        "h_t = (1 - z_t) * n_t + z_t * h_{t-1}",
-    ),
-    "lstm": (
-        "i_t = sigmoid(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)      input gate",
-        "f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)      forget gate",
-        "g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)         new content",
-        "o_t = sigmoid(W_io x_t + b_io + W_ho h_{t-1} + b_ho)      output gate",
-        "c_t = f_t * c_{t-1} + i_t * g_t                           cell state",
-        "h_t = o_t * tanh(c_t)",
-    ),
-    "indrnn": ("h_t = tanh(W x_t + b + u * h_{t-1})",),
-    "mingru": (
-        "z_t = sigmoid(W_z x_t + b_z)                              update gate",
-        "c_t = g(W_h x_t + b_h)                                    new content",
-        "g(a) = a + 1/2 for a >= 0, else sigmoid(a)",
-        "h_t = (1 - z_t) * h_{t-1} + z_t * c_t",
-    ),
-    "minlstm": (
-        "f_t = sigmoid(W_f x_t + b_f)                              forget gate",
-        "i_t = sigmoid(W_i x_t + b_i)                              input gate",
-        "c_t = g(W_h x_t + b_h)                                    new content",
-        "g(a) = a + 1/2 for a >= 0, else sigmoid(a)",
-        "h_t = (f_t * h_{t-1} + i_t * c_t) / (f_t + i_t)",
-    ),
-    "lru": (
-        "p_t = W x_t + b                                           input",
-        "lambda = exp(-exp(nu_log) + i exp(theta_log))             complex, |lambda| < 1",
-        "s_t = lambda * s_{t-1} + exp(gamma_log) * (B p_t)         complex state",
-        "y_t = Re(C s_t) + D * p_t",
-        "e_t = gelu(y_t), in its tanh form",
-        "h_t = p_t + (W_u e_t + b_u) * sigmoid(W_v e_t + b_v)      output",
-    ),
-}
-"""The equations of one step of a cell, as in the documentation of torch.nn."""
-
-_ROWS = {
-    "gru": "  rows: r, z, n", "lstm": "  rows: i, f, g, o",
-    "mingru": "  rows: z, h", "minlstm": "  rows: f, i, h",
-}  # fmt: skip
-"""The gates of a cell, in the order of their rows in the weights."""
-
-_TEXTS = {"weight_ih": "W_ih", "weight_hh": "W_hh", "bias_ih": "b_ih", "bias_hh": "b_hh"}
-_TEXTS_OF_CELLS = {
-    "weight_ih": "W", "weight_hh": "u", "bias_ih": "b",
-    "B_re": "the real part of B", "B_im": "the imaginary part of B",
-    "C_re": "the real part of C", "C_im": "the imaginary part of C",
-    "glu_weight": "W  rows: u, v", "glu_bias": "b  rows: u, v",
-}  # fmt: skip
-"""The weights in the equations of `models.cells`; the other weights have their own names."""
 
 _READING = {
     "last": "the final state of each direction",
@@ -219,13 +163,11 @@ def _layer(
     source: str,
     states: tuple[int, ...],
 ) -> Iterator[Block]:
-    equations = _EQUATIONS[network.cell] if layer == 0 else ()
+    equations = network.cell_class.equations if layer == 0 else ()
     if network.nonlinearity == "relu":
         equations = tuple(equation.replace("tanh(", "max(0, ") for equation in equations)
-    rows = [Row("h", states, "the state after each step; 0 at padding")]
-    if network.cell == "lru":
-        rows = [Row("s", states, "the complex state after each step; 0 at padding")]
-        rows += [Row("h", states, "the output of each step; 0 at padding")]
+    meanings = network.cell_class.states.items()
+    rows = [Row(name, states, f"{text}; 0 at padding") for name, text in meanings]
     ways = {"forward": ""}
     if rnn.bidirectional:
         ways["backward, from the last step to the first"] = "_reverse"
@@ -239,14 +181,11 @@ def _layer(
 
 def _weight_texts(network: RNNClassifier, ending: str) -> dict[str, str]:
     """Returns the meaning of each weight of one layer and direction, in torch's order."""
-    texts = _TEXTS_OF_CELLS if network.cell in CELLS else _TEXTS
     named: dict[str, str] = {}
     for key in network.state_dict():
         name = key.removeprefix("rnn.").removesuffix(ending)
         if key == f"rnn.{name}{ending}":
-            has_rows = name in ("weight_ih", "weight_hh")
-            rows = _ROWS.get(network.cell, "") if has_rows else ""
-            named[key] = texts.get(name, name) + rows
+            named[key] = network.cell_class.texts.get(name, name)
     return named
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from seqsweep.extras.export import export, onnx_file
-from seqsweep.models.cells import Cell, CellLayers
+from seqsweep.models.cell import Cell
+from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
-from seqsweep.models.cells import CELLS, CellLayers
+from seqsweep.models.cell_layers import CellLayers
+from seqsweep.models.cells import CELLS
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
 from seqsweep.models.layers import AttentionPooling, NormedLayers
 from seqsweep.runs.provenance import version
@@ -20,7 +21,7 @@ _COARSE = 1e-5
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _LAYERS = (
-    nn.RNN, nn.GRU, nn.LSTM, *CELLS.values(), NormedLayers, AttentionPooling,
+    *(kind.module or kind for kind in CELLS.values()), NormedLayers, AttentionPooling,
     nn.Embedding, nn.Linear, nn.LayerNorm, nn.Dropout, nn.ModuleList,
 )  # fmt: skip
 

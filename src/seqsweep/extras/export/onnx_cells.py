@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
-from seqsweep.models.cells import LRU, Cell, CellLayers, IndRNN, MinGRU, MinLSTM
+from seqsweep.models.cell import Cell
+from seqsweep.models.cell_layers import CellLayers
+from seqsweep.models.cells import LRU, IndRNN, MinGRU, MinLSTM
 
 Step = Callable[[Graph, Sequence[str], Sequence[str]], Sequence[str]]
 """Adds one step to the body of a Scan: states and inputs (B, H) -> the next states (B, H)."""
@@ -32,7 +34,7 @@ def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, 
     valid = graph.node("Transpose", valid, perm=[1, 0, 2])
     outputs: list[str] = []
     for ending in ("", "_reverse")[: 1 + rnn.bidirectional]:
-        cell = rnn.cell(rnn.weights(f"_l{number}{ending}"), rnn.nonlinearity)
+        cell = rnn.cell(rnn.weights(f"_l{number}{ending}"), **rnn.options)
         lane = Lane(graph, cell, rnn.hidden_size, f"l{position}{ending}", valid)
         output = _CELLS[rnn.cell](lane, x)
         outputs.append(graph.node("Where", valid, output, lane.number(0)))
@@ -118,6 +120,7 @@ class Lane:
 
 
 def _indrnn(lane: Lane, x: str) -> str:
+    assert isinstance(lane.cell, IndRNN)
     activation = "Relu" if lane.cell.activation is torch.relu else "Tanh"
     u = lane.weight("weight_hh")
 

@@ -14,7 +14,7 @@ from seqsweep.extras.export.contents import Layer
 from seqsweep.extras.export.onnx_cells import add_cell
 from seqsweep.extras.export.onnx_nodes import Graph
 from seqsweep.extras.export.onnx_scaling import Prepared
-from seqsweep.models.cells import CellLayers
+from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
