@@ -27,7 +27,7 @@ LEAVES = {
 }  # fmt: skip
 ROOMS = {
     "data": "",
-    "models": "data.batch",
+    "models": "data.batch native",
     "native": "",
     "runs": "",
     "config": "runs",

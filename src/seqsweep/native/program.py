@@ -6,7 +6,7 @@ weights alone. These are the names of values:
     x            the input of the layer, which only products read
     s0 s1 ..     the blocks of the previous state
     bias_ih.0    block 0 of the vector `bias_ih`
-    0.5          a constant, a float32
+    0.5          a constant, which becomes a float32 where it is used
     v0 v1 ..     values of the forward pass
     dy           the gradient of the output
     ds0 ds1 ..   the gradient of the next state, from the step after it
@@ -37,6 +37,14 @@ FORWARD = ("weights", "input", "state", "output")
 BACKWARD = ("output'", "state'", "input'", "weights'")
 PARTS = FORWARD + BACKWARD
 PROGRAMS = Path(__file__).parent / "programs"
+
+
+def as_number(name: str) -> float | None:
+    """Returns the number that a constant is, or None for other values."""
+    try:
+        return float(name)
+    except ValueError:
+        return None
 
 
 class Matrix(NamedTuple):
@@ -118,7 +126,8 @@ class Program:
         next_state: the value of each block of the next state.
         result: the value that is the output.
         carry: the gradient of each block of the previous state.
-        totals: the whole gradient of each block of the next state: of the output and of later steps.
+        totals: the whole gradient of each block of the next state, through the output and later
+            steps.
         gradients: the gradient of each block of the vectors. `outer` computes those of matrices.
     """
 

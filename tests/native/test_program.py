@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqsweep.models.program import OPERATIONS, PARTS, Instruction, Matrix, Program
+from seqsweep.native.program import OPERATIONS, PARTS, Instruction, Matrix, Program
 
 TEXT = """\
 weight weight_ih 2 -1
@@ -32,6 +32,7 @@ weights':
 next v4
 result v4
 carry g3
+totals g0
 gradient bias_ih.0 g4
 gradient bias_ih.1 g5
 """

@@ -1,0 +1,115 @@
+"""Cells of other people's papers, each one class."""
+
+import torch
+from torch.nn import functional
+
+from seqsweep.models.cells import Cell
+
+
+class MGU(Cell):
+    """The minimal gated unit: Zhou et al. 2016, arXiv:1603.09420, equation 6."""
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        square, gates = (hidden, hidden), 2 * hidden
+        weights = {"weight_ih": (gates, inputs), "weight_hf": square, "weight_hh": square}
+        return {**weights, "bias_ih": (gates,)}
+
+    def step(self, x, state):
+        f, c = x.chunk(2, dim=1)
+        f = torch.sigmoid(f + functional.linear(state, self.weight_hf))
+        c = torch.tanh(c + functional.linear(f * state, self.weight_hh))
+        return (1 - f) * state + f * c
+
+
+class LiGRU(Cell):
+    """The light GRU, without batch norm: Ravanelli et al. 2018, arXiv:1803.10225, equation 8."""
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        gates = 2 * hidden
+        return {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden), "bias_ih": (gates,)}
+
+    def step(self, x, state):
+        z, c = (x + functional.linear(state, self.weight_hh)).chunk(2, dim=1)
+        z = torch.sigmoid(z)
+        return z * state + (1 - z) * torch.relu(c)
+
+
+class SRU(Cell):
+    """The simple recurrent unit: Lei et al. 2018, arXiv:1709.02755, equations 3 to 6."""
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        weights = {"weight_ih": (4 * hidden, inputs), "bias_ih": (4 * hidden,)}
+        return {**weights, "v_f": (hidden,), "v_r": (hidden,)}
+
+    @staticmethod
+    def state_size(hidden):
+        return 2 * hidden
+
+    def step(self, x, state):
+        (z, f, r, skip), (c, _) = x.chunk(4, dim=1), state.chunk(2, dim=1)
+        f, r = torch.sigmoid(f + self.v_f * c), torch.sigmoid(r + self.v_r * c)
+        c = f * c + (1 - f) * z
+        return torch.cat((c, r * c + (1 - r) * skip), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(2, dim=1)[1]
+
+
+class CoRNN(Cell):
+    """The coupled oscillatory network: Rusch and Mishra 2021, arXiv:2010.00951, equation 3."""
+
+    def __init__(self, weights, dt=0.05, gamma=2.7, epsilon=4.7):
+        super().__init__(weights)
+        self.dt, self.gamma, self.epsilon = dt, gamma, epsilon
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        return {
+            "weight_ih": (hidden, inputs), "bias_ih": (hidden,),
+            "weight_hh": (hidden, 2 * hidden),
+        }  # fmt: skip
+
+    @staticmethod
+    def state_size(hidden):
+        return 2 * hidden
+
+    def step(self, x, state):
+        y, z = state.chunk(2, dim=1)
+        force = torch.tanh(x + functional.linear(state, self.weight_hh))
+        z = z + self.dt * (force - self.gamma * y - self.epsilon * z)
+        return torch.cat((y + self.dt * z, z), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(2, dim=1)[0]
+
+
+class PeepholeLSTM(Cell):
+    """The LSTM with peepholes: Gers and Schmidhuber 2000, Recurrent nets that time and count."""
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        gates, peepholes = 4 * hidden, dict.fromkeys(("p_i", "p_f", "p_o"), (hidden,))
+        weights = {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden)}
+        return {**weights, "bias_ih": (gates,), **peepholes}
+
+    @staticmethod
+    def state_size(hidden):
+        return 2 * hidden
+
+    def step(self, x, state):
+        h, c = state.chunk(2, dim=1)
+        i, f, g, o = (x + functional.linear(h, self.weight_hh)).chunk(4, dim=1)
+        i, f = torch.sigmoid(i + self.p_i * c), torch.sigmoid(f + self.p_f * c)
+        c = f * c + i * torch.tanh(g)
+        return torch.cat((torch.sigmoid(o + self.p_o * c) * torch.tanh(c), c), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(2, dim=1)[0]
+
+
+THEIR_CELLS: dict[str, type[Cell]] = {
+    "mgu": MGU, "ligru": LiGRU, "sru": SRU, "cornn": CoRNN, "peephole_lstm": PeepholeLSTM,
+}  # fmt: skip
