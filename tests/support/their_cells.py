@@ -1,9 +1,12 @@
 """Cells of other people's papers, each one class."""
 
+# pyright: reportAttributeAccessIssue=false
+# The attributes of a cell are what `shapes` names.
+
 import torch
 from torch.nn import functional
 
-from seqsweep.models.cells import Cell
+from seqsweep.models.cell import Cell
 
 
 class MGU(Cell):
@@ -11,9 +14,9 @@ class MGU(Cell):
 
     @staticmethod
     def shapes(inputs, hidden):
-        square, gates = (hidden, hidden), 2 * hidden
-        weights = {"weight_ih": (gates, inputs), "weight_hf": square, "weight_hh": square}
-        return {**weights, "bias_ih": (gates,)}
+        gates, square = 2 * hidden, (hidden, hidden)
+        matrices = {"weight_ih": (gates, inputs), "weight_hf": square, "weight_hh": square}
+        return {**matrices, "bias_ih": (gates,)}
 
     def step(self, x, state):
         f, c = x.chunk(2, dim=1)
@@ -39,18 +42,17 @@ class LiGRU(Cell):
 class SRU(Cell):
     """The simple recurrent unit: Lei et al. 2018, arXiv:1709.02755, equations 3 to 6."""
 
+    state_size = staticmethod(lambda hidden: 2 * hidden)  # c, h
+
     @staticmethod
     def shapes(inputs, hidden):
-        weights = {"weight_ih": (4 * hidden, inputs), "bias_ih": (4 * hidden,)}
-        return {**weights, "v_f": (hidden,), "v_r": (hidden,)}
-
-    @staticmethod
-    def state_size(hidden):
-        return 2 * hidden
+        vectors = {"bias_ih": (4 * hidden,), "peepholes": (2 * hidden,)}
+        return {"weight_ih": (4 * hidden, inputs), **vectors}
 
     def step(self, x, state):
-        (z, f, r, skip), (c, _) = x.chunk(4, dim=1), state.chunk(2, dim=1)
-        f, r = torch.sigmoid(f + self.v_f * c), torch.sigmoid(r + self.v_r * c)
+        (z, f, r, skip), c = x.chunk(4, dim=1), state.chunk(2, dim=1)[0]
+        v_f, v_r = self.peepholes.chunk(2)
+        f, r = torch.sigmoid(f + v_f * c), torch.sigmoid(r + v_r * c)
         c = f * c + (1 - f) * z
         return torch.cat((c, r * c + (1 - r) * skip), dim=1)
 
@@ -61,20 +63,15 @@ class SRU(Cell):
 class CoRNN(Cell):
     """The coupled oscillatory network: Rusch and Mishra 2021, arXiv:2010.00951, equation 3."""
 
+    state_size = staticmethod(lambda hidden: 2 * hidden)  # y, z
+
     def __init__(self, weights, dt=0.05, gamma=2.7, epsilon=4.7):
         super().__init__(weights)
         self.dt, self.gamma, self.epsilon = dt, gamma, epsilon
 
     @staticmethod
     def shapes(inputs, hidden):
-        return {
-            "weight_ih": (hidden, inputs), "bias_ih": (hidden,),
-            "weight_hh": (hidden, 2 * hidden),
-        }  # fmt: skip
-
-    @staticmethod
-    def state_size(hidden):
-        return 2 * hidden
+        return Cell.shapes(inputs, hidden) | {"weight_hh": (hidden, 2 * hidden)}
 
     def step(self, x, state):
         y, z = state.chunk(2, dim=1)
@@ -89,22 +86,18 @@ class CoRNN(Cell):
 class PeepholeLSTM(Cell):
     """The LSTM with peepholes: Gers and Schmidhuber 2000, Recurrent nets that time and count."""
 
+    state_size = staticmethod(lambda hidden: 2 * hidden)  # h, c
+
     @staticmethod
     def shapes(inputs, hidden):
-        gates, peepholes = 4 * hidden, dict.fromkeys(("p_i", "p_f", "p_o"), (hidden,))
-        weights = {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden)}
-        return {**weights, "bias_ih": (gates,), **peepholes}
-
-    @staticmethod
-    def state_size(hidden):
-        return 2 * hidden
+        vectors = {"bias_ih": (4 * hidden,), "peepholes": (3 * hidden,)}
+        return {"weight_ih": (4 * hidden, inputs), "weight_hh": (4 * hidden, hidden), **vectors}
 
     def step(self, x, state):
-        h, c = state.chunk(2, dim=1)
+        (h, c), (p_i, p_f, p_o) = state.chunk(2, dim=1), self.peepholes.chunk(3)
         i, f, g, o = (x + functional.linear(h, self.weight_hh)).chunk(4, dim=1)
-        i, f = torch.sigmoid(i + self.p_i * c), torch.sigmoid(f + self.p_f * c)
-        c = f * c + i * torch.tanh(g)
-        return torch.cat((torch.sigmoid(o + self.p_o * c) * torch.tanh(c), c), dim=1)
+        c = torch.sigmoid(f + p_f * c) * c + torch.sigmoid(i + p_i * c) * torch.tanh(g)
+        return torch.cat((torch.sigmoid(o + p_o * c) * torch.tanh(c), c), dim=1)
 
     def output(self, states, x):
         return states.chunk(2, dim=1)[0]

@@ -21,12 +21,16 @@ def build_program(
     Args:
         graph: the instructions of the step; those of the derivative are added.
         weights: see `Program`.
-        next_state: the values that are the blocks of the next state.
+        next_state: the values that are the blocks of the next state. A block that no step reads is
+            left out, so that it needs not be computed step by step.
         result: the value that is the output.
     """
+    read = _ancestors(graph.instructions, [*next_state, result])
+    kept = [index for index in range(len(next_state)) if f"s{index}" in read] or [0]
+    next_state = [next_state[index] for index in kept]
     forward = {name for instruction in graph.instructions for name in instruction.results}
-    gradients = Gradients(graph, next_state, result)
-    carry = [gradients.of(f"s{index}") for index in range(len(next_state))]
+    gradients = Gradients(graph, dict(zip(kept, next_state, strict=True)), result)
+    carry = [gradients.of(f"s{index}") for index in kept]
     carry = [g.name if g.number == 0 else g.apply("without_tiny").name for g in carry]
     totals = [gradients.of(name).name for name in next_state]
     vectors = {
@@ -40,6 +44,8 @@ def build_program(
     uses.update(name for part in parts.values() for i in part for name in i.reads)
     parts = {name: _fuse(_merge_starts(part, uses), uses) for name, part in parts.items()}
     names = _final_names(parts)
+    for place, index in enumerate(kept):
+        names |= {f"s{index}": f"s{place}", f"ds{index}": f"ds{place}"}
 
     def rename(values: Iterable[str]) -> tuple[str, ...]:
         return tuple(names.get(value, value) for value in values)

@@ -6,7 +6,7 @@ torch's derivative would change with its version, and with it the bits of a run.
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from seqsweep.models.graph import Graph, Value
 from seqsweep.native.program import Instruction, Matrix
@@ -49,7 +49,7 @@ RULES: dict[str, Callable[..., Contributions]] = {
     "mul": lambda g, y, a, b: (g * b, g * a),
     "div": _div,
     "maximum": _maximum,
-    "minimum": lambda g, y, a, b: _maximum(g, y, b, a)[::-1],
+    "minimum": lambda g, y, a, b: _maximum(g, y, b, a),
     "lt": lambda g, y, a, b: (None, None),
     "le": lambda g, y, a, b: (None, None),
     "eq": lambda g, y, a, b: (None, None),
@@ -62,20 +62,17 @@ class Gradients:
 
     Args:
         graph: the instructions of the step.
-        next_state: the values that are the blocks of the next state.
+        next_state: the values that are the blocks of the next state, by the numbers of the blocks.
         result: the value that is the output.
     """
 
-    def __init__(self, graph: Graph, next_state: Sequence[str], result: str) -> None:
+    def __init__(self, graph: Graph, next_state: Mapping[int, str], result: str) -> None:
         self._graph = graph
         self._contributions: dict[str, list[str]] = {result: [graph.value("dy").name]}
         self._products = set[str]()  # the contributions that are results of `transposed`
         forward = list(graph.instructions)
-        read = {name for instruction in forward for name in instruction.reads} | set(next_state)
-        for index, name in enumerate(next_state):
-            # No gradient comes from the next step through a block that no step reads.
-            if f"s{index}" in read:
-                self._add(name, graph.value(f"ds{index}").name)
+        for index, name in next_state.items():
+            self._add(name, graph.value(f"ds{index}").name)
         for instruction in reversed(forward):
             if instruction.operation == "product":
                 self._pass_product(instruction)

@@ -45,9 +45,9 @@ def _not_equal(a: Operand, b: Operand) -> Value:
 
 
 def _power(a: Operand, exponent: Operand) -> Value:
-    power, base = _constant("the exponent of torch.pow", exponent), a
+    power, base = _constant("the exponent", exponent), a
     if not isinstance(base, Value) or abs(power) not in (0.5, *range(33)):
-        raise Untraceable(f"torch.pow with the exponent {power} is not an operation of programs")
+        raise Untraceable(f"the exponent must be a whole number or 0.5, got {power}")
     if abs(power) == 0.5:
         result = base.apply("sqrt")
     else:
@@ -60,23 +60,23 @@ def _clamp(
 ) -> Value:
     """Returns a within bounds. A `maximum` would halve the gradient at a bound."""
     if low is not None:
-        low = _constant("a bound of torch.clamp", low)
+        low = _constant("a bound", low)
         a = _apply("where", _apply(compare, a, low), low, a)
     if high is not None:
-        high = _constant("a bound of torch.clamp", high)
+        high = _constant("a bound", high)
         a = _apply("where", _apply(compare, high, a), high, a)
     return a
 
 
 def _softplus(a: Value, beta: float = 1, threshold: float = 20) -> Value:
     if beta != 1 or threshold < 20:
-        raise Untraceable("softplus must have beta=1 and threshold=20")
+        raise Untraceable("beta must be 1, and threshold at least 20")
     return a.apply("softplus")
 
 
 def _gelu(a: Value, approximate: str = "none") -> Value:
     if approximate != "tanh":
-        raise Untraceable("gelu must have approximate='tanh'")
+        raise Untraceable("approximate must be 'tanh'")
     scale = math.sqrt(2 / math.pi)
     half = a * 0.5
     return half * (a * (a * a * (0.044715 * scale) + scale)).apply("tanh") + half
@@ -122,10 +122,11 @@ ELEMENTWISE: dict[str, Callable[..., Operand]] = {
     "clamp_max": lambda a, high: _clamp(a, None, high),
     "hardtanh": lambda a, low=-1, high=1: _clamp(a, low, high, "le"),
     "hardsigmoid": lambda a: _clamp(a + 3, 0, 6, "le") / 6,
-    "hardswish": lambda a: a * _clamp(a + 3, 0, 6) / 6,
+    "hardswish": lambda a: a * _clamp(a + 3, 0, 6, "le") / 6,
     "threshold": lambda a, bound, value: _apply("where", _apply("le", a, bound), value, a),
     "leaky_relu": lambda a, slope=0.01: _apply("where", _apply("lt", 0, a), a, a * slope),
     "elu": _elu,
+    "celu": lambda a, alpha=1: _elu(a, alpha, 1, 1 / alpha),
     "softplus": _softplus,
     "silu": lambda a: a * a.apply("sigmoid"),
     "mish": lambda a: a * a.apply("softplus").apply("tanh"),
@@ -143,7 +144,7 @@ BOOLEAN = {name for name in ELEMENTWISE if name.startswith(("bitwise_", "logical
 MOVING = {
     "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose",
     "t", "split", "split_with_sizes", "slice", "select", "unbind", "cat", "stack", "repeat",
-    "alias", "clone", "_to_copy",
+    "alias", "clone", "_to_copy", "detach",
 }  # fmt: skip
 
 # The operations that make constants: from their arguments to the number.

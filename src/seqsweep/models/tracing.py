@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqsweep.models import graph, torch_operations
 from seqsweep.models.arrangement import build_program
-from seqsweep.models.cells import Cell
+from seqsweep.models.cell import Cell
 from seqsweep.models.torch_operations import BOOLEAN, CONSTANTS, ELEMENTWISE, MOVING, Untraceable
 from seqsweep.native.program import FORWARD, Matrix, Program, as_number
 
@@ -116,7 +115,7 @@ class _Step(TorchDispatchMode):
         self, cell: type[Cell], weights: WeightBlocks, inputs: int, hidden: int, batch: int
     ) -> None:
         super().__init__()
-        self._graph, self._fake = graph.Graph(), FakeTensorMode()
+        self._graph = graph.Graph()
         self._cell, self._weights, self._hidden, self._batch = cell, weights, hidden, batch
         self._starts: dict[Run, int] = {}  # the first label of each run
         self._runs: dict[int, tuple[Run, int]] = {}  # by its first label, and its length
@@ -162,10 +161,8 @@ class _Step(TorchDispatchMode):
             raise Untraceable("a step must not read a number: if, float(), int(), item()")
         if name.removesuffix("_") not in ELEMENTWISE and name not in OTHERS:
             raise Untraceable(f"torch.{name} is not an operation of programs")
-        with self._fake:
-            out = func(*args, **kwargs)
         try:
-            labels = self._run_operation(func, name, args, kwargs, out)
+            out, labels = self._run_operation(func, name, args, kwargs)
         except Untraceable as error:
             raise Untraceable(f"torch.{name}: {error}") from None
         for tensor, values in zip(pytree.tree_leaves(out), pytree.tree_leaves(labels), strict=True):
@@ -173,32 +170,39 @@ class _Step(TorchDispatchMode):
         return out
 
     def _run_operation(
-        self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
-    ) -> Any:
-        """Returns the labels of the results of an operation."""
+        self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """Returns the results of an operation, and their labels."""
         if name in CONSTANTS:
-            return self._join([self._constant(CONSTANTS[name](*args))], tuple(out.shape))
-        args, kwargs = pytree.tree_map_only(Tensor, self._labels_of, (args, kwargs))
+            constant = self._constant(CONSTANTS[name](*args))
+            out = func(*args, **kwargs).to("meta")
+            return out, self._join([constant], tuple(out.shape))
+        labels, named = pytree.tree_map_only(Tensor, self._labels_of, (args, kwargs))
+        out, pure = func(*args, **kwargs), name.removesuffix("_")
+        for tensor in pytree.tree_leaves(out):
+            is_mask = tensor.dtype == torch.bool and (pure in BOOLEAN or name in MOVING)
+            if tensor.dtype != torch.float32 and not is_mask:
+                raise Untraceable(f"the result must be of float32, got {tensor.dtype}")
+        # torch itself detaches new constants.
+        if name == "detach" and (labels[0] >= 0).any():
+            raise Untraceable("programs do not stop gradients")
         if name in MOVING:
             # Labels are whole numbers, which a conversion would change.
-            moved = args[0].clone() if name == "_to_copy" else func(*args, **kwargs)
-            for labels in pytree.tree_leaves(moved):
-                if self._owner(labels) is None:
-                    self._blocks(labels, tuple(labels.shape))
-            return moved
-        pure, shape = name.removesuffix("_"), tuple(out.shape)
-        if out.dtype != torch.float32 and (out.dtype != torch.bool or pure not in BOOLEAN):
-            raise Untraceable(f"the result must be of float32, got {out.dtype}")
+            moved = labels[0].clone() if name == "_to_copy" else func(*labels, **named)
+            for values in pytree.tree_leaves(moved):
+                if values.dim() and self._owner(values) is None:
+                    self._blocks(values, tuple(values.shape))
+            return out, moved
         if name == "mm":
-            return self._multiply(*args)
+            return out, self._multiply(*labels)
         if name == "addmm":
-            pure, args = "add", (args[0], self._multiply(*args[1:]))
-        labels = self._apply(pure, args, kwargs, shape)
+            pure, labels = "add", (labels[0], self._multiply(*labels[1:]))
+        result = self._apply(pure, labels, named, tuple(out.shape))
         if name.endswith("_"):
-            labels = args[0].copy_(labels)
+            result = labels[0].copy_(result)
             if any(not torch.equal(now, before) for now, before in self._given):
                 raise Untraceable("weights, inputs and states must not be changed in place")
-        return labels
+        return out, result
 
     def _apply(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shape: Shape
@@ -208,7 +212,7 @@ class _Step(TorchDispatchMode):
         try:
             inspect.signature(operation).bind(*args, **kwargs)
         except TypeError:
-            raise Untraceable("it must have fewer arguments") from None
+            raise Untraceable("programs do not know it with these arguments") from None
         leaves, form = pytree.tree_flatten((args, kwargs))
         columns = [self._blocks(v, shape) if isinstance(v, Tensor) else None for v in leaves]
         results: list[Run] = []
@@ -277,8 +281,7 @@ class _Step(TorchDispatchMode):
         return names
 
     def _argument(self, runs: Sequence[Run], shape: Shape) -> Tensor:
-        with self._fake:
-            tensor = torch.empty(shape)
+        tensor = torch.empty(shape, device="meta")
         labels = self._join(runs, shape)
         self._labels[id(tensor)] = tensor, labels
         self._given.append((labels, labels.clone()))
@@ -286,7 +289,9 @@ class _Step(TorchDispatchMode):
 
     def _labels_of(self, tensor: Tensor) -> Tensor:
         if id(tensor) not in self._labels:
-            raise Untraceable("a tensor from outside of the step must be a weight in `shapes`")
+            raise Untraceable(
+                "a tensor that the step does not compute must be a weight in `shapes`"
+            )
         return self._labels[id(tensor)][1]
 
     def _constant(self, number: float) -> Run:
