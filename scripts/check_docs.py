@@ -13,6 +13,9 @@ These comments, which a rendered page hides, stand above a block:
 - `<!-- first: COMMAND -->`: this command runs before the block.
 
 RUN_FOLDER and RUN_ID stand for the newest run of the page; `scripts/` is the checkout's folder.
+
+A shell's `seqsweep` is a fork of a process that has imported torch, as in tests/end_to_end; behind
+another program, such as `timeout`, it is the installed program.
 """
 
 import argparse
@@ -27,6 +30,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).parents[1]
+SUPPORT = CHECKOUT / "tests" / "support"
+sys.path.append(str(SUPPORT))
+
+from commands import CommandServer  # noqa: E402
+
 BLOCK = re.compile(
     r"(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -57,19 +65,27 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "scripts").symlink_to(CHECKOUT / "scripts")
-            for complaint in check(page, folder):
+            for complaint in check(page, folder, program):
                 print(f"{page.name}: {complaint}", flush=True)
                 wrong += 1
         print(f"{page.name}: checked", flush=True)
         return wrong
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with tempfile.TemporaryDirectory() as served, CommandServer(Path(served)):
+        client = (sys.executable, "-IS", SUPPORT / "command_client.py", Path(served, "server"))
+        program = " ".join(map(str, client))
+        pool = ThreadPoolExecutor(max_workers=2)
         wrong = sum(pool.map(count_wrong, options.pages))
     sys.exit(f"{wrong} commands differ from their page" if wrong else None)
 
 
-def check(page: Path, folder: Path) -> Iterator[str]:
-    """Runs the blocks of a page in a folder; yields what differs from the page."""
+def check(page: Path, folder: Path, program: str) -> Iterator[str]:
+    """Runs the blocks of a page in a folder; yields what differs from the page.
+
+    Args:
+        program: the command that a shell runs for `seqsweep`.
+    """
+    shell = f'seqsweep() {{ {program} "$@"; }}\n'
     for block in map(Block._make, BLOCK.findall(page.read_text(encoding="utf-8"))):
         kind, _, value = block.comment.partition(": ")
         if kind == "file":
@@ -78,7 +94,7 @@ def check(page: Path, folder: Path) -> Iterator[str]:
             path.write_text(block.text, encoding="utf-8")
             continue
         if kind == "first":
-            yield from compare(value, "", folder)
+            yield from compare(shell, value, "", folder)
         if kind == "run":
             code, printed = run([sys.executable, "-c", block.text], folder)
             if code:
@@ -86,12 +102,12 @@ def check(page: Path, folder: Path) -> Iterator[str]:
         is_shell = block.language == "console" and kind not in ("run", "not run")
         for command, shown in COMMAND.findall(block.text) if is_shell else ():
             if not command.startswith(NOT_RUN):
-                yield from compare(command, shown, folder)
+                yield from compare(shell, command, shown, folder)
 
 
-def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
-    """Runs a command; yields how its output differs from the page."""
-    code, printed = run(["bash", "-c", with_run(command, folder)], folder)
+def compare(shell: str, command: str, shown: str, folder: Path) -> Iterator[str]:
+    """Runs a command after the lines `shell`; yields how its output differs from the page."""
+    code, printed = run(["bash", "-c", shell + with_run(command, folder)], folder)
     lines = [plain(line) for line in printed.splitlines()]
     wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
     end = "\n".join(printed.splitlines()[-30:])
