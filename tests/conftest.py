@@ -95,6 +95,7 @@ def pytest_collection_finish() -> None:
 
     torch.set_num_threads(1)
     gc.freeze()
+    gc.set_threshold(50_000)  # not after 700 objects: a test makes more, and few of them in cycles
     gc.enable()
 
 

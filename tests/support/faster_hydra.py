@@ -4,6 +4,7 @@ Hydra composes some 600 configs for the fast tests, each from 24 files that it r
 anew, and from the same interpolations. `make hydra-check` tests Hydra as it is.
 """
 
+import copy
 import functools
 import os
 import pickle
@@ -15,7 +16,11 @@ import omegaconf._utils
 import omegaconf.base
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_repository import (
+    CachingConfigRepository,
+    ConfigRepository,
+    IConfigRepository,
+)
 from hydra.core.object_type import ObjectType
 
 from seqsweep.config import CONF_DIR
@@ -76,11 +81,17 @@ def map_choices(overrides: Any, elements: list[Any], self_added: bool) -> Any:
     return None
 
 
+def cache(self: Any, delegate: IConfigRepository) -> None:
+    """Makes a `CachingConfigRepository`, which gives its copy other sources but changes none."""
+    self.delegate, self.cache = copy.copy(delegate), {}
+
+
 def install() -> None:
     """Makes Hydra 1.3 faster, unless `AS_IT_IS` is set."""
     if AS_IT_IS in os.environ or not hydra.__version__.startswith("1.3."):
         return
     ConfigRepository.load_config = load_config
+    CachingConfigRepository.__init__ = cache
     setattr(defaults_list, _MAP, map_choices)
     setattr(ConfigLoaderImpl, _EMBED, staticmethod(embed))
     for module in _PARSERS:
