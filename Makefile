@@ -25,7 +25,8 @@ sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japan
 	$(BIN)/seqsweep train -m sweep=architecture
 
 test: $(TESTS) native  ## every promise; three processes, because some tests wait
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "not durability"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "not durability" \
+	  $(if $(SHUFFLE),--shuffle $(SHUFFLE))
 
 check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
@@ -77,7 +78,7 @@ newest-check: $(TESTS)  ## tests the newest torch, Lightning and Optuna, in a se
 docs-check: $(DURABILITY) native  ## runs the commands of README and docs
 	$(BIN)/python scripts/check_docs.py
 
-order-check: $(TESTS) native  ## runs each file of tests alone, then all in a random order
+order-check: $(TESTS) native  ## runs each file of tests alone
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/test_order.py
 
 clean:

@@ -1,20 +1,19 @@
-"""Runs each file of tests alone, then all tests in a random order.
+"""Runs each file of tests alone.
 
-    python scripts/test_order.py          # the seed is the day, so each day has another order
-    python scripts/test_order.py SEED
+    python scripts/test_order.py [tests/test_conf.py ...]
 
-A test that passes in the order of `make test` may need what an earlier test has left. A file runs
-in a fork of a process that has imported the large packages, and nothing of seqsweep.
+A test that passes in `make test` may need what an earlier file has left. A file runs in a fork of a
+process that has imported the large packages, and nothing of seqsweep. The cases of a test need the
+same, so one of them is enough here. `make test SHUFFLE=SEED` runs all tests in a random order,
+which shows what disturbs a later test.
 """
 
 import importlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -24,16 +23,22 @@ PACKAGES = ("lightning", "pandas", "sklearn.linear_model")
 SELECTED = ("-q", "-m", "not durability")
 
 
+class OneCase:
+    """Leaves out all cases of a test but the first."""
+
+    @pytest.hookimpl(trylast=True)  # after -m, which may leave out the first
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = {item.nodeid.partition("[")[0]: item for item in reversed(items)}.values()
+        items.reverse()
+
+
 def main() -> None:
     os.chdir(CHECKOUT)
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else date.today().toordinal()
     for name in PACKAGES:
         importlib.import_module(name)
-    failed = run_alone(sorted(map(str, Path("tests").rglob("test_*.py"))))
-    print(f"all tests with --shuffle {seed}", flush=True)
-    processes = ("-n", "3", "--dist", "worksteal", "--shuffle", str(seed))
-    shuffled = subprocess.run([sys.executable, "-m", "pytest", *SELECTED, *processes], check=False)
-    sys.exit(f"failed alone: {', '.join(failed)}" if failed else shuffled.returncode)
+    paths = sys.argv[1:] or sorted(map(str, Path("tests").rglob("test_*.py")))
+    if failed := run_alone(paths):
+        sys.exit(f"failed alone: {', '.join(failed)}")
 
 
 def run_alone(paths: Sequence[str]) -> list[str]:
@@ -77,7 +82,7 @@ def start(path: str, output: Path) -> int:
     try:
         # Processes that share pytest's temporary folder remove old parts of it at the same time.
         own = ("-p", "no:cacheprovider", "--basetemp", f"{output}.files")
-        code = pytest.main([path, *SELECTED, *own])
+        code = pytest.main([path, *SELECTED, *own], plugins=[OneCase()])
     finally:
         os._exit(code)
 
