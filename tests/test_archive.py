@@ -66,7 +66,9 @@ def records(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.durability
-def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Path, sets: Path):
+def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(
+    tmp_path: Path, sets: Path, archive: Any, capsys: pytest.CaptureFixture[str]
+):
     file = published(tmp_path, "dataset,Lo,Hi\nLarge,0.1,1\nSmal,0.5,0.5\n")
     long = "trainer.max_epochs=300"  # the second set trains when the first one has its records
     killed = [*command(tmp_path / "killed", sets, "--published", str(file)), long]
@@ -77,17 +79,14 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Pa
     process.wait()
     before = records(tmp_path / "killed")
     assert 0 < len(before) < 8
-    resumed = subprocess.run(killed, capture_output=True, text=True)
-    whole = subprocess.run(
-        [*command(tmp_path / "whole", sets, "--published", str(file)), long],
-        capture_output=True,
-        text=True,
-    )
+    whole = [*command(tmp_path / "whole", sets, "--published", str(file)), long]
     # The damaged set is named, costs the exit code, and stops no other.
-    for done in (resumed, whole):
-        assert done.returncode == 1, done.stderr
-        assert "Torn: left out: " in done.stderr and "Torn_TRAIN.ts:6: " in done.stderr
-        assert "Small: no published results; did you mean 'Smal'?" in done.stderr
+    for _, _, *arguments in (killed, whole):
+        assert archive.main(arguments) == 1
+        printed = capsys.readouterr()
+        assert "Torn: left out: " in printed.err and "Torn_TRAIN.ts:6: " in printed.err
+        assert "Small: no published results; did you mean 'Smal'?" in printed.err
+        assert "Small left out of the ranks: 2 methods have no score on it" in printed.out
     after = records(tmp_path / "killed")
     assert len(after) == 2 * 2 * 2
     assert {run: after[run] for run in before} == before
@@ -102,7 +101,6 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Pa
     ]
     assert [row["test/acc"] for row in rows[1:3]] == ["0.1", "1.0"]
     assert {row["runs"] for row in rows if row["config"]} == {"2"}
-    assert "Small left out of the ranks: 2 methods have no score on it" in whole.stdout
 
 
 @pytest.mark.parametrize(

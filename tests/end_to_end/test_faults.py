@@ -62,7 +62,7 @@ NEED_SPACE = ("open", "write", "mkdir", "link", "fsync")
 @pytest.mark.slow
 @pytest.mark.durability
 @pytest.mark.parametrize(
-    ("kind", "stride"), [("kill", 1), ("kill-half", 1), ("ENOSPC", 2), ("EACCES", 2)]
+    ("kind", "stride"), [("kill", 1), ("kill-half", 1), ("ENOSPC", 3), ("EACCES", 3)]
 )
 def test_a_run_survives_a_fault_at_every_write_call(tmp_path: Path, kind: str, stride: int) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as scratch:

@@ -1,11 +1,8 @@
 """Signals and kills stop the training and do not change the result."""
 
-import fcntl
 import functools
 import os
 import signal
-import sys
-import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +16,6 @@ pytestmark = pytest.mark.slow
 NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
 RUN = (*NETWORK, "trainer.max_epochs=100")
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 rarely = pytest.mark.durability
 
 
@@ -116,20 +112,15 @@ def test_a_signal_may_reach_the_data_workers(seqsweep, start_command, undisturbe
     ],
     ids=["sweep", "run", "sweep-without-signal"],
 )
-# Takes some 10 s, since a new Python must start on the terminal.
-def test_a_closed_terminal_ends_the_command(seqsweep, tmp_path, arguments, hangs_up, state):
+def test_a_closed_terminal_ends_the_command(
+    seqsweep, start_command, tmp_path, arguments, hangs_up, state
+):
     """The kernel sends SIGHUP to the session of a terminal, and refuses its output from then on."""
     epochs = "trainer.max_epochs=100000" if hangs_up else "trainer.max_epochs=1000"
-    words = [*arguments, "sweep.report=false", epochs]
-    command = [sys.executable, "-m", "seqsweep", "train", *words]
-
-    def begin() -> None:
-        os.setsid()
-        if hangs_up:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    with terminal(command, cwd=tmp_path, preexec_fn=begin, env=ENVIRONMENT) as (process, master):
-        wait_until(lambda: list(tmp_path.rglob("last.ckpt")))
+    command = ["train", *arguments, "sweep.report=false", epochs]
+    own = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)" if hangs_up else ""
+    with terminal(*command, start=start_command, before=own) as (process, master):
+        wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
         os.dup2(os.open(os.devnull, os.O_RDWR), master)  # closes the terminal
         assert process.wait(100) == 129
     folder = "outputs/runs/default" if arguments == RUN else "outputs/sweeps/mine"

@@ -119,15 +119,13 @@ ENDS = {
 @pytest.mark.durability
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
-# Takes some 10 s, since a new Python must start on the terminal.
-def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path, end):
+def test_a_single_run_on_a_terminal_shows_its_progress(start_command, tmp_path, end):
     what, code = ENDS[end]
     (tmp_path / "loud.py").write_text(CALLBACK.format(what))
     callback = "+callbacks.loud._target_=loud.Loud"
-    command = [SEQSWEEP, "train", "trainer.max_epochs=20", callback]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
-    environment["PYTHONPATH"] = str(tmp_path)
-    with terminal(command, cwd=tmp_path, env=environment) as (process, master):
+    command = ["train", "trainer.max_epochs=20", callback]
+    environment = {"COLUMNS": "120", "TERM": "xterm"}
+    with terminal(*command, start=start_command, environment=environment) as (process, master):
         printed = read_until(master)
         assert process.wait(60) == code, printed
     assert not hides_the_cursor(printed)

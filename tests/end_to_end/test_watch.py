@@ -1,7 +1,5 @@
 """A running sweep shows a live table, in `train -m` and in `watch` of another process."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,18 +13,16 @@ SWEEP = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine", 
 
 
 @pytest.mark.slow
-# Takes some 10 s, since two new processes of Python must start.
 @pytest.mark.durability
-def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(tmp_path):
+def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
+    start_command, tmp_path
+):
     folder = tmp_path / "outputs/sweeps/mine"
-    unsized = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    environment = {**unsized, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
-    command = [SEQSWEEP, *SWEEP]
-    with terminal(command, (30, 80), cwd=tmp_path, env=environment) as (process, master):
+    unsized = {"COLUMNS": "", "TERM": "xterm"}
+    shown = terminal(*SWEEP, size=(30, 80), start=start_command, environment=unsized)
+    with shown as (process, master):
         printed = read_until(master, "waiting")
-        with subprocess.Popen(
-            [SEQSWEEP, "watch", folder], stdout=subprocess.PIPE, text=True
-        ) as watched:
+        with start_command("watch", folder) as watched:
             printed += read_until(master)
             assert process.wait(60) == 0, printed
             said = watched.communicate(timeout=60)[0]

@@ -183,7 +183,7 @@ def on_terminal(
     # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": support, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder), *arguments]
-    with terminal(command, env=environment) as (process, master):
+    with terminal(*command, env=environment) as (process, master):
         if wait_for is not None:
             wait_until(wait_for.exists)
         printed = read_until(master)

@@ -10,24 +10,32 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any
+
+
+def open_process(*command: Any, **options: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen(command, **options)
 
 
 @contextlib.contextmanager
 def terminal(
-    command: Sequence[Any], size: tuple[int, int] | None = None, **options: Any
+    *command: Any,
+    size: tuple[int, int] | None = None,
+    start: Callable[..., subprocess.Popen[Any]] = open_process,
+    **options: Any,
 ) -> Generator[tuple[subprocess.Popen[Any], int]]:
     """Runs a command on a terminal, kills it at the end; yields the process and the terminal.
 
     Args:
         size: the lines and columns of the terminal. Without it, the terminal knows none.
-        options: further options of `subprocess.Popen`.
+        start: starts the command; the fixture `start_command` does so too.
+        options: further options of `start`.
     """
     master, slave = pty.openpty()
     if size is not None:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, **options) as process:
+    with start(*command, stdin=slave, stdout=slave, stderr=slave, **options) as process:
         os.close(slave)
         try:
             yield process, master

@@ -20,7 +20,7 @@ from seqsweep.data.files import config_of
 from seqsweep.results.formatting import without_machine
 
 MEGABYTE = 1_000_000
-COLUMNS = 100_000
+COLUMNS = 30_000
 
 command = typed_commands.command
 

@@ -15,14 +15,15 @@ SHORT = "trainer.max_epochs=3"  # each epoch starts processes, and the second br
 CONFIGS = {
     "plain": ((), {}),
     "workers": ((SHORT,), {"num_workers": 2}),
-    "validated in the middle": (("trainer.val_check_interval=2",), {}),
     "seldom validated, workers": (("trainer.check_val_every_n_epoch=2",), {"num_workers": 1}),
     "accumulated": (("trainer.accumulate_grad_batches=2",), {}),
     "reloaded": ((SHORT, "trainer.reload_dataloaders_every_n_epochs=1"), {"num_workers": 1}),
+    "validated in the middle": (("trainer.val_check_interval=2",), {}),
     "max_steps": (("trainer.max_steps=13",), {}),
     "max_steps at the end of an epoch": (("trainer.max_steps=12",), {}),
     "drawing callback": (("+callbacks.draws._target_=noisy_data.Draws",), {}),
 }  # fmt: skip
+"""The cases, so ordered that only one of the dear ones, with workers, belongs to `make test`."""
 
 
 @pytest.fixture
