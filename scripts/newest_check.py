@@ -4,8 +4,9 @@
 
 The environment in .venv-newest has these three and their dependencies. All other packages are those
 of the Python that runs this program. The bundled digits must give the numbers that README shows, a
-run must be reproduced to the bit, the notebook's three trainings must have equal losses, an ONNX
-file must agree with its network, and a search must end.
+run must be reproduced to the bit, the notebook's three trainings must have equal losses, our cells
+must give the programs of the package, an ONNX file must agree with its network, and a search must
+end.
 """
 
 import re
@@ -31,6 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         check(python, Path(temporary))
     run(CHECKOUT, python, CHECKOUT / "scripts" / "notebook_parity.py")
+    run(CHECKOUT, python, CHECKOUT / "scripts" / "programs.py", "--check")
     print("the newest packages work")
 
 

@@ -1,14 +1,16 @@
 """Writes the programs of our cells into the package, traced from their classes.
 
 python scripts/programs.py
+python scripts/programs.py --check    fails if the installed torch gives another program
 """
 
 import inspect
+import sys
 from collections.abc import Iterator
 
 from seqsweep.models.cells import CELLS
 from seqsweep.models.tracing import trace
-from seqsweep.native.program import PROGRAMS, Program
+from seqsweep.native.program import PROGRAMS, Program, packaged_program
 
 
 def trace_cells(inputs: int = 3, hidden: int = 4) -> Iterator[tuple[str, Program]]:
@@ -20,7 +22,9 @@ def trace_cells(inputs: int = 3, hidden: int = 4) -> Iterator[tuple[str, Program
 
 
 def main() -> None:
-    """Replaces all files."""
+    if sys.argv[1:] == ["--check"]:
+        changed = [name for name, program in trace_cells() if packaged_program(name) != program]
+        sys.exit(f"another program: {', '.join(changed)}" if changed else 0)
     PROGRAMS.mkdir(exist_ok=True)
     for path in PROGRAMS.glob("*.txt"):
         path.unlink()

@@ -110,7 +110,7 @@ def times_rate(functions: list[Callable[[Tensor, Tensor], Tensor]]) -> type[Cell
     class Every(Rated):
         def step(self, x: Tensor, state: Tensor) -> Tensor:
             parts = [function(x, state) for function in functions]
-            return self.rate * torch.stack(parts).unbind(0)[0] + sum(parts[1:]) * 0.1
+            return (self.rate + 1) * torch.stack(parts).unbind(0)[0] * 0.1 + sum(parts[1:]) * 0.1
 
     return Every
 
@@ -159,7 +159,43 @@ def test_the_packaged_programs_are_those_of_the_classes(inputs: int, hidden: int
         assert packaged_program(name) == program
 
 
+class Branched(Cell):
+    """Its products are read more than once, and one reads the input for the output alone."""
+
+    skip: Tensor
+    state_size = staticmethod(lambda hidden: 2 * hidden)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        skip = {"skip": (hidden, inputs), "weight_hh": (hidden, hidden)}
+        return Cell.shapes(inputs, hidden) | skip
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.cat((super().project(x), functional.linear(x, self.skip)), dim=1)
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        h, p = state.chunk(2, dim=1)
+        product = functional.linear(h * 0.5, self.weight_hh)
+        return torch.cat((torch.tanh(product + x.chunk(2, dim=1)[0] - p), product), dim=1)
+
+    def output(self, states: Tensor, x: Tensor) -> Tensor:
+        return states.chunk(2, dim=1)[0] * x.chunk(2, dim=1)[1]
+
+
+def test_a_product_that_is_read_twice_keeps_its_name_and_the_input_its_part():
+    assert_equals_autograd(Branched, {}, *random_case(Branched, 3, 4))
+    parts = trace(Branched, 3, 4).parts
+    to_input = {
+        p
+        for p, part in parts.items()
+        for i in part
+        if (i.operation, i.results) == ("transposed", ())
+    }
+    assert to_input == {"input'"}
+
+
 def test_only_what_reads_the_state_is_computed_step_by_step():
+    assert trace(THEIR_CELLS["sru"], 3, 4).states == 1  # no step reads h
     program = packaged_program("mingru")
     assert [len(program.parts[part]) for part in PARTS] == [0, 8, 1, 0, 0, 3, 12, 0]
     program = packaged_program("lru")
@@ -192,7 +228,8 @@ REFUSED: list[tuple[str, Callable[[Any, Tensor, Tensor], Any]]] = [
     ("torch.convolution", lambda self, x, state: nn.functional.conv1d(x, x[None], padding=1)),
     ("torch.view: tensors must be cut", lambda self, x, state: x.view(-1, 2, 2).flatten(1)),
     ("torch.slice: tensors must be cut", lambda self, x, state: x[:, :2].repeat(1, 2)),
-    ("sequences of a batch must not be mixed", lambda self, x, state: x[:1] + state),
+    ("torch.add: the sequences of a batch must", lambda self, x, state: x[:1] + state),
+    ("step: the sequences of a batch must", lambda self, x, state: torch.cat((x[1:], x[:1]))),
     ("torch.mean is not an operation", lambda self, x, state: x - x.mean()),
     ("torch._softmax is not an operation", lambda self, x, state: x.softmax(1)),
     ("number of sequences in the batch", lambda self, x, state: self.rate * state + x / len(x)),
@@ -206,6 +243,7 @@ REFUSED: list[tuple[str, Callable[[Any, Tensor, Tensor], Any]]] = [
     ("with these arguments", lambda self, x, state: torch.div(x, 2, rounding_mode="floor")),
     ("bound must be a number", lambda self, x, state: x.clamp(max=self.rate)),
     ("must be of float32, got torch.float64", lambda self, x, state: x.double()),
+    ("must be of float32, got torch.bool", lambda self, x, state: x * ((x > 0) + (state > 0))),
     ("the weight rate is never used", lambda self, x, state: x + state),
     ("write functional.linear(v, square)", lambda self, x, state: x + state @ self.square),
     ("may only be a factor", lambda self, x, state: functional.linear(x, self.square.exp())),
@@ -238,6 +276,15 @@ def test_a_weight_must_consist_of_blocks(shape: tuple[int, ...]):
 
     with pytest.raises(Untraceable, match="rate: the shape must be"):
         trace(Odd, 3, 4)
+
+
+def test_columns_for_the_input_read_nothing_else_even_if_the_sizes_agree():
+    class Shared(Rated):
+        def step(self, x: Tensor, state: Tensor) -> Tensor:
+            return self.rate * x + functional.linear(state, self.weight_ih)
+
+    with pytest.raises(Untraceable, match="weight_ih has the columns of the input"):
+        trace(Shared, 4, 4)
 
 
 def test_the_input_may_only_enter_products():

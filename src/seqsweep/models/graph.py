@@ -45,8 +45,7 @@ class Graph:
     ) -> Names:
         """Adds an instruction with `count` results, unless they are known, and returns them."""
         instruction = Instruction(operation, (), operands, matrix, second)
-        # Instructions without results add to a gradient, so two of them are not one.
-        if count and instruction in self._known:
+        if instruction in self._known:
             return self._known[instruction]
         results = tuple(f"t{len(self.instructions)}_{index}" for index in range(count))
         self._known[instruction] = results

@@ -27,8 +27,6 @@ from seqsweep.models.cell import Cell
 from seqsweep.models.torch_operations import BOOLEAN, CONSTANTS, ELEMENTWISE, MOVING, Untraceable
 from seqsweep.native.program import FORWARD, Matrix, Program, as_number
 
-# Matrices and the input have smaller labels than blocks.
-_FIRST_BLOCK = 2**40
 OTHERS = {"mm", "addmm", *MOVING, *CONSTANTS}
 Shape = tuple[int, ...]
 WeightBlocks = Mapping[str, tuple[int, int]]
@@ -38,9 +36,9 @@ class Run(NamedTuple):
     """Numbers with consecutive labels.
 
     Args:
-        kind: `block`, or a row of a `matrix` or of the `input`.
+        kind: `block`, `matrix`, or `input` for the input of one sequence.
         name: of the value or of the weight.
-        row: of the matrix; or the sequence of the batch, None for vectors and constants.
+        row: the sequence of the batch; None for weights, vectors and constants.
     """
 
     kind: str
@@ -72,7 +70,7 @@ def trace(
     if program != other:
         raise Untraceable("a step must not depend on the number of sequences in the batch")
     instructions = [i for part in FORWARD for i in program.parts[part]]
-    used = {name.partition(".")[0] for i in instructions for name in i.reads}
+    used = {name.partition(".")[0] for i in instructions for name in i.reads if "." in name}
     used |= {i.matrix.name for i in instructions if i.matrix is not None}
     if unused := [name for name in weights if name not in used]:
         raise Untraceable(f"the weight {unused[0]} is never used")
@@ -119,6 +117,7 @@ class _Step(TorchDispatchMode):
         self._cell, self._weights, self._hidden, self._batch = cell, weights, hidden, batch
         self._starts: dict[Run, int] = {}  # the first label of each run
         self._runs: dict[int, tuple[Run, int]] = {}  # by its first label, and its length
+        self._next = 0  # the first label of the next run
         # The labels of each tensor by its id; the tensor is kept, so that no other gets its id.
         self._labels: dict[int, tuple[Tensor, Tensor]] = {}
         self._given: list[tuple[Tensor, Tensor]] = []  # the labels of the arguments, and copies
@@ -303,10 +302,8 @@ class _Step(TorchDispatchMode):
         for place, run in enumerate(runs):
             is_constant = run.kind == "block" and as_number(run.name) is not None
             if run not in self._starts:
-                next_label = sum(length for _, length in self._runs.values())
-                start = -1 - len(self._runs) if is_constant else next_label
-                if run.kind == "block" and not is_constant:
-                    start += _FIRST_BLOCK
+                start = -1 - len(self._runs) if is_constant else self._next
+                self._next += 0 if is_constant else labels.shape[1]
                 self._starts[run], self._runs[start] = start, (run, labels.shape[1])
             steps = torch.zeros(()) if is_constant else torch.arange(labels.shape[1])
             labels[place] = self._starts[run] + steps
@@ -332,8 +329,8 @@ class _Step(TorchDispatchMode):
 
     def _owner(self, labels: Tensor) -> Run | None:
         """Returns the matrix or the input from which a tensor has numbers, if there is one."""
-        for label in labels[(labels >= 0) & (labels < _FIRST_BLOCK)].flatten()[:1].tolist():
-            for start, (run, length) in self._runs.items():
-                if start <= label < start + length:
-                    return run
+        label = int(labels[(0,) * labels.dim()]) if labels.numel() else -1
+        for start, (run, length) in self._runs.items():
+            if start <= label < start + length and run.kind != "block":
+                return run
         return None
