@@ -20,12 +20,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from seqsweep.models.initial import draw_first_weights
+from seqsweep.native.assembly import assemble
 from seqsweep.native.build import (
     HERE,
     SOURCE,
@@ -37,6 +38,7 @@ from seqsweep.native.build import (
     zig,
 )
 from seqsweep.native.library import runnable_variants
+from seqsweep.native.program import packaged_program, program_names
 
 PROGRAM = Path(__file__).parents[1] / "tests" / "native" / "program.cpp"
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -52,6 +54,11 @@ TORCH_LEVELS = ("default", "avx2", "avx512")
 # which numpy might else take for the machine that emulates.
 PROCESSORS = {"Westmere": "Nehalem", "Haswell": "Haswell"}
 EMULATOR = "qemu-x86_64"
+KINDS = {
+    "weights": "Weight", "registers": "Register", "instructions": "Instruction", "loads": "Load",
+    "results": "Load",
+}  # fmt: skip
+"""The structs of instructions.h in the arrays of an assembled program."""
 
 
 class Case(NamedTuple):
@@ -71,6 +78,7 @@ def main() -> None:
         if shutil.which(emulator) is None:
             sys.exit(f"{emulator} not found: apt-get install qemu-user")
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "programs.h").write_text(tables_of_programs(), encoding="utf-8")
         hashes = compare(make_cases(compiler), lambda case: check(case, Path(folder)), "builds")
     expected = f"first weights {first_weights_hash():016x}"
     if hashes[0] != expected:
@@ -116,8 +124,33 @@ def make_cases(compiler: Command) -> list[Case]:
 def check(case: Case, folder: Path) -> str:
     """Compiles the program and returns what it prints; exits if either fails."""
     path = folder / case.name.replace(" ", "-")
-    run([*case.command, f"-I{SOURCE}", str(PROGRAM), "-o", str(path)])
+    run([*case.command, f"-I{SOURCE}", f"-I{folder}", str(PROGRAM), "-o", str(path)])
     return output_of(case, [str(path)], RUN_OPTIONS)
+
+
+def tables_of_programs() -> str:
+    """Returns C++ with the programs of our cells, those that are kernels included."""
+    lines, names = ["namespace {", "using namespace seqsweep;"], program_names()
+    structs = list[str]()
+    for name in names:
+        program = assemble(packaged_program(name))
+        table = name.replace("-", "_")
+        for part, rows in program.arrays.items():
+            kind = KINDS.get(part, "int32_t")
+            values = ", ".join(_initializer(row) for row in rows.tolist()) or "{}"
+            lines.append(f"const {kind} {table}_{part}[] = {{{values}}};")
+        sizes = [str(getattr(program.struct, f)) for f, _ in program.struct._fields_[10:]]
+        arrays = [f"{table}_{part}" for part in program.arrays]
+        structs.append("{" + ", ".join([*arrays, *sizes]) + "}")
+    lines.append(f"const Program programs[] = {{{', '.join(structs)}}};")
+    return "\n".join([*lines, f"constexpr int program_count = {len(names)};", "}  // namespace\n"])
+
+
+def _initializer(row: Any) -> str:
+    """Returns a number, or the fields of a struct, as C++ writes them."""
+    if isinstance(row, (list, tuple)):
+        return "{" + ", ".join(map(_initializer, row)) + "}"
+    return f"{row.hex()}f" if isinstance(row, float) else str(row)
 
 
 def make_run_cases() -> list[Case]:

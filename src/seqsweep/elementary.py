@@ -8,7 +8,7 @@ float64.
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,22 @@ _EXP = [1 / math.factorial(k) for k in range(14)]
 _LOG_2 = 0.6931471805599453
 _LOG_2_PARTS = 0.6931471803691238, 1.9082149292705877e-10  # the first has 33 bits
 _SQRT_HALF = 0.7071067811865476
+
+
+def macro_f1(hits: npt.NDArray[Any], seen: npt.NDArray[Any]) -> float:
+    """Returns the mean F1 over the classes that occur, as labels or as predictions.
+
+    A class that never occurs has no F1 and is left out, as in the macro averages of torchmetrics
+    and scikit-learn. The sum is exact before it is rounded, so it does not depend on its order.
+
+    Args:
+        hits: (C,) the right predictions of each class.
+        seen: (C,) its labels and its predictions.
+    """
+    occurs = seen > 0
+    # F1 is 2 TP / (labels + predictions), which needs neither precision nor recall.
+    shares = 2 * hits[occurs] / seen[occurs]
+    return math.fsum(shares.tolist()) / len(shares)
 
 
 def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:

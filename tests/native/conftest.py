@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqsweep.models.cell_layers import parameter_groups
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.native import build
 from seqsweep.native.step import Data, Network, Shape, Work
@@ -54,6 +55,7 @@ class Case:
         """Returns the network in float64, with the initial weights."""
         torch.manual_seed(self.seed)
         arguments: Any = self.shape._asdict()
+        del arguments["program"]
         return RNNClassifier(**arguments).double()
 
     def initial_weights(self) -> Tensor:
@@ -69,7 +71,7 @@ class Case:
         return Network(self.shape, self.optimizer, self.initial_weights(), **defaults | arguments)
 
     def torch_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        return OPTIMIZERS[self.optimizer](network.parameters(), **self.options)
+        return OPTIMIZERS[self.optimizer](parameter_groups(network), **self.options)
 
     def order(self, epoch: int = 0) -> Tensor:
         generator = torch.Generator().manual_seed(100 + epoch)

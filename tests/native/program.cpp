@@ -6,6 +6,9 @@
 // that AddressSanitizer sees each access beyond it.
 #include "seqsweep.cpp"
 
+// The programs of cells, which scripts/native_check.py writes: `programs` and `program_count`.
+#include "programs.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -115,7 +118,10 @@ uint64_t train_network(int number) {
   static const int batch_sizes[] = {1, 5, 8, 13, 29};
   Random random = {(uint64_t)number * 1000003u + 17};
   Shape shape;
-  shape.cell = number < 96 ? number % 4 : INDRNN_TANH + number % 5;  // after the cells of torch
+  // After the cells of torch come the two IndRNNs and the programs.
+  const int kind = number % (2 + program_count);
+  shape.cell = number < 96 ? number % 4 : kind < 2 ? INDRNN_TANH + kind : PROGRAM;
+  shape.program = shape.cell == PROGRAM ? &programs[kind - 2] : nullptr;
   shape.directions = 1 + number / 4 % 2;
   shape.layers = 1 + number / 8 % 3;
   shape.pooling = (number / 24 + number) % 3;
@@ -237,19 +243,20 @@ uint64_t hash_first_weights() {
   return hash.value;
 }
 
-// Applies a function of functions.h to numbers of every magnitude and sign, infinities and NaN.
-uint64_t hash_function(int32_t which) {
+// Applies an operation to numbers of every magnitude and sign, infinities and NaN.
+uint64_t hash_operation(int32_t operation) {
   const int count = 1 << 16;
-  float *x = allocate<float>(count), *out = allocate<float>(count);
+  Random random = {11};
+  float* arrays[4];
+  for (float*& array : arrays) array = allocate<float>(count);
   for (uint32_t i = 0; i < (uint32_t)count; i++) {
-    const uint32_t bits = i * 65537u;
-    memcpy(x + i, &bits, sizeof bits);
+    const uint32_t bits[] = {i * 65537u, random.next() << 1, i % 3 ? i * 65537u : random.next()};
+    for (int n = 0; n < 3; n++) memcpy(arrays[n] + i, &bits[n], sizeof bits[n]);
   }
-  seqsweep_function(which, count, x, out);
+  seqsweep_operation(operation, count, arrays[0], arrays[1], arrays[2], arrays[3]);
   Hash hash;
-  hash.add_floats(out, count);
-  free(x);
-  free(out);
+  hash.add_floats(arrays[3], count);
+  for (float* array : arrays) free(array);
   return hash.value;
 }
 
@@ -277,7 +284,8 @@ uint64_t hash_multiply_add(int32_t in_software) {
 
 int main() {
   printf("first weights %016" PRIx64 "\n", hash_first_weights());
-  for (int which = 0; which < 7; which++) printf("function %d %016" PRIx64 "\n", which, hash_function(which));
+  for (int32_t operation = 0; operation < SUM; operation++)
+    printf("operation %d %016" PRIx64 "\n", operation, hash_operation(operation));
   const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
   printf("multiply-add %016" PRIx64 "\n", in_hardware);
   if (in_hardware != in_software) return 1;

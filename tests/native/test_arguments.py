@@ -35,7 +35,7 @@ def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cell": "elman"}, "cell='elman', nonlinearity='tanh': must be one of rnn with tanh"),
+        ({"cell": "elman"}, "cell='elman', nonlinearity='tanh': the program must be one of gru,"),
         ({"pooling": "sum"}, "pooling='sum': must be one of last, mean, max"),
         ({"hidden_size": 0}, "hidden_size=0: must be between 1 and 2147483647"),
         ({"num_layers": 2**32 + 1}, "num_layers=4294967297: must be between"),

@@ -7,15 +7,17 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from seqsweep.native.library import library
+from seqsweep.native.program import OPERATIONS
 
-FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "softplus", "sin", "cos")
 Array = npt.NDArray[np.float32]
 
 
-def call(name: str, x: Array) -> Array:
-    return by_library("function", FUNCTIONS.index(name), x)
+def call(name: str, *arrays: Array) -> Array:
+    unused = [arrays[0]] * (3 - len(arrays))
+    return by_library("operation", OPERATIONS.index(name), *arrays, *unused)
 
 
 def multiply_add(a: Array, b: Array, c: Array, way: int) -> Array:
@@ -107,6 +109,28 @@ def test_functions_of_infinity_nan_zero_and_subnormal_numbers():
     x = numbers(-3e38, 3e38)
     assert np.abs(call("tanh", x)).max() <= 1
     assert call("sigmoid", x).min() >= 0 and call("sigmoid", x).max() <= 1
+
+
+def test_operations_equal_those_of_torch_with_ties_infinity_and_nan():
+    edges = floats([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -1.5, 0.3, 2e-39, 3e38])
+    a, b = (np.ascontiguousarray(part.ravel()) for part in np.meshgrid(edges, edges))
+    x, y = torch.from_numpy(a), torch.from_numpy(b)
+    mask = call("lt", a, b)
+    for name, found, expected in (
+        ("neg", call("neg", a), -x), ("abs", call("abs", a), x.abs()),
+        ("sqrt", call("sqrt", a), x.double().sqrt().float()), ("relu", call("relu", a), x.relu()),
+        ("sign", call("sign", a), x.sgn()), ("copy", call("copy", a), x),
+        ("add", call("add", a, b), x + y), ("sub", call("sub", a, b), x - y),
+        ("mul", call("mul", a, b), x * y), ("div", call("div", a, b), x / y),
+        ("maximum", call("maximum", a, b), x.maximum(y)),
+        ("minimum", call("minimum", a, b), x.minimum(y)),
+        ("lt", mask, (x < y).float()), ("le", call("le", a, b), (x <= y).float()),
+        ("eq", call("eq", a, b), (x == y).float()),
+        ("where", call("where", mask, a, b), torch.where(x < y, x, y)),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(found, expected.numpy(), err_msg=name)
+    tiny = floats([2.0**-90, 2.0**-91, -(2.0**-91), 1.0, np.inf, np.nan])
+    np.testing.assert_array_equal(call("without_tiny", tiny), tiny * floats([1, 0, 0, 1, 1, 1]))
 
 
 def rounded(value: Fraction) -> float:

@@ -44,6 +44,8 @@ class Cell:
     """The names of states and outputs in the equations, with their meaning."""
     forget_gate: ClassVar[int | None] = None
     """The number of the forget gate in a bias; only with it there is `forget_bias`."""
+    no_weight_decay: ClassVar[tuple[str, ...]] = ()
+    """The weights that weight decay spares."""
     module: ClassVar[type[nn.RNNBase] | None] = None
     """The module of torch for this very cell, which trains in place of `CellLayers`."""
 

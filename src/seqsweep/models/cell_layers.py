@@ -110,6 +110,22 @@ class CellLayers(nn.Module):
         return packed._replace(data=output), state
 
 
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Returns the groups for an optimizer: the weights with and without weight decay."""
+    spared = {
+        id(weight)
+        for layers in network.modules()
+        if isinstance(layers, CellLayers)
+        for name, weight in layers.named_parameters()
+        if name.rpartition("_l")[0] in layers.cell.no_weight_decay
+    }
+    kept, others = (
+        [p for p in network.parameters() if (id(p) in spared) == is_spared]
+        for is_spared in (False, True)
+    )
+    return [{"params": kept}, *([{"params": others, "weight_decay": 0.0}] if others else [])]
+
+
 def _run(cell: Cell, x: Tensor, sizes: list[int], state: Tensor) -> tuple[Tensor, Tensor]:
     """Runs one cell over packed steps; returns the outputs (S, H) and the last of each (B, H).
 

@@ -190,9 +190,9 @@ class LRU(Cell):
     Recurrent Neural Networks for Long Sequences, arXiv:2303.06349). At first, its square is uniform
     in (0, 1) and its angle in (0, 2 pi), without the ring and the small angles that the paper uses
     for long tasks. The paper has one linear encoder, blocks with batch norm and a mean over time.
-    Here each layer has its own W x + b, and no norm. One learning rate and weight decay act on all
-    weights, where the paper spares nu, theta, gamma and B. A state is its H real parts, then its H
-    imaginary parts. The rows of `glu_weight` are u, v.
+    Here each layer has its own W x + b, and no norm. One learning rate acts on all weights, and
+    weight decay on all but nu, theta and gamma, where the paper spares B too. A state is its H real
+    parts, then its H imaginary parts. The rows of `glu_weight` are u, v.
     """
 
     equations = (
@@ -210,6 +210,7 @@ class LRU(Cell):
         "glu_weight": "W  rows: u, v", "glu_bias": "b  rows: u, v",
     }  # fmt: skip
     states: ClassVar = {"s": "the complex state after each step", "h": "the output of each step"}
+    no_weight_decay = ("nu_log", "theta_log", "gamma_log")
 
     nu_log: Tensor
     theta_log: Tensor

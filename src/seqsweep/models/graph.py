@@ -18,13 +18,13 @@ class Graph:
         instructions: in an order in which each follows those that it reads.
         sources: for each name what it depends on besides weights: `input`, `state`, `dy`, `ds`, or
             `sum` for vectors of the backward pass.
-        negated: for each result of `neg` its operand.
+        makers: the instruction of each result.
     """
 
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.sources: dict[str, frozenset[str]] = {}
-        self.negated: dict[str, Value] = {}
+        self.makers: dict[str, Instruction] = {}
         self._known: dict[Instruction, Names] = {}
 
     def value(self, name: str | float) -> "Value":
@@ -53,6 +53,7 @@ class Graph:
         sources = frozenset[str]().union(*(self.sources[name] for name in instruction.reads))
         sources = frozenset(["sum"]) if operation == "sum" else sources
         self.sources |= dict.fromkeys(results, sources)
+        self.makers |= dict.fromkeys(results, instruction)
         return results
 
     def apply(self, operation: str, *operands: "Value | float") -> "Value":
@@ -64,10 +65,7 @@ class Graph:
         is_commutative = operation in ("add", "mul", "eq")
         if is_commutative and Instruction(operation, (), names[::-1]) in self._known:
             names = names[::-1]
-        (name,) = self.emit(operation, names)
-        if operation == "neg":
-            self.negated[name] = values[0]
-        return Value(self, name)
+        return Value(self, *self.emit(operation, names))
 
     def is_vector(self, name: str) -> bool:
         """Returns whether a value is the same for all rows."""
@@ -96,10 +94,17 @@ class Value:
         """The number, if the value is a constant."""
         return as_number(self.name)
 
+    def made_by(self, operation: str) -> "tuple[Value, ...]":
+        """Returns the operands of the operation that made the value, if it was this one."""
+        maker = self.graph.makers.get(self.name)
+        if maker is None or maker.operation != operation:
+            return ()
+        return tuple(map(self.graph.value, maker.operands))
+
     @property
     def negated(self) -> "Value | None":
         """The value whose negative this value is, if it was computed so."""
-        return self.graph.negated.get(self.name)
+        return next(iter(self.made_by("neg")), None)
 
     def apply(self, operation: str, *others: "Value | float") -> "Value":
         """Returns the result of an operation of which this value is the first operand."""
@@ -133,6 +138,8 @@ def _simplify(operation: str, *values: Value) -> Value | None:
             return first
         case "sub" if a == 0:
             return -second
+        case "add" if (merged := _merged(first, second)) is not None:
+            return merged
         case "add" if second.negated is not None:
             return first - second.negated
         case "add" if first.negated is not None:
@@ -147,5 +154,19 @@ def _simplify(operation: str, *values: Value) -> Value | None:
             return -(first * second.negated)
         case "mul" | "div" | "sigmoid_slope" | "tanh_slope" if first.negated is not None:
             return -first.negated.apply(operation, second)
+        case "sigmoid_slope" | "tanh_slope" if parts := first.made_by("where"):
+            mask, *chosen = parts
+            slopes = [v if v.number == 0 else v.apply(operation, second) for v in chosen]
+            return mask.apply("where", *slopes) if 0 in [v.number for v in chosen] else None
         case _:
             return None
+
+
+def _merged(first: Value, second: Value) -> Value | None:
+    """Returns the sum of two gradients of which a mask selects one: where m a 0 + where m 0 b."""
+    for one, other in ((first, second), (second, first)):
+        parts, others = one.made_by("where"), other.made_by("where")
+        is_one_mask = parts and others and parts[0].name == others[0].name
+        if is_one_mask and parts[2].number == 0 and others[1].number == 0:
+            return parts[0].apply("where", parts[1], others[2])
+    return None

@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from seqsweep.elementary import macro_f1
+
 _BATCHES_HELD = 64
 
 
@@ -54,11 +56,12 @@ class EpochSums:
         """Returns `loss`, `acc`, `f1`, and the mean `grad_norm` if norms were added."""
         self._count()
         loss, weight, norms, steps = self.totals.tolist()
-        confusion = self.confusion.view(self.num_classes, self.num_classes).double()
+        confusion = self.confusion.view(self.num_classes, self.num_classes).numpy()
+        hits, seen = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
         metrics = {
             "loss": loss / weight,
-            "acc": float(confusion.trace() / confusion.sum()),
-            "f1": macro_f1(confusion),
+            "acc": float(hits.sum() / confusion.sum()),
+            "f1": macro_f1(hits, seen),
         }
         return metrics | ({"grad_norm": norms / steps} if steps else {})
 
@@ -77,20 +80,6 @@ class EpochSums:
             self.totals[2] += torch.stack(self._norms).cpu().double().sum()
             self.totals[3] += len(self._norms)
         self._held, self._norms = [], []
-
-
-def macro_f1(confusion: Tensor) -> float:
-    """Returns the mean F1 over the classes that occur as labels or predictions.
-
-    A class that never occurs has no F1 and is left out, as in the macro averages of torchmetrics
-    and scikit-learn.
-
-    Args:
-        confusion: (C, C) counts with the true class in the rows.
-    """
-    hits = confusion.diagonal()
-    seen = confusion.sum(0) + confusion.sum(1)
-    return float((2 * hits / seen)[seen > 0].mean())
 
 
 class ClosesEpochs(Callback):

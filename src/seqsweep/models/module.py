@@ -19,6 +19,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
+from seqsweep.models.cell_layers import parameter_groups
 from seqsweep.models.classifier import described_network
 from seqsweep.models.metrics import ClosesEpochs, EpochSums
 from seqsweep.seeding import stream_seed
@@ -232,6 +233,8 @@ class SequenceClassifier(L.LightningModule):
         if self.make_optimizer is None:
             raise ValueError("optimizer=None: must be given to train; evaluating needs none")
         optimizer = self.make_optimizer(self.network.parameters())
+        if optimizer.defaults.get("weight_decay"):
+            optimizer = self.make_optimizer(parameter_groups(self.network))
         if self.make_scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": self.make_scheduler(optimizer)}]

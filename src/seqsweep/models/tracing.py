@@ -8,6 +8,7 @@ constant has a negative one. An operation that only moves numbers (chunk, cat, v
 the same way. So labels show which blocks a tensor consists of, and of which sequence they are.
 """
 
+import dataclasses
 import inspect
 import math
 import sys
@@ -74,7 +75,7 @@ def trace(
     used |= {i.matrix.name for i in instructions if i.matrix is not None}
     if unused := [name for name in weights if name not in used]:
         raise Untraceable(f"the weight {unused[0]} is never used")
-    return program
+    return dataclasses.replace(program, no_weight_decay=cell.no_weight_decay)
 
 
 def _place(error: BaseException) -> str:

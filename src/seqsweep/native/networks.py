@@ -122,7 +122,7 @@ class Network:
             raise ValueError(f"label_smoothing={label_smoothing}: must be at least 0 and below 1")
         self.shape = shape
         self.optimizer = optimizer
-        self._shape = shape_struct(shape)
+        self._shape, self._program = shape_struct(shape)
         self.count = functions().parameters(ctypes.byref(self._shape))
         names = _MOMENTS[optimizer]
         self.memory = torch.zeros(1 + len(names), self.count)

@@ -129,6 +129,7 @@ class Program:
         totals: the whole gradient of each block of the next state, through the output and later
             steps.
         gradients: the gradient of each block of the vectors. `outer` computes those of matrices.
+        no_weight_decay: the weights that weight decay spares.
     """
 
     weights: dict[str, tuple[int, int]]
@@ -139,6 +140,7 @@ class Program:
     carry: tuple[str, ...]
     totals: tuple[str, ...]
     gradients: dict[str, str]
+    no_weight_decay: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "".join(f"{line}\n" for line in self._lines())
@@ -146,6 +148,8 @@ class Program:
     def _lines(self) -> Iterator[str]:
         for name, (rows, columns) in self.weights.items():
             yield f"weight {name} {rows} {columns}"
+        if self.no_weight_decay:
+            yield " ".join(("no_weight_decay", *self.no_weight_decay))
         yield f"states {self.states}"
         for part in PARTS:
             yield f"{part}:"
@@ -185,6 +189,7 @@ class Program:
             single["carry"],
             single["totals"],
             gradients,
+            single.get("no_weight_decay", ()),
         )
 
     @property
@@ -203,15 +208,28 @@ class Program:
         return hashlib.sha256(str(self).encode()).hexdigest()
 
 
+KERNELS = ("rnn", "rnn-relu", "gru", "lstm", "indrnn", "indrnn-relu")
+"""The programs that the C++ library has as kernels of its own; their indices are its numbers."""
+
+
+@functools.cache
+def program_names() -> tuple[str, ...]:
+    """Returns the names of the programs of this package: a cell, or a cell and `-relu`."""
+    return tuple(sorted(path.stem for path in PROGRAMS.glob("*.txt")))
+
+
+@functools.cache
+def cell_names() -> frozenset[str]:
+    """Returns the names of the cells of this package."""
+    return frozenset(name.partition("-")[0] for name in program_names())
+
+
+def program_name(cell: str, nonlinearity: str) -> str:
+    """Returns the name of the program of a cell of this package."""
+    return cell if nonlinearity == "tanh" else f"{cell}-{nonlinearity}"
+
+
 @functools.cache
 def packaged_program(name: str) -> Program:
-    """Returns the program of a cell of this package.
-
-    Raises:
-        ValueError: the package has no such program.
-    """
-    path = PROGRAMS / f"{name}.txt"
-    if not path.is_file():
-        known = ", ".join(sorted(each.stem for each in PROGRAMS.glob("*.txt")))
-        raise ValueError(f"cell={name}: must be one of {known}")
-    return Program.parse(path.read_text(encoding="utf-8"))
+    """Returns one of the programs of this package."""
+    return Program.parse((PROGRAMS / f"{name}.txt").read_text(encoding="utf-8"))

@@ -3,25 +3,28 @@
 import ctypes
 from typing import NamedTuple
 
-CELLS = {
-    ("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3,
-    ("indrnn", "tanh"): 4, ("indrnn", "relu"): 5, ("mingru", "tanh"): 6, ("minlstm", "tanh"): 7,
-    ("lru", "tanh"): 8,
-}  # fmt: skip
-"""The number of each cell and nonlinearity in the C interface, as in POOLINGS and OPTIMIZERS."""
+from seqsweep.native.assembly import Assembled, assemble
+from seqsweep.native.program import (
+    KERNELS,
+    Program,
+    packaged_program,
+    program_name,
+    program_names,
+)
+
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
 """The largest size that the library's integers hold; ctypes silently truncates larger numbers."""
 
-GATES = {"rnn": 1, "gru": 3, "lstm": 4, "indrnn": 1, "mingru": 2, "minlstm": 3, "lru": 1}
-"""The blocks of H rows of the input weights."""
-SQUARES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 6}
-"""The (H, H) matrices of a layer and direction behind its input weights."""
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
 class Shape(NamedTuple):
-    """The architecture of a network; the fields are arguments of `RNNClassifier`."""
+    """The architecture of a network; the fields are arguments of `RNNClassifier`.
+
+    Attributes:
+        program: the program of a cell of the user's; None for a cell of this package.
+    """
 
     input_size: int
     hidden_size: int
@@ -32,10 +35,22 @@ class Shape(NamedTuple):
     bidirectional: bool = False
     pooling: str = "last"
     dropout: float = 0.0
+    program: Program | None = None
 
     @property
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
+
+    @property
+    def kernel(self) -> int | None:
+        """The number of the cell's kernel in the library; None if its program runs."""
+        name = program_name(self.cell, self.nonlinearity)
+        is_kernel = self.program is None and name in KERNELS
+        return KERNELS.index(name) if is_kernel else None
+
+    @property
+    def cell_program(self) -> Program:
+        return self.program or packaged_program(program_name(self.cell, self.nonlinearity))
 
 
 class ShapeStruct(ctypes.Structure):
@@ -53,7 +68,7 @@ class ShapeStruct(ctypes.Structure):
             "pooling",
             "has_dropout",
         )
-    ]
+    ] + [("program", ctypes.c_void_p)]  # fmt: skip
 
 
 class DataStruct(ctypes.Structure):
@@ -130,8 +145,15 @@ class TaskStruct(ctypes.Structure):
     ]
 
 
-def shape_struct(shape: Shape) -> ShapeStruct:
+def kept_numbers(program: Program) -> int:
+    """Returns the numbers of a unit and time step that are kept for the backward pass."""
+    return 1 + assemble(program).struct.slots
+
+
+def shape_struct(shape: Shape) -> tuple[ShapeStruct, Assembled | None]:
     """Checks a shape and returns it as a struct of the library.
+
+    The struct holds the address of the assembled program, which the caller keeps alive.
 
     Raises:
         ValueError: a value is outside its range.
@@ -145,26 +167,30 @@ def shape_struct(shape: Shape) -> ShapeStruct:
         value: int = getattr(shape, name)
         if not least <= value <= _MOST:
             raise ValueError(f"{name}={value}: must be between {least} and {_MOST}")
-    cell = CELLS.get((shape.cell, shape.nonlinearity))
-    if cell is None:
+    name = program_name(shape.cell, shape.nonlinearity)
+    if shape.program is None and name not in program_names():
         raise ValueError(
-            f"cell={shape.cell!r}, nonlinearity={shape.nonlinearity!r}: must be one of "
-            + ", ".join(f"{kind} with {activation}" for kind, activation in CELLS)
+            f"cell={shape.cell!r}, nonlinearity={shape.nonlinearity!r}: the program must be one of "
+            + ", ".join(program_names())
         )
     if shape.pooling not in POOLINGS:
         raise ValueError(f"pooling={shape.pooling!r}: must be one of {', '.join(POOLINGS)}")
     if not 0 <= shape.dropout < 1:
         raise ValueError(f"dropout={shape.dropout}: must be at least 0 and below 1")
-    return ShapeStruct(
+    kernel = shape.kernel
+    assembled = assemble(shape.cell_program) if kernel is None else None
+    struct = ShapeStruct(
         features=shape.input_size,
         hidden=shape.hidden_size,
         classes=shape.num_classes,
         layers=shape.num_layers,
         directions=shape.directions,
-        cell=cell,
+        cell=len(KERNELS) if kernel is None else kernel,
         pooling=POOLINGS[shape.pooling],
         has_dropout=shape.dropout > 0 and shape.num_layers > 1,
+        program=None if assembled is None else ctypes.addressof(assembled.struct),
     )
+    return struct, assembled
 
 
 def flops(shape: Shape, steps_of_sequences: int) -> float:
@@ -177,9 +203,9 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
     Args:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
-    outputs = GATES[shape.cell] * shape.hidden_size
-    squares = SQUARES.get(shape.cell, 0) * shape.hidden_size**2
+    program, hidden = shape.cell_program, shape.hidden_size
+    outputs, squares = program.gates * hidden, program.squares * hidden**2
     first = 2 * outputs * shape.input_size + 3 * squares
-    later = 3 * (outputs * shape.directions * shape.hidden_size + squares)
+    later = 3 * (outputs * shape.directions * hidden + squares)
     layers = first + (shape.num_layers - 1) * later
     return 2.0 * shape.directions * layers * steps_of_sequences

@@ -19,6 +19,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.elementary import macro_f1
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
 from seqsweep.runs.identity import flatten, is_own_module, nested
 from seqsweep.runs.ledger import Entry
@@ -181,12 +182,11 @@ def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[st
 
 
 def _scores(predicted: Labels, labels: Labels, num_classes: int) -> dict[str, float]:
-    """Returns accuracy, and macro-F1 over the classes that occur, as in `models.metrics`."""
+    """Returns accuracy, and macro-F1 over the classes that occur."""
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (labels, predicted), 1)
     hits, seen = counts.diagonal(), counts.sum(0) + counts.sum(1)
-    f1 = 2 * hits[seen > 0] / seen[seen > 0]
-    return {"acc": float(hits.sum() / counts.sum()), "f1": float(f1.mean())}
+    return {"acc": float(hits.sum() / counts.sum()), "f1": macro_f1(hits, seen)}
 
 
 def _majority(splits: Splits) -> Predict:

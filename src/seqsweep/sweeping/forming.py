@@ -169,10 +169,11 @@ def seconds_of(member: PlannedRun, engine: str) -> float:
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
     """Returns the estimated seconds of an epoch on one core; 0 if unknown."""
-    network = architecture_of(member.config["model"])
-    if network is None or member.splits is None:
+    model = member.config["model"]
+    network = network_of(model) or architecture_of(model)
+    if network is None or network.cell_program is None or member.splits is None:
         return 0.0
     splits = data_of(member.config["data"]).prepared
-    features = member.config["model"].get("embedding_dim") or splits.input_size
+    features = model.get("embedding_dim") or splits.input_size
     shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
     return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

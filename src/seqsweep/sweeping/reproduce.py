@@ -18,6 +18,7 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.engine import PROGRAM, program_digest
 from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train
 from seqsweep.training.user_code import code_of, differing
@@ -65,6 +66,12 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     # Another engine rounds differently, so it could not give equal bits.
     engine = read_object(folder / "provenance.json").get("engine")
     engine = engine if engine in _ENGINES else None
+    recorded = read_object(folder / "provenance.json").get(PROGRAM)
+    if recorded != program_digest(member.config, str(engine)).get(PROGRAM):
+        raise ValueError(
+            f"{folder}: model.cell={member.config['model']['cell']} is now traced to another "
+            "program than when the run was trained, by another torch or seqsweep"
+        )
     if not is_first_process():  # the first process started this one, and compares the results
         if _SCRATCH not in os.environ:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")

@@ -12,7 +12,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
-from seqsweep.native.structs import GATES, SQUARES
+from seqsweep.native.structs import kept_numbers
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import as_metric
 from seqsweep.training.engine import architecture_of
@@ -21,8 +21,6 @@ from seqsweep.training.run_data import OwnData
 _MOST_LAYERS = 1000
 _COPIES = 4
 """The copies of the weights: themselves, gradients and the two moments of Adam."""
-_KEPT = {"rnn": 1, "gru": 5, "lstm": 7, "indrnn": 1, "mingru": 3, "minlstm": 6, "lru": 9}
-"""The number of values per unit and time step that are kept for the backward pass."""
 _EMBEDDING = 16
 """The default of model.embedding_dim where the data are symbols."""
 _memory = functools.cache(free_memory)  # a sweep needs it for each of its runs
@@ -144,10 +142,13 @@ def check_network_size(config: Config, splits: Splits, memory: Callable[[], int]
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
     width = hidden * (2 if network.bidirectional else 1)
     inputs = splits.input_size + (layers - 1) * width  # the sum over all layers
-    outputs, squares = GATES.get(network.cell, 1), SQUARES.get(network.cell, 0)
-    weights = width * (outputs * inputs + squares * layers * hidden)
+    program = network.cell_program
+    gates, squares, kept = (
+        (program.gates, program.squares, kept_numbers(program)) if program else (1, 0, 1)
+    )
+    weights = width * (gates * inputs + squares * layers * hidden)
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
-    states = batch * steps * layers * width * _KEPT.get(network.cell, 1)
+    states = batch * steps * layers * width * kept
     needed, available = weights * _COPIES * 4, memory()
     what = f"model.hidden_size={hidden}: {weights:,} weights with their gradients and moments"
     if needed <= available:

@@ -11,6 +11,13 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
+from seqsweep.native.program import (
+    KERNELS,
+    Program,
+    cell_names,
+    packaged_program,
+    program_name,
+)
 from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.training.fed_loggers import why_in_trainer
 
@@ -41,6 +48,9 @@ _FREE_TRAINER = (
 )  # fmt: skip
 """The Trainer arguments that native accepts with any value; a GPU is checked separately."""
 
+PROGRAM = "program"
+"""The key of provenance.json with the digest of the program."""
+
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The data arguments that may differ in a pool, whose runs train together."""
 
@@ -55,6 +65,19 @@ class Network(NamedTuple):
     pooling: Literal["last", "mean", "max", "attention"]
     hidden_size: int
     dropout: float
+    program: Program | None = None
+
+    @property
+    def cell_program(self) -> Program | None:
+        """The program of the cell; None if it has none."""
+        if self.program is None and self.cell in cell_names():
+            return packaged_program(program_name(self.cell, self.nonlinearity))
+        return self.program
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether the library has code of its own for the cell."""
+        return self.program is None and program_name(self.cell, self.nonlinearity) in KERNELS
 
 
 def architecture_of(model: Config) -> Network | None:
@@ -62,7 +85,7 @@ def architecture_of(model: Config) -> Network | None:
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
-        return Network(**{name: model[name] for name in Network._fields})
+        return Network(**{name: model[name] for name in Network._fields if name != "program"})
     if kind in ("SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN"):
         both = kind == "BiDirectionalRNN"
         return Network("rnn", "tanh", layers, both, "last", int(hidden or 0), 0.0)
@@ -71,7 +94,10 @@ def architecture_of(model: Config) -> Network | None:
 
 def network_of(model: Config) -> Network | None:
     """Returns the layers of a model if native can train it, else None."""
-    return None if option_of_autograd(model) else architecture_of(model)
+    network = architecture_of(model)
+    if network is None or option_of_autograd(model):
+        return None
+    return network._replace(program=_own_program(model)) if _is_own_cell(network) else network
 
 
 def option_of_autograd(model: Config) -> str | None:
@@ -86,7 +112,30 @@ def option_of_autograd(model: Config) -> str | None:
         return "model.pooling=attention"
     if model.get("embedding_dim") is not None:
         return "model.embedding_dim"
+    if _is_own_cell(network) and isinstance(reason := _own_program(model), str):
+        return f"model.cell={network.cell} ({reason})"
     return None
+
+
+def program_digest(config: Config, engine: str) -> dict[str, str]:
+    """Returns the digest of the program that trains a config, for provenance.json.
+
+    It is empty where no program runs: the cell is a kernel, or autograd trains.
+    """
+    network = network_of(config["model"]) if engine == "native" else None
+    program = None if network is None or network.is_kernel else network.cell_program
+    return {} if program is None else {PROGRAM: program.digest[:16]}
+
+
+def _is_own_cell(network: Network) -> bool:
+    return network.cell not in cell_names()
+
+
+def _own_program(model: Config) -> Any:
+    """Returns the program of a user's cell, or why it has none."""
+    from seqsweep.models.own_programs import program_of  # needs torch
+
+    return program_of(model)
 
 
 def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:

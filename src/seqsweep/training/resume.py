@@ -17,6 +17,7 @@ from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
+from seqsweep.training.engine import PROGRAM, program_digest
 from seqsweep.training.engines.protocol import Member
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_files
@@ -54,24 +55,37 @@ def begin(
         folder.tidy()
         folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]
+    program = program_digest(member.config, kind)
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
+    if checkpoint is not None and program != _recorded_program(folder.path):
+        raise ValueError(
+            f"{folder.path}: model.cell={member.config['model']['cell']} is now traced to another "
+            "program than when the run began, by another torch or seqsweep; rerun=true starts again"
+        )
     if checkpoint is None:
         source = member.config["data"].get("source")
         files = data_files(source) if isinstance(source, dict) else {}
-        origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
+        numerics = engine | program
+        origin = provenance(member.config["threads"], member.data_fingerprint, numerics, files)
         if CODE in member.config:
             file = first_file(member.config)
             origin[CODE] = {"files": code_of(member.config)} | (checkout(file) if file else {})
             if is_new:
                 _say_what_changed(member, folder.path, origin[CODE]["files"])
         folder.start(member.config, origin, sync)
-        if not reruns and _take_over_shorter_run(member, folder.path):
+        if not reruns and _take_over_shorter_run(member, folder.path, program):
             # The copied files may be damaged or come from another engine.
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
                 folder.start(member.config, origin, sync)
     return checkpoint
+
+
+def _recorded_program(folder: Path) -> dict[str, str]:
+    """Returns what provenance.json says about the program that trained a run."""
+    recorded = read_object(folder / "provenance.json")
+    return {key: value for key, value in recorded.items() if key == PROGRAM}
 
 
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
@@ -157,7 +171,7 @@ def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) ->
 _changes_said: set[str] = set()
 
 
-def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
+def _take_over_shorter_run(member: PlannedRun, folder: Path, program: dict[str, str]) -> bool:
     """Copies the files of a shorter run of the same config; returns whether it did.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
@@ -171,6 +185,8 @@ def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     # The longest run comes first, because it leaves the fewest epochs to train.
     for path, config in sorted(relatives, key=lambda run: run[1][_LENGTH], reverse=True):
         if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):
+            continue
+        if program != _recorded_program(path):
             continue
         if config.get(_SCHEDULER_LENGTH) != mine.get(_SCHEDULER_LENGTH):
             say(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.elementary import log
+from seqsweep.elementary import log, macro_f1
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -243,15 +243,13 @@ class _Cases:
         hits = self._by_class(self.labels, weights * self.right)
         actual = self._by_class(self.labels, weights)
         predicted = self._by_class(self.predicted, weights)
-        seen = actual + predicted > 0
-        recall, f1 = _ratio(hits, actual), _ratio(2 * hits, actual + predicted)
+        recall = _ratio(hits, actual)
         gaps = np.bincount(self.bins, weights=weights * self.gaps, minlength=BINS)
         areas = [area for one in self.ranked if not np.isnan(area := one.area(counts))]
         scores = [
             hits.sum() / total,
             recall[actual > 0].mean(),
-            # As in the record: a class that is not seen adds 0.
-            f1.sum() / seen.sum(),
+            macro_f1(hits, actual + predicted),
             (self.losses * weights).sum() / total,
             np.abs(gaps).sum() / total,
             np.mean(areas) if areas else np.nan,

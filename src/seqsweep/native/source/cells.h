@@ -1,4 +1,4 @@
-// The cells but the LRU (lru.h): one time step forward and one backward, for a tile of sequences.
+// The cells that are kernels: one time step forward and one backward, for a tile of sequences.
 //
 // H hidden (padded to a multiple of 16), R rows packed as PackedSequence, g gates in torch's order.
 // `terms` are the products x W_ih (with the input of the lane's own direction and with that of the
@@ -19,21 +19,17 @@ namespace seqsweep {
 namespace {
 
 enum Cell : int32_t {
-  TANH = 0, RELU = 1, GRU = 2, LSTM = 3, INDRNN_TANH = 4, INDRNN_RELU = 5, MINGRU = 6, MINLSTM = 7,
-  LRU = 8
+  TANH = 0, RELU = 1, GRU = 2, LSTM = 3, INDRNN_TANH = 4, INDRNN_RELU = 5, PROGRAM = 6
 };
 
-// The numbers of a cell: the gates that read the input, the slots of `saved`, and its planes, which
-// hold the slots of all rows. The LRU has one plane for each slot (lru.h).
+// The numbers of a cell: the gates that read the input, and the slots of `saved`.
 struct Sizes {
-  int gates, saved, planes;
+  int gates, saved;
 };
-constexpr Sizes SIZES[] = {{1, 0, 1}, {1, 0, 1}, {3, 4, 1}, {4, 6, 1}, {1, 0, 1},
-                           {1, 0, 1}, {2, 2, 1}, {3, 5, 1}, {1, 1, 10}};
+constexpr Sizes SIZES[] = {{1, 0}, {1, 0}, {3, 4}, {4, 6}, {1, 0}, {1, 0}, {1, 0}};
 
 constexpr int gates_of(int32_t cell) { return SIZES[cell].gates; }
 constexpr int saved_slots(int32_t cell) { return SIZES[cell].saved; }
-constexpr int saved_size(int32_t cell) { return SIZES[cell].saved * SIZES[cell].planes; }
 constexpr bool sums_are_apart(int32_t cell) { return SIZES[cell].saved == 0; }
 constexpr int sum_slots(int32_t cell) { return sums_are_apart(cell) ? 1 : SIZES[cell].saved; }
 
@@ -95,7 +91,7 @@ struct Backward {
 };
 
 // Returns 0 for numbers so small that their products would be subnormal, which are slow. Gradients
-// that fade over many steps become so small; the cells of torch keep them, as torch does.
+// that fade over many steps become so small.
 SEQSWEEP_INLINE Vector without_tiny(Vector x) {
   return larger(x, -x) < splat(0x1p-90f) ? zero() : x;
 }
@@ -130,7 +126,8 @@ struct PlainBackward : Backward {
     add_later(acc, f, first);
     each_vector<MR, NV>([&](int i, int v) {
       const Index at = (first + i) * f.H + v * VL;
-      const Vector h = load(f.states + at), dh = acc[i][v];
+      const Vector h = load(f.states + at);
+      const Vector dh = f.factor ? acc[i][v] : without_tiny(acc[i][v]);
       const Vector sum = f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h);
       store(f.sums + at, sum);
       if (f.factor) store(f.carry + at, without_tiny(sum * load(f.factor + v * VL)));
@@ -197,7 +194,7 @@ struct GruBackward : Backward {
       const Index at = (first + i) * f.H + v * VL, wide = (first + i) * 4 * f.H + v * VL;
       const Vector r = load(f.saved + wide), z = load(f.saved + wide + f.H);
       const Vector n = load(f.saved + wide + 2 * f.H), bracket = load(f.saved + wide + 3 * f.H);
-      const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
+      const Vector h = f.before ? load(f.before + at) : zero(), dh = without_tiny(acc[i][v]);
       const Vector dn = dh * (one - z) * tanh_slope(n);
       store(f.sums + wide, dn * bracket * sigmoid_slope(r));
       store(f.sums + wide + f.H, dh * (h - n) * sigmoid_slope(z));
@@ -266,116 +263,15 @@ struct LstmBackward : Backward {
       const Vector i = load(saved), forget = load(saved + f.H), g = load(saved + 2 * f.H);
       const Vector o = load(saved + 3 * f.H), squashed = load(saved + 5 * f.H);
       const Index memory = (first + r) * 6 * f.H + 4 * f.H + v * VL;
-      const Vector c = f.before ? load(f.before + memory) : zero(), dh = acc[r][v];
+      const Vector c = f.before ? load(f.before + memory) : zero(), dh = without_tiny(acc[r][v]);
       const Vector later = f.has_later ? load(f.carry + at) : zero();
-      const Vector dc = fma(dh * o, tanh_slope(squashed), later);
+      const Vector dc = without_tiny(fma(dh * o, tanh_slope(squashed), later));
       float* sums = f.sums + (first + r) * 6 * f.H + v * VL;
       store(sums, dc * g * sigmoid_slope(i));
       store(sums + f.H, dc * c * sigmoid_slope(forget));
       store(sums + 2 * f.H, dc * i * tanh_slope(g));
       store(sums + 3 * f.H, dh * squashed * sigmoid_slope(o));
       store(f.carry + at, dc * forget);
-    });
-  }
-};
-
-// The scan of the two minimal cells: h' = keep h + take c, whose gates and candidate c read the
-// input alone. The candidate is g(a) = a + 1/2 for a >= 0, else sigmoid(a).
-SEQSWEEP_INLINE Vector candidate_of(Vector a) {
-  return a >= zero() ? a + splat(0.5f) : sigmoid(a);
-}
-SEQSWEEP_INLINE Vector candidate_slope(Vector c) {
-  return c >= splat(0.5f) ? splat(1.0f) : sigmoid_slope(c);
-}
-
-// minGRU: take = z = sigmoid(a_z), keep = 1 - z.
-struct MinGru {
-  static constexpr int gates = SIZES[MINGRU].gates, slots = SIZES[MINGRU].saved;
-  Vector keep, take, candidate;
-
-  static SEQSWEEP_INLINE MinGru compute(const Vector (&a)[gates], float* saved, Index H) {
-    const Vector z = sigmoid(a[0]), c = candidate_of(a[1]);
-    store(saved, z);
-    store(saved + H, c);
-    return {splat(1.0f) - z, z, c};
-  }
-  static SEQSWEEP_INLINE MinGru saved_at(const float* saved, Index H) {
-    const Vector z = load(saved);
-    return {splat(1.0f) - z, z, load(saved + H)};
-  }
-  // `dq` is the gradient of the pre-activation of `take`, as a logistic function.
-  SEQSWEEP_INLINE void gate_gradients(const float*, Index, Vector dq, float* sums) const {
-    store(sums, dq);
-  }
-};
-
-// minLSTM: keep = sigmoid(-q), take = sigmoid(q), q = softplus(-a_f) - softplus(-a_i).
-struct MinLstm {
-  static constexpr int gates = SIZES[MINLSTM].gates, slots = SIZES[MINLSTM].saved;
-  Vector keep, take, candidate;
-
-  static SEQSWEEP_INLINE MinLstm compute(const Vector (&a)[gates], float* saved, Index H) {
-    const Vector q = softplus(-a[0]) - softplus(-a[1]);
-    const MinLstm m = {sigmoid(-q), sigmoid(q), candidate_of(a[2])};
-    store(saved, m.keep);
-    store(saved + H, m.take);
-    store(saved + 2 * H, m.candidate);
-    store(saved + 3 * H, sigmoid(-a[0]));  // the slopes of softplus, for the backward pass
-    store(saved + 4 * H, sigmoid(-a[1]));
-    return m;
-  }
-  static SEQSWEEP_INLINE MinLstm saved_at(const float* saved, Index H) {
-    return {load(saved), load(saved + H), load(saved + 2 * H)};
-  }
-  SEQSWEEP_INLINE void gate_gradients(const float* saved, Index H, Vector dq, float* sums) const {
-    store(sums, -dq * load(saved + 3 * H));
-    store(sums + H, dq * load(saved + 4 * H));
-  }
-};
-
-template <class Gates> struct ScanForward {
-  Term terms[3];      // panels of one vector of each gate; the last term is empty
-  const float* bias;  // (gates, H)
-  const float* before;
-  float* saved;       // (R, slots, H)
-  float* states;
-  Index H;
-  static constexpr bool has_long_end = true;
-
-  template <int MR, int NV> static void run(const ScanForward& f, int first) {
-    static_assert(NV == Gates::gates, "one vector for each gate");
-    Vector acc[MR][NV];
-    each_vector<MR, NV>([&](int i, int gate) { acc[i][gate] = load(f.bias + gate * f.H); });
-    for (const Term& term : f.terms)
-      if (term.depth) multiply_add<MR, NV>(acc, term, first);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) {
-      const Index row = first + i;
-      const Gates m = Gates::compute(acc[i], f.saved + row * Gates::slots * f.H, f.H);
-      const Vector h = f.before ? load(f.before + row * f.H) : zero();
-      store(f.states + row * f.H, fma(m.keep, h, m.take * m.candidate));
-    }
-  }
-};
-
-// The slots of `sums` are the gradients of the gates' pre-activations, then da of the candidate:
-//   dq = dh' (c - h) keep take
-//   da = dh' take g'(c)
-//   dh = dh' keep
-template <class Gates> struct ScanBackward : Backward {
-  template <int MR, int NV> static void run(const ScanBackward& f, int first) {
-    Vector acc[MR][NV];
-    state_gradient(acc, f, first, f.has_later);
-    add_later(acc, f, first);
-    each_vector<MR, NV>([&](int i, int v) {
-      const Index at = (first + i) * f.H + v * VL;
-      const float* saved = f.saved + (first + i) * Gates::slots * f.H + v * VL;
-      float* sums = f.sums + (first + i) * Gates::slots * f.H + v * VL;
-      const Gates m = Gates::saved_at(saved, f.H);
-      const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
-      m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);
-      store(sums + (Gates::gates - 1) * f.H, dh * m.take * candidate_slope(m.candidate));
-      store(f.carry + at, without_tiny(dh * m.keep));
     });
   }
 };

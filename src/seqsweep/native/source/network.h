@@ -7,6 +7,7 @@
 #pragma once
 
 #include "pooling.h"
+#include "program.h"
 
 namespace seqsweep {
 namespace {
@@ -17,6 +18,10 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
   for (int layer = 0; layer < shape.layers; layer++) {
     for (int direction = 0; direction < D; direction++) {
       const Lane lane = lane_of(w, shape, layer, direction);
+      if (shape.program) {
+        pack_program(w, shape, lane, weights);
+        continue;
+      }
       const LaneWeights& at = lane.at;
       const LanePanels& panels = lane.panels;
       const float* input = weights + at.input;
@@ -29,7 +34,6 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
       if (layer && D == 2)
         pack_block(input + (1 - direction) * K, at.input_width, K, panels.other);
       if (has_matrices(shape.cell)) pack_block(weights + at.hidden, K, K, panels.hidden);
-      if (shape.cell == LRU) pack_lru(w, lane, weights, K);
       if (is_independent(shape.cell)) {
         clear(panels.hidden, H);
         copy(panels.hidden, weights + at.hidden, K);
@@ -58,6 +62,7 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
 
 // Computes the states and the saved values of one lane, step by step.
 inline void lane_forward(const Workspace& w, const Shape& shape, const Lane& lane) {
+  if (shape.program) return program_forward(w, shape, lane);
   const Batch& batch = w.batch;
   const Index H = w.H;
   const int K = shape.hidden;
@@ -83,20 +88,7 @@ inline void lane_forward(const Workspace& w, const Shape& shape, const Lane& lan
       return Term{before, H, 1, panels.hidden, 0, before && has_matrices(shape.cell) ? K : 0};
     };
     const auto state_before = [&](Index j) { return before ? before + j : nullptr; };
-    if (shape.cell == LRU) {
-      lru_forward(w, lane, K, own(), other(), rows, t ? saved + row_before * slots * H : nullptr,
-                  kept, out);
-    } else if (shape.cell == MINGRU) {
-      each_gate_panel<2>(H, rows, [&](Index j) {
-        return ScanForward<MinGru>{{own(), other()}, panels.bias + j, state_before(j), kept + j,
-                                   out + j, H};
-      });
-    } else if (shape.cell == MINLSTM) {
-      each_gate_panel<3>(H, rows, [&](Index j) {
-        return ScanForward<MinLstm>{{own(), other()}, panels.bias + j, state_before(j), kept + j,
-                                    out + j, H};
-      });
-    } else if (shape.cell == GRU) {
+    if (shape.cell == GRU) {
       each_gate_panel<3>(H, rows, [&](Index j) {
         return GruForward{{own(), other(), state()}, panels.bias + j, state_before(j), kept + j,
                           out + j, H};
@@ -202,13 +194,6 @@ inline void head_backward(const Workspace& w, const Shape& shape, const float* w
   }
 }
 
-// The gradient of a lane's states that comes from the layer above.
-struct Outer {
-  const float* rows;  // (R, H), or (B, H) if all steps of a sequence have the same
-  bool per_sequence;
-  bool at_ends_only;  // it is zero at all steps but the last of a sequence
-};
-
 // Returns the slot of `sums` that the products with W_hh read. The GRU's bracket has its own.
 SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
   return cell == GRU && gate == 2 ? 3 : gate;
@@ -226,10 +211,6 @@ inline void lane_backward(const Workspace& w, const Shape& shape, const Lane& la
   const bool squares = has_matrices(shape.cell), independent = is_independent(shape.cell);
   for (int gate = 0; gate < gates && squares; gate++)
     pack(weights + lane.at.hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
-  if (shape.cell == LRU) {
-    pack_lru_back(w, lane, weights, K);
-    clear(w.scratch, TOTALS * H);
-  }
   for (int t = batch.steps - 1; t >= 0; t--) {
     const int rows = batch.counts[t], later = batch.counts[t + 1];
     const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
@@ -241,13 +222,6 @@ inline void lane_backward(const Workspace& w, const Shape& shape, const Lane& la
       const Index at = row + first;
       const bool has_outer = part || !outer.at_ends_only;
       const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
-      if (shape.cell == LRU) {
-        lru_backward(w, lane, K, count, has_outer ? from : nullptr,
-                     t ? saved + (row_before + first) * H : nullptr, lane.saved + at * H,
-                     part ? nullptr : saved + batch.starts[t + 1] * H,
-                     total ? total + at * H : nullptr);
-        continue;
-      }
       Kernel f{};
       f.used = squares && !part ? gates : 0;
       for (int gate = 0; gate < f.used; gate++)
@@ -419,18 +393,17 @@ inline void backward(const Workspace& w, const Shape& shape, const float* weight
       const Outer outer = {rows, by_sequence, is_top && shape.pooling == LAST};
       float* total = totals ? totals + (layer * D + direction) * lane_size : nullptr;
       const Lane lane = lane_of(w, shape, layer, direction);
+      if (shape.program) {
+        program_backward(w, shape, lane, weights, outer, total);
+        continue;
+      }
       if (shape.cell == GRU)
         lane_backward<GruBackward>(w, shape, lane, weights, outer, total);
       else if (shape.cell == LSTM)
         lane_backward<LstmBackward>(w, shape, lane, weights, outer, total);
-      else if (shape.cell == MINGRU)
-        lane_backward<ScanBackward<MinGru>>(w, shape, lane, weights, outer, total);
-      else if (shape.cell == MINLSTM)
-        lane_backward<ScanBackward<MinLstm>>(w, shape, lane, weights, outer, total);
       else
         lane_backward<PlainBackward>(w, shape, lane, weights, outer, total);
-      if (shape.cell == LRU) lru_gradient(w, lane, shape.hidden);
-      else vector_gradients(w, shape, lane);
+      vector_gradients(w, shape, lane);
       weight_gradient(w, shape, lane);
       if (layer == 0) continue;
       input_gradient(w, shape, lane, weights, false, w.outer + direction * lane_size);

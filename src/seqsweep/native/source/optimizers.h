@@ -13,24 +13,26 @@ struct Options {
   double lr, beta1, beta2, eps, weight_decay, momentum, nesterov, alpha;
 };
 
-// Returns the Euclidean norm: 16 chains by index modulo 16, which are summed in double.
+// Returns the Euclidean norm: 16 chains by index modulo 16, which are summed in double after every
+// 1,024 numbers, because long chains of floats lose digits.
 inline double norm_of(const float* g, Index P) {
-  float lanes[16] = {};
-  const Index whole = P / 16 * 16;
-  Vector chains[16 / VL] = {};
-  for (Index i = 0; i < whole; i += 16)
-    for (int n = 0; n < 16 / VL; n++) {
-      const Vector part = load(g + i + n * VL);
-      chains[n] = fma(part, part, chains[n]);
-    }
-  float tail[16] = {};
-  for (Index i = whole; i < P; i++) tail[i - whole] = g[i];
   double sum = 0;
-  for (int n = 0; n < 16 / VL; n++) {
-    const Vector part = load(tail + n * VL);
-    store(lanes + n * VL, fma(part, part, chains[n]));
+  for (Index first = 0; first < P; first += 1024) {
+    const Index end = P - first < 1024 ? P : first + 1024;
+    Vector chains[16 / VL] = {};
+    for (Index i = first; i < end; i += 16) {
+      float tail[16] = {};
+      const bool is_whole = i + 16 <= end;
+      for (Index k = i; k < end && !is_whole; k++) tail[k - i] = g[k];
+      for (int n = 0; n < 16 / VL; n++) {
+        const Vector part = load((is_whole ? g + i : tail) + n * VL);
+        chains[n] = fma(part, part, chains[n]);
+      }
+    }
+    float lanes[16];
+    for (int n = 0; n < 16 / VL; n++) store(lanes + n * VL, chains[n]);
+    for (float lane : lanes) sum += lane;
   }
-  for (int lane = 0; lane < 16; lane++) sum += lanes[lane];
   return __builtin_sqrt(sum);
 }
 

@@ -3,7 +3,7 @@
 // B batch, R rows, H hidden (padded). The steps of the reverse lane are in its own order of time.
 #pragma once
 
-#include "lru.h"
+#include "workspace.h"
 
 namespace seqsweep {
 namespace {

@@ -46,7 +46,7 @@ double now() {
 
 // Returns the number of sequences to evaluate together: those of 256 KiB of states, 12 to 96.
 Index evaluation_batch(const Shape& shape, const Data& data) {
-  const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_size(shape.cell);
+  const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_size(shape);
   const Index row = lanes * slots * rounded_up(shape.hidden, 16) + shape.features;
   const Index fits = 65536 / (row * data.longest);
   const Index size = fits < 12 ? 12 : fits > 96 ? 96 : fits;
@@ -95,6 +95,27 @@ void predict(const Task& task, const Data& data, Arena arena, float* logits) {
   });
 }
 
+// Calls f(begin, end, spared) for the parts of the weights with and without weight decay.
+template <class F> void each_decay(const Shape& shape, F&& f) {
+  const Program* p = shape.program;
+  Index begin = 0, at = 0;
+  bool spared = false;
+  for (int lane = 0; p && lane < shape.layers * shape.directions; lane++) {
+    for (int n = 0; n < p->weights_count; n++) {
+      if ((p->weights[n].spared != 0) != spared) {
+        f(begin, at, spared);
+        begin = at;
+        spared = !spared;
+      }
+      const bool is_first = lane < shape.directions;
+      at += size_of(p->weights[n], shape.hidden,
+                    is_first ? shape.features : shape.directions * shape.hidden);
+    }
+  }
+  if (spared) f(begin, at, true);
+  f(spared ? at : begin, parameters(shape), false);
+}
+
 void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
                         const float*& masks) {
   const Shape& shape = task.shape;
@@ -114,8 +135,12 @@ void train_batch(Task& task, const Data& data, Workspace& w, Index first, int si
     scale = scale > 1 ? 1 : scale;  // NaN stays NaN
   }
   task.steps++;
-  update(task.optimizer, task.options, task.steps, P, task.weights, w.gradient, task.moment1,
-         task.moment2, scale);
+  each_decay(shape, [&](Index begin, Index end, bool spared) {
+    Options options = task.options;
+    if (spared) options.weight_decay = 0;
+    update(task.optimizer, options, task.steps, end - begin, task.weights + begin,
+           w.gradient + begin, task.moment1 + begin, task.moment2 + begin, scale);
+  });
   if (masks) masks += (shape.layers - 1) * w.batch.rows * shape.directions * shape.hidden;
 }
 
@@ -261,27 +286,17 @@ SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* 
   seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms, states);
 }
 
-// Applies a function of functions.h to all numbers of `x`, for tests and benchmarks.
-SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float* x, float* out) {
+// Applies an elementwise operation of instructions.h to `count` numbers, for tests.
+SEQSWEEP_EXPORT void seqsweep_operation(int32_t op, int64_t count, const float* a, const float* b,
+                                        const float* c, float* out) {
   using namespace seqsweep;
-  const auto apply = [&](auto&& function) {
-    for (int64_t i = 0; i < count; i += VL) {
-      float part[VL] = {};
-      const Index left = count - i < VL ? count - i : VL;
-      copy(part, x + i, left);
-      store(part, function(load(part)));
-      copy(out + i, part, left);
-    }
-  };
-  Vector sine, cosine;
-  switch (which) {
-    case 0: return apply([](Vector v) { return seqsweep::exp(v); });
-    case 1: return apply([](Vector v) { return seqsweep::log(v); });
-    case 2: return apply([](Vector v) { return seqsweep::tanh(v); });
-    case 3: return apply([](Vector v) { return sigmoid(v); });
-    case 4: return apply([](Vector v) { return softplus(v); });
-    case 5: return apply([&](Vector v) { return sin_cos(v, sine, cosine), sine; });
-    default: return apply([&](Vector v) { return sin_cos(v, sine, cosine), cosine; });
+  for (int64_t i = 0; i < count; i += VL) {
+    float parts[4][VL] = {};
+    const Index left = count - i < VL ? count - i : VL;
+    const float* from[] = {a + i, b + i, c + i};
+    for (int n = 0; n < 3; n++) copy(parts[n], from[n], left);
+    compute(op, {parts[3], {parts[0], parts[1], parts[2]}, VL, {VL, VL, VL}, 1, VL});
+    copy(out + i, parts[3], left);
   }
 }
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "batches.h"
-#include "cells.h"
+#include "instructions.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -17,13 +17,9 @@ namespace {
 
 enum Pooling : int32_t { LAST = 0, MEAN = 1, MAX = 2 };
 
-struct Shape {
-  int32_t features, hidden, classes, layers, directions, cell, pooling, has_dropout;
-};
-
 // The offsets of one lane's weights in the flat vector of all parameters, in torch's order.
 struct LaneWeights {
-  Index input, hidden, input_bias, hidden_bias, end;  // some are empty, see `cells.py`
+  Index input, hidden, input_bias, hidden_bias, end;  // some are empty; a program has only `input`
   Index input_width;  // columns of weight_ih
 };
 
@@ -31,9 +27,13 @@ inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
   const Index K = shape.hidden, G = gates_of(shape.cell) * K;
   const Index above = shape.directions * K;
   const Index by_state = has_matrices(shape.cell) ? G * K : is_independent(shape.cell) ? K : 0;
-  const Index others = shape.cell == LRU ? 6 * K * (K + 1) : has_matrices(shape.cell) ? G : 0;
+  const Index others = has_matrices(shape.cell) ? G : 0;
   const Index own = by_state + G + others;  // all but the input weights
-  const Index first = G * shape.features + own, later = G * above + own;
+  Index first = G * shape.features + own, later = G * above + own;
+  if (const Program* p = shape.program) {
+    first = size_of(*p, p->weights_count, K, shape.features);
+    later = size_of(*p, p->weights_count, K, above);
+  }
   LaneWeights at;
   at.input_width = layer ? above : shape.features;
   at.input = layer ? shape.directions * (first + (layer - 1) * later) + direction * later
@@ -41,8 +41,13 @@ inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
   at.hidden = at.input + G * at.input_width;
   at.input_bias = at.hidden + by_state;
   at.hidden_bias = at.input_bias + G;
-  at.end = at.hidden_bias + others;
+  at.end = shape.program ? at.input + (layer ? later : first) : at.hidden_bias + others;
   return at;
+}
+
+// Returns the offset of one weight of a program.
+inline Index weight_start(const Shape& shape, const LaneWeights& at, int weight) {
+  return at.input + size_of(*shape.program, weight, shape.hidden, at.input_width);
 }
 
 inline Index head_weights(const Shape& shape) {
@@ -86,7 +91,7 @@ struct Workspace {
   Batch batch;
   float* x;              // (D, R, F)
   float* states;         // (N, R, H)
-  float* saved;          // (N, R, slots, H), for the LRU (N, planes, R, H)
+  float* saved;          // (N, R, slots, H), for a program (N, slots, R, H)
   float* dropped;        // (N - D, R, H) the input of the next layer, after dropout
   float* other;          // (N - D, R, H) the other direction, in the lane's order
   float* panels;         // (N, panel_size)
@@ -97,16 +102,23 @@ struct Workspace {
   float *logits, *logits_by_class;       // (B, columns), (C, B padded)
   float* logits_gradient;                // (C, B padded)
   float* losses;                         // (B padded,)
-  float *sums, *carry;                   // (R, H) if the sums are apart, (B, H)
+  float *sums, *carry;                   // (R, H) if the sums are apart, (B, H); see program.h
   float *outer, *outer_other;            // (D, R, H)
-  float* back_panels;                    // (g H, H), for the LRU (6 H, H); (C, H) for the head
+  float* back_panels;                    // (g H, H), or those of a program; (C, H) for the head
   float *gradient, *scratch;             // (P,), a padded block and 25 rows, for vector_gradients
+  float *blocks, *chunks, *zeros;        // the registers of a program, (H,) zeros
+  int32_t* chunk_starts;                 // (T,) the first step of each chunk
+  Index batch_rows, chunk_rows;          // B, the rows of a chunk
 };
 
 // Returns the size of the packed weights between the steps of a lane.
 inline Index state_panel(int32_t cell, Index K, Index H) {
-  if (cell == LRU) return 6 * K * H + 2 * K * K + 8 * H;  // see lru.h
   return has_matrices(cell) ? K * gates_of(cell) * H : is_independent(cell) ? H : 0;
+}
+
+// Returns the planes of saved rows of a lane.
+inline Index saved_size(const Shape& shape) {
+  return shape.program ? shape.program->slots : saved_slots(shape.cell);
 }
 
 inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
@@ -123,12 +135,14 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.batch.cursor = arena.take<int32_t>(T + 1);
   w.x = arena.take<float>(D * R * F);
   w.states = arena.take<float>(N * R * H);
-  w.saved = arena.take<float>(N * R * saved_size(shape.cell) * H);
+  w.saved = arena.take<float>(N * R * saved_size(shape) * H);
   w.dropped = arena.take<float>(shape.has_dropout ? (N - D) * R * H : 0);
   w.other = arena.take<float>(D == 2 ? (N - D) * R * H : 0);
   w.own_size = (F > K ? F : K) * G * H;
   w.panel_size = w.own_size + (D == 2 && shape.layers > 1 ? K * G * H : 0) +
                  state_panel(shape.cell, K, H) + 4 * H;
+  const Program* p = shape.program;
+  if (p) w.panel_size = p->vectors * H + memory_of(shape, PRODUCT);
   w.panels = arena.take<float>(N * w.panel_size);
   w.head_panels = arena.take<float>(D * K * C);
   w.head_bias = arena.take<float>(C);
@@ -139,14 +153,24 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.logits_by_class = arena.take<float>(shape.classes * padded);
   w.logits_gradient = arena.take<float>(shape.classes * padded);
   w.losses = arena.take<float>(padded);
-  w.sums = sums_are_apart(shape.cell) ? arena.take<float>(R * H) : nullptr;
-  w.carry = arena.take<float>(B * H);
+  const Index sums = p ? p->gradients * H + memory_of(shape, OUTER)
+                       : sums_are_apart(shape.cell) ? R * H : 0;
+  w.sums = arena.take<float>(sums);
+  w.carry = arena.take<float>((p ? p->states : 1) * B * H);
   w.outer = arena.take<float>(D * R * H);
   w.outer_other = arena.take<float>(D == 2 ? D * R * H : 0);
-  w.back_panels = arena.take<float>(((shape.cell == LRU ? 6 : G) * K + shape.classes) * H);
+  const Index back = p ? memory_of(shape, TRANSPOSED) : G * K * H;
+  w.back_panels = arena.take<float>(back + shape.classes * H);
   w.gradient = arena.take<float>(parameters(shape));
   const Index block = (F > K ? F : K) > shape.classes ? (F > K ? F : K) : shape.classes;
   w.scratch = arena.take<float>((block * G + 25) * H);
+  w.batch_rows = B;
+  w.chunk_rows = rows_of_chunk(B, H);
+  w.blocks = arena.take<float>(p ? p->blocks * rows_of_block(H) * H : 0);
+  w.chunks = arena.take<float>(p ? p->chunks * w.chunk_rows * H : 0);
+  w.zeros = arena.take<float>(H);
+  if (arena.base) clear(w.zeros, H);
+  w.chunk_starts = arena.take<int32_t>(T);
   return w;
 }
 
@@ -176,8 +200,8 @@ inline Lane lane_of(const Workspace& w, const Shape& shape, int layer, int direc
   const Index other_size = D == 2 && shape.layers > 1 ? K * gates_of(shape.cell) * w.H : 0;
   lane.panels = {own, other, own + w.own_size, other + other_size};
   lane.states = w.states + index * size;
-  lane.saved = w.saved + index * size * saved_size(shape.cell);
-  if (!sums_are_apart(shape.cell)) lane.sums = lane.saved;
+  lane.saved = w.saved + index * size * saved_size(shape);
+  if (!shape.program && !sums_are_apart(shape.cell)) lane.sums = lane.saved;
   lane.inputs = {w.x + direction * w.lane_rows * F, F, F, nullptr};
   if (layer) {
     const Index below = (index - D) * size;

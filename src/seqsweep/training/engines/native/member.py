@@ -14,6 +14,7 @@ from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import augmentation_of
 from seqsweep.models.module import check_loss
+from seqsweep.models.own_programs import check_program
 from seqsweep.native.step import Network, Shape, Work
 from seqsweep.native.structs import flops
 from seqsweep.runs.files import sync as sync_files
@@ -63,6 +64,8 @@ class PoolMember:
         sizes = splits.input_size, splits.num_classes
         self.template = template_of(config["model"], *sizes)
         self.params = self.template.params
+        if network.program is not None:
+            check_program(self.template.network, network.program)
         self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
         self.flops = flops(self.shape, splits.train.num_steps)
         self.schedule = schedule_of(config)

@@ -19,6 +19,7 @@ from seqsweep.console import pause_after
 from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import Augmentation
+from seqsweep.elementary import macro_f1
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
@@ -31,17 +32,11 @@ Array = npt.NDArray[np.float64]
 def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     """Returns accuracy and macro-F1 (N,) from counts (N, C, C).
 
-    The rows of the counts are the true classes. Macro-F1 is the mean over the classes that occur,
-    as labels or as predictions.
+    The rows of the counts are the true classes.
     """
-    table = counts.astype(np.float64)
-    hits = np.diagonal(table, axis1=1, axis2=2)
-    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall.
-    # `models.metrics` and the baselines compute the same F1 in another order; sharing code would
-    # change the last bit of every fourth score.
-    seen = table.sum(1) + table.sum(2)
-    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return {"acc": hits.sum(1) / table.sum((1, 2)), "f1": f1.sum(1) / (seen > 0).sum(1)}
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    f1 = np.array(list(map(macro_f1, hits, counts.sum(1) + counts.sum(2))))
+    return {"acc": hits.sum(1) / counts.sum((1, 2)), "f1": f1}
 
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
