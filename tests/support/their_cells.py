@@ -10,7 +10,7 @@ from seqsweep.models.cell import Cell
 
 
 class MGU(Cell):
-    """The minimal gated unit: Zhou et al. 2016, arXiv:1603.09420, equation 6."""
+    """The minimal gated unit: Zhou et al. 2016, arXiv:1603.09420."""
 
     @staticmethod
     def shapes(inputs, hidden):
@@ -26,7 +26,7 @@ class MGU(Cell):
 
 
 class LiGRU(Cell):
-    """The light GRU, without batch norm: Ravanelli et al. 2018, arXiv:1803.10225, equation 8."""
+    """The light GRU, without batch norm: Ravanelli et al. 2018, arXiv:1803.10225."""
 
     @staticmethod
     def shapes(inputs, hidden):
@@ -40,7 +40,7 @@ class LiGRU(Cell):
 
 
 class SRU(Cell):
-    """The simple recurrent unit: Lei et al. 2018, arXiv:1709.02755, equations 3 to 6."""
+    """The simple recurrent unit: Lei et al. 2018, arXiv:1709.02755; each product has a bias."""
 
     state_size = staticmethod(lambda hidden: 2 * hidden)  # c, h
 
@@ -61,7 +61,7 @@ class SRU(Cell):
 
 
 class CoRNN(Cell):
-    """The coupled oscillatory network: Rusch and Mishra 2021, arXiv:2010.00951, equation 3."""
+    """The coupled oscillatory network: Rusch and Mishra 2021, arXiv:2010.00951."""
 
     state_size = staticmethod(lambda hidden: 2 * hidden)  # y, z
 

@@ -47,22 +47,30 @@ def build_program(
     for place, index in enumerate(kept):
         names |= {f"s{index}": f"s{place}", f"ds{index}": f"ds{place}"}
 
-    def rename(values: Iterable[str]) -> tuple[str, ...]:
-        return tuple(names.get(value, value) for value in values)
-
-    def renamed(i: Instruction) -> Instruction:
-        names = map(rename, (i.results, i.operands, i.second))
-        return i._replace(**dict(zip(("results", "operands", "second"), names, strict=True)))
-
     return Program(
         weights=dict(weights),
-        states=len(next_state),
-        parts={name: tuple(map(renamed, part)) for name, part in parts.items()},
-        next_state=rename(next_state),
+        states=len(kept),
+        parts={name: _rename_part(part, names) for name, part in parts.items()},
+        next_state=_rename(next_state, names),
         result=names.get(result, result),
-        carry=rename(carry),
-        totals=rename(totals),
-        gradients=dict(zip(vectors, rename(vectors.values()), strict=True)),
+        carry=_rename(carry, names),
+        totals=_rename(totals, names),
+        gradients=dict(zip(vectors, _rename(vectors.values(), names), strict=True)),
+    )
+
+
+def _rename(values: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(names.get(value, value) for value in values)
+
+
+def _rename_part(part: Part, names: Mapping[str, str]) -> tuple[Instruction, ...]:
+    return tuple(
+        instruction._replace(
+            results=_rename(instruction.results, names),
+            operands=_rename(instruction.operands, names),
+            second=_rename(instruction.second, names),
+        )
+        for instruction in part
     )
 
 
