@@ -73,7 +73,9 @@ def make_environment(folder: Path, *requirements: str) -> Path:
     shared = [path for path in sys.path if Path(path).name == "site-packages"]
     (packages / "shared.pth").write_text("\n".join([str(CHECKOUT / "src"), *shared]) + "\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--target", packages, *requirements], check=True)
+    # To compile all modules of torch takes longer than to run the few that a check needs.
+    install = [*pip, "install", "--no-compile", "--target", packages]
+    subprocess.run([*install, *requirements], check=True)
     return python
 
 

@@ -46,7 +46,8 @@ def run(folder: Path, *command: str | Path) -> str:
 
 
 def install(wheel: Path, folder: Path, *options: str) -> None:
-    run(folder, folder / "venv/bin/pip", "--quiet", "install", *options, wheel)
+    pip = (folder / "venv/bin/pip", "--quiet", "install", "--no-compile")
+    run(folder, *pip, *options, wheel)
 
 
 def check_location(folder: Path) -> None:
