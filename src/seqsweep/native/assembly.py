@@ -316,9 +316,8 @@ class _Assembler:
             raise ValueError(f"a product has more than {_MOST_BLOCKS} blocks")
         out, a, b = (self._list(names) for names in (results, registers, second))
         matrix = i.matrix
-        adds = self._is_repeated(i)
         where = (self.weights.index(matrix.name), matrix.first, matrix.end - matrix.first)
-        return code, out, a, b, int(adds), *where
+        return code, out, a, b, int(self._adds_below(i)), *where
 
     def _list(self, registers: list[int]) -> int:
         """Adds a list of registers; returns where it begins, or -1 for an empty one."""
@@ -327,17 +326,15 @@ class _Assembler:
         self.lists += registers
         return len(self.lists) - len(registers)
 
-    def _is_repeated(self, i: Instruction) -> bool:
-        """Returns whether an instruction adds to what one before it has written."""
-        earlier = itertools.takewhile(
-            lambda other: other is not i, (j for part in _BACKWARD for j in self.parts[part])
+    def _adds_below(self, i: Instruction) -> bool:
+        """Returns whether an instruction adds to the gradient of the input, rather than sets it."""
+        below = (
+            j
+            for part in _BACKWARD
+            for j in self.parts[part]
+            if j.operation == "transposed" and not j.results
         )
-        if i.operation == "transposed" and not i.results:
-            return any(j.operation == "transposed" and not j.results for j in earlier)
-        return i.operation == "outer" and any(
-            j.operation == "outer" and j.matrix and i.matrix and j.matrix.name == i.matrix.name
-            for j in earlier
-        )
+        return i is not next(below, i)
 
 
 def _with_copies(

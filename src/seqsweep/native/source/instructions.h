@@ -42,7 +42,8 @@ struct Register {
 
 // An elementwise operation names its registers; `c` or `b` is -1 if it has fewer. The others name
 // the begin of a list of registers: PRODUCT and TRANSPOSED compute `out` from `a`, and from `b` if
-// that is not negative; OUTER multiplies `a` by `b`. With `c` they add to what is there.
+// that is not negative; OUTER multiplies `a` by `b`. With `c` a TRANSPOSED adds to what the layer
+// below has.
 struct Instruction {
   int32_t op, out, a, b, c;
   int32_t weight, first, count;  // the matrix, and its blocks of rows

@@ -159,13 +159,6 @@ inline void run_elementwise(Machine& m, int begin, int end, Index first, Index r
   }
 }
 
-// Returns the next panel of an instruction.
-SEQSWEEP_INLINE const float* panel_of(const float*& panels, Index depth, Index H) {
-  const float* panel = panels;
-  panels += depth * H;
-  return panel;
-}
-
 // Computes out = start + the terms, which may be many.
 inline void multiply_terms(const Term* terms, Index count, const float* start, Index start_row,
                            float* out, Index out_row, Index rows, Index H) {
@@ -176,6 +169,14 @@ inline void multiply_terms(const Term* terms, Index count, const float* start, I
     start = out;
     start_row = out_row;
   }
+}
+
+// Computes the result number n of an instruction, from its start and the terms.
+inline void multiply_to(const Machine& m, const Instruction& i, Index n, const Term* terms,
+                        Index count, Index row, Index rows) {
+  const int32_t out = m.p.lists[i.out + n], start = i.b < 0 ? -1 : m.p.lists[i.b + n];
+  multiply_terms(terms, count, start < 0 ? nullptr : m.at(start, row), start < 0 ? 0 : m.step[start],
+                 m.at(out, row), m.step[out], rows, m.H);
 }
 
 // The inputs of a lane at a row.
@@ -206,10 +207,8 @@ inline void run_product(Machine& m, const Instruction& i, const float* panels, I
   Term terms[MOST_BLOCKS];
   const Index count = operands_of(m, i, m.p.lists + i.a, row, terms);
   for (Index n = 0; n < i.count; n++) {
-    for (Index k = 0; k < count; k++) terms[k].b = panel_of(panels, terms[k].depth, m.H);
-    const int32_t out = m.p.lists[i.out + n], start = i.b < 0 ? -1 : m.p.lists[i.b + n];
-    multiply_terms(terms, count, start < 0 ? nullptr : m.at(start, row),
-                   start < 0 ? 0 : m.step[start], m.at(out, row), m.step[out], rows, m.H);
+    for (Index k = 0; k < count; panels += terms[k++].depth * m.H) terms[k].b = panels;
+    multiply_to(m, i, n, terms, count, row, rows);
   }
 }
 
@@ -221,19 +220,16 @@ inline void run_transposed(Machine& m, const Instruction& i, const float* panels
   Term terms[MOST_BLOCKS];
   const Index columns = is_below ? m.shape.directions : m.p.weights[i.weight].columns;
   for (Index column = 0; column < columns; column++) {
-    for (Index n = 0; n < i.count; n++) {
+    for (Index n = 0; n < i.count; n++, panels += m.K * m.H) {
       const int32_t g = m.p.lists[i.a + n];
-      terms[n] = {m.at(g, row), m.step[g], 1, panel_of(panels, m.K, m.H), 0, (int)m.K};
+      terms[n] = {m.at(g, row), m.step[g], 1, panels, 0, (int)m.K};
     }
-    if (is_below) {
-      float* out = (column ? m.w.outer_other : m.w.outer) +
+    float* below = (column ? m.w.outer_other : m.w.outer) +
                    (m.lane.direction * m.w.lane_rows + row) * m.H;
-      multiply_terms(terms, i.count, i.c ? out : nullptr, m.H, out, m.H, rows, m.H);
-      continue;
-    }
-    const int32_t out = m.p.lists[i.out + column], start = i.b < 0 ? -1 : m.p.lists[i.b + column];
-    multiply_terms(terms, i.count, start < 0 ? nullptr : m.at(start, row),
-                   start < 0 ? 0 : m.step[start], m.at(out, row), m.step[out], rows, m.H);
+    if (is_below)
+      multiply_terms(terms, i.count, i.c ? below : nullptr, m.H, below, m.H, rows, m.H);
+    else
+      multiply_to(m, i, column, terms, i.count, row, rows);
   }
 }
 
@@ -390,9 +386,11 @@ inline void fill_total(const Machine& m, Index row, Index rows, float* total) {
 // Copies the gradients of a lane's weights from the sums over all rows.
 inline void copy_gradients(const Machine& m) {
   const Index K = m.K, H = m.H;
+  const LaneWeights& at = m.lane.at;
+  clear(m.w.gradient + at.input, at.end - at.input);
   for (int n = 0; n < m.p.results_count; n++) {
     const Load& r = m.p.results[n];
-    float* out = m.w.gradient + weight_start(m.shape, m.lane.at, r.weight) + r.block * K;
+    float* out = m.w.gradient + weight_start(m.shape, at, r.weight) + r.block * K;
     copy(out, m.base[r.vector], K);
   }
   for (int n = 0; n < m.p.parts[PARTS]; n++) {
@@ -401,14 +399,11 @@ inline void copy_gradients(const Machine& m) {
     const Depths depths = depths_of(m.shape, i, m.lane.layer);
     const Index width = depths.sum();
     const float* sums = m.memory[n];
-    float* out = m.w.gradient + weight_start(m.shape, m.lane.at, i.weight) + i.first * K * width;
+    float* out = m.w.gradient + weight_start(m.shape, at, i.weight) + i.first * K * width;
+    // A matrix may be in several products, so their gradients are added.
     const auto add = [&](Index column, Index depth) {
-      for (Index j = 0; i.c && j < K; j++)
-        for (Index k = 0; k < depth; k++) m.w.scratch[j * depth + k] = out[j * width + column + k];
-      transpose(sums, H, depth, K, out + column, width);
-      for (Index j = 0; i.c && j < K; j++)
-        for (Index k = 0; k < depth; k++) out[j * width + column + k] += m.w.scratch[j * depth + k];
-      sums += depth * H;
+      for (Index k = 0; k < depth; k++, sums += H)
+        for (Index j = 0; j < K; j++) out[j * width + column + k] += sums[j];
     };
     const Index own = depths.other ? m.lane.direction * K : 0;
     for (Index g = 0; g < i.count; g++, out += K * width) {
