@@ -259,8 +259,9 @@ class LRU(Cell):
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         (_, new_re, new_im), (re, im) = x.chunk(3, dim=1), state.chunk(2, dim=1)
-        new_re = self.re * re - self.im * im + new_re
-        new_im = self.re * im + self.im * re + new_im
+        # In this order each of the four products is part of a fused multiply-add.
+        new_re = (new_re + self.re * re) - self.im * im
+        new_im = (new_im + self.re * im) + self.im * re
         return torch.cat((new_re, new_im), dim=1)
 
     def output(self, states: Tensor, x: Tensor) -> Tensor:
