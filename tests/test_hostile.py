@@ -18,7 +18,8 @@ from run_files import SMALL
 from typed_commands import Command
 
 from seqsweep.config.schema import Config
-from seqsweep.training.checkpoints import seal
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.training.checkpoints import load_sealed, save_sealed, seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
@@ -200,6 +201,26 @@ def test_a_foreign_target_in_a_saved_config_is_not_built(
         said = place.command("reproduce", str(run))
     assert said.code == 2, said
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("cell", ["evil_module.Cell", "os.system"])
+def test_a_foreign_cell_in_a_saved_config_is_not_imported(
+    place: Place, run: Path, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("evil_module.py", f"open({str(place.marker)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(place.here)
+    file, checkpoint = run / "config.yaml", run / "checkpoints" / "best.ckpt"
+    config = yaml.safe_load(file.read_text())
+    config["model"] = {"_target_": "seqsweep.models.classifier.RNNClassifier", "cell": cell}
+    file.write_text(yaml.safe_dump(config))
+    save_sealed(load_sealed(checkpoint) | {"config": config}, checkpoint)
+    copy = shutil.copy(checkpoint, place.here / "outputs")  # without the config of its folder
+    with place.unharmed():
+        for words in (["reproduce", run], ["evaluate", run], ["bundle", copy, "outputs/b.zip"]):
+            said = place.command(*map(str, words))
+            assert said.code == 2 and f"give --allow {cell}" in said.err, said
+        with pytest.raises(ValueError, match=f"its cell is {cell}, so it must be given"):
+            SequenceClassifier.load_from_checkpoint(copy)
 
 
 SEALS: dict[str, Callable[[Any], bytes]] = {

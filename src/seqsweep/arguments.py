@@ -103,7 +103,7 @@ def add_allow(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="a _target_ of your own that a saved config may build, such as my_package.Net",
+        help="a class of your own that a saved config may build, such as my_package.Net",
     )
 
 

@@ -2,17 +2,20 @@
 
 import hashlib
 import itertools
+import re
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import nn
+from their_cells import SRU, THEIR_CELLS
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from seqsweep.models.cell import Cell
 from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.cells import CELLS
+from seqsweep.models.cells import CELLS, LSTM, RNN
 from seqsweep.models.classifier import RNNClassifier
 
 Array = npt.NDArray[np.float64]
@@ -181,3 +184,84 @@ def test_one_unit_and_extreme_weights_stay_finite(cell: Any):
         network(x).sum().backward()
         for parameter in network.parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all()
+
+
+# A cell of one's own
+
+
+class Doubled(RNN):
+    """A subclass of a cell that torch computes, which torch's module does not compute."""
+
+    def step(self, x, state):
+        return super().step(2 * x, state)
+
+
+class Wide(Cell):
+    def step(self, x, state):
+        return torch.cat((x, state), dim=1)
+
+
+class Narrow(SRU):
+    def output(self, states, x):
+        return states[:, :1]
+
+
+class Listed(Wide):
+    shapes: Any = staticmethod(lambda inputs, hidden: [(hidden, inputs)])
+
+
+class Renamed(Wide):
+    shapes: Any = staticmethod(lambda inputs, hidden: {"w": (hidden, inputs)})
+
+
+class Undrawn(Wide):
+    first_weights: Any = staticmethod(lambda inputs, hidden: {"weight_ih": torch.zeros(H, F)})
+
+
+def logits_of(seed: int = 0, **options: Any) -> Tensor:
+    torch.manual_seed(seed)
+    network = RNNClassifier(F, H, 2, **options)
+    return network(torch.randn(3, 5, F, generator=torch.Generator().manual_seed(0)))
+
+
+def test_a_class_is_the_cell_of_a_network_by_itself_or_by_its_path():
+    cornn = logits_of(cell=THEIR_CELLS["cornn"], cell_options={"dt": 0.3})
+    assert torch.equal(logits_of(cell="their_cells.CoRNN", cell_options={"dt": 0.3}), cornn)
+    assert not torch.equal(logits_of(cell="their_cells.CoRNN"), cornn)
+    assert RNNClassifier(F, H, 2, THEIR_CELLS["cornn"]).cell == "their_cells.CoRNN"
+    assert torch.equal(logits_of(cell=CELLS["gru"]), logits_of(cell="gru"))
+
+
+def test_a_class_has_the_options_that_it_declares():
+    """nonlinearity in its constructor, weight_hh for orthogonal matrices, or a forget gate."""
+    assert not torch.allclose(logits_of(cell=Doubled), logits_of(cell="rnn"))
+    assert not torch.equal(logits_of(cell=Doubled, nonlinearity="relu"), logits_of(cell=Doubled))
+    for cell in (Doubled, THEIR_CELLS["mgu"]):
+        network = RNNClassifier(F, H, 2, cell, recurrent_init="orthogonal")
+        drawn = network.state_dict()["rnn.weight_hh_l0"]
+        torch.testing.assert_close(drawn @ drawn.T, torch.eye(H), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="must be uniform, because its class has no matrix"):
+        RNNClassifier(F, H, 2, THEIR_CELLS["cornn"], recurrent_init="orthogonal")
+    own = RNNClassifier(F, H, 2, type("Own", (LSTM,), {}), forget_bias=1.0).state_dict()
+    biases = own["rnn.bias_ih_l0"] + own["rnn.bias_hh_l0"]
+    assert torch.equal(biases[H : 2 * H], torch.ones(H))
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (type("NoStep", (Cell,), {}), "must have a method step(self, x, state)"),
+        (int, "must be a subclass of seqsweep.Cell"),
+        ("their_cells.SRUU", "cannot be imported: AttributeError: module 'their_cells' has no"),
+        (Wide, "step returns (2, 8); must be a tensor of shape (2, 4)"),
+        (Narrow, "output returns (3, 1); must be a tensor of shape (3, 4)"),
+        (Listed, "shapes returns [(4, 3)]; must be a dict of shapes by names"),
+        (Renamed, "AttributeError: 'Renamed' object has no attribute 'weight_ih'"),
+        (Undrawn, "first_weights for 'bias_ih' returns NoneType; must be a tensor of shape (4,)"),
+    ],
+)
+def test_a_class_that_is_no_cell_is_refused_with_what_is_wrong(cell: Any, message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RNNClassifier(F, H, 2, cell)
+    with pytest.raises(ValueError, match="unexpected keyword argument 'dtt'"):
+        RNNClassifier(F, H, 2, THEIR_CELLS["cornn"], cell_options={"dtt": 1})

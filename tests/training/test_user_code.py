@@ -83,6 +83,12 @@ def digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digests
     forget()
 
 
+def test_the_class_of_a_cell_counts_like_a_target(digests: Digests) -> None:
+    network = {"_target_": "seqsweep.models.classifier.RNNClassifier"}
+    assert digests({}, model=network | {"cell": "net.Net"}) == digests({})
+    assert digests({}, model=network | {"cell": "gru"}) == {}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, name: str) -> None:
     """Files that are not imported at the top do not count."""

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.messages import refuse_hidden_files
+from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.signatures import TORCH_OPTIMIZERS
@@ -40,7 +41,8 @@ class MemberComposer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
-        self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
+        parser = OverridesParser.create(config_loader=loader)
+        self._parse = functools.cache(lambda text: parser.parse_override(as_open_key(text)))
         # To know whether a key is a group, Hydra reads every config folder, so answers are kept.
         self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
         # `_base` composes a config from the given overrides. Callers must copy it before a change.
@@ -51,7 +53,7 @@ class MemberComposer:
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, including the section `hydra`."""
-        config = self.loader.load_sweep_config(self.master, list(overrides))
+        config = self.loader.load_sweep_config(self.master, [*map(as_open_key, overrides)])
         refuse_hidden_files(config.hydra)
         refuse_choices(config, config.hydra)
         return config
@@ -66,7 +68,8 @@ class MemberComposer:
             if all(self._chooses(text) for text in others):
                 config = copy.deepcopy(self._base(others))
                 for override in (self._parse(text) for text in overrides if text in setting):
-                    OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+                    key, adds = override.key_or_group, override.is_force_add()
+                    OmegaConf.update(config, key, override.value(), merge=True, force_add=adds)
                 return config
         return without_hydra(self.full(overrides))
 
@@ -112,8 +115,8 @@ class MemberComposer:
     def _sets_value(self, text: str) -> bool:
         """Returns whether an override changes a key of the config; groups are not keys."""
         override = self._parse(text)
-        is_plain = override.type == OverrideType.CHANGE and override.package is None
-        return is_plain and not self._chooses(text)
+        is_plain = override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
+        return is_plain and override.package is None and not self._chooses(text)
 
     def _chooses(self, text: str) -> bool:
         """Returns whether an override is `group=option`, or sets a key of Hydra itself."""

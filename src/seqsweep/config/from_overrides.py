@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer, without_hydra
 from seqsweep.config.messages import explain, refuse_hidden_files
+from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
@@ -63,7 +64,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
     Raises:
         ValueError, TypeError: an override is refused, or names several runs.
     """
-    words = words_of(overrides)
+    words = [*map(as_open_key, words_of(overrides))]
     with hydra_errors_explained(), _our_hydra():
         for override in OverridesParser.create().parse_overrides(words):
             # Hydra's own message would advise `--multirun`, which does not exist in Python.
@@ -85,7 +86,7 @@ def compose_sweep(overrides: Sequence[str]) -> DictConfig:
     """Returns the config of a whole sweep, with the node `hydra`."""
     with _our_hydra():
         loader = GlobalHydra.instance().config_loader()
-        return loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+        return loader.load_configuration("train", [*map(as_open_key, overrides)], RunMode.MULTIRUN)
 
 
 @functools.cache
@@ -179,7 +180,7 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
-    return [*flags, *overrides]
+    return [*flags, *map(as_open_key, overrides)]
 
 
 def _refuse(message: str) -> NoReturn:

@@ -44,7 +44,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     if "_target_" not in node:
         return arguments
     # A partial call is wrapped as well, so that errors of a later call name the key too.
-    call = functools.partial(_call, locate(node["_target_"], key), key, node)
+    call = functools.partial(_call, locate(node["_target_"], f"{key}._target_"), key, node)
     if node.get("_partial_", False):
         return functools.partial(call, **arguments, **injected)
     return call(**arguments, **injected)
@@ -71,13 +71,13 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 
 def locate(target: str, key: str) -> Any:
-    """Returns the class or function that the `_target_` of a section names."""
+    """Returns the class or function that the value of a key names."""
     find_in_current_folder(target)
     try:
         return get_object(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything
         reason = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
-        raise ValueError(f"{key}._target_={target}: {reason}") from error
+        raise ValueError(f"{key}={target}: {reason}") from error
 
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:

@@ -5,11 +5,19 @@ import typing
 from typing import Any, Literal
 
 from seqsweep.config.convert import convert
+from seqsweep.config.messages import has_several_values
 from seqsweep.config.signatures import REQUIRED, Parameter, signature_of
 from seqsweep.importing import is_class_path
 from seqsweep.suggest import did_you_mean, nearest_or_all
 
 _KEY = "model.cell_options"
+
+
+def as_open_key(word: str) -> str:
+    """Returns an override that may add an option of a cell to a config."""
+    # The files of conf cannot list the options of a user's class, and Hydra refuses unknown keys.
+    # It does not look at the keys of a sweep, whose values it leaves to the sweeper.
+    return f"++{word}" if word.startswith(_KEY) and not has_several_values(word) else word
 
 
 @functools.cache
@@ -31,44 +39,34 @@ def with_cell_options(model: dict[str, Any]) -> dict[str, Any]:
     """
     cell, given = model["cell"], model["cell_options"] or {}
     rest = {name: value for name, value in model.items() if name != "cell_options"}
-    if cell in our_cells():
-        for name in given:
-            raise ValueError(f"{_KEY}.{name}: must be left out, because the cell is {cell}")
-        return rest
-    if not is_class_path(cell) or cell.startswith("seqsweep."):
-        names, last = ", ".join(our_cells()), str(cell).rpartition(".")[2]
+    names, known, is_open = our_cells(), dict[str, Parameter](), False
+    if is_class_path(cell) and not cell.startswith("seqsweep."):
+        try:
+            signature = signature_of(cell)
+        except ValueError as error:
+            raise ValueError(f"model.cell{str(error).removeprefix('_target_')}") from error
+        known, is_open = dict([*signature.parameters.items()][1:]), signature.open
+        known.pop("nonlinearity", None)  # it has a key of its own
+    elif cell not in names:
         raise ValueError(
-            f"model.cell={cell!r}: must be one of {names}, or the path of a class of your own, such"
-            f" as mine.Leaky{did_you_mean(last, our_cells())}"
+            f"model.cell={cell!r}: must be one of {', '.join(names)}, or the path of a class of "
+            f"your own, such as mine.Leaky{did_you_mean(str(cell).rpartition('.')[2], names)}"
         )
-    try:
-        signature = signature_of(cell)
-    except ValueError as error:
-        raise ValueError(f"model.cell{str(error).removeprefix('_target_')}") from error
-    known = dict([*signature.parameters.items()][1:])
-    has_nonlinearity = known.pop("nonlinearity", None) is not None
-    for name in given:
-        if name == "nonlinearity" and has_nonlinearity:
-            raise ValueError(f"{_KEY}.nonlinearity: must be given as model.nonlinearity")
-        if name not in known and not signature.open:
+    options = {name: p.default for name, p in known.items() if p.default is not REQUIRED} | given
+    for name, value in options.items():
+        if name not in known and not is_open:
             hint = nearest_or_all(name, known) or "; it has none"
             raise ValueError(f"{_KEY}.{name}: no such option of the cell {cell}{hint}")
-    for name, parameter in known.items():
-        if parameter.required:
-            raise ValueError(
-                f"model.cell={cell}: the argument {name!r} of its constructor must have a default"
-            )
-    defaults = {name: p.default for name, p in known.items() if p.default is not REQUIRED}
-    options = {name: _converted(name, v, known.get(name)) for name, v in (defaults | given).items()}
+        if name in known and (value is not None or known[name].default is not None):
+            options[name] = convert(value, _type_of(known[name]), f"{_KEY}.{name}")
     return rest | ({"cell_options": options} if options else {})
 
 
-def _converted(name: str, value: Any, parameter: Parameter | None) -> Any:
-    """Converts a value to the type of an option, or of its default."""
-    if parameter is None or (value is None and parameter.default is None):
-        return value
-    kinds: dict[type, Any] = {bool: bool, int: int | float, float: float, str: str}
-    kind = parameter.annotation
-    if kind is Any:
-        kind = kinds.get(type(parameter.default), Any)
-    return convert(value, kind, f"{_KEY}.{name}")
+def _type_of(parameter: Parameter) -> Any:
+    """Returns the type of an option, or else that of its default."""
+    if parameter.annotation is not Any or not isinstance(
+        parameter.default, (bool, int, float, str)
+    ):
+        return parameter.annotation
+    kind = type(parameter.default)
+    return int | float if kind is int else kind

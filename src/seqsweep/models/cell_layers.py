@@ -174,8 +174,10 @@ def check_cell(kind: type[Cell], inputs: int, hidden: int, options: Mapping[str,
 
     try:
         with torch.no_grad(), drawing_from(torch.Generator()):
-            shapes, size = dict(kind.shapes(inputs, hidden)), kind.state_size(hidden)
-            first = kind.first_weights(inputs, hidden)
+            shapes: Any = kind.shapes(inputs, hidden)
+            if not isinstance(shapes, dict):
+                raise ValueError(f"shapes returns {shapes!r}; must be a dict of shapes by names")
+            size, first = kind.state_size(hidden), kind.first_weights(inputs, hidden)
             weights = {name: torch.as_tensor(values).float() for name, values in first.items()}
             for name in {**shapes, **weights}:
                 check(f"first_weights for {name!r}", weights.get(name), *shapes.get(name, ()))

@@ -291,11 +291,10 @@ def cell_class(cell: str | type[Any]) -> type[Cell]:
         ValueError: there is no such class, or it is not a class of `Cell` with a `step`.
     """
     kind = (CELLS.get(cell) or _imported(cell)) if isinstance(cell, str) else cell
-    name = cell if isinstance(cell, str) else cell_name(kind)
     if not (isinstance(kind, type) and issubclass(kind, Cell)):
-        raise ValueError(f"cell={name!r}: must be a subclass of seqsweep.Cell")
+        raise ValueError(f"cell={cell!r}: must be a subclass of seqsweep.Cell")
     if kind.step is Cell.step:
-        raise ValueError(f"cell={name!r}: must have a method step(self, x, state)")
+        raise ValueError(f"cell={cell!r}: must have a method step(self, x, state)")
     return kind
 
 

@@ -236,22 +236,18 @@ def _check_cell(
     kind: type[Cell], nonlinearity: str, recurrent_init: str, forget_bias: float | None
 ) -> None:
     """Refuses options that the cell does not have."""
-    cell = cell_name(kind)
-    if nonlinearity != "tanh" and not _has_nonlinearity(kind):
-        raise ValueError(
-            f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because only the "
-            f"cells {_cells_with(_has_nonlinearity)} have other nonlinearities"
-        )
-    if recurrent_init != "uniform" and not _is_recurrent(kind):
-        raise ValueError(
-            f"recurrent_init={recurrent_init!r} with cell={cell!r}: must be uniform, because only "
-            f"the cells {_cells_with(_is_recurrent)} have recurrent matrices"
-        )
-    if forget_bias is not None and kind.forget_gate is None:
-        raise ValueError(
-            f"forget_bias={forget_bias} with cell={cell!r}: must be left out, because only the "
-            f"cell {_cells_with(lambda known: known.forget_gate is not None)} has this option"
-        )
+    given = (
+        (nonlinearity, "tanh", "nonlinearity", _has_nonlinearity, "argument nonlinearity"),
+        (recurrent_init, "uniform", "recurrent_init", _is_recurrent, "matrix weight_hh"),
+        (forget_bias, None, "forget_bias", _has_forget_gate, "forget_gate"),
+    )
+    for value, neutral, name, has_option, what in given:
+        if value != neutral and not has_option(kind):
+            ours = ", ".join(cell for cell, known in CELLS.items() if has_option(known))
+            raise ValueError(
+                f"{name}={value!r} with cell={cell_name(kind)!r}: must be {neutral or 'left out'}, "
+                f"because its class has no {what} (of ours: {ours})"
+            )
 
 
 def _has_nonlinearity(kind: type[Cell]) -> bool:
@@ -259,13 +255,12 @@ def _has_nonlinearity(kind: type[Cell]) -> bool:
 
 
 def _is_recurrent(kind: type[Cell]) -> bool:
-    return len(kind.shapes(1, 2).get("weight_hh", ())) == 2
+    shape = kind.shapes(1, 2).get("weight_hh", ())
+    return len(shape) == 2 and shape[0] % shape[1] == 0
 
 
-def _cells_with(has_option: Callable[[type[Cell]], bool]) -> str:
-    """Returns the names of our cells that have an option: `rnn, gru and lstm`."""
-    *others, last = (name for name, kind in CELLS.items() if has_option(kind))
-    return f"{', '.join(others)} and {last}" if others else last
+def _has_forget_gate(kind: type[Cell]) -> bool:
+    return kind.forget_gate is not None
 
 
 def _pool(output: Tensor | PackedSequence, pooling: Pooling) -> Tensor:

@@ -12,6 +12,8 @@ from seqsweep.runs.ledger import short_names
 from seqsweep.runs.metrics import DEFAULT_MONITOR, SPLITS, as_metric
 
 _SOURCE = "data.source._target_"
+_CLASSES = ("_target_", "model.cell")
+"""The ends of keys that name a class, which is shown without its module."""
 _OPTIONS = {
     "seqsweep.models.classifier.RNNClassifier": "rnn",
     "seqsweep.models.classifier.SimpleRNN": "simple",
@@ -40,7 +42,7 @@ class KeyNames(dict[str, str]):
 
     def text(self, key: str, value: Any) -> str:
         """Returns the text of a value."""
-        is_class = isinstance(value, str) and key.endswith("_target_")
+        is_class = isinstance(value, str) and key.endswith(_CLASSES)
         return (self.classes.get(value) if is_class else None) or value_text(key, value)
 
 
@@ -67,14 +69,14 @@ def key_names(keys: Iterable[str], configs: Iterable[Mapping[str, Any]] = ()) ->
         (key, name if name != key and name.startswith("callbacks.") else short[name])
         for key, name in sections.items()
     )
-    choices = [key for key in keys if key.endswith("_target_")]
+    choices = [key for key in keys if key.endswith(_CLASSES)]
     names.classes = _class_names(config.get(key) for config in configs for key in choices)
     return names
 
 
 def value_text(key: str, value: Any) -> str:
     """Returns the text of a config value; for a `_target_` its option or class."""
-    if isinstance(value, str) and key.endswith("_target_"):
+    if isinstance(value, str) and key.endswith(_CLASSES):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
     # The digest of edited code need only differ from that of the code before.
     return value[:4] if key == CODE and isinstance(value, str) else plain_text(value)
@@ -82,7 +84,7 @@ def value_text(key: str, value: Any) -> str:
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
     """Returns the values of a key, those of a `_target_` as in `_class_names`."""
-    if not key.endswith("_target_"):
+    if not key.endswith(_CLASSES):
         return list(values)
     names = _class_names(values)
     return [names[value] if isinstance(value, str) else value for value in values]

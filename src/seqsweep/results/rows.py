@@ -159,7 +159,8 @@ def distinguishing_keys(
         differing: The `differing_keys` of the configs, if known.
     """
     columns = text_columns(differing_keys(configs) if differing is None else differing, configs)
-    choices = choices_among(columns)
+    # A cell chooses a class too, beside which are its options.
+    choices = [*choices_among(columns), *({"model.cell"} & columns.keys())]
     of_data = [key for key in columns if key.startswith("data.")]
     sources = [key for key in of_data if any(key in source_keys(config) for config in configs)]
     causes = {} if keep_shared else dict.fromkeys({*of_data} - {*sources, *REPLICATE_KEYS}, sources)

@@ -4,8 +4,10 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+from seqsweep.importing import is_class_path
 
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 """The keys in which the replicates of a config differ.
@@ -117,6 +119,20 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
         else:
             leaves.append((name, value))
     return leaves
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the keys and values that name code: `_target_`s and paths of cells."""
+    items = node.items() if isinstance(node, dict) else ()
+    items = enumerate(node) if isinstance(node, list) else items
+    for name, value in items:
+        path = f"{key}.{name}" if key else str(name)
+        # A network imports its cell, so the path of a cell is code wherever a class may read it.
+        is_cell = name == "cell" and "_target_" in node and is_class_path(value)
+        if name == "_target_" or is_cell:
+            yield path, value
+        elif isinstance(value, (dict, list)):
+            yield from targets(value, path)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

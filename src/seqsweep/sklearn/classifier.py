@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from seqsweep.data.checks import Array, class_indices
 from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import AnyCell, Pooling
+from seqsweep.runs.identity import targets
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.sklearn.arrays import Layout, labels, num_channels, sequences
 from seqsweep.sklearn.runs import (
@@ -201,7 +202,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self._order = class_indices(self.classes_, self.run_.class_names, "y")
 
     def _loaded(self) -> LoadedRun:
-        return run_of(self._checkpoint, Path(self._path))
+        # The user has given the code of the cell, or has unpickled this object.
+        allowed = [path for _, path in targets(self._checkpoint["config"]["model"])]
+        return run_of(self._checkpoint, Path(self._path), allowed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns plain values and arrays, from which unpickling rebuilds the network."""

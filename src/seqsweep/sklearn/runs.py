@@ -21,6 +21,7 @@ from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array, class_indices, label_names
 from seqsweep.data.lists import padded
+from seqsweep.models.cells import cell_name
 from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
 from seqsweep.suggest import nearest_or_all
@@ -75,6 +76,8 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
     """
     overrides = _overrides(arguments)
     values = {KEYS[name]: arguments[name] for name in KEYS}
+    if isinstance(cell := arguments["cell"], type):
+        values["model.cell"] = cell_name(cell)
     values["loss.class_weights"] = _class_weights(arguments["class_weight"], y)
     values = _DEFAULTS | values | overrides
     texts = (f"{key}={quoted_value(values[key])}" for key in values)

@@ -20,6 +20,7 @@ from seqsweep.console import place, say_error
 from seqsweep.live.display import LOG
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import refuse_links
+from seqsweep.runs.identity import targets
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.queue import SweepMember
@@ -141,9 +142,8 @@ def worker_command(
 
     A worker alone does not trust the classes in sweep.json, because others may have written it.
     """
-    # These imports are late, because reading the packaged configs takes a while.
+    # This import is late, because reading the packaged configs takes a while.
     from seqsweep.training.saved_config import own_targets
-    from seqsweep.training.user_code import targets
 
     values = {target for run in runs for _, target in targets(run.config)}
     foreign = sorted(values - own_targets())

@@ -7,11 +7,13 @@ from typing import Any, get_args
 
 import numpy as np
 
+from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
+from seqsweep.importing import is_class_path
 from seqsweep.native.structs import kept_numbers
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import as_metric
@@ -157,6 +159,18 @@ def check_network_size(config: Config, splits: Splits, memory: Callable[[], int]
     if needed > available:
         sizes = f"{needed / 2**30:,.0f} GiB, and {available / 2**30:,.0f} GiB are free"
         raise ValueError(f"{what} take {sizes}")
+
+
+def check_cell(model: Config, sizes: dict[str, int]) -> None:
+    """Refuses a cell of the user that cannot be built, before any run has begun."""
+    network = architecture_of(model)
+    if network is not None and is_class_path(network.cell):
+        import torch  # which the user's class has imported already
+
+        from seqsweep.seeding import drawing_from
+
+        with drawing_from(torch.Generator()):
+            build(model, "model", **sizes)
 
 
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:

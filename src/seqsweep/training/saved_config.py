@@ -15,12 +15,11 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import CODE, flatten
+from seqsweep.runs.identity import CODE, flatten, targets
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_fingerprint
-from seqsweep.training.user_code import targets
 
 
 def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
 from seqsweep.importing import find_module
-from seqsweep.runs.identity import CODE, DATA_MODULE, WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.identity import CODE, DATA_MODULE, WITHOUT_INFLUENCE, is_below, targets
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """Packages that are not the user's code; provenance.json has their versions."""
@@ -101,18 +101,6 @@ def place_in_code(error: BaseException) -> str:
     return places[-1] if places else ""
 
 
-def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the dotted key and value of every `_target_` of a config."""
-    items = node.items() if isinstance(node, dict) else ()
-    items = enumerate(node) if isinstance(node, list) else items
-    for name, value in items:
-        path = f"{key}.{name}" if key else str(name)
-        if name == "_target_":
-            yield path, value
-        elif isinstance(value, (dict, list)):
-            yield from targets(value, path)
-
-
 def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns the targets of the user's own code, each with its first key."""
     ignored = WITHOUT_INFLUENCE
@@ -131,7 +119,7 @@ def _module_of(target: str, key: str) -> str:
     """Returns the name of the module that a target names."""
     name = target.rpartition(".")[0]
     if name not in sys.modules:
-        locate(target, key.removesuffix("._target_"))
+        locate(target, key)
     while name not in sys.modules:
         name = name.rpartition(".")[0]
     return name

@@ -10,7 +10,7 @@ from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say, say_error, visible
 from seqsweep.results.formatting import count, key_names, plain_text, run_label
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import flatten, targets
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.bundle_file import ONNX, PROVENANCE, README, encode, is_bundle, write_bundle
@@ -150,9 +150,10 @@ def _data(
 
 def _use(run: LoadedRun) -> list[str]:
     """Returns the lines that show how to use the bundle."""
-    target = str(run.config["model"]["_target_"])
-    is_ours = target.startswith("seqsweep.")
-    allow, option = ("", "") if is_ours else (f', allow=["{target}"]', f" --allow {target}")
+    names = [str(name) for _, name in targets(run.config["model"])]
+    foreign = [name for name in names if not name.startswith("seqsweep.")]
+    allow = f", allow={json.dumps(foreign)}" if foreign else ""
+    option = "".join(f" --allow {name}" for name in foreign)
     new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
     if run.vocabulary is not None:
         new, x = "csv", "a list of texts"

@@ -12,10 +12,9 @@ from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import count, split_words, without_machine
 from seqsweep.results.leaderboard import DATA, Leaderboard
 from seqsweep.results.replicates import numbers, replicate_of
-from seqsweep.results.rows import choices_among
 from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import REPLICATE_KEYS, nested, targets
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import is_evaluated
 from seqsweep.runs.sweepfile import SweepFile
@@ -194,8 +193,7 @@ def reproduce_command(entry: Entry, folder: Path) -> str:
 
     The command is for a shell in the report's folder, so it stays valid if the folder is moved.
     """
-    targets = [entry.config[key] for key in choices_among(entry.config)]
-    names = dict.fromkeys(str(target) for target in targets if target)
+    names = dict.fromkeys(str(target) for _, target in targets(nested(entry.config)))
     # `reproduce` builds only allowed classes. The classes of seqsweep are always allowed.
     foreign = [name for name in names if not name.startswith(_OURS)]
     allowed = [word for name in foreign for word in ("--allow", name)]
