@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeper, OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import search
@@ -211,12 +211,6 @@ def test_another_sweeper_cannot_look_for_the_worst(compose, tmp_path):
     master.hydra.sweeper["direction"] = "maximize"
     (tmp_path / STOP_FILE).touch()  # so nothing is trained
     assert len(launch_jobs(1, jobs, compose.loader, master)) == 1
-
-
-def test_a_missing_optuna_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
-        OptunaSweeper().run([], None)
 
 
 @pytest.mark.slow
