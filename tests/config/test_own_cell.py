@@ -1,4 +1,4 @@
-"""The options of a cell come from its class; `tests/support/their_cells.py` has some cells."""
+"""The options of a cell come from its class; `scripts/example_cells.py` has some cells."""
 
 import re
 
@@ -8,7 +8,7 @@ from seqsweep.config.from_overrides import compose, shared_composer
 from seqsweep.config.own_cell import our_cells
 from seqsweep.models.cells import CELLS
 
-CORNN = "model.cell=their_cells.CoRNN"
+CORNN = "model.cell=example_cells.CoRNN"
 
 
 def test_the_names_in_configs_are_those_of_our_classes():
@@ -17,7 +17,7 @@ def test_the_names_in_configs_are_those_of_our_classes():
 
 def test_options_have_the_defaults_and_types_of_the_constructor_and_ours_have_none(checked):
     assert "cell_options" not in checked("model.cell=gru")["model"]
-    assert "cell_options" not in checked("model.cell=their_cells.MGU")["model"]
+    assert "cell_options" not in checked("model.cell=example_cells.MGU")["model"]
     options = checked(CORNN)["model"]["cell_options"]
     assert options == {"dt": 0.05, "gamma": 2.7, "epsilon": 4.7}
     given = checked(CORNN, "++model.cell_options.dt=1")["model"]["cell_options"]
@@ -39,9 +39,9 @@ def test_an_option_needs_no_plus_and_a_sweep_composes_it_too():
         (["model.cell=grru"], "or the path of a class of your own, such as mine.Leaky; did you"),
         (["model.cell=seqsweep.models.cells.GRU"], "model.cell='seqsweep.models.cells.GRU': must"),
         (["model.cell=a.b:c"], "model.cell='a.b:c': must be one of rnn, gru, lstm"),
-        (["model.cell=their_cells.SRUU"], "model.cell=their_cells.SRUU: no 'SRUU' in their_cells"),
+        (["model.cell=example_cells.SRUU"], "model.cell=example_cells.SRUU: no 'SRUU' in ex"),
         (["model.cell=nowhere.SRU"], "model.cell=nowhere.SRU: importing 'nowhere' fails: Module"),
-        ([CORNN, "model.cell_options.dtt=1"], "cell_options.dtt: no such option of the cell their"),
+        ([CORNN, "model.cell_options.dtt=1"], "cell_options.dtt: no such option of the cell exam"),
         ([CORNN, "model.cell_options.dt=a"], "model.cell_options.dt='a': must be a number"),
         ([CORNN, "model.cell_options=3"], "model.cell_options=3: must be a group of keys"),
         (["model.cell_options.dt=1"], "model.cell_options.dt: no such option of the cell rnn"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from their_cells import SRU, THEIR_CELLS
+from example_cells import MGU, SRU, CoRNN
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -225,10 +225,10 @@ def logits_of(seed: int = 0, **options: Any) -> Tensor:
 
 
 def test_a_class_is_the_cell_of_a_network_by_itself_or_by_its_path():
-    cornn = logits_of(cell=THEIR_CELLS["cornn"], cell_options={"dt": 0.3})
-    assert torch.equal(logits_of(cell="their_cells.CoRNN", cell_options={"dt": 0.3}), cornn)
-    assert not torch.equal(logits_of(cell="their_cells.CoRNN"), cornn)
-    assert RNNClassifier(F, H, 2, THEIR_CELLS["cornn"]).cell == "their_cells.CoRNN"
+    cornn = logits_of(cell=CoRNN, cell_options={"dt": 0.3})
+    assert torch.equal(logits_of(cell="example_cells.CoRNN", cell_options={"dt": 0.3}), cornn)
+    assert not torch.equal(logits_of(cell="example_cells.CoRNN"), cornn)
+    assert RNNClassifier(F, H, 2, CoRNN).cell == "example_cells.CoRNN"
     assert torch.equal(logits_of(cell=CELLS["gru"]), logits_of(cell="gru"))
 
 
@@ -236,12 +236,12 @@ def test_a_class_has_the_options_that_it_declares():
     """nonlinearity in its constructor, weight_hh for orthogonal matrices, or a forget gate."""
     assert not torch.allclose(logits_of(cell=Doubled), logits_of(cell="rnn"))
     assert not torch.equal(logits_of(cell=Doubled, nonlinearity="relu"), logits_of(cell=Doubled))
-    for cell in (Doubled, THEIR_CELLS["mgu"]):
+    for cell in (Doubled, MGU):
         network = RNNClassifier(F, H, 2, cell, recurrent_init="orthogonal")
         drawn = network.state_dict()["rnn.weight_hh_l0"]
         torch.testing.assert_close(drawn @ drawn.T, torch.eye(H), rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match="must be uniform, because its class has no matrix"):
-        RNNClassifier(F, H, 2, THEIR_CELLS["cornn"], recurrent_init="orthogonal")
+        RNNClassifier(F, H, 2, CoRNN, recurrent_init="orthogonal")
     own = RNNClassifier(F, H, 2, type("Own", (LSTM,), {}), forget_bias=1.0).state_dict()
     biases = own["rnn.bias_ih_l0"] + own["rnn.bias_hh_l0"]
     assert torch.equal(biases[H : 2 * H], torch.ones(H))
@@ -252,7 +252,7 @@ def test_a_class_has_the_options_that_it_declares():
     [
         (type("NoStep", (Cell,), {}), "must have a method step(self, x, state)"),
         (int, "must be a subclass of seqsweep.Cell"),
-        ("their_cells.SRUU", "cannot be imported: AttributeError: module 'their_cells' has no"),
+        ("example_cells.SRUU", "cannot be imported: AttributeError: module 'example_cells' has no"),
         (Wide, "step returns (2, 8); must be a tensor of shape (2, 4)"),
         (Narrow, "output returns (3, 1); must be a tensor of shape (3, 4)"),
         (Listed, "shapes returns [(4, 3)]; must be a dict of shapes by names"),
@@ -264,4 +264,4 @@ def test_a_class_that_is_no_cell_is_refused_with_what_is_wrong(cell: Any, messag
     with pytest.raises(ValueError, match=re.escape(message)):
         RNNClassifier(F, H, 2, cell)
     with pytest.raises(ValueError, match="unexpected keyword argument 'dtt'"):
-        RNNClassifier(F, H, 2, THEIR_CELLS["cornn"], cell_options={"dtt": 1})
+        RNNClassifier(F, H, 2, CoRNN, cell_options={"dtt": 1})

@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "indrnn": {"cell": "indrnn", "nonlinearity": "relu"},
     "mingru": {"cell": "mingru", "num_layers": 2, "bidirectional": True},
     "minlstm": {"cell": "minlstm", "pooling": "mean"},
-    "their own": {"cell": "their_cells.SRU", "bidirectional": True},
+    "their own": {"cell": "example_cells.SRU", "bidirectional": True},
     "lru": {"cell": "lru", "num_layers": 2, "bidirectional": True, "layer_norm": True},
 }
 
