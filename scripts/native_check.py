@@ -139,7 +139,7 @@ def tables_of_programs() -> str:
             kind = KINDS.get(part, "int32_t")
             values = ", ".join(_initializer(row) for row in rows.tolist()) or "{}"
             lines.append(f"const {kind} {table}_{part}[] = {{{values}}};")
-        sizes = [str(getattr(program.struct, f)) for f, _ in program.struct._fields_[10:]]
+        sizes = [str(getattr(program.struct, field[0])) for field in program.struct._fields_[10:]]
         arrays = [f"{table}_{part}" for part in program.arrays]
         structs.append("{" + ", ".join([*arrays, *sizes]) + "}")
     lines.append(f"const Program programs[] = {{{', '.join(structs)}}};")

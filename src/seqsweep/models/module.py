@@ -88,7 +88,7 @@ class SequenceClassifier(L.LightningModule):
         self,
         network: nn.Module,
         num_classes: int,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+        optimizer: Callable[[Iterable[Any]], Optimizer] | None = None,
         scheduler: Callable[[Optimizer], Any] | None = None,
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,

@@ -78,7 +78,7 @@ def _check(cell: type[Cell], options: str, widths: tuple[int, ...], hidden: int,
 
 
 def gradient_errors(
-    cell: type[Cell], options: dict[str, Any], inputs: int, hidden: int
+    cell: type[Cell], given: dict[str, Any], inputs: int, hidden: int
 ) -> tuple[RNNClassifier, list[float]]:
     """Compares the native gradient of a small network with autograd's in float64.
 
@@ -86,11 +86,11 @@ def gradient_errors(
         The network, and for each of its parameters the largest difference as a share of its
         largest gradient. A difference that autograd has in float32 too counts as 0.
     """
-    options = dict(options)
-    arguments: dict[str, Any] = {"cell": cell, "pooling": "mean", "cell_options": options}
-    if "nonlinearity" in options:
-        arguments["nonlinearity"] = options.pop("nonlinearity")
-    program = _traced(cell, inputs, hidden, json.dumps(options))
+    arguments: dict[str, Any] = {"cell": cell, "pooling": "mean"}
+    arguments |= {name: value for name, value in given.items() if name == "nonlinearity"}
+    arguments["cell_options"] = {k: v for k, v in given.items() if k not in arguments}
+    program = _traced(cell, inputs, hidden, json.dumps(given))
+    assert isinstance(program, Program), program
     with drawing_from(torch.Generator().manual_seed(0)):
         network = RNNClassifier(inputs, hidden, _CLASSES, **arguments)
         x = torch.randn(len(_LENGTHS), max(_LENGTHS), inputs)
@@ -119,4 +119,5 @@ def gradient_errors(
 def _gradients(network: nn.Module, x: Tensor, labels: Tensor) -> list[Tensor]:
     """Returns the gradients of a network by autograd, with the precision of its weights."""
     logits = network(x.to(next(network.parameters())), torch.tensor(_LENGTHS))
-    return list(torch.autograd.grad(functional.cross_entropy(logits, labels), network.parameters()))
+    loss = functional.cross_entropy(logits, labels)
+    return list(torch.autograd.grad(loss, list(network.parameters())))

@@ -86,7 +86,7 @@ class _Assembler:
         self.weights = list(program.weights)
         self.registers: list[tuple[str, int]] = []  # the place, and the index in it
         self.names: dict[str, int] = {}  # the register of each value
-        self.counts = dict.fromkeys(_PLACES, 0)
+        self.counts: dict[str, int] = dict.fromkeys(_PLACES, 0)
         self.lists: list[int] = []
 
     def assembled(self) -> Assembled:
