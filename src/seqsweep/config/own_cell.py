@@ -64,9 +64,6 @@ def with_cell_options(model: dict[str, Any]) -> dict[str, Any]:
 
 def _type_of(parameter: Parameter) -> Any:
     """Returns the type of an option, or else that of its default."""
-    if parameter.annotation is not Any or not isinstance(
-        parameter.default, (bool, int, float, str)
-    ):
-        return parameter.annotation
-    kind = type(parameter.default)
-    return int | float if kind is int else kind
+    kinds: dict[type, Any] = {bool: bool, int: int | float, float: float, str: str}
+    of_default = kinds.get(type(parameter.default), Any)
+    return of_default if parameter.annotation is Any else parameter.annotation

@@ -161,8 +161,12 @@ def check_network_size(config: Config, splits: Splits, memory: Callable[[], int]
         raise ValueError(f"{what} take {sizes}")
 
 
-def check_cell(model: Config, sizes: dict[str, int]) -> None:
-    """Refuses a cell of the user that cannot be built, before any run has begun."""
+def check_network(config: Config, splits: Splits) -> None:
+    """Refuses a network of ours that does not fit the data, the memory or its cell."""
+    check_symbols(config, splits)
+    model, channels = config["model"], splits.input_size
+    sizes = sizes_from_data(model, channels, splits.num_classes, splits.vocabulary)
+    check_network_size(config, splits)
     network = architecture_of(model)
     if network is not None and is_class_path(network.cell):
         import torch  # which the user's class has imported already

@@ -19,13 +19,7 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
-from seqsweep.training.checks import (
-    check_cell,
-    check_network_size,
-    check_symbols,
-    sizes_from_data,
-    with_sizes,
-)
+from seqsweep.training.checks import check_network, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
 from seqsweep.training.user_code import place_in_code, with_code
@@ -90,12 +84,8 @@ def plan(config: Config) -> PlannedRun:
     if config["data"]["batch_size"] != "auto":
         check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)
-    check_symbols(config, splits)
-    model, channels = config["model"], splits.input_size
-    sizes = sizes_from_data(model, channels, splits.num_classes, splits.vocabulary)
-    # The size is checked before the first run starts, when an error costs nothing.
-    check_network_size(config, splits)
-    check_cell(model, sizes)
+    # This is checked before the first run starts, when an error costs nothing.
+    check_network(config, splits)
     name = run_id(config, fingerprint)
     notes, recordings = (*notes, *data.notes), data.source.recordings
     return PlannedRun(config, name, fingerprint, data.contents, notes, recordings)
