@@ -52,7 +52,8 @@ RICH = (
     "console", "output_log",
 )  # fmt: skip
 TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal")
-ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling")
+ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_cells",
+        "extras.export.onnx_scaling")  # fmt: skip
 
 
 class Import(NamedTuple):

@@ -9,7 +9,6 @@ from torch import nn
 
 from seqsweep.extras.export import export, onnx_file
 from seqsweep.models.cell import Cell
-from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 
@@ -40,8 +39,9 @@ def test_a_file_whose_outputs_differ_from_the_network_does_not_appear(made_run, 
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-class OwnCell(Cell):
-    pass
+class Rolled(Cell):
+    def step(self, x, state):
+        return x + torch.roll(state, 1, dims=1)
 
 
 def with_part(name, part):
@@ -54,7 +54,6 @@ def with_part(name, part):
     ("network", "named"),
     [
         (Own(3, 5, 4), r"the network .*test_export\.Own"),
-        (with_part("rnn", CellLayers(OwnCell, 3, 5)), "layers of type OwnCell"),
         (with_part("fc", nn.Sequential(nn.Linear(5, 4))), "layers of type Sequential"),
         (with_part("rnn", nn.LSTM(3, 5, proj_size=2)), "layers of type LSTM with proj_size"),
     ],
@@ -62,6 +61,13 @@ def with_part(name, part):
 def test_what_cannot_be_written_is_named(made_run, network, named):
     with pytest.raises(ValueError, match=rf"best\.ckpt: cannot write {named} as \.onnx$"):
         onnx_file.write(made_run(network=network))
+
+
+def test_a_cell_without_a_program_is_refused_with_the_reason(made_run):
+    line = r"best\.ckpt: cannot write model\.cell=.*test_export\.Rolled as \.onnx"
+    why = r"because it has no program: test_export\.py:\d+: torch\.roll is not"
+    with pytest.raises(ValueError, match=rf"{line}, {why}"):
+        onnx_file.write(made_run(cell=Rolled))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

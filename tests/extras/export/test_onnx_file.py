@@ -7,7 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from torch import nn
+from torch.nn import functional
 
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.extras.export import onnx_file
@@ -17,18 +19,22 @@ from seqsweep.extras.export.check import (
     network_outputs,
     raw_sequences,
 )
+from seqsweep.models.cell import Cell
 from seqsweep.models.classifier import (
     BiDirectionalRNN,
     MultiLayerRNN,
     RNNClassifier,
     SimpleRNN,
 )
+from seqsweep.models.tracing import trace
+from seqsweep.native.program import FORWARD, OPERATIONS
 from seqsweep.runs.provenance import version
 
 CELLS = [
     ("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh"),
     ("indrnn", "tanh"), ("indrnn", "relu"), ("mingru", "tanh"), ("minlstm", "tanh"),
-    ("lru", "tanh"),
+    ("lru", "tanh"), ("example_cells.MGU", "tanh"), ("example_cells.CoRNN", "tanh"),
+    ("example_cells.PeepholeLSTM", "tanh"),
 ]  # fmt: skip
 POOLINGS = ["last", "mean", "max", "attention"]
 SHAPES = [(1, 1), (1, 9), (7, 1), (2, 50), (33, 8)]
@@ -61,6 +67,33 @@ def test_a_file_equals_the_network(made_run, cell, nonlinearity, layers, is_bidi
         answer, rng = written(run), np.random.default_rng(layers)
         for shape in SHAPES:
             assert largest_over(run, answer, *raw_sequences(run, *shape, rng)) < 2e-6
+        if nonlinearity == "tanh":  # the states of relu become infinite
+            assert largest_over(run, answer, *raw_sequences(run, 4, 200, rng)) < 1e-5
+
+
+class Operations(Cell):
+    """A cell with the operations that the others lack; its output is the state two steps before."""
+
+    state_size = staticmethod(lambda hidden: 3 * hidden)
+
+    def step(self, x, state):
+        h, last, _ = state.chunk(3, dim=1)
+        a = torch.maximum(x, h) - torch.minimum(x * 0.5, h.abs()) / (1 + h * h)
+        b = torch.where(x > h, functional.softplus(a), -h) + torch.sign(h) * 0.1
+        c = b.clamp(-1, 1) * torch.sqrt(x.abs() + 1) - torch.log(1 + a * a).cos() * torch.sin(a)
+        new = torch.where(c == 0, torch.relu(x), torch.exp(-c * c)) - 0.3 * h
+        return torch.cat((new * (h <= 2), h, last), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(3, dim=1)[2]
+
+
+def test_a_file_has_every_operation_of_programs(made_run):
+    used = {i.operation for part in FORWARD for i in trace(Operations, 3, 5).parts[part]}
+    elsewhere = {"copy", "without_tiny", "sigmoid", "tanh", "sigmoid_slope", "tanh_slope"}
+    assert {*OPERATIONS} - used == elsewhere
+    run = made_run(cell=Operations, num_layers=2, bidirectional=True, pooling="mean")
+    assert largest_difference(run, written(run)) < 2e-6
 
 
 def test_a_file_reads_the_indices_of_symbols(symbols_run):

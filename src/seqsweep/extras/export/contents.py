@@ -10,7 +10,6 @@ from torch import nn
 from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
 from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.cells import CELLS
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
 from seqsweep.models.layers import AttentionPooling, NormedLayers
 from seqsweep.runs.provenance import version
@@ -21,8 +20,8 @@ _COARSE = 1e-5
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _LAYERS = (
-    *(kind.module or kind for kind in CELLS.values()), NormedLayers, AttentionPooling,
-    nn.Embedding, nn.Linear, nn.LayerNorm, nn.Dropout, nn.ModuleList,
+    nn.RNN, nn.GRU, nn.LSTM, CellLayers, NormedLayers, AttentionPooling, nn.Embedding, nn.Linear,
+    nn.LayerNorm, nn.Dropout, nn.ModuleList,
 )  # fmt: skip
 
 
@@ -125,8 +124,7 @@ def recurrent_network(run: LoadedRun) -> RNNClassifier:
     if type(network) in _KINDS:
         assert isinstance(network, RNNClassifier)
         layers = list(network.modules())[1:]  # without the network itself
-        kinds = [layer.cell if type(layer) is CellLayers else type(layer) for layer in layers]
-        others = [kind.__name__ for kind in kinds if kind not in _LAYERS]
+        others = [type(layer).__name__ for layer in layers if type(layer) not in _LAYERS]
         others += ["LSTM with proj_size" for layer in layers if getattr(layer, "proj_size", 0)]
         if not others:
             return network

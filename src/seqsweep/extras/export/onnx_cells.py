@@ -1,27 +1,27 @@
-"""Adds the cells of `models/cells.py` as ONNX nodes.
+"""Adds the cells of `models/cell.py` as ONNX nodes, from their programs.
 
-The operator Scan contains what one step needs of the step before; all else is computed for all
-steps at once. The operations and their order are those of `models/cells.py`.
+The operator Scan contains the part `state` of a program; the other parts compute all steps at once.
 
 B sequences, T time steps, I inputs of a layer, H hidden. The functions take and return the names of
-arrays in the graph, which are (T, B, H) unless stated.
+arrays in the graph.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
+from onnx import GraphProto
 from torch import Tensor
 
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
-from seqsweep.models.cell import Cell
 from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.cells import LRU, IndRNN, MinGRU, MinLSTM
+from seqsweep.models.tracing import trace
+from seqsweep.native.program import Instruction, Matrix, Program, as_number
 
-Step = Callable[[Graph, Sequence[str], Sequence[str]], Sequence[str]]
-"""Adds one step to the body of a Scan: states and inputs (B, H) -> the next states (B, H)."""
+_COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
+_OPERATORS = {"maximum": "Max", "minimum": "Min", **_COMPARISONS}
+"""The operators whose names are not those of the operations."""
+_FUSED = {"fma": ("add", 1), "fms": ("sub", 1), "fnma": ("sub", -1)}
+"""What follows the product, with 1 if the product is its left operand."""
 
 
 def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, valid: str) -> str:
@@ -30,166 +30,142 @@ def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, 
     Args:
         number: the index of the layer in its module.
         position: the index of the layer in the network.
+
+    Raises:
+        Untraceable: the cell has no program.
     """
     valid = graph.node("Transpose", valid, perm=[1, 0, 2])
+    zeros = graph.constant("zeros", np.zeros(rnn.hidden_size, dtype=np.float32))
     outputs: list[str] = []
-    for ending in ("", "_reverse")[: 1 + rnn.bidirectional]:
-        cell = rnn.cell(rnn.weights(f"_l{number}{ending}"), **rnn.options)
-        lane = Lane(graph, cell, rnn.hidden_size, f"l{position}{ending}", valid)
-        output = _CELLS[rnn.cell](lane, x)
-        outputs.append(graph.node("Where", valid, output, lane.number(0)))
+    for inputs, ending in rnn.lanes():
+        layer, _, direction = ending.removeprefix("_l").partition("_")
+        if layer == str(number):
+            program = trace(rnn.cell, inputs, rnn.hidden_size, rnn.options)
+            name = "_".join(filter(None, (f"l{position}", direction)))
+            lane = _Lane(graph, program, rnn.weights(ending), rnn.hidden_size, name)
+            outputs.append(graph.node("Where", valid, lane.add(x, valid), zeros))
     return graph.node("Concat", *outputs, axis=2)
 
 
-class Lane:
-    """One layer and direction in a graph.
+class _Lane:
+    """One layer and direction in a graph: rows are (T, B, H), and in a Scan (B, H).
 
     Args:
-        cell: the cell with its weights.
+        weights: the weights of the cell by their names.
         hidden: the number of units, H.
         name: the ending of the weights' names, such as `l0_reverse`.
-        valid: the mask (T, B, 1) of the steps before the end.
     """
 
-    def __init__(self, graph: Graph, cell: Cell, hidden: int, name: str, valid: str) -> None:
-        self.graph, self.node = graph, graph.node
-        self.cell, self.hidden, self.name, self.valid = cell, hidden, name, valid
+    def __init__(
+        self, graph: Graph, program: Program, weights: Mapping[str, Tensor], hidden: int, name: str
+    ) -> None:
+        self._graph, self._program, self._weights = graph, program, weights
+        self._hidden, self._name = hidden, name
+        self._values: dict[str, str] = {}  # the arrays of the program's values
 
-    def constant(self, name: str, value: Tensor) -> str:
-        """Adds an array of this lane."""
-        return self.graph.constant(f"rnn.{name}_{self.name}", value.detach().numpy())
+    def add(self, x: str, valid: str) -> str:
+        """Adds all steps: x (T, B, I), valid (T, B, 1) -> the outputs, of any value at padding."""
+        self._values["x"] = x
+        self._add_part("weights", self._graph)
+        self._add_part("input", self._graph)
+        self._add_scan(valid)
+        self._add_part("output", self._graph)
+        return self._value(self._program.result)
 
-    def weight(self, name: str) -> str:
-        """Adds a weight of the cell."""
-        return self.constant(name, getattr(self.cell, name))
-
-    def number(self, value: float) -> str:
-        """Adds a number, an array (1,)."""
-        return self.graph.constant(f"float_{value}", np.array([value], dtype=np.float32))
-
-    def linear(self, x: str, weight: str, bias: str = "") -> str:
-        """Adds the product of x (T, B, any) with a weight of the cell, plus a bias."""
-        product = self.node("MatMul", x, self.constant(weight, getattr(self.cell, weight).T))
-        return self.node("Add", product, self.weight(bias)) if bias else product
-
-    def split(self, x: str, count: int) -> tuple[str, ...]:
-        """Splits the columns of x into equal blocks."""
-        names = tuple(f"{x}/{index}" for index in range(count))
-        return self.graph.nodes("Split", (x,), names, axis=2)
-
-    def scan(self, step: Step, *inputs: str, states: int = 1) -> tuple[str, ...]:
-        """Adds a loop over the valid steps; the reverse direction begins at the end.
-
-        Args:
-            step: see `Step`; the states before the first step are 0.
-            inputs: the arrays that the loop reads step by step.
-            states: the number of arrays in a state.
-
-        Returns:
-            The states after each step.
-        """
-        body = Graph(f"{self.name}/")
-        before = [f"{self.name}/before_{index}" for index in range(states)]
-        now = [f"{self.name}/now_{index}" for index in range(len(inputs))]
-        is_valid = f"{self.name}/is_valid"
-        # At padding a state stays as it is: in the reverse direction it is still 0.
-        new = step(body, before, now)
-        after = [body.node("Where", is_valid, *pair) for pair in zip(new, before, strict=True)]
-        # An output of a Scan must not be a state as well.
-        outputs = [body.node("Identity", state) for state in after]
-        shape = ("batch", self.hidden)
-        read = [array_info(name, np.float32, shape) for name in (*before, *now)]
-        read.append(array_info(is_valid, np.bool_, ("batch", 1)))
-        written = [array_info(name, np.float32, shape) for name in (*after, *outputs)]
-
-        batch = self.node("Gather", self.node("Shape", self.valid), self.graph.axes(1))
-        sizes = self.node("Concat", batch, self.graph.axes(self.hidden), axis=0)
-        first = self.node("ConstantOfShape", sizes)  # zeros
-        names = [f"{self.name}/{kind}_{n}" for kind in ("last", "states") for n in range(states)]
-        is_reverse, count = self.name.endswith("_reverse"), len(inputs) + 1
-        results = self.graph.nodes(
+    def _add_scan(self, valid: str) -> None:
+        """Adds the loop over the valid steps; the reverse direction begins at the end."""
+        parts, states = self._program.parts, [f"s{n}" for n in range(self._program.states)]
+        needed = _reads(parts["state"], self._program.next_state)
+        read = [name for name in _results(parts["input"]) if name in needed]
+        needed = _reads(parts["output"], [self._program.result])
+        kept = [name for name in (*states, *_results(parts["state"])) if name in needed]
+        if not kept:  # the outputs do not depend on the states
+            return
+        node, axes = self._graph.node, self._graph.axes
+        batch = node("Gather", node("Shape", valid), axes(1))
+        first = node("ConstantOfShape", node("Concat", batch, axes(self._hidden), axis=0))  # zeros
+        is_reverse, count = self._name.endswith("_reverse"), len(read) + 1
+        results = self._graph.nodes(
             "Scan",
-            (*[first] * states, *inputs, self.valid),
-            tuple(names),
-            body=body.finish(self.name, read, written),
+            (*[first] * len(states), *map(self._value, read), valid),
+            tuple(f"{self._name}/all/{name}" for name in (*range(len(states)), *kept)),
+            body=self._body(states, read, kept),
             num_scan_inputs=count,
             scan_input_directions=[int(is_reverse)] * count,
-            scan_output_directions=[int(is_reverse)] * states,
+            scan_output_directions=[int(is_reverse)] * len(kept),
         )
-        return results[states:]
+        self._values |= dict(zip(kept, results[len(states) :], strict=True))
+
+    def _body(self, states: Sequence[str], read: Sequence[str], kept: Sequence[str]) -> GraphProto:
+        """Returns one step: states, other inputs (B, H), is_valid (B, 1) -> the next states, kept.
+
+        Args:
+            read: the values that the step reads, besides the states and what has no steps.
+            kept: the values that the outputs need of each step.
+        """
+        outside, body = self._values, Graph(f"{self._name}/")
+        names = {name: f"{self._name}/{name}" for name in (*states, *read)}
+        is_valid = f"{self._name}/is_valid"
+        self._values = outside | names
+        self._add_part("state", body)
+        # At padding a state stays as it is: in the reverse direction it is still 0.
+        pairs = zip(map(self._value, self._program.next_state), states, strict=True)
+        written = [body.node("Where", is_valid, new, names[before]) for new, before in pairs]
+        # An output of a Scan must not be a state as well.
+        written += [body.node("Identity", self._value(name)) for name in kept]
+        self._values = outside
+        inputs = [array_info(name, np.float32, ("batch", self._hidden)) for name in names.values()]
+        inputs.append(array_info(is_valid, np.bool_, ("batch", 1)))
+        outputs = [array_info(name, np.float32, ("batch", self._hidden)) for name in written]
+        return body.finish(self._name, inputs, outputs)
+
+    def _add_part(self, part: str, graph: Graph) -> None:
+        for instruction in self._program.parts[part]:
+            add = self._add_product if instruction.matrix else self._add_elementwise
+            results = add(graph, instruction)
+            self._values |= dict(zip(instruction.results, results, strict=True))
+
+    def _add_product(self, graph: Graph, product: Instruction) -> Sequence[str]:
+        assert product.matrix is not None
+        rows = graph.node("Concat", *map(self._value, product.operands), axis=-1)
+        result = graph.node("MatMul", rows, self._rows(product.matrix))
+        names = tuple(f"{result}/{index}" for index in range(len(product.results)))
+        blocks = graph.nodes("Split", (result,), names, axis=-1)
+        if not product.second:
+            return blocks
+        starts = map(self._value, product.second)
+        return [graph.node("Add", *pair) for pair in zip(blocks, starts, strict=True)]
+
+    def _add_elementwise(self, graph: Graph, instruction: Instruction) -> Sequence[str]:
+        operation, values = instruction.operation, [*map(self._value, instruction.operands)]
+        if operation in _FUSED:
+            operation, order = _FUSED[operation]
+            values = [graph.node("Mul", *values[:2]), values[2]][::order]
+        if operation == "where":
+            values[0] = graph.cast(values[0], np.bool_)
+        result = graph.node(_OPERATORS.get(operation, operation.capitalize()), *values)
+        return [graph.cast(result, np.float32) if operation in _COMPARISONS else result]
+
+    def _value(self, name: str) -> str:
+        """Returns the array of a value, and adds it if it is a constant or part of a weight."""
+        if name in self._values:
+            return self._values[name]
+        number = as_number(name)
+        if number is not None:
+            return self._graph.constant(f"float_{name}", np.array([number], dtype=np.float32))
+        weight, _, block = name.partition(".")
+        return self._rows(Matrix(weight, int(block), int(block) + 1))
+
+    def _rows(self, part: Matrix) -> str:
+        """Adds rows of a weight, transposed."""
+        rows = self._weights[part.name].detach().numpy()
+        rows = rows[part.first * self._hidden : part.end * self._hidden]
+        return self._graph.constant(f"rnn.{part}_{self._name}", rows.T)
 
 
-def _indrnn(lane: Lane, x: str) -> str:
-    assert isinstance(lane.cell, IndRNN)
-    activation = "Relu" if lane.cell.activation is torch.relu else "Tanh"
-    u = lane.weight("weight_hh")
-
-    def step(body: Graph, before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-        total = body.node("Add", now[0], body.node("Mul", u, before[0]))
-        return [body.node(activation, total)]
-
-    return lane.scan(step, lane.linear(x, "weight_ih", "bias_ih"))[0]
+def _reads(part: Sequence[Instruction], more: Sequence[str]) -> set[str]:
+    return {*more, *(name for instruction in part for name in instruction.reads)}
 
 
-def _mingru(lane: Lane, x: str) -> str:
-    z, c = lane.split(lane.linear(x, "weight_ih", "bias_ih"), 2)
-    z = lane.node("Sigmoid", z)
-    return _add_linear(lane, lane.node("Sub", lane.number(1), z), z, c)
-
-
-def _minlstm(lane: Lane, x: str) -> str:
-    f, i, c = lane.split(lane.linear(x, "weight_ih", "bias_ih"), 3)
-    by_f, by_i = (lane.node("Softplus", lane.node("Neg", gate)) for gate in (f, i))
-    q = lane.node("Sub", by_f, by_i)
-    forget = lane.node("Sigmoid", lane.node("Neg", q))
-    return _add_linear(lane, forget, lane.node("Sigmoid", q), c)
-
-
-def _add_linear(lane: Lane, keep: str, take: str, c: str) -> str:
-    """Adds the linear recurrence h' = keep * h + take * g(c)."""
-    is_positive = lane.node("GreaterOrEqual", c, lane.number(0))
-    above, below = lane.node("Add", c, lane.number(0.5)), lane.node("Sigmoid", c)
-    new = lane.node("Mul", take, lane.node("Where", is_positive, above, below))
-
-    def step(body: Graph, before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-        return [body.node("Add", body.node("Mul", now[0], before[0]), now[1])]
-
-    return lane.scan(step, keep, new)[0]
-
-
-def _lru(lane: Lane, x: str) -> str:
-    node, cell = lane.node, lane.cell
-    assert isinstance(cell, LRU)
-    p = lane.linear(x, "weight_ih", "bias_ih")
-    growth = lane.constant("gamma", cell.gamma_log.exp())
-    new = [node("Mul", growth, lane.linear(p, name)) for name in ("B_re", "B_im")]
-    by_re, by_im = lane.constant("lambda_re", cell.re), lane.constant("lambda_im", cell.im)
-
-    def step(body: Graph, before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-        (re, im), multiply = before, partial(body.node, "Mul")
-        new_re = body.node("Sub", multiply(by_re, re), multiply(by_im, im))
-        new_im = body.node("Add", multiply(by_re, im), multiply(by_im, re))
-        return [body.node("Add", new_re, now[0]), body.node("Add", new_im, now[1])]
-
-    re, im = lane.scan(step, *new, states=2)
-    y = node("Sub", lane.linear(re, "C_re"), lane.linear(im, "C_im"))
-    y = node("Add", y, node("Mul", lane.weight("D"), p))
-    u, v = lane.split(lane.linear(_add_gelu(lane, y), "glu_weight", "glu_bias"), 2)
-    return node("Add", p, node("Mul", u, node("Sigmoid", v)))
-
-
-def _add_gelu(lane: Lane, y: str) -> str:
-    """Adds gelu in its tanh form, which ONNX has only since operators 20."""
-    cube = lane.node("Mul", lane.node("Mul", y, y), y)
-    inner = lane.node("Add", y, lane.node("Mul", lane.number(0.044715), cube))
-    inner = lane.node("Mul", lane.number(math.sqrt(2 / math.pi)), inner)
-    share = lane.node("Add", lane.number(1), lane.node("Tanh", inner))
-    return lane.node("Mul", lane.node("Mul", lane.number(0.5), y), share)
-
-
-_CELLS: dict[type[Cell], Callable[[Lane, str], str]] = {
-    IndRNN: _indrnn,
-    MinGRU: _mingru,
-    MinLSTM: _minlstm,
-    LRU: _lru,
-}
+def _results(part: Sequence[Instruction]) -> list[str]:
+    return [name for instruction in part for name in instruction.results]

@@ -26,6 +26,7 @@ from seqsweep.extras.export.onnx_layers import add_embedding, add_layers, add_po
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 from seqsweep.extras.export.onnx_scaling import add_scaling, add_usable
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.torch_operations import Untraceable
 from seqsweep.using.load import LoadedRun
 
 OPSET = 17
@@ -47,7 +48,11 @@ def write(run: LoadedRun) -> bytes:
     """
     network = recurrent_network(run)
     graph = Graph()
-    _add_network(graph, network, run)
+    try:
+        _add_network(graph, network, run)
+    except Untraceable as error:
+        what = f"model.cell={network.cell} as .onnx, because it has no program"
+        raise ValueError(f"{run.checkpoint}: cannot write {what}: {error}") from error
     classes = network.fc.out_features
     proto = graph.finish(
         type(network).__name__,
