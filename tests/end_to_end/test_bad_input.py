@@ -25,7 +25,7 @@ from seqsweep.config.signatures import signature_of
         ("data info digits data.val_fraction=7", "data.val_fraction=7.0: must be at least 0 and b"),
         ("train hydra.job.chdir=true", "hydra.job.chdir=true: must be false"),
         ("train model.cell=mingru model.nonlinearity=relu", "nonlinearity='relu' with cell="),
-        ("train model.cell=lru model.recurrent_init=orthogonal", "only the cells rnn, gru and l"),
+        ("train model.cell=lru model.recurrent_init=orthogonal", "of ours: rnn, gru, lstm"),
         ("train model.cell=minlstm model.forget_bias=1", "forget_bias=1.0 with cell='minlstm'"),
         ("train optimizer.lr=0", "optimizer.lr=0.0: must be above 0"),
         ("train model.input_size=3", "model.input_size=3, but the data have 6 features per step"),

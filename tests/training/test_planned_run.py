@@ -129,7 +129,7 @@ def test_folds_are_other_data_of_one_source(checked):
 
 
 @pytest.mark.parametrize(
-    ("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7), ("mingru", 3), ("lru", 9)]
+    ("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7), ("mingru", 5), ("lru", 10)]
 )
 def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell, states):
     config = checked(

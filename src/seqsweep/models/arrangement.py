@@ -1,4 +1,4 @@
-"""From the graph of a step to its program: the derivative, the parts, and fused instructions."""
+"""Makes the program of a step from its graph: derivative, parts, fused instructions."""
 
 import collections
 from collections.abc import Iterable, Mapping, Sequence
@@ -121,7 +121,7 @@ def _partition(
 
 
 def _merge_starts(part: Part, uses: Mapping[str, int]) -> Part:
-    """Lets a product start from the values that are added to its results, and to nothing else.
+    """Lets a product start from values that are added to its results.
 
     Of two products that are added, the later starts from the earlier.
     """
@@ -164,7 +164,7 @@ def _in_order(part: Part) -> Part | None:
 
 
 def _fuse(part: Part, uses: Mapping[str, int]) -> Part:
-    """Lets sums and differences take in a `mul` that nothing else reads, the left one first."""
+    """Lets sums take in a `mul` that nothing else reads, the left first."""
     products = {i.results[0]: i for i in part if i.operation == "mul" and uses[i.results[0]] == 1}
     fused: Part = []
     for instruction in part:

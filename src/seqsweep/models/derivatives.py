@@ -87,7 +87,7 @@ class Gradients:
         self._contributions.setdefault(name, []).append(contribution)
 
     def _total(self, name: str) -> Value | None:
-        """Returns the sum of the contributions to the gradient of a value, if there are any.
+        """Returns the gradient of a value: the sum of its contributions, if any.
 
         Those that do not depend on the step after come first, because they are computed for all
         rows at once; those of products come last, because a product starts from the others' sum.

@@ -1,4 +1,4 @@
-"""The values of a step while its program is made: each is computed once, in the simplest form."""
+"""The graph of a step, in which each value is computed once."""
 
 import dataclasses
 import re
@@ -163,7 +163,7 @@ def _simplify(operation: str, *values: Value) -> Value | None:
 
 
 def _merged(first: Value, second: Value) -> Value | None:
-    """Returns the sum of two gradients of which a mask selects one: where m a 0 + where m 0 b."""
+    """Returns `where m a b` for `where m a 0` + `where m 0 b`."""
     for one, other in ((first, second), (second, first)):
         parts, others = one.made_by("where"), other.made_by("where")
         is_one_mask = parts and others and parts[0].name == others[0].name

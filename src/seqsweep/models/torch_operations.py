@@ -1,4 +1,4 @@
-"""What the operations of torch are in the operations of programs.
+"""Translates operations of torch into operations of programs.
 
 Operands are values or numbers. The gradients at ties, kinks and NaN follow from the way in which an
 operation is written here, and are those of torch.

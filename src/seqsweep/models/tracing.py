@@ -79,7 +79,7 @@ def trace(
 
 
 def _place(error: BaseException) -> str:
-    """Returns the file and the line of the cell that raised an error, followed by a colon."""
+    """Returns the place of the cell that raised an error: `FILE:LINE: `."""
     ours = {module.__file__ for module in (sys.modules[__name__], graph, torch_operations)}
     folder = str(Path(torch.__file__).parent)
     for frame in reversed(extract_tb(error.__traceback__)):
@@ -108,7 +108,7 @@ def _weight_blocks(cell: type[Cell], inputs: int, hidden: int) -> dict[str, tupl
 
 
 class _Step(TorchDispatchMode):
-    """One step of a cell for a batch; what torch runs becomes the instructions of a graph."""
+    """One step of a cell, which becomes the instructions of a graph."""
 
     def __init__(
         self, cell: type[Cell], weights: WeightBlocks, inputs: int, hidden: int, batch: int
@@ -268,7 +268,7 @@ class _Step(TorchDispatchMode):
         raise Untraceable(f"{owner.name} must be whole, or rows from a multiple of H to another")
 
     def _names(self, method: str, tensor: Any, shape: Shape) -> list[str]:
-        """Returns the names of the blocks of a result, which must be alike in all sequences."""
+        """Returns the names of a result's blocks, which all sequences share."""
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape:
             found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise Untraceable(f"{method} must return a tensor of shape {shape}, got {found}")
@@ -329,7 +329,7 @@ class _Step(TorchDispatchMode):
         return run
 
     def _owner(self, labels: Tensor) -> Run | None:
-        """Returns the matrix or the input from which a tensor has numbers, if there is one."""
+        """Returns the matrix or input that a tensor has numbers of, if any."""
         label = int(labels[(0,) * labels.dim()]) if labels.numel() else -1
         for start, (run, length) in self._runs.items():
             if start <= label < start + length and run.kind != "block":

@@ -1,4 +1,4 @@
-"""Assembles the program of a cell for the library: a place in memory for every value.
+"""Assembles programs for the library, with a place for every value.
 
 The structs here are those of source/instructions.h. Values of the forward pass that the backward
 pass reads are saved for all rows; others live in a chunk of rows, or in a block of it if they are
@@ -136,14 +136,14 @@ class _Assembler:
         return Assembled(ProgramStruct(**addresses, **sizes), arrays)
 
     def _add(self, name: str, place: str, index: int | None = None) -> None:
-        """Gives a value a register: a new one of its place, or the one with this index."""
+        """Gives a value a register, a new one if `index` is None."""
         index = self.counts[place] if index is None else index
         self.counts[place] = max(self.counts[place], index + 1)
         self.names[name] = len(self.registers)
         self.registers.append((place, index))
 
     def _copied(self, part: str, value: str, name: str, at_begin: bool = False) -> str:
-        """Adds a copy of a value to the end or the beginning of a part; returns its name."""
+        """Adds a copy of a value to a part; returns its name."""
         copy = Instruction("copy", (name,), (value,))
         self.parts[part].insert(0 if at_begin else len(self.parts[part]), copy)
         return name
@@ -252,7 +252,7 @@ class _Assembler:
             yield self.names[name], *where, number
 
     def _block(self, name: str) -> tuple[int, int]:
-        """Returns the number of a weight and of its block, for a name such as `bias_ih.0`."""
+        """Returns the numbers of a weight and its block, for `bias_ih.0`."""
         weight, _, block = name.rpartition(".")
         return self.weights.index(weight), int(block)
 

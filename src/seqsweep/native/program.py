@@ -1,4 +1,4 @@
-"""Programs: one step of a cell and its derivative, as lists of operations on blocks of H numbers.
+"""The program of a cell: one step and its derivative, as operations.
 
 A value is a block: a row for each sequence and step (B, H), or a vector (H,) that depends on the
 weights alone. These are the names of values:
@@ -214,7 +214,7 @@ KERNELS = ("rnn", "rnn-relu", "gru", "lstm", "indrnn", "indrnn-relu")
 
 @functools.cache
 def program_names() -> tuple[str, ...]:
-    """Returns the names of the programs of this package: a cell, or a cell and `-relu`."""
+    """Returns the names of our programs: a cell, or `CELL-relu`."""
     return tuple(sorted(path.stem for path in PROGRAMS.glob("*.txt")))
 
 

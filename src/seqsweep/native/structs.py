@@ -146,7 +146,7 @@ class TaskStruct(ctypes.Structure):
 
 
 def kept_numbers(program: Program) -> int:
-    """Returns the numbers of a unit and time step that are kept for the backward pass."""
+    """Returns how many numbers a unit keeps of each time step."""
     return 1 + assemble(program).struct.slots
 
 

@@ -162,7 +162,7 @@ def check_network_size(config: Config, splits: Splits, memory: Callable[[], int]
 
 
 def check_network(config: Config, splits: Splits) -> None:
-    """Refuses a network of ours that does not fit the data, the memory or its cell."""
+    """Refuses a network that does not fit data, memory or cell."""
     check_symbols(config, splits)
     model, channels = config["model"], splits.input_size
     sizes = sizes_from_data(model, channels, splits.num_classes, splits.vocabulary)

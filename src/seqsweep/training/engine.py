@@ -17,6 +17,7 @@ from seqsweep.native.program import (
     cell_names,
     packaged_program,
     program_name,
+    program_names,
 )
 from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.training.fed_loggers import why_in_trainer
@@ -70,13 +71,14 @@ class Network(NamedTuple):
     @property
     def cell_program(self) -> Program | None:
         """The program of the cell; None if it has none."""
-        if self.program is None and self.cell in cell_names():
-            return packaged_program(program_name(self.cell, self.nonlinearity))
+        name = program_name(self.cell, self.nonlinearity)
+        if self.program is None and name in program_names():
+            return packaged_program(name)
         return self.program
 
     @property
     def is_kernel(self) -> bool:
-        """Whether the library has code of its own for the cell."""
+        """Returns whether the library has code of its own for the cell."""
         return self.program is None and program_name(self.cell, self.nonlinearity) in KERNELS
 
 

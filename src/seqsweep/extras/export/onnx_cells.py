@@ -21,7 +21,7 @@ _COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
 _OPERATORS = {"maximum": "Max", "minimum": "Min", **_COMPARISONS}
 """The operators whose names are not those of the operations."""
 _FUSED = {"fma": ("add", 1), "fms": ("sub", 1), "fnma": ("sub", -1)}
-"""What follows the product, with 1 if the product is its left operand."""
+"""The operation after the product, with 1 if the product is its left operand."""
 
 
 def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, valid: str) -> str:
@@ -147,7 +147,7 @@ class _Lane:
         return [graph.cast(result, np.float32) if operation in _COMPARISONS else result]
 
     def _value(self, name: str) -> str:
-        """Returns the array of a value, and adds it if it is a constant or part of a weight."""
+        """Returns the array of a value; a constant or a part of a weight is added."""
         if name in self._values:
             return self._values[name]
         number = as_number(name)
