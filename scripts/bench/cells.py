@@ -1,43 +1,59 @@
-"""Compares one step of the cells that torch.nn lacks with PyTorch.
+"""Compares one step of any cell, ours or of a class, with PyTorch.
 
-    python scripts/bench/cells.py [--cells indrnn mingru minlstm lru] [--steps 128 1024]
-        [--hidden 16 64 128]
+    python scripts/bench/cells.py [--cells indrnn example_cells.SRU mine.Leaky]
+        [--steps 128 1024] [--hidden 64] [--batch 32]
 
-A step is that of steps.py, of one network on one thread. `loop` is the cell as a loop over the time
-steps, with the products of all steps in one call (seqsweep.models.cells). `parallel` needs no loop:
+A step is that of steps.py, of one network on one thread; the table has its milliseconds. `loop` is
+the cell as a loop over the time steps in autograd, with the products of all steps in one call
+(seqsweep.models.cell_layers); for rnn, gru and lstm it is torch's module. `parallel` needs no loop:
 for mingru and minlstm the form in the logarithms of the states (Feng et al. 2024, appendix B), for
 lru a scan of complex numbers in log2(T) passes (Hillis and Steele 1986, Data Parallel Algorithms).
 The table shows how many times as fast as each the native engine is, and its multiple of the floor:
-the products at the core's peak, and the functions of the gates in the native library, alone.
+the products at the core's peak, and the functions of the cell's program in the native library.
 """
 
 import ctypes
 import functools
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from core_peak import core_speed
 from frame import Table, cpu_seconds, read_options
-from steps import Problem, time_native, time_plain
+from problems import FEATURES
+from steps import Problem, T, time_native, time_plain
 from torch import Tensor
 from torch.nn import functional
 
 from seqsweep.models.cell import Cell
 from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.cells import LRU
+from seqsweep.models.cells import CELLS, LRU, cell_class
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.tracing import trace
 from seqsweep.native.library import library
+from seqsweep.native.program import OPERATIONS
 from seqsweep.native.step import Shape
 from seqsweep.native.structs import flops
 
-BATCH = 32
-TANH, SIGMOID, SOFTPLUS = 2, 3, 4  # the functions of the native library
-GATES = {
-    "indrnn": {TANH: 1},
-    "mingru": {SIGMOID: 2},
-    "minlstm": {SIGMOID: 5, SOFTPLUS: 2},
-    "lru": {TANH: 1, SIGMOID: 1},
-}
-"""The functions of a step by their number for each unit."""
+sys.path.append(str(Path(__file__).parents[1]))  # for example_cells
+
+OURS = [name for name in CELLS if CELLS[name].module is None]
+EXAMPLES = [f"example_cells.{name}" for name in ("SRU", "MGU", "LiGRU", "CoRNN", "PeepholeLSTM")]
+PARALLEL = ("mingru", "minlstm", "lru")
+FUNCTIONS = {"exp", "log", "tanh", "sigmoid", "softplus", "sin", "cos"}
+
+
+class CellProblem(Problem):
+    """A problem whose cell may be a class, which has a program."""
+
+    def make(self, kind: Callable[..., T]) -> T:
+        made = super().make(kind)
+        if not isinstance(made, Shape) or self.cell in CELLS:
+            return made
+        program = trace(cell_class(self.cell), FEATURES, self.hidden)
+        return made._replace(program=program)  # pyright: ignore[reportReturnType]
 
 
 class InParallel(RNNClassifier):
@@ -74,31 +90,42 @@ def scan(cell: Cell, projected: Tensor, hidden: int) -> Tensor:
 
 
 def floor(problem: Problem, peak: float) -> float:
-    """Returns the seconds of the products at the core's peak, and of the gates' functions."""
+    """Returns the seconds of the products at the core's peak, and of the program's functions."""
+    shape, rows = problem.make(Shape), problem.steps * problem.batch
+    parts = shape.cell_program.parts.items()
+    used = Counter(i.operation for part, each in parts if "weights" not in part for i in each)
+    numbers = rows * problem.hidden
+    functions = sum(used[name] * seconds_of(name, numbers) for name in FUNCTIONS & used.keys())
+    return flops(shape, rows) / peak + functions
+
+
+@functools.cache
+def seconds_of(operation: str, count: int) -> float:
+    """Returns the seconds of an operation of the native library on this many numbers."""
     native = library()
     assert native is not None
-    numbers = torch.randn(problem.steps * problem.batch * problem.hidden)
+    numbers = torch.randn(count)
     values = torch.empty_like(numbers)
-    arrays = [ctypes.c_void_p(array.data_ptr()) for array in (numbers, values)]
-    count = ctypes.c_int64(len(numbers))
-    seconds = flops(problem.make(Shape), problem.steps * problem.batch) / peak
-    for which, times in GATES[problem.cell].items():
-        call = native.handle.seqsweep_function
-        seconds += times * cpu_seconds(functools.partial(call, which, count, *arrays), 20)
-    return seconds
+    arrays = [ctypes.c_void_p(array.data_ptr()) for array in (numbers, numbers, numbers, values)]
+    call = native.handle.seqsweep_operation
+    arguments = OPERATIONS.index(operation), ctypes.c_int64(count), *arrays
+    return cpu_seconds(functools.partial(call, *arguments), 20)
 
 
 def main() -> None:
-    options = read_options(__doc__, cells=tuple(GATES), steps=[128, 1024], hidden=[16, 64, 128])
+    options = read_options(
+        __doc__, cells=[*OURS, *EXAMPLES], steps=[128, 1024], hidden=[64], batch=32
+    )
     torch.set_num_threads(1)
     peak = core_speed()
     for cell in options.cells:
-        table = Table(f"{cell}: steps, hidden", "ms", "loop", "parallel", "floor")
+        table = Table(f"{cell}: steps, hidden", "ms", "loop", "parallel", "floor", first=36)
         for steps in options.steps:
             for hidden in options.hidden:
-                problem = Problem(cell, steps, BATCH, hidden)
+                problem = CellProblem(cell, steps, options.batch, hidden)
                 native = time_native(problem, 1)
-                parallel = None if cell == "indrnn" else time_plain(problem, InParallel) / native
+                is_parallel = cell in PARALLEL
+                parallel = time_plain(problem, InParallel) / native if is_parallel else None
                 multiple = None if peak is None else native / floor(problem, peak)
                 loop = time_plain(problem) / native
                 table.row(f"{steps}, {hidden}", native * 1000, loop, parallel, multiple)

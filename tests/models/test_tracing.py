@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import example_cells
+import odd_cells
 import pytest
 import torch
 from program_runs import Run, autograd, random_case
@@ -37,7 +38,7 @@ class Delayed(Cell):
 RELU = {"nonlinearity": "relu"}
 KNOWN: list[tuple[str, type[Cell], dict[str, Any]]] = [
     *((name, cell, {}) for name, cell in CELLS.items()),
-    *((cell.__name__, cell, {}) for cell in example_cells.CELLS),
+    *((cell.__name__, cell, {}) for cell in (*example_cells.CELLS, *odd_cells.CELLS)),
     ("rnn-relu", CELLS["rnn"], RELU),
     ("indrnn-relu", CELLS["indrnn"], RELU),
     ("cornn-dt", example_cells.CoRNN, {"dt": 0.3}),

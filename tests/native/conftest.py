@@ -38,6 +38,7 @@ class Case:
     max_norm: float | None = None
     batch_size: int = 5
     seed: int = 0
+    cell_options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         generator = torch.Generator().manual_seed(self.seed)
@@ -56,7 +57,7 @@ class Case:
         torch.manual_seed(self.seed)
         arguments: Any = self.shape._asdict()
         del arguments["program"]
-        return RNNClassifier(**arguments).double()
+        return RNNClassifier(**arguments, cell_options=self.cell_options).double()
 
     def initial_weights(self) -> Tensor:
         return nn.utils.parameters_to_vector(self.classifier().parameters()).detach().float()
@@ -84,11 +85,11 @@ class Case:
     def loss(self, network: nn.Module, rows: Tensor) -> Tensor:
         """Returns the training loss of some sequences in float64."""
         lengths = self.ends[rows]
-        x = self.x[rows][:, : int(lengths.max())].double()
+        x = self.x[rows][:, : int(lengths.max())].to(next(network.parameters()))
         return functional.cross_entropy(
             network(x, lengths),
             self.labels[rows],
-            weight=None if self.weights is None else self.weights.double(),
+            weight=None if self.weights is None else self.weights.to(x),
             label_smoothing=self.label_smoothing,
         )
 

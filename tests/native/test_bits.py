@@ -1,13 +1,23 @@
 """A network's bits depend on its config alone: not on other networks or threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from seqsweep.models.cells import cell_class
+from seqsweep.models.tracing import trace
 from seqsweep.native.library import workspace
 from seqsweep.native.step import Data, Shape, evaluate, predict, run
+
+
+def own_shape(cell: str, hidden: int, *arguments: Any) -> Shape:
+    program = trace(cell_class(cell), 3, hidden)
+    shape = Shape(3, hidden, 4, cell, "tanh", *arguments)
+    return shape._replace(program=program)
+
 
 SHAPES = [
     Shape(3, 10, 4, "rnn", "tanh", 2, True, "mean", 0.3),
@@ -21,6 +31,10 @@ SHAPES = [
     Shape(3, 16, 4, "minlstm", "tanh", 1, True, "max"),
     Shape(3, 19, 4, "lru", "tanh", 2, True, "mean", 0.3),
     Shape(3, 64, 4, "lru", "tanh", 1, False, "last"),
+    own_shape("example_cells.PeepholeLSTM", 33, 2, True, "mean", 0.3),
+    own_shape("odd_cells.Dividing", 7, 2, True, "max", 0.5),
+    own_shape("odd_cells.TwiceMultiplied", 20, 3, False, "last"),
+    own_shape("odd_cells.DelayLine", 64, 1, True, "mean"),
 ]
 LENGTHS = [5, 2, 7, 7, 1, 3, 6, 7, 4, 5, 2, 1, 7]
 ADAM = {"lr": 0.01, "weight_decay": 0.01}
@@ -29,7 +43,7 @@ ADAM = {"lr": 0.01, "weight_decay": 0.01}
 def train(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> str:
     """Trains all networks, each alone or in two calls; returns all their numbers as text."""
     cases = [
-        make_case(shape, LENGTHS, "adam", ADAM, max_norm=0.5, batch_size=3 + n, seed=n)
+        make_case(shape, LENGTHS, "adam", ADAM, max_norm=0.5, batch_size=3 + n % 11, seed=n)
         for n, shape in enumerate(SHAPES)
     ]
     networks = [case.network() for case in cases]

@@ -57,7 +57,7 @@ class Run:
         self.run_part(program, "input", steps)
         self.run_states(program, "state", steps, "s", program.next_state)
         self.run_part(program, "output", steps)
-        self.outputs = torch.stack([self.read(program.result, t) for t in steps])
+        self.outputs = torch.stack([self.read(program.result, t).expand_as(dy[0]) for t in steps])
         self.run_part(program, "output'", steps)
         self.run_states(program, "state'", reversed(steps), "ds", program.carry)
         self.run_part(program, "input'", steps)

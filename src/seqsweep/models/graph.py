@@ -69,7 +69,7 @@ class Graph:
 
     def is_vector(self, name: str) -> bool:
         """Returns whether a value is the same for all rows."""
-        return self.sources[name] <= {"sum"}
+        return self.sources[self.value(name).name] <= {"sum"}
 
 
 def _operator(operation: str, is_reflected: bool = False) -> Callable[["Value", Any], "Value"]:

@@ -17,8 +17,8 @@ from seqsweep.models.cell import Cell
 from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.cells import cell_class, cell_name
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.models.torch_operations import Untraceable
 from seqsweep.models.tracing import trace
+from seqsweep.native.assembly import assemble
 from seqsweep.native.program import Program
 from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.seeding import drawing_from
@@ -41,9 +41,11 @@ def program_of(model: dict[str, Any]) -> Program | str:
 @functools.lru_cache(maxsize=512)
 def _traced(cell: type[Cell], inputs: int, hidden: int, options: str) -> Program | str:
     try:
-        return trace(cell, inputs, hidden, json.loads(options))
-    except Untraceable as error:
+        program = trace(cell, inputs, hidden, json.loads(options))
+        assemble(program)  # refuses a step that is too long
+    except ValueError as error:
         return str(error)
+    return program
 
 
 def check_program(network: RNNClassifier, program: Program) -> None:

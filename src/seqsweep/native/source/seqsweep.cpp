@@ -290,14 +290,13 @@ SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* 
 SEQSWEEP_EXPORT void seqsweep_operation(int32_t op, int64_t count, const float* a, const float* b,
                                         const float* c, float* out) {
   using namespace seqsweep;
-  for (int64_t i = 0; i < count; i += VL) {
-    float parts[4][VL] = {};
-    const Index left = count - i < VL ? count - i : VL;
-    const float* from[] = {a + i, b + i, c + i};
-    for (int n = 0; n < 3; n++) copy(parts[n], from[n], left);
-    compute(op, {parts[3], {parts[0], parts[1], parts[2]}, VL, {VL, VL, VL}, 1, VL});
-    copy(out + i, parts[3], left);
-  }
+  const Index left = count % VL, whole = count - left;
+  compute(op, {out, {a, b, c}, 0, {}, 1, whole});
+  float parts[4][VL] = {};  // the last numbers do not fill a vector
+  const float* from[] = {a, b, c};
+  for (int n = 0; n < 3; n++) copy(parts[n], from[n] + whole, left);
+  compute(op, {parts[3], {parts[0], parts[1], parts[2]}, 0, {}, 1, VL});
+  copy(out + whole, parts[3], left);
 }
 
 // Computes a * b + c, for tests. `way` is 0 for the multiply-add of this variant, 1 for that in

@@ -1,0 +1,154 @@
+"""Cells whose programs are hard to lay out in memory, each in one way or two."""
+
+# pyright: reportAttributeAccessIssue=false
+# The attributes of a cell are what `shapes` names.
+
+import torch
+from torch.nn import functional
+
+from seqsweep.models.cell import Cell, uniform
+
+
+def with_weights(*, gates=1, states=1, matrices=(), **vectors):
+    """Returns a base class with these blocks of rows, and of columns, in its weights."""
+
+    class Base(Cell):
+        state_size = staticmethod(lambda hidden: states * hidden)
+
+        @staticmethod
+        def shapes(inputs, hidden):
+            shapes = {"weight_ih": (gates * hidden, inputs), "bias_ih": (gates * hidden,)}
+            for n, (rows, columns) in enumerate(matrices):
+                shapes[f"matrix{n}"] = rows * hidden, columns * hidden
+            return shapes | {name: (blocks * hidden,) for name, blocks in vectors.items()}
+
+    return Base
+
+
+class Leaky(with_weights(rate=1)):
+    """The leaky integrator of the docs."""
+
+    def __init__(self, weights, dt=1.0):
+        super().__init__(weights)
+        self.dt = dt
+
+    def step(self, x, state):
+        a = self.dt * self.rate.sigmoid()
+        return (1 - a) * state + a * x.tanh()
+
+
+class DelayLine(with_weights(states=3, rate=1)):
+    """The next state is a value of the input, and two blocks of the state before."""
+
+    def step(self, x, state):
+        return torch.cat((x.tanh() + self.rate * state.chunk(3, 1)[2], state.chunk(3, 1)[0],
+                          state.chunk(3, 1)[1]), dim=1)  # fmt: skip
+
+    def output(self, states, x):
+        return states.chunk(3, dim=1)[1]
+
+
+class Swapped(with_weights(states=2, rate=1)):
+    """The blocks of the state change places, and so do those of its gradient."""
+
+    def step(self, x, state):
+        a, b = state.chunk(2, dim=1)
+        return torch.cat((b, (a + x).sin()), dim=1)
+
+    def output(self, states, x):
+        a, b = states.chunk(2, dim=1)
+        return a * self.rate + b * b
+
+
+class Constants(with_weights(states=4, rate=1)):
+    """Blocks of the next state are a number, a vector, the same value twice; one is not read."""
+
+    def step(self, x, state):
+        h, one, rate, _ = state.chunk(4, dim=1)
+        h = torch.tanh(x + 0.5 * one - rate * h)
+        return torch.cat((h, torch.ones_like(h), self.rate.expand_as(h), h), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(4, dim=1)[3] * (1 + states.chunk(4, dim=1)[2])
+
+
+class Memoryless(with_weights(gates=2, rate=1)):
+    """No step reads the state, and the output reads the input alone."""
+
+    def step(self, x, state):
+        return x.chunk(2, dim=1)[0] * self.rate
+
+    def output(self, states, x):
+        return x.chunk(2, dim=1)[1].tanh() * self.rate + x.chunk(2, dim=1)[0]
+
+
+class ConstantOutput(with_weights(rate=1)):
+    """The output is a vector, so the input and the state have no gradient."""
+
+    def step(self, x, state):
+        return x + state * 0.5
+
+    def output(self, states, x):
+        return self.rate.tanh().expand_as(states)
+
+
+class TwiceMultiplied(with_weights(matrices=[(1, 1), (3, 2)])):
+    """One matrix multiplies in the step, twice, and in the output; one has results unread."""
+
+    def step(self, x, state):
+        h = torch.tanh(x + functional.linear(state, self.matrix0))
+        both = torch.cat((h * state, h - state), dim=1)
+        a, _, c = functional.linear(both, self.matrix1).chunk(3, dim=1)
+        return torch.tanh(a + functional.linear(h, self.matrix0)) * c.sigmoid()
+
+    def output(self, states, x):
+        return functional.linear(states * x, self.matrix0)
+
+
+class ManyBlocks(with_weights(gates=6, states=6, matrices=[(6, 6), (1, 6)])):
+    """Its products have six blocks on each side."""
+
+    def step(self, x, state):
+        return torch.tanh(x + functional.linear(state, self.matrix0))
+
+    def output(self, states, x):
+        return functional.linear(states, self.matrix1)
+
+
+class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
+    """Zeros in place of its weights `rate` would make infinity and NaN."""
+
+    @classmethod
+    def first_weights(cls, inputs, hidden):
+        return super().first_weights(inputs, hidden) | {"rate": 1 + uniform(hidden)}
+
+    def step(self, x, state):
+        x, y = x.chunk(2, dim=1)
+        a = functional.linear((state + x) / self.rate, self.matrix0) - 1 / self.rate
+        return torch.tanh(a - self.rate.log() * y.exp() / (1 + (state / self.rate).exp()))
+
+    def output(self, states, x):
+        return states / (self.rate * self.rate) + x.chunk(2, dim=1)[0] / self.rate
+
+
+class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
+    """Its products have more blocks than the library takes, so it has no program."""
+
+    def step(self, x, state):
+        return torch.tanh(x + functional.linear(state, self.matrix0).repeat(1, 17))
+
+    def output(self, states, x):
+        return states.chunk(17, dim=1)[3]
+
+
+class TooLong(Cell):
+    """It has more operations than the library takes, so it has no program."""
+
+    def step(self, x, state):
+        for _ in range(130):
+            state = (state + x).tanh()
+        return state
+
+
+CELLS = (Leaky, DelayLine, Swapped, Constants, Memoryless, ConstantOutput, TwiceMultiplied,
+         ManyBlocks, Dividing)  # fmt: skip
