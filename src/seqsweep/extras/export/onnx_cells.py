@@ -147,7 +147,7 @@ class _Lane:
         return [graph.cast(result, np.float32) if operation in _COMPARISONS else result]
 
     def _value(self, name: str) -> str:
-        """Returns the array of a value; a constant or a part of a weight is added."""
+        """Returns the array of a value, which a constant is added for."""
         if name in self._values:
             return self._values[name]
         number = as_number(name)
