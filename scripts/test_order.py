@@ -19,6 +19,10 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
+sys.path.append(str(CHECKOUT / "tests" / "support"))
+
+from commands import SHARED, CommandServer  # noqa: E402
+
 PACKAGES = ("lightning", "pandas", "sklearn.linear_model")
 SELECTED = ("-q", "-m", "not durability")
 
@@ -37,7 +41,10 @@ def main() -> None:
     for name in PACKAGES:
         importlib.import_module(name)
     paths = sys.argv[1:] or sorted(map(str, Path("tests").rglob("test_*.py")))
-    if failed := run_alone(paths):
+    with tempfile.TemporaryDirectory() as shared, CommandServer(Path(shared)):
+        os.environ[SHARED] = shared
+        failed = run_alone(paths)
+    if failed:
         sys.exit(f"failed alone: {', '.join(failed)}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import faster_hydra
 import pytest
-from commands import Command, CommandServer, StartCommand
+from commands import SHARED, Command, CommandServer, StartCommand
 from dealing import deal, shuffle, spread
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
@@ -152,7 +152,8 @@ def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def command_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandServer]:
     """A process that has imported torch, whose forks are commands of seqsweep."""
     base = tmp_path_factory.getbasetemp()  # of this process; those of pytest-xdist are beside it
-    with CommandServer(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as server:
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with CommandServer(Path(os.environ.get(SHARED, base))) as server:
         yield server
 
 

@@ -21,6 +21,9 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONSAFEPATH": ""}
 A test that calls `seqsweep work` in its own process leaves PYTHONSAFEPATH there.
 """
 
+SHARED = "SEQSWEEP_COMMAND_SERVER"
+"""A variable with the folder of a server that several runs of pytest share."""
+
 SLOWLY = """
 import time
 from seqsweep.training.engines.native import pool_data
