@@ -129,38 +129,3 @@ def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):
     assert f"#SBATCH --chdir={folder}\n" in script
     assert "\nexport PYTHONSAFEPATH=1" in script
     assert " --allow mine.Mine &\n" in script
-
-
-CELL = """\
-from seqsweep import Cell
-
-
-class Leaky(Cell):
-    def __init__(self, weights, dt=0.5):
-        super().__init__(weights)
-        self.dt = dt
-
-    def step(self, x, state):
-        return (1 - self.dt) * state + self.dt * x.tanh()
-"""
-
-
-def test_a_cell_of_ones_own_stands_beside_ours_in_every_command(seqsweep, folder):
-    (folder / "mine.py").write_text(CELL)
-    sweep = ("train", "-m", "data=digits", "trainer.max_epochs=1", "sweep.name=own")
-    assert seqsweep(*sweep, "model.cell=gru,mine.Leaky", "--plan-only").code == 0
-    refused = seqsweep(*WORK)
-    assert refused.code == 2 and "give --allow mine.Leaky" in refused.err
-    worked = seqsweep(*WORK, "--allow", "mine.Leaky")
-    assert worked.code == 0 and "nothing of 2 runs is left" in worked.out
-    again = seqsweep(*sweep, "model.cell=mine.Leaky", "model.cell_options.dt=0.5,0.25")
-    assert again.code == 0 and "1 done, 1 to train" in again.out  # 0.5 is the default
-    names = json.loads((folder / "outputs/sweeps/own/names.json").read_text())
-    assert sorted(names.values()) == ["Leaky-d0.25", "Leaky-d0.50", "gru-dnone"]
-    (run,) = (f"outputs/sweeps/own/{name}" for name, words in names.items() if "0.50" in words)
-    for verb in ("reproduce", "evaluate"):
-        assert "give --allow mine.Leaky" in seqsweep(verb, run).err
-        assert seqsweep(verb, run, "--allow", "mine.Leaky").code == 0
-    (folder / "mine.py").write_text(CELL.replace("x.tanh()", "x.sigmoid()"))
-    edited = seqsweep("reproduce", run, "--allow", "mine.Leaky")
-    assert edited.code == 2 and "the code has changed since the run was trained" in edited.err

@@ -48,8 +48,15 @@ def weights_of(estimator):
     return {name: w.numpy().tobytes() for name, w in estimator.run_.network.state_dict().items()}
 
 
-@pytest.mark.parametrize("engine", ["native", pytest.param("autograd", marks=pytest.mark.slow)])
-def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
+@pytest.mark.parametrize(
+    ("engine", "cell", "options"),
+    [
+        ("native", "gru", {}),
+        pytest.param("autograd", "gru", {}, marks=pytest.mark.slow),
+        ("native", "example_cells.CoRNN", {"model.cell_options.dt": 0.2}),
+    ],
+)
+def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine, cell, options):
     x, y = waves(channels=2)
     x[3][2, 1] = np.nan
     lengths = [len(row) for row in x]
@@ -58,28 +65,29 @@ def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
         seqsweep.compose(
             [
                 "data=npz", f"data.source.path={tmp_path}/mine.npz", f"output_dir={tmp_path}",
-                "data.test_fraction=0", "model.hidden_size=5", "model.cell=gru",
+                "data.test_fraction=0", "model.hidden_size=5",
                 "trainer.max_epochs=4", "optimizer.lr=0.02", "seed=3", f"engine={engine}",
                 "loss.label_smoothing=0.1", "trainer.accelerator=cpu", "data.missing=forward",
                 "data.transform.frame=2", "loss.class_weights=[0.5,3,1]",
+                f"model.cell={cell}", *(f"{key}={value}" for key, value in options.items()),
             ]
         )
     )  # fmt: skip
     estimator = RecurrentClassifier(
-        **SHORT, cell="gru", random_state=3, engine=engine, folder=tmp_path / "fits",
+        **SHORT, cell=cell, random_state=3, engine=engine, folder=tmp_path / "fits",
         missing="forward", class_weight={1: 3.0, 0: 0.5},
         overrides={"loss.label_smoothing": 0.1, "trainer.accelerator": "cpu",
-                   "data.transform.frame": 2},
+                   "data.transform.frame": 2, **options},
     ).fit(x, y)  # fmt: skip
     assert estimator.n_features_in_ == 2
     estimator.save(tmp_path / "mine.ckpt")
-    saved = seqsweep.load_run(tmp_path / "mine.ckpt")
+    saved = seqsweep.load_run(tmp_path / "mine.ckpt", allow=[cell])
     probabilities = estimator.predict_proba(x)
     assert probabilities == pytest.approx(saved.predict_proba(x), abs=1e-6)
     predicted = estimator.predict(x)
     assert predicted.tolist() == estimator.classes_[probabilities.argmax(axis=1)].tolist()
     assert estimator.score(x, y) == np.mean(predicted == y)
-    by_command = seqsweep.load_run(record["folder"])
+    by_command = seqsweep.load_run(record["folder"], allow=[cell])
     ours = Path(estimator.run_.checkpoint).parents[1]
     assert ours.name == Path(record["folder"]).name
     assert weights_of(estimator) == {
