@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_packed_sequence
 
 from seqsweep.cli import main
 from seqsweep.data.batch import Batch
+from seqsweep.models.cell import Cell
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.explain import explain
 from seqsweep.using.explain_command import page
@@ -65,6 +66,31 @@ def test_every_weight_is_shown_with_its_shape(option):
     assert (("e", (3, 7, 3)) in tensors) == (option == "embedding")
     assert (("a", (3, 7)) in tensors) == (option == "attention")
     assert f"{layers} layer" in explanation.title
+
+
+class Rolled(Cell):
+    def step(self, x, state):
+        return x + torch.roll(state, 1, dims=1)
+
+
+EXACT = r"native gradient: differs from float64 by at most \de-0[678] of the largest"
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("gru", EXACT),
+        ("example_cells.SRU", EXACT),
+        (
+            Rolled,
+            r"autograd, because the cell has no program: test_explain\.py:\d+: torch\.roll .*",
+        ),
+    ],
+)
+def test_the_cell_has_an_exact_native_gradient_or_the_reason_why_none(cell, expected):
+    explanation = explain(RNNClassifier(4, 6, 5, cell), batch(), tuple("abcde"))
+    (block,) = [b for b in explanation.blocks if b.title == "Training of the cell"]
+    assert re.fullmatch(expected, block.equations[0])
 
 
 def real_shapes(network, given):

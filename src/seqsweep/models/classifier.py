@@ -135,7 +135,7 @@ class RNNClassifier(nn.Module):
             self.attention = AttentionPooling(width) if pooling == "attention" else None
         self.to_empty(device=device)
         self.cell, self.cell_class, self.hidden_size = cell_name(kind), kind, hidden_size
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.cell_options = nonlinearity, options
         self.pooling: Pooling = pooling
         self.recurrent_init: RecurrentInit = recurrent_init
         self.forget_bias = forget_bias

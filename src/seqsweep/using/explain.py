@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from seqsweep.data.batch import Batch
 from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.equations import short_name
 from seqsweep.models.module import logits_of
+from seqsweep.models.own_programs import describe_cell
 from seqsweep.results.formatting import count
 
 _READING = {
@@ -132,8 +134,10 @@ def _rnn_blocks(
             Row("e", shape, "the row of each step's symbol; 0 at padding"),
         )
         yield Block("Embedding: reads x", ("e_t = embedding.weight[x_t]",), rows)
+    equations, training = describe_cell(network, rnn.input_size)
     for layer in range(layers):
-        yield from _layer(network, rnn, layer, source, (*steps, rnn.hidden_size))
+        states = (*steps, rnn.hidden_size)
+        yield from _layer(network, layer, source, states, () if layer else equations)
         source = f"h of layer {layer + 1}"
         if rnn.bidirectional:
             source = f"y{layer + 1}"
@@ -148,6 +152,7 @@ def _rnn_blocks(
     features = Row("features", (steps[0], width), _READING[network.pooling])
     equations = ("logits = features fc.weight^T + fc.bias",)
     yield Block(f"Head: reads {network.pooling}", equations, (features, *_weights(network, head)))
+    yield Block("Training of the cell", (training,), ())
 
 
 def _weights(network: nn.Module, texts: dict[str, str]) -> list[Row]:
@@ -158,18 +163,15 @@ def _weights(network: nn.Module, texts: dict[str, str]) -> list[Row]:
 
 def _layer(
     network: RNNClassifier,
-    rnn: nn.RNNBase | CellLayers,
     layer: int,
     source: str,
     states: tuple[int, ...],
+    equations: tuple[str, ...],
 ) -> Iterator[Block]:
-    equations = network.cell_class.equations if layer == 0 else ()
-    if network.nonlinearity == "relu":
-        equations = tuple(equation.replace("tanh(", "max(0, ") for equation in equations)
     meanings = network.cell_class.states.items()
     rows = [Row(name, states, f"{text}; 0 at padding") for name, text in meanings]
     ways = {"forward": ""}
-    if rnn.bidirectional:
+    if network.rnn.bidirectional:
         ways["backward, from the last step to the first"] = "_reverse"
     for way, suffix in ways.items():
         texts = _weight_texts(network, f"_l{layer}{suffix}")
@@ -185,7 +187,7 @@ def _weight_texts(network: RNNClassifier, ending: str) -> dict[str, str]:
     for key in network.state_dict():
         name = key.removeprefix("rnn.").removesuffix(ending)
         if key == f"rnn.{name}{ending}":
-            named[key] = network.cell_class.texts.get(name, name)
+            named[key] = network.cell_class.texts.get(name, short_name(name))
     return named
 
 

@@ -72,20 +72,20 @@ def test_a_file_equals_the_network(made_run, cell, nonlinearity, layers, is_bidi
 
 
 class Operations(Cell):
-    """A cell with the operations that the others lack; its output is the state two steps before."""
+    """A cell with the operations that the others lack; its output is the state before."""
 
-    state_size = staticmethod(lambda hidden: 3 * hidden)
+    state_size = staticmethod(lambda hidden: 2 * hidden)
 
     def step(self, x, state):
-        h, last, _ = state.chunk(3, dim=1)
+        h, _ = state.chunk(2, dim=1)
         a = torch.maximum(x, h) - torch.minimum(x * 0.5, h.abs()) / (1 + h * h)
         b = torch.where(x > h, functional.softplus(a), -h) + torch.sign(h) * 0.1
         c = b.clamp(-1, 1) * torch.sqrt(x.abs() + 1) - torch.log(1 + a * a).cos() * torch.sin(a)
         new = torch.where(c == 0, torch.relu(x), torch.exp(-c * c)) - 0.3 * h
-        return torch.cat((new * (h <= 2), h, last), dim=1)
+        return torch.cat((new * (h <= 2), h), dim=1)
 
     def output(self, states, x):
-        return states.chunk(3, dim=1)[2]
+        return states.chunk(2, dim=1)[1]
 
 
 def test_a_file_has_every_operation_of_programs(made_run):

@@ -1,0 +1,48 @@
+"""The equations of a program are those of its cell's class, and read like those of a paper."""
+
+import pytest
+import torch
+from example_cells import MGU, CoRNN
+
+from seqsweep.models.cell import Cell
+from seqsweep.models.equations import equations_of
+from seqsweep.models.tracing import trace
+
+
+class Nested(Cell):
+    """A cell whose equations need parentheses; its output is the state before."""
+
+    u: torch.Tensor
+    shapes = staticmethod(lambda inputs, hidden: Cell.shapes(inputs, hidden) | {"u": (hidden,)})
+    state_size = staticmethod(lambda hidden: 2 * hidden)
+
+    def step(self, x, state):
+        h, u = state.chunk(2, dim=1)[0], self.u.exp()
+        new = torch.where(x < -1, x - (h - u), (x + 0.5) / (u * h))
+        return torch.cat((new, h), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(2, dim=1)[1]
+
+
+EQUATIONS = {
+    MGU: """
+v1 = sigmoid(W_hf h_{t-1} + W_ih[0] x_t + b_ih[0])
+v2 = tanh(W_hh (v1 * h_{t-1}) + W_ih[1] x_t + b_ih[1])
+h_t = (1 - v1) * h_{t-1} + v1 * v2""",
+    CoRNN: """
+v1 = tanh(W_hh [h_{t-1}, s1_{t-1}] + W_ih x_t + b_ih)
+s1_t = (v1 - h_{t-1} * 2.7 - s1_{t-1} * 4.7) * 0.05 + s1_{t-1}
+h_t = s1_t * 0.05 + h_{t-1}""",
+    Nested: """
+v1 = exp(u)
+v2 = W_ih x_t + b_ih
+v3 = v2 < -1
+s0_t = where(v3, v2 - (s0_{t-1} - v1), (v2 + 0.5) / (v1 * s0_{t-1}))
+h_t = s0_{t-1}""",
+}
+
+
+@pytest.mark.parametrize("cell", EQUATIONS)
+def test_equations_are_those_of_the_class(cell):
+    assert list(equations_of(trace(cell, 3, 4))) == EQUATIONS[cell].split("\n")[1:]
