@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from seqsweep.models.initial import draw_first_weights
+from seqsweep.models.tracing import trace
 from seqsweep.native.assembly import assemble
 from seqsweep.native.build import (
     HERE,
@@ -39,6 +40,11 @@ from seqsweep.native.build import (
 )
 from seqsweep.native.library import runnable_variants
 from seqsweep.native.program import packaged_program, program_names
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+
+import example_cells
+import odd_cells
 
 PROGRAM = Path(__file__).parents[1] / "tests" / "native" / "program.cpp"
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -129,12 +135,16 @@ def check(case: Case, folder: Path) -> str:
 
 
 def tables_of_programs() -> str:
-    """Returns C++ with the programs of our cells, those that are kernels included."""
-    lines, names = ["namespace {", "using namespace seqsweep;"], program_names()
-    structs = list[str]()
-    for name in names:
-        program = assemble(packaged_program(name))
-        table = name.replace("-", "_")
+    """Returns C++ with the programs of our cells, those that are kernels included, and of others.
+
+    Their number must be odd, so that each gets networks with one direction and with two.
+    """
+    lines, structs = ["namespace {", "using namespace seqsweep;"], list[str]()
+    programs = {name.replace("-", "_"): packaged_program(name) for name in program_names()}
+    programs |= {c.__name__: trace(c, 3, 4) for c in (*example_cells.CELLS, *odd_cells.CELLS)}
+    assert len(programs) % 2
+    for table, each in programs.items():
+        program = assemble(each)
         for part, rows in program.arrays.items():
             kind = KINDS.get(part, "int32_t")
             values = ", ".join(_initializer(row) for row in rows.tolist()) or "{}"
@@ -143,7 +153,9 @@ def tables_of_programs() -> str:
         arrays = [f"{table}_{part}" for part in program.arrays]
         structs.append("{" + ", ".join([*arrays, *sizes]) + "}")
     lines.append(f"const Program programs[] = {{{', '.join(structs)}}};")
-    return "\n".join([*lines, f"constexpr int program_count = {len(names)};", "}  // namespace\n"])
+    return "\n".join(
+        [*lines, f"constexpr int program_count = {len(programs)};", "}  // namespace\n"]
+    )
 
 
 def _initializer(row: Any) -> str:

@@ -289,7 +289,7 @@ int main() {
   const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
   printf("multiply-add %016" PRIx64 "\n", in_hardware);
   if (in_hardware != in_software) return 1;
-  for (int number = 0; number < 216; number++)
+  for (int number = 0; number < 246; number++)
     printf("network %d %016" PRIx64 "\n", number, train_network(number));
   return 0;
 }

@@ -6,7 +6,7 @@
 import torch
 from torch.nn import functional
 
-from seqsweep.models.cell import Cell, uniform
+from seqsweep.models.cell import Cell
 
 
 def with_weights(*, gates=1, states=1, matrices=(), **vectors):
@@ -116,19 +116,15 @@ class ManyBlocks(with_weights(gates=6, states=6, matrices=[(6, 6), (1, 6)])):
 
 
 class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
-    """Zeros in place of its weights `rate` would make infinity and NaN."""
-
-    @classmethod
-    def first_weights(cls, inputs, hidden):
-        return super().first_weights(inputs, hidden) | {"rate": 1 + uniform(hidden)}
+    """A unit with a rate of 0 would compute NaN, as those of the padding do."""
 
     def step(self, x, state):
         x, y = x.chunk(2, dim=1)
-        a = functional.linear((state + x) / self.rate, self.matrix0) - 1 / self.rate
-        return torch.tanh(a - self.rate.log() * y.exp() / (1 + (state / self.rate).exp()))
+        a = functional.linear((state + x) * (self.rate / self.rate), self.matrix0)
+        return torch.tanh(a + 0.1 * self.rate.abs().log() * y.exp() / (1 + state.exp()))
 
     def output(self, states, x):
-        return states / (self.rate * self.rate) + x.chunk(2, dim=1)[0] / self.rate
+        return (states + x.chunk(2, dim=1)[0]) / (self.rate / self.rate)
 
 
 class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
