@@ -38,7 +38,7 @@ from seqsweep.results.formatting import key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import left_out_words, rank_cells, ranking_words
+from seqsweep.results.words import rank_cells, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
@@ -289,7 +289,7 @@ def as_markdown(found: AcrossSets) -> str:
         cells = [rank_cells(found, index) for index in range(len(found.methods))]
         names = ("**mean rank**", "won/drawn/lost", "p")
         lines += [_markdown_row(row) for row in zip(names, *cells, strict=True)]
-    notes = [*ranking_words(found), *left_out_words(found)]
+    notes = ranking_words(found)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 

@@ -15,7 +15,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import as_csv, print_folder
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import rank_cells, ranking_words, uneven_words
+from seqsweep.results.words import rank_cells, ranking_words
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.metrics import OURS
 from seqsweep.runs.run_folder import RunFolder
@@ -90,10 +90,10 @@ def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
     assert rows == [("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16), ("order", 16),
                     ("order", 8)]  # fmt: skip
     text = printed(easy)
-    places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean rank")]
+    places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean ranks in")]
     assert places == sorted(places)
     assert text.count("by val/acc of the best epoch") == 3
-    assert "3 data sets are too few for a signed-rank test: 2 configs need at least 6" in text
+    assert "2 configs need at least 6 data sets for a significant p in the table" in text
     # No mean over data sets is printed: those of the configs are 0.5667 and 0.6000.
     assert "0.5667" not in text + as_csv(table_of(easy))
 
@@ -140,7 +140,7 @@ def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_
     assert found.ranking.number == 3
     run(tmp_path, "parity", {"h": 16, "seed": 0}, None)
     text = printed(tmp_path)
-    assert "frequencies left out of the ranks: h=8 has no score on it" in text
+    assert "left out of the ranks: frequencies (h=8 has no score on it)" in text
     assert "parity\nno run is complete\n" in text
 
 
@@ -242,24 +242,22 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_
     found = table_of(tmp_path)
     if shared:
         assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
-        assert (found.left_out, uneven_words(found)) == ({}, [])
+        assert not found.left_out and "means of" not in " ".join(ranking_words(found))
     else:
         assert set(found.left_out.values()) == {"its configs have different test sets"}
         assert (len(found.left_out), found.ranking) == (2, None)
 
 
-@pytest.mark.parametrize(("sets", "words"), [("abcde", "6 for the bars"), ("abcdefgh", "")])
+@pytest.mark.parametrize(("sets", "words"), [("abcde", "and 6 for the bars"), ("abcdefgh", "")])
 def test_too_few_data_sets_for_the_bars_are_stated(sets: str, words: str):
     methods = [Method(str(n), {}, [Estimate(1, n / 10)] * len(sets)) for n in range(4)]
     found = "\n".join(ranking_words(table(OURS["test/acc"], list(sets), methods)))
-    assert words in found and ("too few" in found) == bool(words)
+    assert words in found and ("need" in found) == bool(words)
 
 
-def test_a_large_group_that_does_not_differ_is_named_by_its_ends():
+def test_the_cells_of_ranks_count_sets_won_drawn_and_lost():
     cells = [Estimate(1, 0.9), *[Estimate(1, 0.5)] * 10]
     methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
-    sentence = ranking_words(table(OURS["test/acc"], list("abcdefghijkl"), methods))[-1]
-    assert sentence.endswith(": m1 ~ m2 ~ ... ~ m9 ~ m10 (10 configs)")
     found = table(OURS["test/acc"], list("abcdefghijkl"), methods)
     assert rank_cells(found, 0) == ["1.00", "", ""]
     assert rank_cells(found, 1) == ["6.50", "0/0/12", "0.027"]

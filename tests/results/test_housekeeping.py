@@ -83,7 +83,7 @@ def test_a_deleted_run_of_a_sweep_counts_as_not_started_and_leaves_the_report(ou
     assert code == 0
     assert text.splitlines()[-1].startswith("deleted: 1 run, ")
     assert "1 run of the sweep has not started" in said("status", "outputs/sweeps/one")[1]
-    assert "1 of 2 runs is not complete (1 not started)" in said("leaderboard", str(folder))[1]
+    assert "1 of 2 runs not complete (1 not started)" in said("leaderboard", str(folder))[1]
     report = json.loads((folder / "report.json").read_text())
     assert [config["runs"] for config in report["configs"]] == [["one8"]]
     assert said("clean", str(folder), "--yes", "model.hidden_size=8")[0] == 0

@@ -152,19 +152,16 @@ def test_notes_report_what_limits_a_comparison(tmp_path):
     def notes(name: str, runs: list[dict[str, Any]], *planned: dict[str, Any]) -> list[str]:
         return leaderboard_notes(leaderboard(made(tmp_path / name, *runs), planned))
 
-    (note,) = notes("one", seeded(1, 0.9, 0.5))
-    assert note == (
-        "[dim]one seed per config: no confidence intervals and no tests. "
-        "2 configs need at least 6 seeds: 'seed=range(6)'[/]"
-    )
+    few = "2 configs need at least 6 seeds for a signed-rank test, and share"
+    note, _ = notes("one", seeded(1, 0.9, 0.5))
+    assert note == f"1 config not compared with the first: {few} 1: 'seed=range(6)'"
     runs = seeded(8, 0.9, 0.5, 0.4)
     planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
     found = notes("incomplete", runs[:-5], *planned)
-    assert "5 of 24 runs are not complete (5 not started)" in found[1]
-    assert "1 of 3 configs share too few seeds with the first" in found[2]
+    assert "5 of 24 runs not complete (5 not started)" in found[1]
+    assert found[2].startswith("1 config not compared with the first: 3 configs need at least 7")
     apart = [run | {"seed": run["seed"] + 10 * run["h"]} for run in seeded(8, 0.9, 0.5)]
-    note = notes("apart", apart)[-1]
-    assert "no seed is shared with the first config. 2 configs need at least 6 seeds" in note
+    assert f"1 config not compared with the first: {few} 0" in notes("apart", apart)
 
 
 def test_a_terminal_without_the_sign_gets_one_that_it_has(tmp_path):
@@ -198,7 +195,7 @@ def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_compa
     assert lines(status_table(entries)) == [["a", "complete", "0.0000"]]
     for one, other in (("one", "two"), ("one/a", "two/b"), ("one/a", "two/c")):
         finished_runs.printed(partial(compare, [tmp_path / one, tmp_path / other]))
-    assert "Best on validation: h=1, validation accuracy 0.250" in page(tmp_path / "two").text
+    assert "h=1 is best by val/acc: val/acc 0.250, 1 seed" in page(tmp_path / "two").text
 
 
 def seen(table: Table, width: int) -> str:

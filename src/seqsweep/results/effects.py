@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.rows import choices_among, follows, text_columns
+from seqsweep.results.rows import CHOICE, choices_among, follows, text_columns
 from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]
@@ -88,6 +88,28 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
     # Confounded effects come last, because another key may have caused them.
     effects = filter(None, (_effect(table, key, scores) for key in table.columns))
     return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
+
+
+def independent_keys(
+    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
+) -> list[str]:
+    """Returns the keys that suffice to distinguish the configs.
+
+    These are the keys with an effect, and the keys with a different value in every config, as in a
+    random search. If several keys of the second kind have the same values as each other, only the
+    first is included. If one of the second kind is a `_target_`, which may set the others, none of
+    this kind is included. If the chosen keys do not suffice, all keys are returned.
+    """
+    chosen = {effect.key for effect in effects}
+    single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
+    if not choices_among(single):
+        columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
+        chosen |= set(columns.values())
+    # A class needs the keys beside it: the network `rnn` may have the cell `gru`.
+    classes = tuple(key.removesuffix(CHOICE) for key in choices_among(chosen))
+    independent = [key for key in keys if key in chosen or key.startswith(classes)]
+    points = {value_key([config.get(key) for key in independent]) for config in configs}
+    return independent if len(points) == len(configs) else list(keys)
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:

@@ -20,7 +20,7 @@ from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.report.extra_sections import extra_lines
 from seqsweep.results.tables import print_across_sets, print_leaderboard
-from seqsweep.results.words import name_test
+from seqsweep.results.words import answer_of_ranks, find_answer, name_test
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
@@ -62,10 +62,13 @@ def _print_boards(
     planned = not_begun(sweep.configs, entries) if sweep else []
     across = across_sets(entries, planned)
     if across is None:
-        print_leaderboard(console, leaderboard(entries, planned), top)
+        board = leaderboard(entries, planned)
+        _print_line(console, find_answer(board).sentence)
+        print_leaderboard(console, board, top)
         for line in extra_lines(folder, entries):
-            console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+            _print_line(console, line)
         return
+    _print_line(console, answer_of_ranks(across).sentence)
     sets = data_sets(entries, planned)
     for one in sets if every or len(sets) <= MOST_BOARDS else ():
         console.print(f"[bold]{escape(one.name)}[/]", highlight=False)
@@ -81,17 +84,25 @@ def _print_boards(
         console.print(f"[dim]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
 
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+
+
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
     """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     states = Counter(entry.state for entry in entries)
+    found = data_sets(entries, planned)
+    boards = [leaderboard(one.entries, one.planned) for one in found]
     sets = [
-        {"data": one.name} | _board_of(leaderboard(one.entries, one.planned), top)
-        for one in data_sets(entries, planned)
+        {"data": one.name} | _board_of(board, top) for one, board in zip(found, boards, strict=True)
     ]
     content: dict[str, Any] = {"states": states, "not_started": len(planned), "sets": sets}
-    if (across := across_sets(entries, planned)) and across.ranking:
+    across = across_sets(entries, planned)
+    if across or boards:
+        content["answer"] = answer_of_ranks(across) if across else find_answer(boards[0])
+    if across and across.ranking:
         pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
         content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
     return content

@@ -7,7 +7,6 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
-from seqsweep.results.formatting import NBSP, count
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import upper_tail
@@ -104,20 +103,13 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
     """Writes the result of `needed_replicates` as a sentence."""
     if (found := needed_replicates(board, difference)) is None:
         return None
-    n, low, high = found.values()
     resampled = board.variation.resampled
-    test, unit = ("corrected t-test", "split") if resampled else ("signed-rank test", "seed")
-    ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
-    interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
-    text = f"{difference:g} in {board.compared.words}"
-    if n is None:
-        # The training sets of splits overlap, so even very many splits may not be enough.
-        return (
-            f"No number of {unit}s up to {MOST:,} is enough{interval} for a difference of {text}."
-        )
+    test, unit = ("corrected t-test", "splits") if resampled else ("signed-rank test", "seeds")
+    # The training sets of splits overlap, so even very many splits may not be enough.
+    n, low, high = (f"> {MOST:,}" if one is None else f"{one:,}" for one in found.values())
     return (
-        f"To find a difference of {text} by a {test} with probability {POWER}, about"
-        f" {count(n, unit)} are needed{interval}."
+        f"{unit} to find {difference:g} in {board.compared} by a {test} with probability {POWER}: "
+        f"{n} [{low}, {high}]"
     )
 
 

@@ -23,10 +23,8 @@ from seqsweep.results.words import (
     has_replicates,
     is_marked,
     leaderboard_notes,
-    left_out_words,
     rank_cells,
     ranking_words,
-    uneven_words,
 )
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
@@ -186,8 +184,8 @@ def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
 def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
     """Prints the table of configs by data sets, and its notes."""
     print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
-    notes = [*ranking_words(found), *left_out_words(found), *uneven_words(found)]
-    _print_below(console, len(found.methods) - (top or len(found.methods)), map(escape, notes))
+    cut = len(found.methods) - (top or len(found.methods))
+    _print_below(console, cut, map(escape, ranking_words(found)))
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:

@@ -1,24 +1,45 @@
-"""Writes the sentences below leaderboards and ranks, for terminal, report and search."""
+"""Writes the sentences on leaderboards and ranks, which all views share."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.formatting import count
+from seqsweep.results.effects import Effect, independent_keys, main_effects
+from seqsweep.results.formatting import (
+    count,
+    estimate_texts,
+    key_names,
+    known_settings,
+    run_label,
+)
 from seqsweep.results.leaderboard import Leaderboard, Row
 from seqsweep.results.measures import SPLITS_NEEDED
 from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
-from seqsweep.results.significance import LEVEL, is_significant, seeds_needed
-from seqsweep.runs.metrics import own_metrics
+from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
+from seqsweep.runs.metrics import Metric, own_metrics
 
 CHOSEN = "*"
 """Marks the rank of a config without fresh seeds in the leaderboard of a search."""
 
+_NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
+"""The keys whose values name a config if no key distinguishes the configs."""
 
-_MOST_GROUPS, _MOST_NAMED = 3, 8
-"""The most groups of configs that do not differ, and the most configs of a group, in a sentence."""
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer of a leaderboard or of ranks, in one sentence.
+
+    Args:
+        verdict: The kind of the sentence.
+        numbers: The numbers of the sentence, not rounded.
+    """
+
+    verdict: Literal["none", "alone", "best", "different", "indistinguishable", "ranks"]
+    sentence: str
+    numbers: Mapping[str, Estimate | float] = field(default_factory=dict[str, Estimate | float])
 
 
 class Signs(NamedTuple):
@@ -28,70 +49,153 @@ class Signs(NamedTuple):
     mark: str = "≈"
 
 
+def find_answer(board: Leaderboard, words: Sequence[str] | None = None) -> Finding:
+    """Returns the answer: which config is best, and whether the others differ from it.
+
+    Args:
+        words: The result of `config_words`, if known.
+    """
+    metric = board.compared
+    if not board.rows or metric not in board.rows[0].metrics:
+        return Finding("none", "no run is complete")
+    if words is None:
+        configs = [row.config for row in board.rows]
+        words = config_words(board, independent_keys(board.keys, configs, board_effects(board)))
+    first, *others = board.rows
+    if len(others) == 1 and (pair := _answer_of_pair(words, others[0], board)):
+        return pair
+    score = first.metrics[metric]
+    result = f"{metric} {_estimate_text(score)}, {_runs_text(score.n, board.variation)}"
+    if not others:
+        return Finding("alone", f"{words[0]}: {result}", {"score": score})
+    verdicts = Counter(row.difference.verdict for row in others if row.difference)
+    numbers = {name: verdicts[name] for name in ("different", "indistinguishable")}
+    numbers["not_compared"] = len(others) - sum(numbers.values())
+    sentence = (
+        f"{words[0]} is best by {board.monitor}: {result}; others: {numbers['different']} "
+        f"different, {numbers['indistinguishable']} indistinguishable, "
+        f"{numbers['not_compared']} not compared"
+    )
+    # Another metric than the compared one chose the first config.
+    numbers["better"] = sum(_is_better(row.difference, metric) for row in others)
+    if numbers["better"]:
+        sentence += f"; better in {metric}, but ranked lower: {numbers['better']}"
+    return Finding("best", sentence, {"score": score, **numbers})
+
+
+def _answer_of_pair(words: Sequence[str], second: Row, board: Leaderboard) -> Finding | None:
+    """Returns the answer for two configs; None without a test."""
+    difference = second.difference
+    if difference is None or difference.interval is None or difference.verdict == "undecided":
+        return None
+    value, p = difference.interval, difference.adjusted
+    is_better = difference.verdict == "different"
+    # The signed-rank test may find a difference whose mean is 0.
+    if p is None or (is_better and not value.mean):
+        return None
+    if _is_better(difference, board.compared):
+        words = words[::-1]
+    else:
+        # The interval is the second config minus the first.
+        ends = [None if end is None else -end for end in (value.high, value.low)]
+        value = Estimate(value.n, -value.mean or 0.0, value.std, *ends)
+    relation = "better than" if is_better else "statistically indistinguishable from"
+    sentence = (
+        f"{words[0]} is {relation} {words[1]}: {board.compared} "
+        f"{_estimate_text(value, '+')}, p {probability(p)}, {_runs_text(value.n, board.variation)}"
+    )
+    return Finding(difference.verdict, sentence, {"difference": value, "p": p})
+
+
+def answer_of_ranks(found: AcrossSets) -> Finding:
+    """Returns the answer over several data sets: which config has the lowest mean rank."""
+    if found.ranking is None:
+        return Finding("none", ranking_words(found)[0])
+    ranks, sets = found.ranking.mean_ranks, found.ranking.number
+    numbers = {"mean_rank": ranks[0], "first": ranks.count(ranks[0]), "configs": len(ranks)}
+    sentence = (
+        f"{found.methods[0].words} has the lowest mean rank in {found.metric}: {ranks[0]:.2f} on "
+        f"{count(sets, 'data set')}; configs with this rank: {numbers['first']} of {len(ranks)}"
+    )
+    return Finding("ranks", sentence, {**numbers, "sets": sets})
+
+
+def config_words(board: Leaderboard, keys: Sequence[str]) -> list[str]:
+    """Returns the values of the keys that distinguish each config: `hidden_size=8 lr=0.01`."""
+    if keys:
+        configs = [row.config for row in board.rows]
+        names = key_names(board.keys, configs)
+        return [run_label(config, names, keys) for config in configs]
+    network = key_names(_NETWORK)
+    words = [known_settings(row.entries[0].config, network) for row in board.rows]
+    return [one or "this run" for one in words]
+
+
+def board_effects(board: Leaderboard) -> list[Effect]:
+    """Returns the main effects of the keys on the means of the compared metric."""
+    # Each config counts once, so a config with many replicates does not weigh more.
+    scored = [row for row in board.rows if board.compared in row.metrics]
+    means = [row.metrics[board.compared].mean for row in scored]
+    return main_effects([row.config for row in scored], means)
+
+
+def _estimate_text(value: Estimate, sign: str = "") -> str:
+    """Formats a mean with its interval, for a terminal too: `0.708 [0.667, 0.750]`."""
+    return " ".join(filter(None, estimate_texts(value, sign))).replace("\N{MINUS SIGN}", "-")
+
+
+def _runs_text(number: int, variation: Variation) -> str:
+    runs = count(number, variation.unit)
+    return f"{runs} ({variation.words})" if variation.resampled else runs
+
+
+def _is_better(difference: Difference | None, metric: Metric) -> bool:
+    """Returns whether a config is better than the first, by either test."""
+    if difference is None or difference.interval is None or not difference.interval.mean:
+        return False
+    differs = difference.verdict == "different" or (
+        difference.verdict == "undecided" and difference.differs_by_t
+    )
+    return differs and (difference.interval.mean < 0) == metric.lower_is_better
+
+
+def untested_reasons(board: Leaderboard) -> dict[str, int]:
+    """Returns why configs are not compared with the first, and how many."""
+    differences = [row.difference for row in board.rows if row.difference is not None]
+    apart = Counter(row.apart for row in board.rows if row.apart)
+    return apart | too_few_reasons(differences, board.variation.folds)
+
+
+def too_few_reasons(differences: Sequence[Difference], folds: int = 0) -> dict[str, int]:
+    """Returns why compared configs are not tested, and how many.
+
+    Args:
+        differences: The differences of all compared configs, including the first one.
+        folds: The number of folds of a cross-validation; 0 without folds.
+    """
+    undecided = [one for one in differences if one.verdict == "undecided"]
+    needed = f"{seeds_needed(len(differences))} seeds for a signed-rank test"
+    if folds and all(one.n < 2 for one in differences):
+        needed = f"{SPLITS_NEEDED} folds for a corrected t-test"
+    most = max((one.n for one in undecided), default=0)
+    few = f"{len(differences)} configs need at least {needed}, and share {most}"
+    if by_t := sum(one.differs_by_t for one in undecided):
+        few += f"; different by paired t-tests: {by_t}"
+    return Counter(one.untested or few for one in undecided)
+
+
+def reason_words(reasons: Mapping[str, int]) -> list[str]:
+    """Writes a sentence for each reason why configs are not compared."""
+    return [
+        f"{count(configs, 'config')} not compared with the first: {reason}"
+        for reason, configs in reasons.items()
+    ]
+
+
 def name_test(variation: Variation) -> str:
     """Names the significance test for these replicates, and its correction."""
     test = "corrected resampled t-test" if variation.resampled else "Wilcoxon signed-rank"
     return f"{test}, Holm"
-
-
-def too_few_words(
-    shared: Sequence[int],
-    seeds: Sequence[int],
-    by_t: int,
-    untested: Sequence[str] = (),
-    folds: int = 0,
-) -> str | None:
-    """Says why configs are not compared with the first, or returns None.
-
-    Args:
-        shared: The number of replicates that each undecided config shares with the first one.
-        seeds: The number of replicates of every config, including the first one.
-        by_t: The number of undecided configs that differ from the first one by a paired t-test.
-        untested: Why each undecided config was not tested, if the replicates have several splits.
-        folds: The number of folds of a cross-validation; 0 without folds.
-    """
-    if not shared:
-        return None
-    configs, most = len(seeds), max(shared)
-    if any(untested):
-        reasons = Counter(untested)
-        if len(reasons) == 1 and len(untested) == configs - 1:
-            return untested[0]
-        return "; ".join(
-            f"{n} of {configs} configs not tested: {why}" for why, n in reasons.items()
-        )
-    if all(n == 1 for n in seeds):
-        if folds:
-            return (
-                f"one of {folds} folds per config is complete: no confidence intervals and no"
-                f" tests. A corrected t-test needs at least {SPLITS_NEEDED} folds"
-            )
-        return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
-    # Some configs have enough seeds, other configs do not.
-    if len(shared) < configs - 1:
-        reason = f"{len(shared)} of {configs} configs share too few seeds with the first"
-    elif not most:
-        reason = "no seed is shared with the first config"
-    else:
-        # Seeds that only one of the two configs has do not help.
-        kind = "seed" if most == min(seeds) else "shared seed"
-        are = "is" if most == 1 else "are"
-        reason = f"{count(most, kind)} {are} too few for a signed-rank test"
-    return ". ".join([reason, needed_words(configs), *t_test_words(by_t)])
-
-
-def needed_words(configs: int) -> str:
-    """Says how many seeds this number of configs needs."""
-    return f"{configs} configs need at least {seeds_needed(configs)} seeds"
-
-
-def t_test_words(by_t: int) -> list[str]:
-    """Says how many configs differ by a t-test; empty if none does."""
-    return [f"By paired t-tests, {_differ_words(by_t)} from the first"] if by_t else []
-
-
-def _differ_words(configs: int) -> str:
-    return f"{configs} {'config differs' if configs == 1 else 'configs differ'}"
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
@@ -106,32 +210,34 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     if has_replicates(board):
         over = f"replicates ({variation.words})" if variation.resampled else "seeds"
         notes.append(f"[dim]{signs.deviation} is one standard deviation over the {over}[/]")
-    tested = sum(map(_is_tested, board.rows))
-    compared = (
-        f"from the first in {board.compared} (paired by {variation.unit}, {name_test(variation)}, "
-        f"{1 - LEVEL:.0%})"
-    )
     if any(map(is_marked, board.rows)):
-        notes.append(f"{signs.mark} statistically indistinguishable {compared}")
-    elif variation.resampled and tested:
-        notes.append(f"{_differ_words(tested)} {compared}")
+        notes.append(
+            f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
+            f"(paired by {variation.unit}, {name_test(variation)}, {1 - LEVEL:.0%})"
+        )
     if any(row.is_chosen for row in board.rows):
         notes.append(f"{CHOSEN} no fresh seeds: the search chose by these values, partly by luck")
-    notes += _split_notes(board)
-    notes += _missing_notes(board)
-    for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
-        notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
-    notes += _too_few_notes(board)
-    lacking = sum(board.monitor not in row.metrics for row in board.rows)
-    if lacking and any(own_metrics(row.metrics) for row in board.rows):
-        notes.append(f"[yellow]{count(lacking, 'config')} without {board.monitor}: ranked last[/]")
-    if board.compares_on_ranking_split and tested:
-        reason = "no test split" if board.monitor.is_ours else "no test metric of its kind"
-        notes.append(
-            f"{reason}: {board.monitor} chose the first config, so the differences to it in "
-            f"{board.compared} are optimistic"
-        )
+    notes += [f"[yellow]{words}[/]" for words in _warnings(board)]
+    if board.pruned:
+        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
+    reasons = reason_words(untested_reasons(board))
+    # One seed per config is usual and not meant for tests, so the note says what to add.
+    if reasons and not has_replicates(board):
+        compared = sum(row.difference is not None for row in board.rows)
+        if compared > 1:
+            reasons[-1] += f": {replicates_override(compared, variation.folds)}"
+    notes += reasons
+    if board.compares_on_ranking_split and len(board.rows) > 1:
+        notes.append(optimism_words(board))
     return notes
+
+
+def optimism_words(board: Leaderboard) -> str:
+    """Says that the metric that chose the first config also compares it."""
+    reason = "no test split" if board.monitor.is_ours else "no test metric of its kind"
+    return (
+        f"{reason}: {board.monitor} chose the first config, so its {board.compared} is optimistic"
+    )
 
 
 def has_replicates(board: Leaderboard) -> bool:
@@ -144,117 +250,65 @@ def is_marked(row: Row) -> bool:
     return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
-def _is_tested(row: Row) -> bool:
-    """Returns whether a test has a result for the row."""
-    difference = row.difference
-    if difference is None:
-        return False
-    return difference.verdict in ("different", "indistinguishable") or difference.differs_by_t
-
-
-def _missing_notes(board: Leaderboard) -> list[str]:
-    notes: list[str] = []
+def _warnings(board: Leaderboard) -> list[str]:
+    """Says which runs are not in the table, and by which splits configs are ranked."""
+    warnings = _split_warnings(board)
     if missing := len(board.grid.missing):
-        are = "is" if missing == 1 else "are"
         states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
-        runs = count(board.grid.planned, "run")
-        notes.append(f"[yellow]{missing} of {runs} {are} not complete ({states})[/]")
-    if board.pruned:
-        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
+        warnings.append(f"{missing} of {count(board.grid.planned, 'run')} not complete ({states})")
     if board.left_out:
         runs, unit = count(board.left_out, "run"), board.variation.unit
-        notes.append(
-            f"[yellow]{runs} left out: a newer run has the same config, data and {unit}[/]"
-        )
-    return notes
+        warnings.append(f"{runs} left out: a newer run has the same config, data and {unit}")
+    lacking = sum(board.monitor not in row.metrics for row in board.rows)
+    if lacking and any(own_metrics(row.metrics) for row in board.rows):
+        warnings.append(f"{count(lacking, 'config')} without {board.monitor}: ranked last")
+    return warnings
 
 
-def _split_notes(board: Leaderboard) -> list[str]:
+def _split_warnings(board: Leaderboard) -> list[str]:
     """Says by which splits configs are ranked, if their splits differ."""
     variation = board.variation
     # The splits of two data sets have nothing in common.
     if not variation.resampled or board.sets > 1:
         return []
-    shared = shared_splits(
-        [variation.by_replicate(row.entries) for row in board.rows], board.monitor
-    )
-    if all(
-        {key.split for key in row.samples.get(board.monitor, {})} <= shared for row in board.rows
-    ):
+    runs = [variation.by_replicate(row.entries) for row in board.rows]
+    shared = shared_splits(runs, board.monitor)
+    samples = [row.samples.get(board.monitor, {}) for row in board.rows]
+    if all({key.split for key in sample} <= shared for sample in samples):
         return []
     if not shared:
-        return ["[yellow]no split is common to all configs: each is ranked by its own splits[/]"]
-    splits = count(len(shared), "split")
-    return [f"[yellow]ranked by the {splits} that all configs have[/]"]
-
-
-def _too_few_notes(board: Leaderboard) -> list[str]:
-    """Says why rows are not compared, if they have too few replicates."""
-    compared = [(row.n, row.difference) for row in board.rows if row.difference is not None]
-    runs = [n for n, _ in compared]
-    undecided = [difference for _, difference in compared if difference.verdict == "undecided"]
-    untested, folds = [difference.untested for difference in undecided], board.variation.folds
-    by_t = sum(difference.differs_by_t for difference in undecided)
-    words = too_few_words([one.n for one in undecided], runs, by_t, untested, folds)
-    if words is None:
-        return []
-    # One seed per config is usual and not meant for tests, so it gets no warning.
-    if any(untested) or any(n > 1 for n in runs):
-        return [f"[yellow]{words}[/]"]
-    return [f"[dim]{words}: {replicates_override(len(runs), folds)}[/]"]
+        return ["no split is common to all configs: each is ranked by its own splits"]
+    return [f"ranked by the {count(len(shared), 'split')} that all configs have"]
 
 
 def ranking_words(found: AcrossSets) -> list[str]:
-    """Writes the sentences on the ranks and their significant differences."""
+    """Writes the sentences on the ranks: their tests, and what limits them."""
+    notes = [f"left out of the ranks: {name} ({why})" for name, why in found.left_out.items()]
+    runs = {one.n for method in found.methods for one in method.cells if one is not None}
+    if len(runs) > 1:
+        notes.append(f"cells are means of {min(runs)} to {count(max(runs), 'run')}")
     ranking, noun, methods = found.ranking, found.noun, len(found.methods)
     if ranking is None:
         kept = count(len(found.sets) - len(found.left_out), "data set")
         need = f"ranks need at least 2 data sets and 2 {noun}s"
-        return [f"no ranks: {kept} with a score of every {noun}, and {need}"]
-    sets = count(ranking.number, "data set")
+        return [f"no ranks: {kept} with a score of every {noun}, and {need}", *notes]
     words = [
-        f"mean ranks in {found.metric} on {sets}; won/drawn/lost and p against the first "
-        "(two-sided signed-rank test, Holm's correction for all pairs)"
+        f"mean ranks in {found.metric} on {count(ranking.number, 'data set')}; won/drawn/lost and "
+        "p against the first (two-sided signed-rank test, Holm's correction for all pairs)"
     ]
     if ranking.friedman_p is not None:
-        significant = is_significant(ranking.friedman_p)
-        verdict = f"the {noun}s differ" if significant else "no significant difference"
+        verdict = "significant" if is_significant(ranking.friedman_p) else "not significant"
         words.append(
-            f"Friedman's test: p {probability(ranking.friedman_p)}, {verdict}"
-            + (f"; unreliable on {sets}" if ranking.number < RELIABLE_FROM else "")
+            f"Friedman's test: p {probability(ranking.friedman_p)}, {verdict}; "
+            f"reliable from {RELIABLE_FROM} data sets on"
         )
     bars, p = sets_needed(methods), sets_needed_for_p(methods)
     if ranking.number < p:
-        need = f"{bars} for the bars of the diagram and {p} for the p of the table"
         words.append(
-            f"{sets} are too few for a signed-rank test: {count(methods, noun)} need at least"
-            f" {p if bars == p else need}"
+            f"{count(methods, noun)} need at least {p} data sets for a significant p in the table, "
+            f"and {bars} for the bars of the diagram"
         )
-    if ranking.number < bars:
-        return words
-    return [*words, _clique_words(found, ranking.cliques)]
-
-
-def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
-    """Names the groups of methods that do not differ significantly."""
-    methods, noun = len(found.methods), found.noun
-    rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
-    if cliques == [(0, methods - 1)]:
-        return f"{rule}, all {methods} {noun}s are statistically indistinguishable"
-    if not cliques:
-        return f"{rule}, every {noun} differs from every other"
-    groups = [found.methods[start : end + 1] for start, end in cliques[:_MOST_GROUPS]]
-    texts = [_group_text([method.words for method in group], noun) for group in groups]
-    if more := len(cliques) - len(groups):
-        texts.append(f"and {count(more, 'more group')}")
-    return f"statistically indistinguishable {rule}: {'; '.join(texts)}"
-
-
-def _group_text(names: Sequence[str], noun: str) -> str:
-    """Joins the names of a group; a large group is cut in the middle."""
-    if len(names) <= _MOST_NAMED:
-        return " ~ ".join(names)
-    return f"{' ~ '.join([*names[:2], '...', *names[-2:]])} ({len(names)} {noun}s)"
+    return [*words, *notes]
 
 
 def clique_rule(methods: int) -> str:
@@ -262,19 +316,6 @@ def clique_rule(methods: int) -> str:
     if methods == 2:
         return "a two-sided signed-rank test at 0.05"
     return f"Friedman's test, then one-sided signed-rank tests at 0.05 / {methods - 1}"
-
-
-def left_out_words(found: AcrossSets) -> list[str]:
-    """Writes a sentence for each data set that the ranks leave out."""
-    return [f"{name} left out of the ranks: {why}" for name, why in found.left_out.items()]
-
-
-def uneven_words(found: AcrossSets) -> list[str]:
-    """Says if the cells are means of different numbers of runs."""
-    runs = {one.n for method in found.methods for one in method.cells if one is not None}
-    if len(runs) < 2:
-        return []
-    return [f"the cells are means of {min(runs)} to {count(max(runs), 'run')}"]
 
 
 def rank_cells(found: AcrossSets, index: int) -> list[str]:

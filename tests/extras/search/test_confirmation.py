@@ -70,7 +70,9 @@ def test_runs_that_are_not_complete_are_counted(two):
     assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
     # Four seeds are left that both trials have.
     assert found.trials[1].difference.n == 4
-    assert "4 seeds are too few for a signed-rank test" in order_words(found)
+    assert "2 configs need at least 6 seeds for a signed-rank test, and share 4" in order_words(
+        found
+    )
 
 
 def test_trials_are_compared_in_a_metric_that_all_runs_have(two):

@@ -21,13 +21,39 @@ SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accur
             "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("scores", "monitor", "sentence"),
+    [
+        ((0.8, 0.6), "val/acc", "h=0 is better than h=1: test/acc +0.200, p 0.016, 7 seeds"),
+        # Validation ranks the first config first, and the test metric says the opposite.
+        ((0.6, 0.8), "val/acc", "h=1 is better than h=0: test/acc +0.200, p 0.016, 7 seeds"),
+        ((0.2, 0.5), "val/loss", "h=0 is better than h=1: test/loss -0.300, p 0.016, 7 seeds"),
+        ((0.5, 0.2), "val/loss", "h=1 is better than h=0: test/loss -0.300, p 0.016, 7 seeds"),
+    ],
+)
+def test_terminal_page_and_json_have_one_answer(scores, monitor, sentence, tmp_path, said):
+    kind = monitor.removeprefix("val/")
+    rank = {"acc": (0.9, 0.8), "loss": (0.1, 0.2)}[kind]
+    for h, seed in itertools.product((0, 1), range(7)):
+        numbers = {f"val/{kind}": rank[h], f"test/{kind}": scores[h] + seed / 99}
+        config = {"h": h, "seed": seed, "monitor": monitor}
+        finish_run(tmp_path / "runs" / f"{7 * h + seed:016x}", config | numbers, recordings="r")
+    assert said("leaderboard", str(tmp_path / "runs"))[1].startswith(f"{sentence}\n")
+    answer = json.loads(said("leaderboard", str(tmp_path / "runs"), "--json")[1])["answer"]
+    assert answer["sentence"] == sentence and answer["verdict"] == "different"
+    assert sentence in page(tmp_path / "runs").text
+    numbers = data(tmp_path / "runs")["answer"]["numbers"]
+    assert numbers["p"] == pytest.approx(answer["numbers"]["p"]) == pytest.approx(1 / 64)
+
+
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
-    assert "Best on validation: hidden_size=32 num_layers=2, test accuracy 0.851, 95" in found.text
-    few = "3 seeds are too few for a signed-rank test. 4 configs need at least 7 seeds."
-    assert few in found.text
-    assert "not by any test number" in found.text
+    best = "hidden_size=32 num_layers=2 is best by val/acc: test/acc 0.851 [0.849, 0.853], 3 seeds"
+    assert f"{best}; others: 0 different, 0 indistinguishable, 3 not compared" in found.text
+    few = "4 configs need at least 7 seeds for a signed-rank test, and share 3"
+    assert f"3 configs not compared with the first: {few}" in found.text
+    assert "Ranked by val/acc of the best epoch" in found.text
 
 
 def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
@@ -40,7 +66,7 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
         run = tmp_path / f"{accuracy:.1f}"
         finish_run(run, {**network, "optimizer.lr": rate, "seed": 0, **scores}, recordings="r")
     found = page(tmp_path)
-    assert "Best on validation: model=rnn cell=gru lr=0.1, test" in found.text
+    assert "model=rnn cell=gru lr=0.1 is best by val/acc: test" in found.text
     assert "19d3" not in found.text
     words = {config["words"] for config in data(tmp_path)["configs"]}
     assert "model=LeakyRNN cell=null lr=0.2" in words
@@ -54,14 +80,17 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
 def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
     """In the second sweep the configs take turns."""
     found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
-    assert "The other config differs." in found.text
+    assert "hidden_size=32 is better than hidden_size=8: test/acc +0.240, p 0.031" in found.text
     for size in (8, 16):
         for seed in range(6):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
             config = {SIZE: size, "seed": seed}
             trained(tmp_path / "turns", config, val__acc=size / 20, test__acc=score)
     found = page(tmp_path / "turns")
-    assert "The other config is statistically indistinguishable." in found.text
+    words = (
+        "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.010 ["
+    )
+    assert words in found.text
     assert "≈ best" in found.text
 
 
@@ -69,21 +98,21 @@ def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
-        assert "hidden_size=8, test accuracy 0.800 (one run, no confidence interval)." in found.text
+        assert "hidden_size=8: test/acc 0.800, 1 seed" in found.text
         assert not {"Effect of each axis", "Variance between seeds"} & set(found.headings)
     # The interval of a second seed ends at 1.
     trained(tmp_path, {SIZE: 8, "seed": 1}, val__acc=0.9, test__acc=0.95)
-    text = page(tmp_path).text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "95 % interval [0.000, 1.000] over 2 seeds" in text
+    text = page(tmp_path).text
+    assert "[0.000, 1.000], 2 seeds" in text
     assert ", clipped to 0 and 1" in text
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] == 1.0
     # Without a test split the number is called optimistic.
     trained(tmp_path / "val", {SIZE: 16, "seed": 0}, val__acc=0.8)
     text = page(tmp_path / "val").text
-    assert "hidden_size=16, validation accuracy 0.800 (one run" in text
-    assert "There is no test split, so this validation number" in text
+    assert "hidden_size=16: val/acc 0.800, 1 seed" in text
+    assert "No test split: val/acc chose the first config, so its val/acc is optimistic" in text
     trained(tmp_path / "train", {SIZE: 8, "seed": 0}, train__loss=0.5, test__acc=0.4)
-    assert "all numbers are of the last epoch" in page(tmp_path / "train").text
+    assert "Ranked by train/loss of the last epoch" in page(tmp_path / "train").text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -97,7 +126,7 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split)
             trained(tmp_path, config, **values)
     text = page(tmp_path).text
     words = "training" if split == "train" else "validation"
-    assert f"hidden_size=32 num_layers=1, {words} loss 0.00017" in text
+    assert f"hidden_size=32 num_layers=1 is best by {split}/loss: {split}/loss 0.00017" in text
     assert f"{words.capitalize()} loss against cost" in text
     assert f"Mean {words} loss at each value" in text
     # The difference of the second config is not rounded to zero.
@@ -113,15 +142,16 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     for size, each in scores.items():
         for seed, score in enumerate(each):
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
-    words = "1 config differs from the first. 1 of those that differ is better, but ranked lower."
-    assert f"By paired t-tests, {words}" in page(tmp_path).text
+    text = page(tmp_path).text
+    assert "1 not compared; better in test/acc, but ranked lower: 1" in text
+    assert "and share 5; different by paired t-tests: 1" in text
 
 
 def test_a_cross_validation_says_what_was_varied(tmp_path):
     ranked(tmp_path, crossed((0, 1), folds=5, seeds=2))
     text = page(tmp_path).text
     found = data(tmp_path)
-    assert "over 5 folds x 2 seeds" in found["answer"]["rest"]
+    assert "10 replicates (5 folds x 2 seeds)" in found["answer"]["sentence"]
     assert (found["unit"], found["varied"]) == ("replicate", "5 folds x 2 seeds")
     assert "corrected resampled t-test" in found["test"]
     best = found["configs"][0]
@@ -167,8 +197,8 @@ def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     report = analysed(tmp_path / "splits", *runs)
     other = "other validation and test sets"
     assert [c.verdict for c in report.configs] == ["best", other, "different", other]
-    assert report.answer.rest.startswith(", test accuracy 0.500 (no spread between 7 seeds).")
-    assert f"Not compared ({other}): test_fraction=1 h=0.1 0.500." in report.answer.rest
+    assert "test/acc 0.500, 7 seeds; others: 1 different" in report.answer.sentence
+    assert f"2 configs not compared with the first: {other}" in map(str.lower, report.limits)
     assert report.configs[1].difference is None
     words = "Each value of test_fraction has its own validation or test sequences"
     assert words in page(tmp_path / "splits").text
@@ -180,9 +210,8 @@ def test_few_test_sequences_limit_the_claims(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
-    answer = analysed(tmp_path, *runs, **splits).answer
-    assert answer.choice is not None
-    assert "The test split has 36 sequences: differences below 0.22 are within its" in answer.choice
+    words = "Sampling error of a difference on 36 sequences of test: 0.22"
+    assert words in analysed(tmp_path, *runs, **splits).limits
 
 
 def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
@@ -190,8 +219,8 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
     found = page(finish_own_runs(tmp_path))
     assert found.headings == ["Leaderboard", "Effect of each axis", "Learning curves",
                               "Variance between seeds", "Run it again"]  # fmt: skip
-    assert "Best by val_acc: width=8, test_acc 0.875, 95" in found.text
-    assert "Best epoch and config chosen by val_acc, not by any test number." in found.text
+    assert "width=8 is best by val_acc: test_acc 0.875 [" in found.text
+    assert "Ranked by val_acc of the best epoch" in found.text
     assert "accuracy" not in found.text and "validation loss" not in found.text
     content = data(tmp_path)
     assert (content["monitor"], content["score"]) == ("val_acc", "test_acc")
@@ -219,8 +248,11 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
 @pytest.mark.parametrize(
     ("monitor", "words"),
     [
-        (None, "all numbers are of the last epoch, and val_loss ranks the configs."),
-        ("val_loss", "There is no test metric of its kind, so this number is optimistic."),
+        (None, "Ranked by val_loss of the last epoch"),
+        (
+            "val_loss",
+            "No test metric of its kind: val_loss chose the first config, so its val_loss is",
+        ),
     ],
 )
 def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):

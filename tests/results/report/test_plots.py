@@ -74,9 +74,9 @@ def test_the_report_begins_with_the_ranks(tmp_path: Path):
             run.finish((run.record() or {}) | {"data_fingerprint": f"{number}"}, synced=True)
     found = page(tmp_path)
     assert found.headings[:2] == ["Data sets", "Leaderboard"]
-    assert "Lowest mean rank in test accuracy on 7 data sets: hidden_size=16" in found.text
-    assert "mean rank 1.00 of 2 configs" in found.text
-    assert "every config differs from every other" in found.text
+    words = "hidden_size=16 has the lowest mean rank in test/acc: 1.00 on 7 data sets; configs with"
+    assert f"{words} this rank: 1 of 2" in found.text
+    assert data(tmp_path)["answer"]["sentence"].startswith(words)
     # Effects and costs would mix scores of different test sets.
     assert "Effect of each axis" not in found.headings
     assert not [heading for heading in found.headings if "cost" in heading]

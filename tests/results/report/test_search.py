@@ -218,4 +218,4 @@ def test_a_search_without_fresh_seeds_compares_nothing(tmp_path):
     write_search(tmp_path, trials)
     board = leaderboard(read_folder(tmp_path))
     assert [row.apart for row in board.rows] == ["", "no fresh seeds", "no fresh seeds"]
-    assert "Best on validation: " in page(tmp_path).text
+    assert " is best by val/acc: " in page(tmp_path).text

@@ -68,7 +68,7 @@ def test_csv_and_json_say_what_the_page_says_and_it_loads_nothing_from_the_netwo
         assert f"{stat['mean']:.4f}" in found.text
         assert f"{stat['low']:.3f} to {stat['high']:.3f}" in found.text
         assert row["verdict"] == config["difference"]["verdict"]
-    assert data(folder)["answer"]["best"] in found.text
+    assert data(folder)["answer"]["sentence"] in found.text
     policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
     assert policy and policy.startswith("default-src 'none'")
     links = [a.get(name) for _, a in found.elements for name in ("src", "href") if a.get(name)]

@@ -18,12 +18,11 @@ from seqsweep.results.formatting import (
     plain_text,
     short_number,
     true_minus,
-    upper_first,
 )
 from seqsweep.results.report.findings import Section
 from seqsweep.results.report.plot_parts import GREY, LOG, PALETTE, Figure, label, layout, rounded
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.words import too_few_words
+from seqsweep.results.words import reason_words, too_few_reasons
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import compared_metric
 
@@ -199,17 +198,12 @@ def optimism_words(search: Search) -> str:
 def order_words(confirmation: Confirmation) -> str:
     """Says which trial is best over fresh seeds, and whether the others differ."""
     first, *others = confirmation.trials
-    undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
     parts = [f"Trial {first.number} is the first of {len(others) + 1} by the mean over fresh seeds"]
     if decided:
         different = decided.count("different")
         parts.append(f"Significantly different from it: {different} of {len(decided)}")
-    seeds = [row.difference.n for row in confirmation.trials]
-    by_t = sum(difference.differs_by_t for difference in undecided)
-    few = too_few_words([difference.n for difference in undecided], seeds, by_t)
-    if few:
-        parts.append(upper_first(few))
+    parts += reason_words(too_few_reasons([row.difference for row in confirmation.trials]))
     if confirmation.missing:
         runs = count(confirmation.missing, "run is", "runs are")
         parts.append(f"{runs} not complete: the numbers are preliminary")

@@ -17,10 +17,8 @@ from seqsweep.results.report.runs import Run
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     clique_rule,
-    left_out_words,
     rank_cells,
     ranking_words,
-    uneven_words,
 )
 from seqsweep.runs.metrics import is_evaluated, own_metrics
 
@@ -182,8 +180,6 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
         "across_ranks": across.ranking and [rank_cells(across, index) for index in methods],
         "across_notes": [
             *(f"{upper_first(words)}." for words in ranking_words(across)),
-            *(f"{words}." for words in left_out_words(across)),
-            *(f"{upper_first(words)}." for words in uneven_words(across)),
             _NO_MEAN,
         ],
         "bars_rule": clique_rule(len(methods)),

@@ -9,14 +9,15 @@ from typing import Any
 
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.effects import Effect, distinct_values, main_effects
+from seqsweep.results.effects import Effect, independent_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.runs import Run, config_runs
-from seqsweep.results.rows import CHOICE, choices_among, distinguishing_keys, label_keys
+from seqsweep.results.rows import distinguishing_keys, label_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.results.words import board_effects, config_words
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, not_begun, value_key
@@ -200,11 +201,8 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     varied = formatting.key_names(label_keys(configs), configs)
     board = leaderboard(entries, others)
     across = across_sets(entries, others)
-    # An effect over several data sets would be a mean of scores of different test sets. Each
-    # config counts once, so a config with many replicates does not weigh more.
-    compared = [] if across else [row for row in board.rows if board.compared in row.metrics]
-    means = [row.metrics[board.compared].mean for row in compared]
-    effects = main_effects([row.config for row in compared], means)
+    # An effect over several data sets would be a mean of scores of different test sets.
+    effects = [] if across else board_effects(board)
     key_names = formatting.key_names(board.keys, (row.config for row in board.rows))
     keys = independent_keys(board.keys, [row.config for row in board.rows], effects)
     # Planned runs are included, so a name does not change when more runs start.
@@ -221,39 +219,30 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
         effects=effects,
         keys=keys,
         names=key_names,
-        configs=_configs(board, runs, names, key_names, keys),
+        configs=_configs(board, runs, names, config_words(board, keys)),
     )
-
-
-_NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
-"""The keys whose values name a config if no key distinguishes the configs."""
 
 
 def _configs(
     board: Leaderboard,
     runs: Sequence[list[Run]],
     names: Mapping[str, Name],
-    key_names: formatting.KeyNames,
-    keys: Sequence[str],
+    words: Sequence[str],
 ) -> list[Config]:
     """Returns the rows of the leaderboard as plain values.
 
     Args:
         runs: All runs of each row.
         names: The names of all runs in TensorBoard's view.
-        keys: The keys that distinguish the configs, with names in `key_names`.
+        words: The values that distinguish each config.
     """
-    network = formatting.key_names(_NETWORK)
     configs: list[Config] = []
-    for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1):
+    for index, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True)):
         first, samples = row.entries[0], row.samples.get(board.compared, {})
-        words = formatting.run_label(row.config, key_names, keys)
-        if not keys:
-            words = formatting.known_settings(first.config, network)
         config = Config(
-            rank=rank,
+            rank=index + 1,
             name=names[first.folder.run_id].config,
-            words=words or "This run",
+            words=words[index],
             keys=row.config,
             runs=[entry.folder.run_id for entry in row.entries],
             metrics=row.metrics,
@@ -267,28 +256,6 @@ def _configs(
         )
         configs.append(config)
     return configs
-
-
-def independent_keys(
-    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
-) -> list[str]:
-    """Returns the keys that suffice to distinguish the configs.
-
-    These are the keys with an effect, and the keys with a different value in every config, as in a
-    random search. If several keys of the second kind have the same values as each other, only the
-    first is included. If one of the second kind is a `_target_`, which may set the others, none of
-    this kind is included. If the chosen keys do not suffice, all keys are returned.
-    """
-    chosen = {effect.key for effect in effects}
-    single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
-    if not choices_among(single):
-        columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
-        chosen |= set(columns.values())
-    # A class needs the keys beside it: the network `rnn` may have the cell `gru`.
-    classes = tuple(key.removesuffix(CHOICE) for key in choices_among(chosen))
-    independent = [key for key in keys if key in chosen or key.startswith(classes)]
-    points = {value_key([config.get(key) for key in independent]) for config in configs}
-    return independent if len(points) == len(configs) else list(keys)
 
 
 def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:

@@ -22,8 +22,8 @@ from seqsweep.results.report import board, costs, curves, effects, runs
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section, find_baselines, find_facts
-from seqsweep.results.report.words import find_answer
-from seqsweep.results.words import name_test, probability
+from seqsweep.results.report.words import baseline_words, limit_words
+from seqsweep.results.words import answer_of_ranks, find_answer, name_test, probability
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
@@ -144,7 +144,11 @@ def _head(facts: Facts) -> dict[str, Any]:
         "monitor": ranking.monitor,
         "score": facts.score,
         "names": facts.names,
-        "answer": find_answer(facts, baselines),
+        "answer": answer_of_ranks(facts.across)
+        if facts.across
+        else find_answer(ranking, [config.words for config in facts.configs]),
+        "limits": limit_words(facts),
+        "baseline": baseline_words(facts, baselines),
         "baselines": baselines,
         "baseline_notes": notes,
         "splits": {} if facts.across else runs.splits_of(ranking.entries),
