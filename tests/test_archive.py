@@ -86,7 +86,7 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(
         printed = capsys.readouterr()
         assert "Torn: left out: " in printed.err and "Torn_TRAIN.ts:6: " in printed.err
         assert "Small: no published results; did you mean 'Smal'?" in printed.err
-        assert "Small left out of the ranks: 2 methods have no score on it" in printed.out
+        assert "left out of the ranks: Small (2 methods have no score on it)" in printed.out
     after = records(tmp_path / "killed")
     assert len(after) == 2 * 2 * 2
     assert {run: after[run] for run in before} == before

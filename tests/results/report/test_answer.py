@@ -87,10 +87,8 @@ def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
             config = {SIZE: size, "seed": seed}
             trained(tmp_path / "turns", config, val__acc=size / 20, test__acc=score)
     found = page(tmp_path / "turns")
-    words = (
-        "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.010 ["
-    )
-    assert words in found.text
+    words = "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.010"
+    assert f"{words} [-0.079, +0.099], p 0.844, 6 seeds" in found.text
     assert "≈ best" in found.text
 
 
@@ -197,7 +195,10 @@ def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     report = analysed(tmp_path / "splits", *runs)
     other = "other validation and test sets"
     assert [c.verdict for c in report.configs] == ["best", other, "different", other]
-    assert "test/acc 0.500, 7 seeds; others: 1 different" in report.answer.sentence
+    assert (
+        "test/acc 0.500, 7 seeds; others: 1 different, 0 indistinguishable, 2 not"
+        in report.answer.sentence
+    )
     assert f"2 configs not compared with the first: {other}" in map(str.lower, report.limits)
     assert report.configs[1].difference is None
     words = "Each value of test_fraction has its own validation or test sequences"
