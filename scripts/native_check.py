@@ -135,7 +135,7 @@ def check(case: Case, folder: Path) -> str:
 
 
 def tables_of_programs() -> str:
-    """Returns C++ with the programs of our cells, those that are kernels included, and of others.
+    """Returns C++ with the programs of our cells and of others.
 
     Their number must be odd, so that each gets networks with one direction and with two.
     """

@@ -19,7 +19,7 @@ class _Text(str):
 
 
 def equations_of(program: Program) -> tuple[str, ...]:
-    """Returns the equations of one step, where W[1] is the second block of H rows of W.
+    """Returns the equations of one step, with W[1] for a block of rows.
 
     A value that is read once has no equation of its own, unless it is a function of a sum.
     """
