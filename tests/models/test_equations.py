@@ -1,28 +1,18 @@
 """The equations of a program are those of its cell's class, and read like those of a paper."""
 
 import pytest
-import torch
 from example_cells import MGU, CoRNN
+from odd_cells import DelayLine
 
 from seqsweep.models.cell import Cell
+from seqsweep.models.cells import MinGRU
 from seqsweep.models.equations import equations_of
 from seqsweep.models.tracing import trace
 
 
 class Nested(Cell):
-    """A cell whose equations need parentheses; its output is the state before."""
-
-    u: torch.Tensor
-    shapes = staticmethod(lambda inputs, hidden: Cell.shapes(inputs, hidden) | {"u": (hidden,)})
-    state_size = staticmethod(lambda hidden: 2 * hidden)
-
     def step(self, x, state):
-        h, u = state.chunk(2, dim=1)[0], self.u.exp()
-        new = torch.where(x < -1, x - (h - u), (x + 0.5) / (u * h))
-        return torch.cat((new, h), dim=1)
-
-    def output(self, states, x):
-        return states.chunk(2, dim=1)[1]
+        return (x - (state - x * 2)) / (state * x)
 
 
 EQUATIONS = {
@@ -34,12 +24,20 @@ h_t = (1 - v1) * h_{t-1} + v1 * v2""",
 v1 = tanh(W_hh [h_{t-1}, s1_{t-1}] + W_ih x_t + b_ih)
 s1_t = (v1 - h_{t-1} * 2.7 - s1_{t-1} * 4.7) * 0.05 + s1_{t-1}
 h_t = s1_t * 0.05 + h_{t-1}""",
+    MinGRU: """
+v1 = W_ih[1] x_t + b_ih[1]
+v2 = sigmoid(W_ih[0] x_t + b_ih[0])
+v3 = 0 <= v1
+v4 = where(v3, v1 + 0.5, sigmoid(v1))
+h_t = (1 - v2) * h_{t-1} + v2 * v4""",
+    DelayLine: """
+v1 = tanh(W_ih x_t + b_ih)
+s0_t = rate * s2_{t-1} + v1
+h_t = s0_{t-1}
+s2_t = h_{t-1}""",
     Nested: """
-v1 = exp(u)
-v2 = W_ih x_t + b_ih
-v3 = v2 < -1
-s0_t = where(v3, v2 - (s0_{t-1} - v1), (v2 + 0.5) / (v1 * s0_{t-1}))
-h_t = s0_{t-1}""",
+v1 = W_ih x_t + b_ih
+h_t = (v1 - (h_{t-1} - v1 * 2)) / (h_{t-1} * v1)""",
 }
 
 

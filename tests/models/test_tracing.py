@@ -22,19 +22,6 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     programs: Any = importlib.import_module("programs")
 
-
-class Delayed(Cell):
-    """An output that is the state before, which no operation reads."""
-
-    state_size = staticmethod(lambda hidden: 2 * hidden)
-
-    def step(self, x: Tensor, state: Tensor) -> Tensor:
-        return torch.cat((x.tanh(), state.chunk(2, dim=1)[0]), dim=1)
-
-    def output(self, states: Tensor, x: Tensor) -> Tensor:
-        return states.chunk(2, dim=1)[1]
-
-
 RELU = {"nonlinearity": "relu"}
 KNOWN: list[tuple[str, type[Cell], dict[str, Any]]] = [
     *((name, cell, {}) for name, cell in CELLS.items()),
@@ -42,7 +29,6 @@ KNOWN: list[tuple[str, type[Cell], dict[str, Any]]] = [
     ("rnn-relu", CELLS["rnn"], RELU),
     ("indrnn-relu", CELLS["indrnn"], RELU),
     ("cornn-dt", example_cells.CoRNN, {"dt": 0.3}),
-    ("delayed", Delayed, {}),
 ]
 
 

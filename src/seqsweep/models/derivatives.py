@@ -81,7 +81,7 @@ class Gradients:
 
     def of(self, name: str) -> Value:
         """Returns the gradient of a value, which is 0 if nothing reads the value."""
-        return self._total(self._graph.value(name).name) or self._graph.value(0)
+        return self._total(name) or self._graph.value(0)
 
     def _add(self, name: str, contribution: str) -> None:
         self._contributions.setdefault(name, []).append(contribution)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import numpy as np
+import odd_cells
 import onnx
 import onnxruntime
 import pytest
@@ -27,7 +28,7 @@ from seqsweep.models.classifier import (
     SimpleRNN,
 )
 from seqsweep.models.tracing import trace
-from seqsweep.native.program import FORWARD, OPERATIONS
+from seqsweep.native.program import FORWARD, OPERATIONS, packaged_program
 from seqsweep.runs.provenance import version
 
 CELLS = [
@@ -72,28 +73,27 @@ def test_a_file_equals_the_network(made_run, cell, nonlinearity, layers, is_bidi
 
 
 class Operations(Cell):
-    """A cell with the operations that the others lack; its output is the state before."""
-
-    state_size = staticmethod(lambda hidden: 2 * hidden)
+    """A cell with the operations that the others lack."""
 
     def step(self, x, state):
-        h, _ = state.chunk(2, dim=1)
-        a = torch.maximum(x, h) - torch.minimum(x * 0.5, h.abs()) / (1 + h * h)
-        b = torch.where(x > h, functional.softplus(a), -h) + torch.sign(h) * 0.1
+        a = torch.maximum(x, state) - torch.minimum(x * 0.5, state.abs()) / (1 + state * state)
+        b = torch.where(x > state, functional.softplus(a), -state) + torch.sign(state) * 0.1
         c = b.clamp(-1, 1) * torch.sqrt(x.abs() + 1) - torch.log(1 + a * a).cos() * torch.sin(a)
-        new = torch.where(c == 0, torch.relu(x), torch.exp(-c * c)) - 0.3 * h
-        return torch.cat((new * (h <= 2), h), dim=1)
-
-    def output(self, states, x):
-        return states.chunk(2, dim=1)[1]
+        new = torch.where(c == 0, torch.relu(x), torch.exp(-c * c)) - 0.1 * state
+        return 0.3 * new * (state <= 2)
 
 
-def test_a_file_has_every_operation_of_programs(made_run):
-    used = {i.operation for part in FORWARD for i in trace(Operations, 3, 5).parts[part]}
-    elsewhere = {"copy", "without_tiny", "sigmoid", "tanh", "sigmoid_slope", "tanh_slope"}
-    assert {*OPERATIONS} - used == elsewhere
-    run = made_run(cell=Operations, num_layers=2, bidirectional=True, pooling="mean")
+@pytest.mark.parametrize("cell", [*odd_cells.CELLS, Operations])
+def test_a_file_equals_a_network_of_any_cell_with_a_program(made_run, cell):
+    run = made_run(cell=cell, num_layers=2, bidirectional=True, pooling="mean")
     assert largest_difference(run, written(run)) < 2e-6
+
+
+def test_the_cells_above_use_every_operation_of_programs():
+    programs = [trace(Operations, 3, 5), packaged_program("gru")]
+    used = {i.operation for program in programs for part in FORWARD for i in program.parts[part]}
+    of_gradients = {"copy", "without_tiny", "sigmoid_slope", "tanh_slope"}
+    assert {*OPERATIONS} - used == of_gradients
 
 
 def test_a_file_reads_the_indices_of_symbols(symbols_run):
