@@ -38,14 +38,14 @@ class Leaky(with_weights(rate=1)):
 
 
 class DelayLine(with_weights(states=3, rate=1)):
-    """The next state is a value of the input, and two blocks of the state before."""
+    """Two blocks of the next state are blocks of the state before."""
 
     def step(self, x, state):
-        return torch.cat((x.tanh() + self.rate * state.chunk(3, 1)[2], state.chunk(3, 1)[0],
-                          state.chunk(3, 1)[1]), dim=1)  # fmt: skip
+        a, b, c = state.chunk(3, dim=1)
+        return torch.cat((b, c, x.tanh() + self.rate * a), dim=1)
 
     def output(self, states, x):
-        return states.chunk(3, dim=1)[1]
+        return states.chunk(3, dim=1)[2]
 
 
 class Swapped(with_weights(states=2, rate=1)):
@@ -61,11 +61,11 @@ class Swapped(with_weights(states=2, rate=1)):
 
 
 class Constants(with_weights(states=4, rate=1)):
-    """Blocks of the next state are a number, a vector, the same value twice; one is not read."""
+    """Blocks of the next state are a number, a vector, and the same value twice."""
 
     def step(self, x, state):
-        h, one, rate, _ = state.chunk(4, dim=1)
-        h = torch.tanh(x + 0.5 * one - rate * h)
+        h, one, rate, twin = state.chunk(4, dim=1)
+        h = torch.tanh(x + 0.5 * one - rate * h + twin)
         return torch.cat((h, torch.ones_like(h), self.rate.expand_as(h), h), dim=1)
 
     def output(self, states, x):
