@@ -109,8 +109,10 @@ inline void compute(int32_t op, const Operands& o) {
     case SUB: return each_number<2>(o, [](V a, V b, V) { return a - b; });
     case MUL: return each_number<2>(o, [](V a, V b, V) { return a * b; });
     case DIV: return each_number<2>(o, [](V a, V b, V) { return a / b; });
-    case MAXIMUM: return each_number<2>(o, [](V a, V b, V) { return ((a > b) | (a != a)) ? a : b; });
-    case MINIMUM: return each_number<2>(o, [](V a, V b, V) { return ((a < b) | (a != a)) ? a : b; });
+    case MAXIMUM:
+      return each_number<2>(o, [](V a, V b, V) { return ((a > b) | (a != a)) ? a : b; });
+    case MINIMUM:
+      return each_number<2>(o, [](V a, V b, V) { return ((a < b) | (a != a)) ? a : b; });
     case LT: return each_number<2>(o, [](V a, V b, V) { return as_number(a < b); });
     case LE: return each_number<2>(o, [](V a, V b, V) { return as_number(a <= b); });
     case EQ: return each_number<2>(o, [](V a, V b, V) { return as_number(a == b); });
