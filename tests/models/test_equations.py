@@ -32,9 +32,9 @@ v4 = where(v3, v1 + 0.5, sigmoid(v1))
 h_t = (1 - v2) * h_{t-1} + v2 * v4""",
     DelayLine: """
 v1 = tanh(W_ih x_t + b_ih)
-s0_t = rate * s2_{t-1} + v1
-h_t = s0_{t-1}
-s2_t = h_{t-1}""",
+h_t = rate * s0_{t-1} + v1
+s0_t = s1_{t-1}
+s1_t = h_{t-1}""""",
     Nested: """
 v1 = W_ih x_t + b_ih
 h_t = (v1 - (h_{t-1} - (v1 * 2))) / (h_{t-1} * v1)""",
