@@ -1,8 +1,8 @@
 """The equations of a program are those of its cell's class, and read like those of a paper."""
 
 import pytest
+import torch
 from example_cells import MGU, CoRNN
-from odd_cells import DelayLine
 
 from seqsweep.models.cell import Cell
 from seqsweep.models.cells import MinGRU
@@ -11,8 +11,16 @@ from seqsweep.models.tracing import trace
 
 
 class Nested(Cell):
+    """Its output is the state before."""
+
+    state_size = staticmethod(lambda hidden: 2 * hidden)
+
     def step(self, x, state):
-        return (x - (state - x * 2)) / (state * x)
+        h, _ = state.chunk(2, dim=1)
+        return torch.cat(((x - (h - x * 2)) / (h * x), h), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(2, dim=1)[1]
 
 
 EQUATIONS = {
@@ -30,14 +38,10 @@ v2 = sigmoid(W_ih[0] x_t + b_ih[0])
 v3 = 0 <= v1
 v4 = where(v3, v1 + 0.5, sigmoid(v1))
 h_t = (1 - v2) * h_{t-1} + v2 * v4""",
-    DelayLine: """
-v1 = tanh(W_ih x_t + b_ih)
-h_t = rate * s0_{t-1} + v1
-s0_t = s1_{t-1}
-s1_t = h_{t-1}""""",
     Nested: """
 v1 = W_ih x_t + b_ih
-h_t = (v1 - (h_{t-1} - (v1 * 2))) / (h_{t-1} * v1)""",
+s0_t = (v1 - (s0_{t-1} - (v1 * 2))) / (s0_{t-1} * v1)
+h_t = s0_{t-1}""",
 }
 
 
