@@ -19,6 +19,8 @@ from typed_commands import Command
 
 from seqsweep.config.schema import Config
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.training.checkpoints import load_sealed, save_sealed, seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
@@ -205,18 +207,24 @@ def test_a_foreign_target_in_a_saved_config_is_not_built(
 
 @pytest.mark.parametrize("cell", ["evil_module.Cell", "os.system"])
 def test_a_foreign_cell_in_a_saved_config_is_not_imported(
-    place: Place, run: Path, cell: str, monkeypatch: pytest.MonkeyPatch
+    place: Place,
+    run: Path,
+    cell: str,
+    checked: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place.write("evil_module.py", f"open({str(place.marker)!r}, 'w')\n")
     monkeypatch.syspath_prepend(place.here)
     file, checkpoint = run / "config.yaml", run / "checkpoints" / "best.ckpt"
     config = yaml.safe_load(file.read_text())
-    config["model"] = {"_target_": "seqsweep.models.classifier.RNNClassifier", "cell": cell}
+    config["model"] = checked(*TRAIN, "model=rnn")["model"] | {"cell": cell}
     file.write_text(yaml.safe_dump(config))
+    SweepFile((), 0.0, {"0" * 16: dict(flatten(config))}).write(place.here / "outputs")
     save_sealed(load_sealed(checkpoint) | {"config": config}, checkpoint)
     copy = shutil.copy(checkpoint, place.here / "outputs")  # without the config of its folder
     with place.unharmed():
-        for words in (["reproduce", run], ["evaluate", run], ["bundle", copy, "outputs/b.zip"]):
+        bundle, work = ["bundle", copy, "outputs/b.zip"], ["work", "outputs"]
+        for words in (["reproduce", run], ["evaluate", run], bundle, work):
             said = place.command(*map(str, words))
             assert said.code == 2 and f"give --allow {cell}" in said.err, said
         with pytest.raises(ValueError, match=f"its cell is {cell}, so it must be given"):

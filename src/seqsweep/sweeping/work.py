@@ -45,7 +45,7 @@ from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, is_final
-from seqsweep.training.saved_config import member_of
+from seqsweep.training.saved_config import member_of, own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of
 
 _LOOK_SECONDS = 0.5
@@ -217,7 +217,11 @@ class Worker:
         return 0
 
     def _queued(self) -> list[SweepMember]:
-        """Returns the runs of sweep.json that are not done; refuses folders that are links."""
+        """Returns the runs of sweep.json that are not done.
+
+        Raises:
+            ValueError: a run's folder is a link, or a target of a config is not allowed.
+        """
         sweep = self.sweep
         members = (
             SweepMember(
@@ -232,8 +236,11 @@ class Worker:
             for run_id, config in sweep.current().configs.items()
         )
         left = [member for member in members if not self._is_done(member)]
+        permitted = [*own_targets(), *self.allowed] if left else []
         for member in left:
             check_no_link(member.folder.path)
+            # The choice of an engine may import a cell, so this comes before it.
+            refuse_foreign_targets(dict(member.config), permitted, str(self.folder / NAME))
         return left
 
     def _is_done(self, run: SweepMember) -> bool:
