@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
-from seqsweep.elementary import cos_of_turns, log, normal, softmax
+from seqsweep.elementary import cos_of_turns, log, macro_f1, normal, softmax
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -69,3 +70,16 @@ def test_normal_numbers_have_the_moments_of_the_normal_distribution(kind):
 def test_a_seed_gives_these_bits_on_every_processor(kind, digest):
     draws = normal(np.random.default_rng(2).random((5000, 2), dtype=kind))
     assert hashlib.sha256(draws.tobytes()).hexdigest()[:16] == digest
+
+
+def test_macro_f1_is_scikit_learns_and_has_equal_bits_in_any_order_of_the_classes():
+    generator = np.random.default_rng(2)
+    for _ in range(20):
+        labels, predicted = generator.integers(0, 40, (2, 200))
+        counts = np.zeros((41, 41), dtype=np.int64)  # the last class never occurs
+        np.add.at(counts, (labels, predicted), 1)
+        hits, seen = counts.diagonal(), counts.sum(0) + counts.sum(1)
+        score = macro_f1(hits, seen)
+        assert score == pytest.approx(f1_score(labels, predicted, average="macro"), rel=1e-14)
+        orders = (generator.permutation(41) for _ in range(10))
+        assert {macro_f1(hits[order], seen[order]) for order in orders} == {score}

@@ -92,8 +92,10 @@ def scan(cell: Cell, projected: Tensor, hidden: int) -> Tensor:
 def floor(problem: Problem, peak: float) -> float:
     """Returns the seconds of the products at the core's peak, and of the program's functions."""
     shape, rows = problem.make(Shape), problem.steps * problem.batch
-    parts = shape.cell_program.parts.items()
-    used = Counter(i.operation for part, each in parts if "weights" not in part for i in each)
+    program = shape.cell_program
+    assert program is not None
+    parts = [each for part, each in program.parts.items() if "weights" not in part]
+    used = Counter(i.operation for each in parts for i in each)
     numbers = rows * problem.hidden
     functions = sum(used[name] * seconds_of(name, numbers) for name in FUNCTIONS & used.keys())
     return flops(shape, rows) / peak + functions

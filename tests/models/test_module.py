@@ -1,6 +1,7 @@
 """Training through Lightning is the plain loop; nothing but its config changes a run's result."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,17 @@ def test_dropout_masks_change_with_the_step_and_the_seed(tmp_path):
 def test_a_bad_argument_is_refused_by_name_and_value(arguments: dict[str, Any], message):
     with pytest.raises(ValueError, match=message):
         SequenceClassifier(network(), C, adam, **arguments)
+
+
+def test_weight_decay_spares_the_weights_that_the_class_of_the_cell_names():
+    network = RNNClassifier(2, 3, 4, "lru", num_layers=2)
+    make = partial(torch.optim.AdamW, weight_decay=0.1)
+    kept, spared = (
+        SequenceClassifier(network, 4, optimizer=make).configure_optimizers().param_groups
+    )
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert (kept["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert [names[id(p)] for p in spared["params"]] == [
+        f"rnn.{name}_log_l{layer}" for layer in range(2) for name in ("nu", "theta", "gamma")
+    ]
+    assert len(kept["params"]) + len(spared["params"]) == len(names)

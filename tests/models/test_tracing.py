@@ -234,7 +234,7 @@ REFUSED: list[tuple[str, Callable[[Any, Tensor, Tensor], Any]]] = [
     ("step: the sequences of a batch must", lambda self, x, state: torch.cat((x[1:], x[:1]))),
     ("torch.mean is not an operation", lambda self, x, state: x - x.mean()),
     ("torch._softmax is not an operation", lambda self, x, state: x.softmax(1)),
-    ("number of sequences in the batch", lambda self, x, state: self.rate * state + x / len(x)),
+    ("for any number of sequences", lambda self, x, state: self.rate * state + x / len(x)),
     ("must return a tensor of shape (2, 4), got tuple", lambda self, x, state: (x, state)),
     ("must return a tensor of shape (2, 4), got (2, 8)", lambda self, x, state: x.repeat(1, 2)),
     ("exponent must be a whole number", lambda self, x, state: x**1.5),

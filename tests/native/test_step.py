@@ -197,3 +197,51 @@ def test_traced_gradients_and_states_are_those_of_the_cells(
     )
     np.testing.assert_allclose(traced.gradients, gradients.numpy(), atol=2e-6)
     np.testing.assert_allclose(traced.states, states.numpy(), atol=1e-6)
+
+
+def first_gradient(case, weights: torch.Tensor | None = None) -> tuple[torch.Tensor, float]:
+    """Returns the gradient of the first step, and the norm that is measured."""
+    network = case.network()
+    if weights is not None:
+        network.weights.copy_(weights)
+    result = run([case.work(network)], case.data, None)[0]
+    return network.state["momentum_buffer"], result.train.grad_norm
+
+
+def test_the_norm_of_a_large_gradient_has_all_digits_of_float32(make_case):
+    options = {"lr": 0.0, "momentum": 0.5}
+    case = make_case(Shape(3, 300, 4, "gru"), [6] * 8, "sgd", options, batch_size=8)
+    gradient, norm = first_gradient(case)
+    assert norm == pytest.approx(float(gradient.double().norm()), rel=1.5e-7)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_gradients_too_small_for_their_products_are_dropped(make_case, cell):
+    options = {"lr": 0.0, "momentum": 0.5}
+    case = make_case(Shape(3, 8, 4, cell), [5] * 6, "sgd", options, batch_size=6)
+    weights, head = case.initial_weights(), 4 * (8 + 1)
+    for scale, is_dropped in ((2.0**-80, False), (2.0**-100, True)):
+        small = weights.clone()
+        small[-head:-4] *= scale  # the weights of the head, so all gradients below it
+        gradient, _ = first_gradient(case, small)
+        assert bool((gradient[:-head] == 0).all()) is is_dropped
+        assert gradient[-head:].any()
+
+
+def test_weight_decay_spares_the_weights_that_the_class_of_the_cell_names(make_case):
+    shape = Shape(3, 5, 4, "lru", num_layers=2, bidirectional=True)
+    spared = ("nu_log", "theta_log", "gamma_log")
+    for optimizer in OPTIONS:
+        changed: list[torch.Tensor] = []
+        for decay in (0.0, 0.5):
+            options = {"lr": 0.1, "weight_decay": decay}
+            case = make_case(shape, [4] * 6, optimizer, options, batch_size=6)
+            network = case.network()
+            run([case.work(network)], case.data, None)
+            changed.append(network.weights)
+        begin = 0
+        for name, parameter in case.classifier().named_parameters():
+            parts = [weights[begin : begin + parameter.numel()] for weights in changed]
+            begin += parameter.numel()
+            is_spared = name.startswith(tuple(f"rnn.{one}_l" for one in spared))
+            assert torch.equal(*parts) is is_spared, (optimizer, name)

@@ -37,11 +37,12 @@ def program_of(model: dict[str, Any]) -> Program | str:
     cell = cell_class(model["cell"])
     if "nonlinearity" in inspect.signature(cell).parameters:
         options["nonlinearity"] = model["nonlinearity"]
-    return _traced(cell, 3, model["hidden_size"], json.dumps(options))
+    return traced(cell, 3, model["hidden_size"], json.dumps(options))
 
 
 @functools.lru_cache(maxsize=512)
-def _traced(cell: type[Cell], inputs: int, hidden: int, options: str) -> Program | str:
+def traced(cell: type[Cell], inputs: int, hidden: int, options: str) -> Program | str:
+    """Returns the program of a class with these options (JSON), or why it has none."""
     try:
         program = trace(cell, inputs, hidden, json.loads(options))
         assemble(program)  # refuses a step that is too long
@@ -68,7 +69,7 @@ def check_program(network: RNNClassifier, program: Program) -> None:
 @functools.lru_cache(maxsize=512)
 def _check(cell: type[Cell], options: str, widths: tuple[int, ...], hidden: int, text: str) -> None:
     where = f"model.cell={cell_name(cell)}"
-    if any(str(_traced(cell, inputs, hidden, options)) != text for inputs in widths):
+    if any(str(traced(cell, inputs, hidden, options)) != text for inputs in widths):
         raise ValueError(f"{where}: its step depends on the number of inputs; give engine=autograd")
     network, errors = gradient_errors(cell, json.loads(options), widths[0], hidden)
     for (name, _), (error, of_float32) in zip(network.named_parameters(), errors, strict=True):
@@ -90,7 +91,7 @@ def describe_cell(network: RNNClassifier, inputs: int) -> tuple[tuple[str, ...],
     cell, equations = network.cell_class, network.cell_class.equations
     if network.nonlinearity == "relu":
         equations = tuple(equation.replace("tanh(", "max(0, ") for equation in equations)
-    program = _traced(cell, inputs, network.hidden_size, json.dumps(network.cell_options))
+    program = traced(cell, inputs, network.hidden_size, json.dumps(network.cell_options))
     if isinstance(program, str):
         return equations, f"autograd, because the cell has no program: {program}"
     equations = equations or equations_of(program)
@@ -115,7 +116,7 @@ def gradient_errors(
     arguments |= {name: value for name, value in given.items() if name == "nonlinearity"}
     arguments["cell_options"] = {k: v for k, v in given.items() if k not in arguments}
     name = cell_name(cell)
-    program = None if name in CELLS else _traced(cell, inputs, hidden, json.dumps(given))
+    program = None if name in CELLS else traced(cell, inputs, hidden, json.dumps(given))
     assert not isinstance(program, str), program
     with drawing_from(torch.Generator().manual_seed(0)):
         network = RNNClassifier(inputs, hidden, _CLASSES, **arguments)

@@ -69,7 +69,10 @@ def trace(
     except (Untraceable, RuntimeError, TypeError) as error:
         raise Untraceable(_place(error) + str(error).partition("\n")[0]) from error
     if program != other:
-        raise Untraceable("a step must not depend on the number of sequences in the batch")
+        raise Untraceable(
+            "a step must have the same operations and numbers each time, for any number of"
+            " sequences"
+        )
     instructions = [i for part in FORWARD for i in program.parts[part]]
     used = {name.partition(".")[0] for i in instructions for name in i.reads if "." in name}
     used |= {i.matrix.name for i in instructions if i.matrix is not None}

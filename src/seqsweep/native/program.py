@@ -219,17 +219,6 @@ def program_names() -> tuple[str, ...]:
 
 
 @functools.cache
-def cell_names() -> frozenset[str]:
-    """Returns the names of the cells of this package."""
-    return frozenset(name.partition("-")[0] for name in program_names())
-
-
-def program_name(cell: str, nonlinearity: str) -> str:
-    """Returns the name of the program of a cell of this package."""
-    return cell if nonlinearity == "tanh" else f"{cell}-{nonlinearity}"
-
-
-@functools.cache
 def packaged_program(name: str) -> Program:
     """Returns one of the programs of this package."""
     return Program.parse((PROGRAMS / f"{name}.txt").read_text(encoding="utf-8"))

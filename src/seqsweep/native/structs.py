@@ -4,13 +4,7 @@ import ctypes
 from typing import NamedTuple
 
 from seqsweep.native.assembly import Assembled, assemble
-from seqsweep.native.program import (
-    KERNELS,
-    Program,
-    packaged_program,
-    program_name,
-    program_names,
-)
+from seqsweep.native.program import KERNELS, Program, packaged_program, program_names
 
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
@@ -21,6 +15,8 @@ OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 class Shape(NamedTuple):
     """The architecture of a network; the fields are arguments of `RNNClassifier`.
+
+    In a config, whose data are not known, `input_size` and `num_classes` are 0.
 
     Attributes:
         program: the program of a cell of the user's; None for a cell of this package.
@@ -42,15 +38,22 @@ class Shape(NamedTuple):
         return 2 if self.bidirectional else 1
 
     @property
-    def kernel(self) -> int | None:
-        """The number of the cell's kernel in the library; None if its program runs."""
-        name = program_name(self.cell, self.nonlinearity)
-        is_kernel = self.program is None and name in KERNELS
-        return KERNELS.index(name) if is_kernel else None
+    def program_name(self) -> str:
+        """The name of the program in this package."""
+        return self.cell if self.nonlinearity == "tanh" else f"{self.cell}-{self.nonlinearity}"
 
     @property
-    def cell_program(self) -> Program:
-        return self.program or packaged_program(program_name(self.cell, self.nonlinearity))
+    def kernel(self) -> int | None:
+        """The number of the cell's kernel in the library; None if its program runs."""
+        is_kernel = self.program is None and self.program_name in KERNELS
+        return KERNELS.index(self.program_name) if is_kernel else None
+
+    @property
+    def cell_program(self) -> Program | None:
+        """The program of the cell; None if it has none."""
+        if self.program is None and self.program_name in program_names():
+            return packaged_program(self.program_name)
+        return self.program
 
 
 class ShapeStruct(ctypes.Structure):
@@ -167,8 +170,8 @@ def shape_struct(shape: Shape) -> tuple[ShapeStruct, Assembled | None]:
         value: int = getattr(shape, name)
         if not least <= value <= _MOST:
             raise ValueError(f"{name}={value}: must be between {least} and {_MOST}")
-    name = program_name(shape.cell, shape.nonlinearity)
-    if shape.program is None and name not in program_names():
+    program, kernel = shape.cell_program, shape.kernel
+    if program is None:
         raise ValueError(
             f"cell={shape.cell!r}, nonlinearity={shape.nonlinearity!r}: the program must be one of "
             + ", ".join(program_names())
@@ -177,8 +180,7 @@ def shape_struct(shape: Shape) -> tuple[ShapeStruct, Assembled | None]:
         raise ValueError(f"pooling={shape.pooling!r}: must be one of {', '.join(POOLINGS)}")
     if not 0 <= shape.dropout < 1:
         raise ValueError(f"dropout={shape.dropout}: must be at least 0 and below 1")
-    kernel = shape.kernel
-    assembled = assemble(shape.cell_program) if kernel is None else None
+    assembled = assemble(program) if kernel is None else None
     struct = ShapeStruct(
         features=shape.input_size,
         hidden=shape.hidden_size,
@@ -204,6 +206,7 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     program, hidden = shape.cell_program, shape.hidden_size
+    assert program is not None, "networks without a program have no known cost"
     outputs, squares = program.gates * hidden, program.squares * hidden**2
     first = 2 * outputs * shape.input_size + 3 * squares
     later = 3 * (outputs * shape.directions * hidden + squares)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seqsweep.native.structs import Shape, flops
+from seqsweep.native.structs import flops
 from seqsweep.runs.identity import is_own_module
 from seqsweep.training.engine import (
     architecture_of,
@@ -175,5 +175,5 @@ def epoch_seconds(member: PlannedRun, engine: str) -> float:
         return 0.0
     splits = data_of(member.config["data"]).prepared
     features = model.get("embedding_dim") or splits.input_size
-    shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
+    shape = network._replace(input_size=features, num_classes=splits.num_classes)
     return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

@@ -17,7 +17,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import library
-from seqsweep.native.step import Data, Network, Shape, predict, trace
+from seqsweep.native.step import Data, Network, predict, trace
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
 
@@ -120,7 +120,7 @@ def _in_native(
     kind = network_of(model)
     if kind is None or library() is None:
         return None
-    shape = Shape(input_size, num_classes=num_classes, **kind._asdict())
+    shape = kind._replace(input_size=input_size, num_classes=num_classes)
     weights = torch.cat([p.detach().cpu().float().flatten() for p in network.parameters()])
     return Network(shape, "sgd", weights, *loss)
 

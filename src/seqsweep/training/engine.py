@@ -6,19 +6,13 @@ trains any network with Lightning and autograd, on a CPU or a GPU.
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from seqsweep.config.own_cell import our_cells
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.native.program import (
-    KERNELS,
-    Program,
-    cell_names,
-    packaged_program,
-    program_name,
-    program_names,
-)
+from seqsweep.native.structs import Shape
 from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.training.fed_loggers import why_in_trainer
 
@@ -56,50 +50,31 @@ _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The data arguments that may differ in a pool, whose runs train together."""
 
 
-class Network(NamedTuple):
-    """The recurrent layers and the pooling of a config's model."""
-
-    cell: str
-    nonlinearity: Literal["tanh", "relu"]
-    num_layers: int
-    bidirectional: bool
-    pooling: Literal["last", "mean", "max", "attention"]
-    hidden_size: int
-    dropout: float
-    program: Program | None = None
-
-    @property
-    def cell_program(self) -> Program | None:
-        """The program of the cell; None if it has none."""
-        name = program_name(self.cell, self.nonlinearity)
-        if self.program is None and name in program_names():
-            return packaged_program(name)
-        return self.program
-
-    @property
-    def is_kernel(self) -> bool:
-        """Returns whether the library has code of its own for the cell."""
-        return self.program is None and program_name(self.cell, self.nonlinearity) in KERNELS
+_LAYERS = (
+    "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "hidden_size", "dropout",
+)  # fmt: skip
+"""The arguments of our networks that native reads."""
 
 
-def architecture_of(model: Config) -> Network | None:
+def architecture_of(model: Config) -> Shape | None:
     """Returns the layers of a model; None for a user's own model."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
-        return Network(**{name: model[name] for name in Network._fields if name != "program"})
+        return Shape(0, num_classes=0, **{name: model[name] for name in _LAYERS})
     if kind in ("SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN"):
         both = kind == "BiDirectionalRNN"
-        return Network("rnn", "tanh", layers, both, "last", int(hidden or 0), 0.0)
+        return Shape(0, int(hidden or 0), 0, num_layers=layers, bidirectional=both)
     return None
 
 
-def network_of(model: Config) -> Network | None:
+def network_of(model: Config) -> Shape | None:
     """Returns the layers of a model if native can train it, else None."""
     network = architecture_of(model)
     if network is None or option_of_autograd(model):
         return None
-    return network._replace(program=_own_program(model)) if _is_own_cell(network) else network
+    is_own = network.cell not in our_cells()
+    return network._replace(program=_own_program(model)) if is_own else network
 
 
 def option_of_autograd(model: Config) -> str | None:
@@ -114,7 +89,7 @@ def option_of_autograd(model: Config) -> str | None:
         return "model.pooling=attention"
     if model.get("embedding_dim") is not None:
         return "model.embedding_dim"
-    if _is_own_cell(network) and isinstance(reason := _own_program(model), str):
+    if network.cell not in our_cells() and isinstance(reason := _own_program(model), str):
         return f"model.cell={network.cell} ({reason})"
     return None
 
@@ -125,12 +100,8 @@ def program_digest(config: Config, engine: str) -> dict[str, str]:
     It is empty where no program runs: the cell is a kernel, or autograd trains.
     """
     network = network_of(config["model"]) if engine == "native" else None
-    program = None if network is None or network.is_kernel else network.cell_program
+    program = network.cell_program if network is not None and network.kernel is None else None
     return {} if program is None else {PROGRAM: program.digest[:16]}
-
-
-def _is_own_cell(network: Network) -> bool:
-    return network.cell not in cell_names()
 
 
 def _own_program(model: Config) -> Any:

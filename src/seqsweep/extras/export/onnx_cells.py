@@ -6,6 +6,7 @@ B sequences, T time steps, I inputs of a layer, H hidden. The functions take and
 arrays in the graph.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.tracing import trace
+from seqsweep.models.own_programs import traced
+from seqsweep.models.torch_operations import Untraceable
 from seqsweep.native.program import Instruction, Matrix, Program, as_number
 
 _COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
@@ -40,7 +42,9 @@ def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, 
     for inputs, ending in rnn.lanes():
         layer, _, direction = ending.removeprefix("_l").partition("_")
         if layer == str(number):
-            program = trace(rnn.cell, inputs, rnn.hidden_size, rnn.options)
+            program = traced(rnn.cell, inputs, rnn.hidden_size, json.dumps(rnn.options))
+            if isinstance(program, str):
+                raise Untraceable(program)
             name = "_".join(filter(None, (f"l{position}", direction)))
             lane = _Lane(graph, program, rnn.weights(ending), rnn.hidden_size, name)
             outputs.append(graph.node("Where", valid, lane.add(x, valid), zeros))

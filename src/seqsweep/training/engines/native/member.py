@@ -15,7 +15,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import augmentation_of
 from seqsweep.models.module import check_loss
 from seqsweep.models.own_programs import check_program
-from seqsweep.native.step import Network, Shape, Work
+from seqsweep.native.step import Network, Work
 from seqsweep.native.structs import flops
 from seqsweep.runs.files import sync as sync_files
 from seqsweep.runs.files import sync_folder
@@ -66,7 +66,7 @@ class PoolMember:
         self.params = self.template.params
         if network.program is not None:
             check_program(self.template.network, network.program)
-        self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
+        self.shape = network._replace(input_size=sizes[0], num_classes=sizes[1])
         self.flops = flops(self.shape, splits.train.num_steps)
         self.schedule = schedule_of(config)
         self.class_weights = class_weights(
