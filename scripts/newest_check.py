@@ -47,7 +47,7 @@ def check(python: Path, folder: Path) -> None:
     (trained,) = folder.glob("outputs/runs/default/*/record.json")
     for arguments, expected in (
         (("reproduce", trained.parent), "identical"),
-        (("export", trained.parent, "--to", "net.onnx"), "net.onnx"),
+        (("export", trained.parent, "--out", "net.onnx"), "net.onnx"),
         (SEARCH, "search: 4 trials, 4 complete"),
     ):
         printed = run(folder, *seqsweep, *arguments)

@@ -223,7 +223,7 @@ def test_a_foreign_cell_in_a_saved_config_is_not_imported(
     save_sealed(load_sealed(checkpoint) | {"config": config}, checkpoint)
     copy = shutil.copy(checkpoint, place.here / "outputs")  # without the config of its folder
     with place.unharmed():
-        bundle, work = ["bundle", copy, "outputs/b.zip"], ["work", "outputs"]
+        bundle, work = ["bundle", copy, "--out", "outputs/b.zip"], ["work", "outputs"]
         for words in (["reproduce", run], ["evaluate", run], bundle, work):
             said = place.command(*map(str, words))
             assert said.code == 2 and f"give --allow {cell}" in said.err, said

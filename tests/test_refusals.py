@@ -10,6 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from seqsweep.arguments import check_output
 from seqsweep.config.convert import convert
 from seqsweep.config.from_overrides import compose_sweep
 from seqsweep.config.instantiate import build
@@ -21,7 +22,6 @@ from seqsweep.data.checks import batch_first
 from seqsweep.data.lists import pad_list
 from seqsweep.data.sequences import Sequences
 from seqsweep.extras.clusters.slurm import SlurmJobs
-from seqsweep.extras.export import check_path
 from seqsweep.extras.export.check import difference
 from seqsweep.results.measures import why_untested
 from seqsweep.runs.lock_files import time_in
@@ -30,7 +30,6 @@ from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.optimizers import adam
 from seqsweep.using.bundle_file import is_bundle
 from seqsweep.using.load import read_content
-from seqsweep.using.prediction_files import check_output
 
 WEIGHTS = [torch.nn.Parameter(torch.zeros(2))]
 
@@ -61,9 +60,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a key twice": (lambda: read_list("twice.csv"), "twice.csv:1: must name each key once"),
     "a quote": (lambda: read_list("quote.csv"), "quote.csv:2: "),
     "a path": (lambda: absolute_path(None), "output_dir=null: must be text"),
-    "an output": (lambda: check_output(_here()), "is a folder; give the path of a file"),
-    "an export": (lambda: check_path(_here()), "is a folder; expected a file such as"),
-    "no folder": (lambda: check_path(_here() / "a/b.onnx"), "/b.onnx: no folder"),
+    "an output": (lambda: check_output(_here()), "is a folder; expected a file such as"),
+    "no folder": (lambda: check_output(_here() / "a/b.onnx", ".onnx"), "/b.onnx: there is no f"),
     "not null": (lambda: convert(1, None, "key"), "key=1: must be null"),
     "shapes": (lambda: difference(np.zeros(2), np.zeros(3)), "expected shape (3,), got (2,)"),
     "no keys": (lambda: zipped_groups([["a"], 1], {}), "must be keys, as in [a,b], or groups"),

@@ -1,7 +1,9 @@
 """Parses the options of a command, and suggests corrections for wrong ones."""
 
 import argparse
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +27,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
         """Returns the options, or exits with code 2. `intermixed` options stand anywhere."""
+        command, *more = self.prog.split()[1:]
+        if right := _with_out(command, list(arguments)):
+            words = shlex.join(["seqsweep", command, *more, *right])
+            self.error(f"--out names the file now; did you mean: {words}")
         parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
         options, unknown = parse(list(arguments))
         for word in unknown[:1]:
@@ -105,6 +111,79 @@ def add_allow(parser: Parser) -> None:
         metavar="TARGET",
         help="a class of your own that a saved config may build, such as my_package.Net",
     )
+
+
+class _Once(argparse.Action):
+    """Stores a value, and refuses a second one, which would replace the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string}={values}: must be given once")
+        setattr(namespace, self.dest, values)
+
+
+def add_out(parser: Parser, ending: str, words: str, required: bool = False) -> None:
+    """Adds the option `--out FILE`.
+
+    Args:
+        ending: the ending that the file must have, such as `.html`; empty for any.
+    """
+
+    def convert(text: str) -> Path:
+        try:
+            check_output(Path(text), ending)
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"={error}") from None
+        return Path(text)
+
+    parser.add_argument(
+        "--out", action=_Once, type=convert, required=required, metavar=f"FILE{ending}", help=words
+    )
+
+
+def check_output(path: Path, ending: str = "") -> None:
+    """Refuses the path of a file that cannot be written.
+
+    Raises:
+        ValueError: the path is a folder, or has another ending.
+        OSError: its folder does not exist, or cannot be written.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; expected a file such as {path / f'NAME{ending}'}")
+    if ending and path.suffix.lower() != ending:
+        raise ValueError(f"{path}: must end with {ending}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent} (in {Path.cwd()})")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path}: the folder {path.parent} cannot be written")
+
+
+_OUT_BEFORE = {"export": "--to", "explain": "--html", "evaluate": "--json", "leaderboard": "--csv"}
+"""The options that named a file in earlier versions, by command."""
+
+
+def _with_out(command: str, words: list[str]) -> list[str] | None:
+    """Returns the arguments of earlier versions with `--out FILE`; None for those of today."""
+    if any(word.startswith("--out") for word in words):
+        return None
+    for index, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        rest = [value] * bool(equals) + words[index + 1 :]
+        # In `bundle` the file was the second argument, and the first one was not an option.
+        is_second = index > 0 and not words[index - 1].startswith("-")
+        if command == "bundle" and is_second and word.endswith(".zip"):
+            return [*words[:index], "--out", *words[index:]]
+        # Today `--json` is an option without a value.
+        is_file = bool(rest) and (name != "--json" or bool(equals) or rest[0].endswith(".json"))
+        if name == _OUT_BEFORE.get(command) and is_file:
+            return [*words[:index], "--out", *rest]
+    return None
 
 
 def add_json(parser: Parser) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqsweep.arguments import Parser, add_allow, add_json, folder_parser, whole_number
+from seqsweep.arguments import Parser, add_allow, add_json, add_out, folder_parser, whole_number
 from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.suggest import nearest_or_all
@@ -31,11 +31,11 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
-  export RUN --to FILE      write a network for other programs (.onnx)
+  export RUN --out FILE     write a network for other programs (.onnx)
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
-  bundle RUN OUT.zip        write one file to pass on: weights, config, scaling, ONNX
+  bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
 
@@ -239,13 +239,13 @@ def _leaderboard(arguments: list[str]) -> None:
     words = "print the leaderboard of every data set, even if there are more than 8"
     parser.add_argument("--all", action="store_true", help=words)
     words = "write the table over several data sets, by their ranks, as csv"
-    parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
+    add_out(parser, ".csv", words)
     add_json(parser)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
     current = of_this_version(entries)
-    if options.csv is not None:
-        write_sets_csv(options.csv, options.folder, current)
+    if options.out is not None:
+        write_sets_csv(options.out, options.folder, current)
     if options.json:
         print_json(boards_of(options.folder, current, options.top))
         return
@@ -308,12 +308,9 @@ def _report(arguments: list[str]) -> int:
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = folder_parser("report", text)
     add_allow(parser)
-    words = "another place for the page, such as mine.html, for a folder that cannot be written"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=words)
+    add_out(parser, ".html", "another place for the page, for a folder that cannot be written")
     options = parser.parse(arguments)
     folder: Path = options.folder
-    if options.out and (options.out.suffix != ".html" or not options.out.parent.is_dir()):
-        return _refuse(f"--out={options.out}: must end in .html, in a folder that exists")
     entries = read_folder(folder)
     if options.out is None:
         if not os.access(folder, os.W_OK):

@@ -99,7 +99,8 @@ def test_own_cells_stand_beside_ours_in_every_command(seqsweep, sweep, tmp_path)
     ]  # fmt: skip
     (run,) = (sweep / name for name, words in names.items() if words == "Mixed-d0.25")
     np.savez(tmp_path / "new.npz", X=np.random.default_rng(0).normal(size=(5, 8, 8)))
-    for verb in (("reproduce",), ("evaluate",), ("predict", "new.npz"), ("bundle", "own.zip")):
+    bundle = ("bundle", "--out", "own.zip")
+    for verb in (("reproduce",), ("evaluate",), ("predict", "new.npz"), bundle):
         command = (verb[0], str(run), *verb[1:])
         refused = seqsweep(*command)
         assert refused.code == 2 and "give --allow mine.Mixed" in refused.err

@@ -99,15 +99,15 @@ def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
 
 
 def test_the_command_writes_every_cell_as_csv(easy: Path, tmp_path: Path, said: Any):
-    assert said("leaderboard", str(easy), "--csv", "table.csv")[0] == 0
+    assert said("leaderboard", str(easy), "--out", "table.csv")[0] == 0
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [row["config"] for row in rows] == ["h=16", "h=8"]
     assert float(rows[0]["digits"]) == pytest.approx(0.9)
     assert rows[0]["digits runs"] == "2"
     assert (rows[1]["won"], rows[1]["lost"]) == ("1", "2")
     one = grid(tmp_path / "one", {"digits": {8: 0.5}})
-    code, text = said("leaderboard", str(one), "--csv", "x.csv")
-    assert code == 2 and f"--csv=x.csv: {one} has one data set" in text
+    code, text = said("leaderboard", str(one), "--out", "x.csv")
+    assert code == 2 and f"--out=x.csv: {one} has one data set" in text
 
 
 @pytest.mark.parametrize(

@@ -138,14 +138,19 @@ REFUSED = {
     "explain --config-dir nowhere": "no such folder",
     "train data=digits tags=[a] extras=null": "name=NAME and sweep.name=NAME choose the folder; --",
     "train data=digits train=true test=true": "in the config; every run is trained and then tested",
-    "bundle . --to g.zip": "--to: no such option of seqsweep bundle; usage: seqsweep bundle [-h] [",
+    "bundle . --to g.zip": "--out is missing; usage: seqsweep bundle [-h] --out FILE.zip",
+    "bundle --checkpoint last . g.zip": "mean: seqsweep bundle --checkpoint last . --out g.zip",
+    "export . --to=g.onnx --checkpoint last": "export . --out g.onnx --checkpoint last",
+    "explain --html 'a b' data=digits": "mean: seqsweep explain --out 'a b' data=digits",
+    "evaluate . --json e.json": "did you mean: seqsweep evaluate . --out e.json",
+    "leaderboard . --csv l.csv --top 3": "mean: seqsweep leaderboard . --out l.csv --top 3",
 }
 
 
 @pytest.mark.parametrize("typed", REFUSED)
 def test_refusals_name_what_to_do(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(typed.split())
+        cli.main(shlex.split(typed))
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert REFUSED[typed] in line

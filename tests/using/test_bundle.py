@@ -28,7 +28,7 @@ NEEDED = ["config.json", "labels.json", "scaling.json", "weights.npz"]
 def bundle(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("bundle") / "small.zip"
     with pytest.raises(SystemExit) as ended:
-        seqsweep.cli.main(["bundle", str(trained.sweep), str(path)])
+        seqsweep.cli.main(["bundle", str(trained.sweep), "--out", str(path)])
     assert ended.value.code == 0
     return path
 
@@ -74,7 +74,7 @@ def test_a_bundle_holds_tensors_and_text(command, bundle, trained, tmp_path):
     assert content["record"]["splits"]["test"]["sequences"] == 45
     assert content["training"]["engine"] == "native"
     # Equal runs give equal bytes.
-    assert command("bundle", trained.sweep, "again.zip").code == 0
+    assert command("bundle", trained.sweep, "--out", "again.zip").code == 0
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
 
 
@@ -98,7 +98,7 @@ def test_names_cannot_become_links_html_or_control_characters(command, trained, 
     content["class_names"] = names
     content["channel_names"] = ["a_b", "*bold*"]
     save_sealed(content, tmp_path / "mine.ckpt")
-    assert command("bundle", "mine.ckpt", "mine.zip").code == 0
+    assert command("bundle", "mine.ckpt", "--out", "mine.zip").code == 0
     text = files_of(tmp_path / "mine.zip")["README.txt"].decode()
     assert r"x\`\<img src=a onerror=b\>\`y, c\`\[click\](javascript:d)\`, e\x1b\[2Jf\u202eg" in text
     assert r"channels: a_b, \*bold\*" in text
@@ -112,9 +112,9 @@ def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_p
     options = ["data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=1"]
     config = seqsweep.compose([*options, f"output_dir={tmp_path}/own"])
     folder = seqsweep.train(config | {"model": {"_target_": target}})["folder"]
-    refused = command("bundle", folder, "own.zip")
+    refused = command("bundle", folder, "--out", "own.zip")
     assert refused.code == 2 and f"give --allow {target}" in refused.err
-    assert command("bundle", folder, "own.zip", "--allow", target).code == 0
+    assert command("bundle", folder, "--out", "own.zip", "--allow", target).code == 0
     assert "model.onnx" not in files_of(tmp_path / "own.zip")
     assert command("predict", "own.zip", new_data).code == 2
     done = command("predict", "own.zip", new_data, "--allow", target)

@@ -22,7 +22,7 @@ def labelled(trained, tmp_path):
 
 
 def evaluated(command, tmp_path, *arguments):
-    done = command("evaluate", *arguments, "--json", "out.json", "--resamples", "50")
+    done = command("evaluate", *arguments, "--out", "out.json", "--resamples", "50")
     assert done.code == 0, done.err
     return json.loads((tmp_path / "out.json").read_text()), done
 

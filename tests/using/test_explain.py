@@ -131,7 +131,7 @@ def test_a_page_shows_the_loss_and_names_as_text_and_loads_nothing():
 
 def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["explain", "experiment=notebook_multilayer", "--html", str(tmp_path / "e.html")])
+        main(["explain", "experiment=notebook_multilayer", "--out", str(tmp_path / "e.html")])
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert printed.startswith("MultiLayerRNN: rnn, 4 layers, one direction, hidden size 10, 852")

@@ -62,7 +62,7 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
         )
     )  # fmt: skip
     folder = record["folder"]
-    assert command("bundle", folder, "framed.zip").code == 0
+    assert command("bundle", folder, "--out", "framed.zip").code == 0
     run, bundled = seqsweep.load_run(folder), seqsweep.load_run("framed.zip")
     x, _, lengths = trained.test_data()
     x[3, 1, 0] = np.nan

@@ -134,6 +134,15 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
     assert written == {key: content[key] for key in written}
 
 
+def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
+    content = answer("evaluate", trained.run, "--resamples", "20", "--out", "scores.json")
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert content["metrics"].keys() == written["metrics"].keys() > {"accuracy", "log_loss"}
+    assert content["metrics"]["accuracy"] == written["metrics"]["accuracy"]
+    plain = answer("evaluate", "--json", trained.run, "--resamples", "0")
+    assert plain["metrics"]["macro_f1"] == {"value": content["metrics"]["macro_f1"]["value"]}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -56,7 +56,7 @@ def test_evaluate_gives_the_scores_of_the_record(command, config, tmp_path, mode
     config |= {"model": {"_target_": "waves.Mean"}} if model == "own" else {}
     record = seqsweep.train(config)
     for split in ("test", "val"):
-        given = ("--split", split, "--json", "out.json", "--resamples", "0")
+        given = ("--split", split, "--out", "out.json", "--resamples", "0")
         done = command("evaluate", record["folder"], *ALLOW, *given)
         assert done.code == 0, done.err
         content = json.loads((tmp_path / "out.json").read_text())

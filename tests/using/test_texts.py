@@ -83,7 +83,7 @@ def test_predict_and_evaluate_take_other_columns_and_lines_of_text(command, fold
 
 
 def test_a_bundle_holds_the_vocabulary(command, folder, new):
-    assert command("bundle", folder, "run.zip").code == 0
+    assert command("bundle", folder, "--out", "run.zip").code == 0
     run, copied = seqsweep.load_run(folder), seqsweep.load_run("run.zip")
     assert run.vocabulary is not None and copied.vocabulary == run.vocabulary
     assert np.array_equal(copied.predict_proba(NEW), run.predict_proba(NEW))

@@ -131,7 +131,7 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
     sweep = SweepFile.read(folder)
     across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
     if across is None:
-        raise ValueError(f"--csv={path}: {folder} has one data set; its table is in report.csv")
+        raise ValueError(f"--out={path}: {folder} has one data set; its table is in report.csv")
     write_text(path, as_csv(across))
 
 

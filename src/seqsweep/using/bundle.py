@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.arguments import Parser, add_allow
+from seqsweep.arguments import Parser, add_allow, add_out
 from seqsweep.console import place, say, say_error, visible
 from seqsweep.results.formatting import count, key_names, plain_text, run_label
 from seqsweep.runs.files import read_object
@@ -16,7 +16,6 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.bundle_file import ONNX, PROVENANCE, README, encode, is_bundle, write_bundle
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content
-from seqsweep.using.prediction_files import check_output
 
 _OF_RECORD = (
     *("run_id", "status", "metrics", "best_epoch", "epochs", "confusion", "splits"),
@@ -37,9 +36,6 @@ def bundle(
         ValueError, TypeError, OSError: an argument or the run is refused.
     """
     options = _parser().parse(arguments)
-    check_output(options.out)
-    if options.out.suffix.lower() != ".zip":
-        raise ValueError(f"{options.out}: must end with .zip")
     if options.run.is_file() and is_bundle(options.run):
         raise ValueError(f"{options.run}: is a bundle already; copy it")
     run, choice = open_run(options)
@@ -63,7 +59,7 @@ def _parser() -> Parser:
     parser = Parser("bundle", text)
     words = "a run's folder, a sweep's (its best run by validation), or a checkpoint"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
-    parser.add_argument("out", type=Path, metavar="OUT.zip", help="the file to write")
+    add_out(parser, ".zip", "the file to write", required=True)
     words = "best or last: which weights of the run (best)"
     parser.add_argument("--checkpoint", metavar="NAME", help=words)
     add_allow(parser)

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.arguments import Parser, add_use_of_run, whole_number
-from seqsweep.console import PlainConsole, say_error
+from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
+from seqsweep.console import PlainConsole, print_json, say_error
 from seqsweep.models.module import checked_batch
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
@@ -26,7 +25,6 @@ from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
 from seqsweep.using.predict import known_labels, probabilities_of
-from seqsweep.using.prediction_files import check_output
 from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
@@ -40,10 +38,8 @@ _MOST_RESAMPLES = 100_000
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """Runs the command `evaluate`: prints scores, and writes them with `--json`. Returns 0."""
+    """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
-    if options.json is not None:
-        check_output(options.json)
     run, _ = open_run(options)
     if options.data is None:
         if options.options:
@@ -58,11 +54,15 @@ def evaluate(arguments: Sequence[str]) -> int:
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )
+    settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
+    head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
+    content = head | result.as_json() | {"intervals": settings}
+    if options.out is not None:
+        write_json(options.out, content)
+    if options.json:
+        print_json(content)
+        return 0
     print_evaluation(result, f"{name}: {count(len(labels), 'sequence')}", PlainConsole())
-    if options.json is not None:
-        settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
-        head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
-        write_json(options.json, head | result.as_json() | {"intervals": settings})
     return 0
 
 
@@ -70,7 +70,8 @@ def _parser() -> Parser:
     text = "Scores a run on labelled sequences; without DATA, on its own test split."
     parser = Parser("evaluate", text)
     add_use_of_run(parser, needs_data=False)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
+    add_json(parser)
+    add_out(parser, ".json", "a file for all numbers")
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
     number = whole_number(0, _MOST_RESAMPLES)
     parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
@@ -123,7 +124,7 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     console.print(table)
     console.print(_classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
-        say(f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)")
+        say(f"not listed: {count(more, 'more class', 'more classes')} (--out FILE.json has all)")
     if len(result.class_names) <= _MOST_CLASSES:
         console.print(_confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):

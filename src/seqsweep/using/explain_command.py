@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich import markup
 
-from seqsweep.arguments import Parser
+from seqsweep.arguments import Parser, add_out
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
 from seqsweep.models.module import checked_batch
@@ -17,7 +17,6 @@ from seqsweep.training.build_run import build_module
 from seqsweep.training.checks import with_sizes
 from seqsweep.training.run_data import build_data, dataloader_of, outline
 from seqsweep.using.explain import Explanation, explain
-from seqsweep.using.prediction_files import check_output
 
 _TEXT = """\
 Shows each tensor of a forward pass, layer by layer and direction by direction. Builds the network
@@ -29,9 +28,9 @@ _EXAMPLE = "seqsweep explain data=digits model.cell=gru"
 
 def explain_command(arguments: Sequence[str]) -> int:
     """Runs the command `explain`: prints a forward pass. Returns the exit code."""
-    parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--html FILE]")
+    parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--out FILE.html]")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in seqsweep train")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
+    add_out(parser, ".html", "also write it as a page")
     words = "a folder of configs of your own, as in seqsweep train"
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help=words)
     options = parser.parse(arguments, intermixed=True)
@@ -44,8 +43,6 @@ def explain_command(arguments: Sequence[str]) -> int:
             raise ValueError(f"--config-dir {options.config_dir}: no such folder")
         folder = json.dumps(str(options.config_dir.resolve()))
         overrides = [*overrides, f"hydra.searchpath=[{folder}]"]
-    if options.html is not None:
-        check_output(options.html)
     config = compose(overrides)
     if is_own_module(config):
         name = config["model"]["_target_"]
@@ -59,9 +56,9 @@ def explain_command(arguments: Sequence[str]) -> int:
     batch = checked_batch(next(iter(dataloader_of(data, "train"))))
     explanation = explain(network, batch, splits.class_names)
     print_explanation(explanation, PlainConsole())
-    if options.html is not None:
-        write_text(options.html, page(explanation))
-        say(str(options.html))
+    if options.out is not None:
+        write_text(options.out, page(explanation))
+        say(str(options.out))
     return 0
 
 

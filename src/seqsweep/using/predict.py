@@ -6,12 +6,11 @@ N sequences, C classes.
 import io
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.arguments import Parser, add_json, add_use_of_run
+from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
 from seqsweep.data.scaling import unit_notes
 from seqsweep.results.formatting import count
@@ -22,7 +21,6 @@ from seqsweep.using.prediction_files import (
     FORMATS,
     Header,
     Predictions,
-    check_output,
     format_of,
     write_predictions,
 )
@@ -39,8 +37,6 @@ def predict(arguments: Sequence[str]) -> int:
             f"--format={options.format}: is the format of a file; give --out, or leave out --json"
         )
     kind = "jsonl" if rows is not None else format_of(options.out, options.format)
-    if options.out is not None:
-        check_output(options.out)
     run, _ = open_run(options)
     data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
@@ -69,7 +65,7 @@ def _parser() -> Parser:
     add_use_of_run(parser)
     add_json(parser)
     words = "the file to write, in the format of its ending; by default csv in the terminal"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=words)
+    add_out(parser, "", words)
     parser.add_argument("--format", metavar="NAME", help=f"one of {', '.join(FORMATS)}")
     return parser
 

@@ -5,7 +5,6 @@ B sequences of a batch, C classes.
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -132,16 +131,6 @@ def format_of(out: Path | None, chosen: str | None) -> str:
         endings = listed(list(ENDINGS))
         raise ValueError(f"--out={out}: unknown ending; expected {endings}, or give --format")
     return chosen or str(ending)
-
-
-def check_output(path: Path) -> None:
-    """Refuses the path of a file that cannot be written."""
-    if path.is_dir():
-        raise ValueError(f"{path}: is a folder; give the path of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path}: the folder {path.parent} cannot be written")
 
 
 def write_predictions(

@@ -32,7 +32,7 @@ def trained(path, bias):
 @pytest.mark.slow
 def test_a_file_computes_the_logits_of_the_loaded_run(command, tmp_path):
     folder = trained(tmp_path, bias=0)
-    code, out, err = command("export", folder, "--to", "mine.onnx", "--checkpoint", "last")
+    code, out, err = command("export", folder, "--out", "mine.onnx", "--checkpoint", "last")
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert out.startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
     # The digits of the difference depend on the processor, so only its order is printed.
@@ -49,14 +49,14 @@ def test_a_file_computes_the_logits_of_the_loaded_run(command, tmp_path):
     assert session.get_modelmeta().custom_metadata_map["run_id"] == folder.name
     # A copied checkpoint can be written without its run.
     shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    assert command("export", "mine.ckpt", "--to", "mine.onnx").code == 0
+    assert command("export", "mine.ckpt", "--out", "mine.onnx").code == 0
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert "run_id" not in session.get_modelmeta().custom_metadata_map
 
 
 @pytest.mark.slow
 def test_the_command_says_when_the_values_need_float64(command, tmp_path):
-    _, out, _ = command("export", trained(tmp_path, bias=1.7e9), "--to", "mine.onnx")
+    _, out, _ = command("export", trained(tmp_path, bias=1.7e9), "--out", "mine.onnx")
     assert out.endswith("\nx must be given as float64: float32 would round channel_1\n")
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert session.get_inputs()[0].type == "tensor(double)"

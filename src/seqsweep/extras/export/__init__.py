@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqsweep.arguments import Parser, add_allow
+from seqsweep.arguments import Parser, add_allow, add_out, check_output
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_bytes
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.suggest import listed
 
 if TYPE_CHECKING:
     from seqsweep.using.load import LoadedRun
@@ -19,9 +19,8 @@ _ENDING = ".onnx"
 def export_command(arguments: Sequence[str]) -> int:
     """Runs the command `export`; prints how exact the file is, and returns 0."""
     options = _parser().parse(arguments)
-    path: Path = options.to
-    # The path is checked first, because the import of torch takes seconds.
-    check_path(path)
+    path: Path = options.out
+    # Imported after the arguments are checked, because importing torch takes seconds.
     from seqsweep.extras.export.check import BOUND
     from seqsweep.extras.export.contents import channels_beyond_float32
     from seqsweep.using.input_data import open_run
@@ -43,8 +42,7 @@ def _parser() -> Parser:
     parser = Parser("export", "Writes a trained network as an ONNX file, for other programs.")
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
-    words = "the file, which ends with .onnx"
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=words)
+    add_out(parser, _ENDING, "the file to write", required=True)
     words = "best or last: which weights of the run (best)"
     parser.add_argument("--checkpoint", metavar="NAME", help=words)
     add_allow(parser)
@@ -64,7 +62,7 @@ def export(run: "LoadedRun", path: Path) -> float:
         OSError: the file could not be written.
         ImportError: onnx or onnxruntime is missing.
     """
-    check_path(path)
+    check_output(path, _ENDING)
     content, difference = encode(run, str(path))
     write_bytes(path, content)
     return difference
@@ -82,19 +80,3 @@ def encode(run: "LoadedRun", where: str) -> tuple[bytes, float]:
 
     content = onnx_file.write(run)
     return content, checked(run, onnx_file.read(content), where)
-
-
-def check_path(path: Path) -> None:
-    """Refuses a path that `export` could not write. Needs no torch.
-
-    Raises:
-        ValueError: the ending is not .onnx, or the path is a folder.
-        FileNotFoundError: the folder of the path does not exist.
-    """
-    if path.is_dir():
-        raise ValueError(f"--to={path}: is a folder; expected a file such as {path / 'model.onnx'}")
-    if path.suffix != _ENDING:
-        hint = did_you_mean(path.suffix, [_ENDING])
-        raise ValueError(f"--to={path}: must end with {_ENDING}{hint}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--to={path}: no folder {path.parent} (in {Path.cwd()})")
