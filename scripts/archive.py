@@ -7,8 +7,8 @@ runs are in the folder of one sweep, so the same command trains only what is mis
 
 On each data set, validation chooses the config (mean over the seeds), and a table has the mean of
 its test accuracy. With `--by KEY`, validation chooses once for each value of KEY, and a table
-compares the values. The sweep's folder gets the tables in archive.md, the chosen configs in
-archive.csv and, with `--by`, the diagram of the ranks in archive.svg.
+compares the values. The sweep's folder gets the tables in archive.md and the chosen configs in
+archive.csv. `seqsweep figures FOLDER --by KEY --out DIR` draws the diagram of the ranks.
 
 --steps: data sets with longer sequences are read in frames, so that at most N steps remain
 --updates: each data set is trained for so many epochs that they have at least N batches
@@ -32,13 +32,12 @@ from seqsweep.command import quoted_value
 from seqsweep.config.messages import has_several_values
 from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
-from seqsweep.results.across_sets import AcrossSets, Method, table
-from seqsweep.results.data_sets import data_sets, group_by
-from seqsweep.results.formatting import key_names, number, run_label, value_text
+from seqsweep.results.across_sets import AcrossSets, Method, boards_by, table
+from seqsweep.results.data_sets import data_sets
+from seqsweep.results.figures.tables import as_markdown, sets_table
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.ranks import Ranking
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import rank_cells, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
@@ -207,7 +206,7 @@ def train(overrides: Sequence[str], fits: Mapping[str, Mapping[str, Any]]) -> tu
 def results(
     folder: Path, names: Sequence[str], by: str | None, published: Published
 ) -> dict[str, str]:
-    """Returns the content of the files: archive.csv, archive.md and, with `by`, archive.svg."""
+    """Returns the content of the files: archive.csv and archive.md."""
     entries = read_folder(folder)
     ours = choose(entries, names)
     columns = list(next(iter(published.values()), {}))
@@ -215,17 +214,14 @@ def results(
         Method(method, {}, [_estimate(published.get(name, {}).get(method)) for name in names])
         for method in columns
     ]
-    beside = ranked(names, ours, others)
+    beside = sets_table(ranked(names, ours, others))
     if by is None:
         return {"archive.csv": as_csv(names, ours, others), "archive.md": as_markdown(beside)}
     choices = choose(entries, names, by)
-    found = ranked(names, choices)
-    text = as_markdown(found) + ("\n" + as_markdown(beside) if others else "")
-    return {
-        "archive.csv": as_csv(names, {**choices, **ours}, others),
-        "archive.md": text,
-        **({"archive.svg": diagram(found, found.ranking)} if found.ranking else {}),
-    }
+    text = as_markdown(sets_table(ranked(names, choices))) + (
+        "\n" + as_markdown(beside) if others else ""
+    )
+    return {"archive.csv": as_csv(names, {**choices, **ours}, others), "archive.md": text}
 
 
 def choose(entries: Sequence[Entry], names: Sequence[str], by: str | None = None) -> Choices:
@@ -233,21 +229,16 @@ def choose(entries: Sequence[Entry], names: Sequence[str], by: str | None = None
 
     With `by`, the methods are the values of this key; otherwise `seqsweep` is the only one.
     """
+    sets = [one for one in data_sets(entries) if one.name in names]
+    boards = {OURS: [leaderboard(one.entries) for one in sets]}
     chosen: dict[str, dict[str, Chosen]] = {} if by else {OURS: {}}
-    for one in data_sets(entries):
-        groups = {OURS: one.entries}
-        if by is not None:
-            groups = group_by(one.entries, lambda entry: value_text(by, entry.config.get(by)))
-        for method, group in groups.items():
-            board = leaderboard(group)
-            if one.name not in names or not board.rows or METRIC not in board.rows[0].metrics:
-                continue
-            best = board.rows[0]
-            words = run_label(best.config, key_names(board.keys))
-            validation = best.metrics[board.monitor]
-            chosen.setdefault(method, {})[one.name] = Chosen(
-                words, board.monitor, validation, best.metrics[METRIC]
-            )
+    for method, on_sets in (boards_by(sets, by) if by else boards).items():
+        for one, board in zip(sets, on_sets, strict=True):
+            if board.rows and METRIC in board.rows[0].metrics:
+                best = board.rows[0]
+                words = run_label(best.config, key_names(board.keys))
+                scores = best.metrics[board.monitor], best.metrics[METRIC]
+                chosen.setdefault(method, {})[one.name] = Chosen(words, board.monitor, *scores)
     return chosen
 
 
@@ -275,54 +266,6 @@ def as_csv(names: Sequence[str], chosen: Choices, others: Sequence[Method]) -> s
             if cell := other.cells[index]:
                 writer.writerow([name, other.words, *[None] * 4, cell.mean, None])
     return text.getvalue()
-
-
-def as_markdown(found: AcrossSets) -> str:
-    """Returns a row per data set and a column per method, as published tables have."""
-    lines = [_markdown_row(["data set", *(method.words for method in found.methods)])]
-    lines.append(_markdown_row(["---", *("---:" for _ in found.methods)]))
-    for index, name in enumerate(found.sets):
-        cells = [method.cells[index] for method in found.methods]
-        texts = ["" if one is None else number(one.mean) for one in cells]
-        lines.append(_markdown_row([name, *texts]))
-    if found.ranking:
-        cells = [rank_cells(found, index) for index in range(len(found.methods))]
-        names = ("**mean rank**", "won/drawn/lost", "p")
-        lines += [_markdown_row(row) for row in zip(names, *cells, strict=True)]
-    notes = ranking_words(found)
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
-
-
-def diagram(found: AcrossSets, ranking: Ranking) -> str:
-    """Draws the critical-difference diagram (Demsar 2006, JMLR 7) as SVG.
-
-    A bar joins methods that do not differ, see `seqsweep.results.ranks`.
-    """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    names = [
-        f"{method.words} ({rank:.2f})"
-        for method, rank in zip(found.methods, ranking.mean_ranks, strict=True)
-    ]
-    file = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": METRIC}):
-        figure = Figure(figsize=(6, 0.4 * len(names) + 0.8), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot(ranking.mean_ranks, range(len(names)), "o")
-        for level, (start, end) in enumerate(ranking.cliques, start=1):
-            axes.plot([len(names) + 0.2 * level] * 2, [start, end], color="grey", linewidth=4)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set_xlabel(f"mean rank in {found.metric}")
-        axes.grid(axis="x", alpha=0.3)
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    # A bar in a name would begin a new cell.
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _estimate(value: float | None) -> Estimate | None:

@@ -140,7 +140,6 @@ def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: P
     rows = [row.split(",")[1:3] for row in by_size["archive.csv"].splitlines()[1:]]
     assert rows == [["3", ""], ["4", ""], ["seqsweep", "h=3"]]
     assert by_size["archive.md"].startswith("| data set | 3 | 4 |\n")
-    assert "archive.svg" not in by_size, "one data set has no ranks"
 
 
 def test_the_steps_and_epochs_of_each_set_follow_from_its_size(sets: Path, archive: Any):
@@ -150,18 +149,6 @@ def test_the_steps_and_epochs_of_each_set_follow_from_its_size(sets: Path, archi
         "data.transform.frame": 3,  # 5 steps in 2 frames
         "trainer.max_epochs": 4,  # of 48 sequences in 3 batches
     }
-
-
-def test_the_diagram_names_the_methods_with_their_ranks(archive: Any):
-    sets = [f"set{n}" for n in range(9)]
-    one, two, three = (
-        archive.Method(name, {}, [archive.Estimate(1, base + n / 1000) for n in range(9)])
-        for name, base in (("one", 0.9), ("two", 0.8), ("three", 0.7))
-    )
-    found = archive.table(archive.METRIC, sets, [three, one, two])
-    drawn = archive.diagram(found, found.ranking)
-    assert all(f"{name}.00)" in drawn for name in ("one (1", "two (2", "three (3"))
-    assert archive.diagram(found, found.ranking) == drawn
 
 
 @pytest.mark.durability

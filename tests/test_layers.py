@@ -162,7 +162,7 @@ def test_the_imports_have_no_cycle():
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
         ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
-        ("matplotlib", ("results.tensorboard.figures",)),
+        ("matplotlib", ("results.figures", "results.tensorboard.figures", "using.network_figure")),
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),

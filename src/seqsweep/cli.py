@@ -28,6 +28,7 @@ usage: seqsweep COMMAND ...
   watch FOLDER              show a running sweep, also one started elsewhere
   leaderboard FOLDER        list the finished runs of a folder, best first
   report FOLDER             write report.html, report.csv and report.json
+  figures FOLDER --out DIR  draw figures for a paper (SVG, PDF), with captions
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
@@ -390,6 +391,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
     "export": _in("extras.export", "export_command"),
+    "figures": _in("using.figures_command", "figures_command"),
     "explain": _in("using.explain_command", "explain_command"),
     "predict": _in("using.predict", "predict"),
     "evaluate": _in("using.evaluate", "evaluate"),

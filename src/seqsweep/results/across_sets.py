@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of, source_keys
-from seqsweep.results.formatting import count, key_names, run_label, split_words
+from seqsweep.results.formatting import count, key_names, run_label, split_words, value_text
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import (
@@ -28,6 +29,7 @@ from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric
+from seqsweep.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,39 @@ def across_sets(
         for point, cell in cells.items():
             methods[point].cells[index] = cell
     return table(metric, [one.name for one in sets], list(methods.values()), apart)
+
+
+def boards_by(sets: Sequence[DataSet], key: str) -> dict[str, list[Leaderboard]]:
+    """Returns the leaderboards of each value of a key, one for each data set."""
+    boards: dict[str, list[Leaderboard]] = {}
+    empty = leaderboard([])
+    for index, one in enumerate(sets):
+        groups = group_by(one.entries, lambda entry: value_text(key, entry.config.get(key)))
+        for value, group in groups.items():
+            boards.setdefault(value, [empty] * len(sets))[index] = leaderboard(group)
+    return boards
+
+
+def across_values(entries: Sequence[Entry], key: str) -> AcrossSets:
+    """Compares the values of a key over several data sets.
+
+    On each data set, validation chooses the config for each value, and the cell has its score.
+
+    Raises:
+        ValueError: no run has the key, or there is only one data set.
+    """
+    known = {name for entry in entries for name in entry.config}
+    if key not in known:
+        raise ValueError(f"{key}: no run has this key{did_you_mean(key, known, 0.5)}")
+    sets = data_sets(entries)
+    if len(sets) < 2:
+        raise ValueError(f"{key}: its values are compared over data sets, and there is only one")
+    metric = shared_metric([runs for one in sets if (runs := one.complete)])
+    methods = [
+        Method(value, {}, [b.rows[0].metrics.get(metric) if b.rows else None for b in boards])
+        for value, boards in boards_by(sets, key).items()
+    ]
+    return table(metric, [one.name for one in sets], methods, noun="method")
 
 
 def table(

@@ -13,18 +13,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from seqsweep.results.figures.parts import (
+    LONGEST_LABEL,
+    class_labels,
+    draw_confusion,
+    drawable,
+)
 from seqsweep.results.formatting import cut, split_words
 
 _DPI = 110
 WIDTH, HEIGHT = 5 * _DPI, 4 * _DPI
 """The size of a picture in pixels. TensorBoard's page shows two or three of them side by side."""
 
-_MOST_COUNTS, _MOST_LABELS = 12, 25
-_LONGEST_LABEL = 14
-_MISSING = "\N{WHITE SQUARE}"
 _SMALL, _LARGE = 8, 10  # in points
 _GRID = "#E7E7E7"
 _Place = tuple[float, float, float, float]
@@ -39,22 +41,12 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
         split: the split of the counted sequences.
     """
     matrix = np.array(counts)
-    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     title = f"{split_words(split)}, best epoch: {matrix.trace()} of {matrix.sum()} right"
-    # With many classes, only some have a label. Long labels below the axes are vertical.
-    ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
-    names = [_label(classes[tick]) for tick in ticks]
-    longest = max(map(len, names))
+    labels = {at: name.replace("$", r"\$") for at, name in class_labels(classes).items()}
+    longest = max(map(len, labels.values()))
     left, bottom = 0.1 + 0.012 * longest, 0.14 + (0.015 * longest if longest > 3 else 0)
     figure, axes = _plot(title, "predicted", "true", (left, bottom, 0.97 - left, 0.91 - bottom))
-    axes.imshow(shares, "Blues", vmin=0, vmax=1)
-    if len(matrix) <= _MOST_COUNTS:
-        for row, column in np.argwhere(matrix):
-            colour = "white" if shares[row, column] > 0.65 else "black"
-            text = str(matrix[row, column])
-            axes.text(column, row, text, color=colour, size=_SMALL, ha="center", va="center")
-    axes.set_xticks(ticks, names, rotation=90 if longest > 3 else 0)
-    axes.set_yticks(ticks, names)
+    draw_confusion(axes, counts, labels, _SMALL)
     return figure
 
 
@@ -156,9 +148,6 @@ def _columns(path: Sequence[Sequence[float]]) -> Any:
     return np.array(path, float).reshape(-1, 2).T
 
 
-def _label(name: str, longest: int = _LONGEST_LABEL) -> str:
+def _label(name: str, longest: int = LONGEST_LABEL) -> str:
     """Returns a name in one line that the font can draw."""
-    font = get_font(findfont(FontProperties()))
-    text = cut("".join(char if char.isprintable() else " " for char in name), longest)
-    drawable = (char if font.get_char_index(ord(char)) else _MISSING for char in text)
-    return "".join(drawable).replace("$", r"\$")  # a `$` would begin a formula
+    return drawable(cut(name, longest)).replace("$", r"\$")  # a `$` would begin a formula

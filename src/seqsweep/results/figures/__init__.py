@@ -1,0 +1,1 @@
+"""Draws the figures of a paper with matplotlib, and writes its tables."""

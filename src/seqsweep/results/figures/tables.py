@@ -1,0 +1,148 @@
+"""Writes the table of configs or of data sets, as LaTeX and Markdown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.formatting import (
+    NBSP,
+    cost,
+    count,
+    estimate_texts,
+    upper_first,
+    with_deviation,
+)
+from seqsweep.results.report.findings import Facts
+from seqsweep.results.rows import Row
+from seqsweep.results.significance import ranks_by_size
+from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
+
+_MOST_COLUMNS = 8
+"""The most methods that have columns, if there are fewer data sets than methods."""
+
+_LATEX = str.maketrans(
+    {
+        **{char: rf"\{char}" for char in "&%$#_{}"},
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", NBSP: "~",
+        "±": r"$\pm$", "≈": r"$\approx$", "\N{MINUS SIGN}": "$-$",
+        "[": "{[}",  # at the start of a row it would be an argument of the line break before
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table as texts.
+
+    Args:
+        texts: The number of columns of words; they come first.
+        bold: The row and the column of each cell in bold.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int
+    bold: set[tuple[int, int]]
+    notes: Sequence[str]
+
+
+def config_table(facts: Facts) -> PaperTable:
+    """Returns the leaderboard, with the interval of the score."""
+    score, board = facts.score, facts.board
+    configs, rows = facts.listed, board.rows[: len(facts.listed)]
+    columns = {
+        facts.names[key]: [facts.names.text(key, config.keys[key]) for config in configs]
+        for key in facts.keys
+    } or {"config": [config.words for config in configs]}
+    texts = len(columns)
+    columns[f"{facts.unit}s"] = [str(row.n) for row in rows]
+    columns[f"{facts.unit}s lost"] = [row.lost_words for row in rows]
+    for metric in (score, board.monitor):
+        columns[metric] = [with_deviation(metric, row.metrics.get(metric), "±") for row in rows]
+        if metric == score:
+            values = [row.metrics.get(score) for row in rows]
+            columns["95 % interval"] = [estimate_texts(one)[1] if one else "" for one in values]
+            columns[""] = [_mark(row) for row in rows]
+    params = [row.metrics.get("params") for row in rows]
+    columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
+    columns = {name: cells for name, cells in columns.items() if any(cells)}
+    notes = [Text.from_markup(note).plain for note in leaderboard_notes(board)]
+    return PaperTable(
+        f"{upper_first(score.words)} of {count(len(facts.configs), 'config')}.",
+        list(columns),
+        list(zip(*columns.values(), strict=True)),
+        texts,
+        {(0, list(columns).index(score))} if score in columns else set(),
+        [f"bold: the best by {board.monitor.words}", *notes],
+    )
+
+
+def _mark(row: Row) -> str:
+    return "≈" if is_marked(row) else CHOSEN if row.is_chosen else ""
+
+
+def sets_table(found: AcrossSets) -> PaperTable:
+    """Returns the data sets by methods, with the mean ranks below the scores.
+
+    If there are more methods than data sets, and many, the methods are the rows.
+    """
+    methods, metric = found.methods, found.metric
+    sign = 1 if metric.lower_is_better else -1
+    bold: set[tuple[int, int]] = set()
+    grid: list[list[str]] = []
+    for row in range(len(found.sets)):
+        cells = [method.cells[row] for method in methods]
+        given = [n for n, cell in enumerate(cells) if cell is not None]
+        ranks = ranks_by_size([sign * cell.mean for cell in cells if cell is not None])
+        bold |= {(row, n + 1) for n, rank in zip(given, ranks, strict=True) if rank == 0}
+        grid.append([found.sets[row], *(with_deviation(metric, cell, "±") for cell in cells)])
+    if found.ranking:
+        names = ("mean rank", "won/drawn/lost", "p")
+        ranked = zip(*(rank_cells(found, n) for n in range(len(methods))), strict=True)
+        grid += [[name, *cells] for name, cells in zip(names, ranked, strict=True)]
+    grid.insert(0, ["data set", *(method.words for method in methods)])
+    if len(methods) > max(_MOST_COLUMNS, len(found.sets)):
+        grid = [list(column) for column in zip(*grid, strict=True)]
+        grid[0][0] = found.noun
+        bold = {(column - 1, row + 1) for row, column in bold}
+    notes = ["bold: the best of each data set", *ranking_words(found)]
+    caption = f"{upper_first(metric.words)} of {count(len(methods), found.noun)} by data set."
+    return PaperTable(caption, grid[0], grid[1:], 1, bold, notes)
+
+
+def as_markdown(table: PaperTable) -> str:
+    """Returns a table of GitHub's Markdown, with its notes below."""
+    rule = ["---"] * table.texts + ["---:"] * (len(table.head) - table.texts)
+    head, *rows = _cells(table, lambda text: text.replace("|", "\\|"), "**{}**")
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+    return "\n".join([*lines, "", *(f"- {note}" for note in table.notes)]) + "\n"
+
+
+def as_latex(table: PaperTable) -> str:
+    """Returns a table for LaTeX and its package booktabs, with its notes below."""
+    head, *rows = _cells(table, _escaped, r"\textbf{{{}}}")
+    columns = "l" * table.texts + "r" * (len(table.head) - table.texts)
+    notes = [f"{_escaped(upper_first(note))}." for note in table.notes]
+    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering"]
+    lines += [rf"\caption{{{_escaped(table.caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    lines += [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
+    lines += [" & ".join(cells) + r" \\" for cells in rows]
+    lines += [r"\bottomrule", r"\end{tabular}", "", r"\par\smallskip\footnotesize", *notes]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _cells(table: PaperTable, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+    """Returns the head and the rows with escapes; `bold` formats bold cells."""
+    rows = [[escape(cell) for cell in row] for row in (table.head, *table.rows)]
+    for row, column in table.bold:
+        rows[row + 1][column] = bold.format(rows[row + 1][column])
+    return rows
+
+
+def _escaped(text: str) -> str:
+    """Returns a text for LaTeX, in one line."""
+    return " ".join(text.translate(_LATEX).split())

@@ -1,0 +1,81 @@
+"""The command `seqsweep figures`: draws the figures of a folder for a paper."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqsweep.arguments import add_allow, folder_parser
+from seqsweep.console import say, say_error
+from seqsweep.results.across_sets import across_values
+from seqsweep.results.figures.draw import Drawn, draw_all, draw_ranks
+from seqsweep.results.figures.parts import WIDTHS, paper_style, write_drawing
+from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
+from seqsweep.results.formatting import count
+from seqsweep.results.report.findings import find_facts
+from seqsweep.runs.files import write_text
+from seqsweep.runs.ledger import read_folder
+
+_TEXT = """\
+Draws the figures of a sweep or of one run for a paper, as SVG and PDF, each with its caption in a
+text file: intervals, main effects, learning curves, a confusion matrix and, over several data
+sets, the critical-difference diagram; of one run also its network.
+"""
+
+
+def figures_command(arguments: Sequence[str]) -> int:
+    """Runs the command `figures`: writes the files. Returns the exit code."""
+    words = "a sweep's folder, any folder of runs, or the folder of one run"
+    parser = folder_parser("figures", _TEXT, words)
+    words = "the folder of the files; it is made if necessary"
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help=words)
+    words = "the width in columns of a page: 1 is 85 mm (default), 2 is 175 mm"
+    parser.add_argument("--columns", type=int, choices=WIDTHS, default=1, help=words)
+    words = "also write the table: table.tex (with booktabs) and table.md"
+    parser.add_argument("--tables", action="store_true", help=words)
+    words = "over data sets: compare the values of this key; validation chooses the config of each"
+    parser.add_argument("--by", metavar="KEY", help=words)
+    add_allow(parser)
+    options = parser.parse(arguments)
+    folder: Path = options.folder
+    entries = read_folder(folder)
+    if not any(entry.state == "complete" for entry in entries):
+        raise ValueError(f"{folder}: has no complete run ({count(len(entries), 'run')})")
+    if options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out={options.out}: is a file; expected a folder")
+    with paper_style():
+        if options.by:
+            across = across_values(entries, options.by)
+            made, table = {"ranks": draw_ranks(across, options.columns)}, sets_table(across)
+        else:
+            facts = find_facts(folder, entries)
+            made = draw_all(facts, options.columns)
+            table = sets_table(facts.across) if facts.across else config_table(facts)
+        if len(entries) == 1:
+            made["network"] = _network(folder, options.columns, options.allow)
+        options.out.mkdir(parents=True, exist_ok=True)
+        for drawing in itertools.chain(*(one for one in made.values() if not isinstance(one, str))):
+            for path in write_drawing(drawing, options.out):
+                say(str(path))
+    if options.tables:
+        for name, text in (("table.tex", as_latex(table)), ("table.md", as_markdown(table))):
+            write_text(options.out / name, text, sync=False)
+            say(str(options.out / name))
+    left_out: dict[str, list[str]] = {}
+    for name, reason in made.items():
+        if isinstance(reason, str):
+            left_out.setdefault(reason, []).append(name)
+    for reason, names in left_out.items():
+        say_error(f"left out: {', '.join(names)}: {reason}")
+    return 0
+
+
+def _network(folder: Path, columns: int, allow: Sequence[str]) -> Drawn:
+    """Returns the figure of a run's network, or why there is none."""
+    # Imported for a run alone, because importing torch takes seconds.
+    from seqsweep.using.load import load_run
+    from seqsweep.using.network_figure import draw_network
+
+    try:
+        return [draw_network(load_run(folder, allow=allow), columns)]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        return " ".join(str(error).split())
