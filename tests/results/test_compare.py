@@ -86,12 +86,12 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     """The effect of a seed on all configs is one observation, however many configs there are."""
     folders = [
         sweep(tmp_path / name, *({"h": h, "seed": s, "val/acc": 0.5 + sign * (s - 1 + h / 10) / 10}
-                                 for h in range(1, 9) for s in (0, 1, 2)))
+                                 for h in range(1, 10) for s in (0, 1, 2)))
         for name, sign in (("a", 0), ("b", 1))
     ]  # fmt: skip
     half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
-    interval = f"[{0.045 - half:+.4f}, {0.045 + half:+.4f}]"
-    wanted = f"b - a: val/acc +0.0450 {interval}, mean of 8 configs in both, over 3 seeds"
+    interval = f"[{0.05 - half:+.2f}, {0.05 + half:+.2f}]"
+    wanted = f"b - a: val/acc +0.05 {interval}, mean of 9 configs in both, over 3 seeds"
     assert wanted in shown(*folders)
 
 
@@ -228,7 +228,7 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 3, better=0.03))
     assert "with the difference over shared replicates (95% interval)" in " ".join(text.split())
     row = next(row for row in rows(text) if row[:1] == ["0"])
-    assert row[1:4] == ["0.7000", "0.6850", "+0.0350"] and row[-1] == "3"
+    assert row[1:4] == ["0.7000", "0.6850", "+0.035"] and row[-1] == "3"
     assert "mean of 2 configs in both, over " in text
     assert "3 replicates (3 folds, one seed); p = " in text
     assert "(corrected resampled t-test)" in text
@@ -238,7 +238,7 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     differences = [0.03 + fold % 3 / 200 for fold in range(5)]
     mean, t = statistics.fmean(differences), 2.7764451
     half = t * statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
-    assert rf"c - a: test/acc {mean:+.4f} [{mean - half:+.4f}, {mean + half:+.4f}]" in text
+    assert rf"c - a: test/acc {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]" in text
 
 
 def test_a_users_own_metrics_are_compared_whatever_their_names_and_sizes(tmp_path):

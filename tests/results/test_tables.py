@@ -195,7 +195,7 @@ def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_compa
     assert lines(status_table(entries)) == [["a", "complete", "0.0000"]]
     for one, other in (("one", "two"), ("one/a", "two/b"), ("one/a", "two/c")):
         finished_runs.printed(partial(compare, [tmp_path / one, tmp_path / other]))
-    assert "h=1 is best by val/acc: val/acc 0.250, 1 seed" in page(tmp_path / "two").text
+    assert "h=1 is best by val/acc: val/acc 0.2500, 1 seed" in page(tmp_path / "two").text
 
 
 def seen(table: Table, width: int) -> str:

@@ -23,7 +23,7 @@ from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.output_log import OutputLog
-from seqsweep.results.formatting import count, score_text
+from seqsweep.results.formatting import count, number
 from seqsweep.runs.metrics import compared_metric, metrics_in, monitor_of_config, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -280,11 +280,11 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     if run.state == "pruned":
         epoch, value = run.record["pruned"]["epoch"], run.record["pruned"]["value"]
         monitor = monitor_of_config(run.config) or ""
-        score = "" if value is None else f"  {monitor} {score_text(monitor, value)}"
+        score = "" if value is None else f"  {monitor} {number(value)}"
         return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
     metrics = metrics_in(run.record)
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
     if own := own_metrics(metrics):  # the monitor is the first
         names = dict.fromkeys((own[0], compared_metric(own[0], own)))
-    scores = "  ".join(f"{name} {score_text(name, metrics[name])}" for name in names)
+    scores = "  ".join(f"{name} {number(metrics[name])}" for name in names)
     return [f"{scores}  {run.record['train_seconds']:.1f} s"]

@@ -15,7 +15,7 @@ from rich.text import Text
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.worker_state import Worker, Workers
-from seqsweep.results.formatting import count, score_text
+from seqsweep.results.formatting import count, number
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
@@ -148,7 +148,7 @@ def _best_table(
         rank = "" if progress.has_several_sources else str(index)
         names = [progress.keys.text(key, run.config.get(key)) for key in key_widths]
         names = names if has_key_columns else [labels[run.folder.name]]
-        cells = [Text(text) for text in (rank, *map(one_line, names), score_text(monitor, score))]
+        cells = [Text(text) for text in (rank, *map(one_line, names), number(score))]
         table.add_row(*cells, _epoch(run))
     return table
 

@@ -18,7 +18,6 @@ from seqsweep.results.formatting import (
     number,
     plain_text,
     run_label,
-    score_text,
 )
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
@@ -125,7 +124,7 @@ def _best_lines(side: Side) -> list[str]:
         names = key_names(board.keys, (row.config for row in board.rows))
         config = escape(run_label(best.config, names))
         metrics = [n for n in dict.fromkeys((board.monitor, board.compared)) if n in best.metrics]
-        scores = [f"{name} {number(best.metrics[name].mean, name)}" for name in metrics]
+        scores = [f"{name} {number(best.metrics[name].mean)}" for name in metrics]
         runs = f"({varied_words(map(replicate_of, best.entries))})"
         parts = filter(None, [config, *scores, runs])
         lines.append(f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}")
@@ -183,7 +182,7 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
 def _text(name: str, value: float, sign: str = "") -> str:
     if name in COSTS:
         return cost(name, value, sign)
-    return score_text(name, value, sign) if sign else number(value, name)
+    return number(value, sign)
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:

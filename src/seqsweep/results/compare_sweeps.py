@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.results.data_sets import data_key, data_names, group_by, recordings_key
-from seqsweep.results.formatting import KeyNames, count, key_names, number, run_label, score_text
+from seqsweep.results.formatting import KeyNames, count, estimate_text, key_names, number, run_label
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import (
     Replicate,
@@ -211,8 +211,8 @@ def _print_table(
     for match in matches[:TOP]:
         values = [escape(names.text(key, value)) for key, value in match.config.items()]
         mean = measure.difference(match.differences) if match.differences else None
-        means = [number(value, measure.metric) for value in match.means]
-        cells = [_text(measure.metric, mean), str(mean.n)] if mean else ["", ""]
+        means = [number(value) for value in match.means]
+        cells = [_text(mean), str(mean.n)] if mean else ["", ""]
         table.add_row(*values, *means, *cells)
     print_table(console, table)
     if len(matches) > TOP:
@@ -220,11 +220,8 @@ def _print_table(
         console.print(f"[dim]{more}[/]", highlight=False)
 
 
-def _text(metric: str, difference: Estimate) -> str:
-    values = [value or 0.0 for value in (difference.mean, difference.low, difference.high)]
-    mean, low, high = (score_text(metric, v, "+", max(map(abs, values))) for v in values)
-    # The backslash keeps rich from reading the bracket as a tag.
-    return mean if difference.low is None else rf"{mean} \[{low}, {high}]"
+def _text(difference: Estimate) -> str:
+    return escape(estimate_text(difference, "+"))
 
 
 def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
@@ -269,7 +266,7 @@ def _mean_line(
     configs = count(sum(bool(match.differences) for match in matches), "config")
     runs = count(len(means), variation.unit)
     runs += f" ({varied_words(means)})" if variation.resampled else ""
-    line = f"{other} - {first}: {measure.metric} {_text(measure.metric, measure.difference(means))}"
+    line = f"{other} - {first}: {measure.metric} {_text(measure.difference(means))}"
     line += f", mean of {configs} in both, over {runs}"
     if len(means) == 1:
         return line

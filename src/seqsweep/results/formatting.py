@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metrics import DEFAULT_MONITOR, SPLITS, as_metric
+from seqsweep.runs.metrics import SPLITS
 
 _SOURCE = "data.source._target_"
 _CLASSES = ("_target_", "model.cell")
@@ -136,6 +136,11 @@ def run_label(config: Mapping[str, Any], names: KeyNames, keys: Iterable[str] | 
     return " ".join(f"{names[key]}={names.text(key, config.get(key))}" for key in keys)
 
 
+def names_class(key: str) -> bool:
+    """Returns whether the values of a key are classes or our names of them."""
+    return key.endswith(_CLASSES)
+
+
 def known_settings(config: Mapping[str, Any], names: KeyNames) -> str:
     """Returns a run's label from only the keys that its config sets."""
     return run_label(config, names, [key for key in names if config.get(key) is not None])
@@ -146,53 +151,33 @@ def split_words(split: str) -> str:
     return SPLITS.get(split, split)
 
 
-def short_number(value: float) -> str:
-    """Formats a number: three decimals, or four significant digits if large or tiny."""
-    return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
+def interval_texts(*values: float, sign: str = "") -> list[str]:
+    """Formats an interval's ends, and values in it, to two digits of its width.
 
-
-def same_decimals(*values: float, sign: str = "") -> list[str]:
-    """Formats a mean and its interval, for a page, with equally many decimals.
-
-    >>> same_decimals(0.002044, 0.0, 0.006254), same_decimals(0.5, -0.001, 1.0)
-    (['0.002044', '0.000000', '0.006254'], ['0.500', '−0.001', '1.000'])
+    >>> interval_texts(0.002044, -0.0, 0.006254), interval_texts(0.5, 0.4, 1.0, sign="+")
+    (['0.0020', '-0.0000', '0.0063'], ['+0.50', '+0.40', '+1.00'])
     """
-    size = max(map(abs, values))
-    # Large and tiny numbers have four significant digits.
-    is_usual = not size or 0.01 <= size < 10
-    decimals = 3 if is_usual else max(0, 3 - math.floor(math.log10(size)))
-    return [true_minus(f"{value:{sign}.{decimals}f}") for value in values]
+    width = max(values) - min(values)
+    decimals = max(0, 1 - math.floor(math.log10(width))) if width else 4
+    return [f"{value:{sign}.{decimals}f}" for value in values]
 
 
-def interval_text(low: float, high: float) -> str:
-    """Returns the bounds of an interval in words, for a page: `0.008 to 0.714`."""
-    return " to ".join(same_decimals(low, high))
-
-
-def estimate_texts(value: Estimate, sign: str = "") -> tuple[str, str]:
-    """Returns a mean, and its interval if there is one: `0.500`, `[0.400, 0.600]`."""
+def estimate_text(value: Estimate, sign: str = "") -> str:
+    """Returns a mean, with its interval if there is one: `0.500 [0.400, 0.600]`."""
     if value.low is None or value.high is None:
-        return signed(value.mean) if sign else true_minus(short_number(value.mean)), ""
-    mean, low, high = same_decimals(value.mean, value.low, value.high, sign=sign)
-    return mean, f"[{low}, {high}]"
+        return number(value.mean, sign)
+    mean, low, high = interval_texts(value.mean, value.low, value.high, sign=sign)
+    return f"{mean} [{low}, {high}]"
 
 
-def number(value: float, metric: str = DEFAULT_MONITOR) -> str:
-    """Formats a number with four decimals, or two significant digits if tiny."""
-    if not as_metric(metric).is_ours:
-        return score_text(metric, value)
-    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
-
-
-def score_text(metric: str, value: float, sign: str = "", beside: float | None = None) -> str:
-    """Formats a value of a metric; a user's own may have any size.
+def number(value: float, sign: str = "", beside: float | None = None) -> str:
+    """Formats a score with four decimals, or four significant digits if huge or tiny.
 
     Args:
         beside: The number beside it, whose size decides the format.
     """
     size = abs(value if beside is None else beside)
-    is_usual = as_metric(metric).is_ours or size == 0 or 0.001 <= size < 10_000
-    return f"{value:{sign}.4f}" if is_usual else f"{value:{sign}.4g}"
+    return f"{value:{sign}.4f}" if not size or 0.001 <= size < 10_000 else f"{value:{sign}.4g}"
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
@@ -206,16 +191,6 @@ def cost(name: str, value: float, sign: str = "") -> str:
         return f"{value:{sign}#.2g}"
     digits = int(name.endswith("seconds") and abs(value) < 1000)
     return f"{value:{sign},.{digits}f}"
-
-
-def signed(value: float) -> str:
-    """Formats a change with sign and three decimals, for a page: `−0.500`."""
-    return true_minus(f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.2g}")
-
-
-def true_minus(text: str) -> str:
-    """Gives a number a typographic minus sign, for a page: `−0.5`."""
-    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
 
 
 def error_text(state: str, error: str) -> str:
@@ -242,11 +217,11 @@ def without_machine(text: str, folder: str) -> str:
     return _ABSOLUTE.sub(shorten, text.replace(f"{folder}/", ""))
 
 
-def with_deviation(metric: str, value: Estimate | None, sign: str) -> str:
+def with_deviation(value: Estimate | None, sign: str) -> str:
     """Formats a mean, if any, with its standard deviation, if any: `0.8430 ±0.0177`."""
     if value is None or value.std is None:
-        return "" if value is None else number(value.mean, metric)
-    return f"{number(value.mean, metric)} {sign}{score_text(metric, value.std, beside=value.mean)}"
+        return "" if value is None else number(value.mean)
+    return f"{number(value.mean)} {sign}{number(value.std, beside=value.mean)}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

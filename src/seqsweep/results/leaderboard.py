@@ -15,10 +15,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by
-from seqsweep.results.effects import Grid, find_missing
+from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by, tested_sequences
+from seqsweep.results.effects import Effect, Grid, find_missing, independent_keys, main_effects
+from seqsweep.results.formatting import key_names, known_settings, names_class, run_label
 from seqsweep.results.replicates import Variation, newest, numbers, shared_metric, variation_of
 from seqsweep.results.rows import (
     DATA,
@@ -44,6 +46,9 @@ from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
+
+_NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
+"""The keys whose values name a config if no key distinguishes the configs."""
 
 TIE_BREAKER = OURS["val/loss"]
 """The metric that decides between rows with equal means of the monitor."""
@@ -101,6 +106,32 @@ class Leaderboard:
         candidates = [replicate for replicate in runs if replicate.split == first]
         return runs[max(candidates, key=lambda key: sign * sample.get(key, -sign * math.inf))]
 
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """The main effects of the keys on the compared metric; empty for several data sets."""
+        # Each config counts once, so a config with many replicates does not weigh more.
+        scored = [row for row in self.rows if self.compared in row.metrics and self.sets == 1]
+        means = [row.metrics[self.compared].mean for row in scored]
+        return main_effects([row.config for row in scored], means)
+
+    @cached_property
+    def telling_keys(self) -> list[str]:
+        """The keys that suffice to distinguish the configs."""
+        return independent_keys(self.keys, [row.config for row in self.rows], self.effects)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The values that distinguish each config: `hidden_size=8 lr=0.01`, or just `gru`."""
+        configs = [row.config for row in self.rows]
+        if keys := self.telling_keys:
+            names = key_names(self.keys, configs)
+            if len(keys) == 1 and names_class(keys[0]):
+                return [names.text(keys[0], config[keys[0]]) for config in configs]
+            return [run_label(config, names, keys) for config in configs]
+        network = key_names(_NETWORK)
+        words = [known_settings(row.entries[0].config, network) for row in self.rows]
+        return [one or "this run" for one in words]
+
     @property
     def chosen_by(self) -> str:
         """The metric that ranks the rows: `val/loss of the best epoch`."""
@@ -113,6 +144,14 @@ class Leaderboard:
         If so, the first row is first partly by luck, and differences to it look too large.
         """
         return self.compared.split_name == self.monitor.split_name
+
+    @property
+    def tested(self) -> int:
+        """The number of sequences behind a score; 0 if unknown, or if splits vary."""
+        # The interval over splits already includes the variation between test sets.
+        if self.variation.resampled:
+            return 0
+        return tested_sequences(self.rows[0].entries[0].record or {}, self.compared)
 
     @property
     def tied(self) -> int:

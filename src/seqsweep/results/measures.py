@@ -183,3 +183,24 @@ class Measure:
             return ""
         seeds, are = count(len(units), "seed"), "is" if len(units) == 1 else "are"
         return f"{seeds} {are} too few for a signed-rank test, which needs at least {needed}"
+
+
+def sampling_error(first: float, second: float, score: Metric, tested: int) -> float:
+    """Returns the largest difference of accuracies that chance explains at 95 %.
+
+    The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
+    few sequences and for accuracies of 0 and 1, if the accuracies are independent. Two networks
+    make similar errors on the same sequences, so chance explains less than the result.
+
+    Args:
+        tested: The number of sequences behind each accuracy; 0 if unknown.
+    """
+    if not tested or not score.is_bounded:
+        return 0.0
+    return math.hypot(_share_error(first, tested), _share_error(second, tested))
+
+
+def _share_error(share: float, tested: int) -> float:
+    """Returns an accuracy's sampling error, with a success and a failure added."""
+    share = (min(max(share, 0.0), 1.0) * tested + 1) / (tested + 2)
+    return 1.96 * math.sqrt(share * (1 - share) / (tested + 2))

@@ -99,20 +99,6 @@ def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
     return plan
 
 
-def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
-    """Writes the result of `needed_replicates` as a sentence."""
-    if (found := needed_replicates(board, difference)) is None:
-        return None
-    resampled = board.variation.resampled
-    test, unit = ("corrected t-test", "splits") if resampled else ("signed-rank test", "seeds")
-    # The training sets of splits overlap, so even very many splits may not be enough.
-    n, low, high = (f"> {MOST:,}" if one is None else f"{one:,}" for one in found.values())
-    return (
-        f"{unit} to find {difference:g} in {board.compared} by a {test} with probability {POWER}: "
-        f"{n} [{low}, {high}]"
-    )
-
-
 def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Returns a pooled standard deviation's confidence interval, as two factors.
 

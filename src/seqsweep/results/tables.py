@@ -158,7 +158,7 @@ def leaderboard_table(
             *(escape(names.text(key, row.config[key])) for key in names),
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
-            *(with_deviation(name, row.metrics.get(name), signs.deviation) for name in scores),
+            *(with_deviation(row.metrics.get(name), signs.deviation) for name in scores),
             *(_cost(name, row.metrics.get(name)) for name in COSTS),
         )
     return table
@@ -199,7 +199,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
         values = [escape(names.text(key, value)) for key, value in method.keys.items()]
-        cells = [with_deviation(found.metric, cell, deviation) for cell in method.cells]
+        cells = [with_deviation(cell, deviation) for cell in method.cells]
         table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
     return table
 
@@ -228,7 +228,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}
-        results = [number(values[n], n) if n in values else "" for n in scores]
+        results = [number(values[n]) if n in values else "" for n in scores]
         error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
         table.add_row(
             escape(entry.folder.run_id),

@@ -6,16 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.effects import Effect, independent_keys, main_effects
-from seqsweep.results.formatting import (
-    count,
-    estimate_texts,
-    key_names,
-    known_settings,
-    run_label,
-)
+from seqsweep.results.baselines import BestBaseline
+from seqsweep.results.formatting import count, estimate_text, number, split_words, upper_first
 from seqsweep.results.leaderboard import Leaderboard, Row
-from seqsweep.results.measures import SPLITS_NEEDED
+from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
+from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
 from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
@@ -24,8 +19,11 @@ from seqsweep.runs.metrics import Metric, own_metrics
 CHOSEN = "*"
 """Marks the rank of a config without fresh seeds in the leaderboard of a search."""
 
-_NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
-"""The keys whose values name a config if no key distinguishes the configs."""
+_NAMED = 3
+"""The most configs that a sentence names."""
+
+_SMALL = 0.01
+"""A sampling error of the test accuracy below this value is not mentioned."""
 
 
 @dataclass(frozen=True)
@@ -49,43 +47,44 @@ class Signs(NamedTuple):
     mark: str = "≈"
 
 
-def find_answer(board: Leaderboard, words: Sequence[str] | None = None) -> Finding:
-    """Returns the answer: which config is best, and whether the others differ from it.
-
-    Args:
-        words: The result of `config_words`, if known.
-    """
-    metric = board.compared
-    if not board.rows or metric not in board.rows[0].metrics:
+def find_answer(board: Leaderboard) -> Finding:
+    """Returns the answer: which config is best, and which others do not differ from it."""
+    metric, rows, words = board.compared, board.rows, board.words
+    if not rows or metric not in rows[0].metrics:
         return Finding("none", "no run is complete")
-    if words is None:
-        configs = [row.config for row in board.rows]
-        words = config_words(board, independent_keys(board.keys, configs, board_effects(board)))
-    first, *others = board.rows
-    if len(others) == 1 and (pair := _answer_of_pair(words, others[0], board)):
+    if len(rows) == 2 and (pair := _answer_of_pair(board)):
         return pair
-    score = first.metrics[metric]
-    result = f"{metric} {_estimate_text(score)}, {_runs_text(score.n, board.variation)}"
-    if not others:
+    score = rows[0].metrics[metric]
+    result = f"{metric} {estimate_text(score)}, {_runs_text(score.n, board.variation)}"
+    if len(rows) == 1:
         return Finding("alone", f"{words[0]}: {result}", {"score": score})
-    verdicts = Counter(row.difference.verdict for row in others if row.difference)
-    numbers = {name: verdicts[name] for name in ("different", "indistinguishable")}
-    numbers["not_compared"] = len(others) - sum(numbers.values())
-    sentence = (
-        f"{words[0]} is best by {board.monitor}: {result}; others: {numbers['different']} "
-        f"different, {numbers['indistinguishable']} indistinguishable, "
-        f"{numbers['not_compared']} not compared"
-    )
+    # The other configs by the verdict of their comparison with the first.
+    others = dict[str, list[int]]()
+    for index, row in enumerate(rows[1:], start=1):
+        verdict = row.difference.verdict if row.difference else "undecided"
+        others.setdefault(verdict, []).append(index)
+    different, similar = others.get("different", []), others.get("indistinguishable", [])
+    untested = others.get("undecided", [])
+    parts = [f"{words[0]} is best by {board.monitor}: {result}"]
+    if different or similar:
+        parts.append(f"different from it: {len(different)} of {len(rows) - 1}")
+    if similar:
+        parts.append(f"not different: {_listed([_with_p(board, index) for index in similar])}")
+        parts += _seeds_for_more(board)
+    if untested:
+        parts.append(f"not compared: {len(untested)}")
     # Another metric than the compared one chose the first config.
-    numbers["better"] = sum(_is_better(row.difference, metric) for row in others)
-    if numbers["better"]:
-        sentence += f"; better in {metric}, but ranked lower: {numbers['better']}"
-    return Finding("best", sentence, {"score": score, **numbers})
+    better = sum(_is_better(row.difference, metric) for row in rows[1:])
+    if better:
+        parts.append(f"better in {metric}, but ranked lower: {better}")
+    numbers: dict[str, Estimate | float] = {"score": score, "different": len(different)}
+    numbers |= {"indistinguishable": len(similar), "not_compared": len(untested), "better": better}
+    return Finding("best", "; ".join(parts), numbers)
 
 
-def _answer_of_pair(words: Sequence[str], second: Row, board: Leaderboard) -> Finding | None:
+def _answer_of_pair(board: Leaderboard) -> Finding | None:
     """Returns the answer for two configs; None without a test."""
-    difference = second.difference
+    difference, words = board.rows[1].difference, board.words
     if difference is None or difference.interval is None or difference.verdict == "undecided":
         return None
     value, p = difference.interval, difference.adjusted
@@ -101,10 +100,32 @@ def _answer_of_pair(words: Sequence[str], second: Row, board: Leaderboard) -> Fi
         value = Estimate(value.n, -value.mean or 0.0, value.std, *ends)
     relation = "better than" if is_better else "statistically indistinguishable from"
     sentence = (
-        f"{words[0]} is {relation} {words[1]}: {board.compared} "
-        f"{_estimate_text(value, '+')}, p {probability(p)}, {_runs_text(value.n, board.variation)}"
+        f"{words[0]} is {relation} {words[1]}: {board.compared} {estimate_text(value, '+')}, "
+        f"p {probability(p)}, {_runs_text(value.n, board.variation)}"
     )
-    return Finding(difference.verdict, sentence, {"difference": value, "p": p})
+    more = [] if is_better else _seeds_for_more(board)
+    numbers = {"difference": value, "p": p}
+    return Finding(difference.verdict, "; ".join([sentence, *more]), numbers)
+
+
+def _seeds_for_more(board: Leaderboard) -> list[str]:
+    """Says how many seeds or splits would show a small difference, if that is known."""
+    estimates = needed_replicates(board, SMALL_DIFFERENCE) if board.compared.is_bounded else None
+    number = estimates and estimates["n"]
+    unit = "split" if board.variation.resampled else "seed"
+    return [f"{count(number, unit)} would show {SMALL_DIFFERENCE:g}"] if number else []
+
+
+def _with_p(board: Leaderboard, index: int) -> str:
+    difference = board.rows[index].difference
+    assert difference is not None and difference.adjusted is not None
+    return f"{board.words[index]} (p {probability(difference.adjusted)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Lists the first names, and counts the others."""
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return ", ".join([*names[:_NAMED], *more])
 
 
 def answer_of_ranks(found: AcrossSets) -> Finding:
@@ -118,30 +139,6 @@ def answer_of_ranks(found: AcrossSets) -> Finding:
         f"{count(sets, 'data set')}; configs with this rank: {numbers['first']} of {len(ranks)}"
     )
     return Finding("ranks", sentence, {**numbers, "sets": sets})
-
-
-def config_words(board: Leaderboard, keys: Sequence[str]) -> list[str]:
-    """Returns the values of the keys that distinguish each config: `hidden_size=8 lr=0.01`."""
-    if keys:
-        configs = [row.config for row in board.rows]
-        names = key_names(board.keys, configs)
-        return [run_label(config, names, keys) for config in configs]
-    network = key_names(_NETWORK)
-    words = [known_settings(row.entries[0].config, network) for row in board.rows]
-    return [one or "this run" for one in words]
-
-
-def board_effects(board: Leaderboard) -> list[Effect]:
-    """Returns the main effects of the keys on the means of the compared metric."""
-    # Each config counts once, so a config with many replicates does not weigh more.
-    scored = [row for row in board.rows if board.compared in row.metrics]
-    means = [row.metrics[board.compared].mean for row in scored]
-    return main_effects([row.config for row in scored], means)
-
-
-def _estimate_text(value: Estimate, sign: str = "") -> str:
-    """Formats a mean with its interval, for a terminal too: `0.708 [0.667, 0.750]`."""
-    return " ".join(filter(None, estimate_texts(value, sign))).replace("\N{MINUS SIGN}", "-")
 
 
 def _runs_text(number: int, variation: Variation) -> str:
@@ -331,3 +328,33 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
 def probability(p: float) -> str:
     """Formats a p with three decimals: `0.041`, `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def limit_words(board: Leaderboard, across: AcrossSets | None) -> list[str]:
+    """Returns what limits the answer, a sentence each, without their full stops."""
+    score = board.compared
+    if across:
+        return list(map(upper_first, ranking_words(across)[1:]))
+    if not board.rows or score not in board.rows[0].metrics:
+        return []
+    tied = f"; configs with the best value: {board.tied}" if board.tied > 1 else ""
+    words = [f"ranked by {board.chosen_by}{tied}", *reason_words(untested_reasons(board))]
+    if board.compares_on_ranking_split:
+        words.append(optimism_words(board))
+    mean = board.rows[0].metrics[score].mean
+    error = sampling_error(mean, mean, score, board.tested)
+    if error >= _SMALL and score.kind == "acc":
+        sequences = f"{count(board.tested, 'sequence')} of {split_words(score.split_name)}"
+        words.append(f"sampling error of a difference on {sequences}: {error:.2g}")
+    return list(map(upper_first, words))
+
+
+def baseline_words(best: BestBaseline) -> str:
+    """Compares the best baseline with the best network."""
+    baseline = best.baseline
+    where = f" ({baseline.label})" if baseline.label else ""
+    relation = best.relation.replace("indistinguishable", "statistically indistinguishable from")
+    return (
+        f"Best baseline by {best.chosen_by}: {baseline.name}{where}, {best.metric} "
+        f"{number(baseline.metrics[best.metric])}, {relation} the network ({number(best.network)})."
+    )

@@ -35,7 +35,7 @@ from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, pr
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
-from seqsweep.results.formatting import score_text
+from seqsweep.results.formatting import number
 from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
@@ -310,7 +310,7 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     own = own_metrics(metrics)
     names = own or [name for name in names if name in metrics]
-    scores = [f"{name} {score_text(name, metrics[name])}" for name in names]
+    scores = [f"{name} {number(metrics[name])}" for name in names]
     chosen = "last" if monitor_of_config(member.config) is None else "best"
     scores[:1] = [f"{chosen} epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     lines = [joined(scores, console)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import key_names, run_label, score_text
+from seqsweep.results.formatting import key_names, number, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
@@ -50,7 +50,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
     score = (best.record or {})["metrics"].get(monitor)
-    shown = "" if score is None else f", {monitor} {score_text(monitor, score)}"
+    shown = "" if score is None else f", {monitor} {number(score)}"
     of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"

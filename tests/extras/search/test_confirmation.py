@@ -90,8 +90,8 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
 @pytest.mark.parametrize(
     ("searched", "seeds", "words"),
     [
-        (0.80, 6, "over 6 fresh seeds: the search was optimistic by 0.097."),
-        (0.705, 6, "[0.702, 0.705], over 6 fresh seeds: the value in the search is within this"),
+        (0.80, 6, "over 6 fresh seeds: the search was optimistic by 0.0965."),
+        (0.705, 6, "[0.7015, 0.7055], over 6 fresh seeds: the value in the search is within this"),
         (0.60, 6, "over 6 fresh seeds: the search was not optimistic."),
         (0.80, 1, "over 1 fresh seed: without an interval it is open whether the search was"),
     ],

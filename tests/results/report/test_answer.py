@@ -24,11 +24,11 @@ SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accur
 @pytest.mark.parametrize(
     ("scores", "monitor", "sentence"),
     [
-        ((0.8, 0.6), "val/acc", "h=0 is better than h=1: test/acc +0.200, p 0.016, 7 seeds"),
+        ((0.8, 0.6), "val/acc", "h=0 is better than h=1: test/acc +0.2000, p 0.016, 7 seeds"),
         # Validation ranks the first config first, and the test metric says the opposite.
-        ((0.6, 0.8), "val/acc", "h=1 is better than h=0: test/acc +0.200, p 0.016, 7 seeds"),
-        ((0.2, 0.5), "val/loss", "h=0 is better than h=1: test/loss -0.300, p 0.016, 7 seeds"),
-        ((0.5, 0.2), "val/loss", "h=1 is better than h=0: test/loss -0.300, p 0.016, 7 seeds"),
+        ((0.6, 0.8), "val/acc", "h=1 is better than h=0: test/acc +0.2000, p 0.016, 7 seeds"),
+        ((0.2, 0.5), "val/loss", "h=0 is better than h=1: test/loss -0.3000, p 0.016, 7 seeds"),
+        ((0.5, 0.2), "val/loss", "h=1 is better than h=0: test/loss -0.3000, p 0.016, 7 seeds"),
     ],
 )
 def test_terminal_page_and_json_have_one_answer(scores, monitor, sentence, tmp_path, said):
@@ -49,8 +49,8 @@ def test_terminal_page_and_json_have_one_answer(scores, monitor, sentence, tmp_p
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
-    best = "hidden_size=32 num_layers=2 is best by val/acc: test/acc 0.851 [0.849, 0.853], 3 seeds"
-    assert f"{best}; others: 0 different, 0 indistinguishable, 3 not compared" in found.text
+    best = "hidden_size=32 num_layers=2 is best by val/acc: test/acc 0.8510 [0.8485, 0.8535]"
+    assert f"{best}, 3 seeds; not compared: 3" in found.text
     few = "4 configs need at least 7 seeds for a signed-rank test, and share 3"
     assert f"3 configs not compared with the first: {few}" in found.text
     assert "Ranked by val/acc of the best epoch" in found.text
@@ -80,15 +80,15 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
 def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
     """In the second sweep the configs take turns."""
     found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
-    assert "hidden_size=32 is better than hidden_size=8: test/acc +0.240, p 0.031" in found.text
+    assert "hidden_size=32 is better than hidden_size=8: test/acc +0.2400, p 0.031" in found.text
     for size in (8, 16):
         for seed in range(6):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
             config = {SIZE: size, "seed": seed}
             trained(tmp_path / "turns", config, val__acc=size / 20, test__acc=score)
     found = page(tmp_path / "turns")
-    words = "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.010"
-    assert f"{words} [-0.079, +0.099], p 0.844, 6 seeds" in found.text
+    words = "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.01"
+    assert f"{words} [-0.08, +0.10], p 0.844, 6 seeds" in found.text
     assert "≈ best" in found.text
 
 
@@ -96,18 +96,18 @@ def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
-        assert "hidden_size=8: test/acc 0.800, 1 seed" in found.text
+        assert "hidden_size=8: test/acc 0.8000, 1 seed" in found.text
         assert not {"Effect of each axis", "Variance between seeds"} & set(found.headings)
     # The interval of a second seed ends at 1.
     trained(tmp_path, {SIZE: 8, "seed": 1}, val__acc=0.9, test__acc=0.95)
     text = page(tmp_path).text
-    assert "[0.000, 1.000], 2 seeds" in text
+    assert "[0.0, 1.0], 2 seeds" in text
     assert ", clipped to 0 and 1" in text
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] == 1.0
     # Without a test split the number is called optimistic.
     trained(tmp_path / "val", {SIZE: 16, "seed": 0}, val__acc=0.8)
     text = page(tmp_path / "val").text
-    assert "hidden_size=16: val/acc 0.800, 1 seed" in text
+    assert "hidden_size=16: val/acc 0.8000, 1 seed" in text
     assert "No test split: val/acc chose the first config, so its val/acc is optimistic" in text
     trained(tmp_path / "train", {SIZE: 8, "seed": 0}, train__loss=0.5, test__acc=0.4)
     assert "Ranked by train/loss of the last epoch" in page(tmp_path / "train").text
@@ -141,7 +141,7 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
         for seed, score in enumerate(each):
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
     text = page(tmp_path).text
-    assert "1 not compared; better in test/acc, but ranked lower: 1" in text
+    assert "not compared: 1; better in test/acc, but ranked lower: 1" in text
     assert "and share 5; different by paired t-tests: 1" in text
 
 
@@ -196,7 +196,7 @@ def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     other = "other validation and test sets"
     assert [c.verdict for c in report.configs] == ["best", other, "different", other]
     assert (
-        "test/acc 0.500, 7 seeds; others: 1 different, 0 indistinguishable, 2 not"
+        "test/acc 0.5000, 7 seeds; different from it: 1 of 3; not compared: 2"
         in report.answer.sentence
     )
     assert f"2 configs not compared with the first: {other}" in map(str.lower, report.limits)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from report_pages import data, figures_of, page, trained
 
+from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
 from seqsweep.results.ranks import rank_methods
 from seqsweep.results.report.board import MOST_RANKED, ranks_figure
-from seqsweep.results.report.curves import MOST_POINTS, Curve, Kind, band, bands, curves_figure
+from seqsweep.results.report.curves import curves_figure
 
 
 def test_a_line_is_pale_where_seeds_have_ended():

@@ -66,7 +66,7 @@ def test_csv_and_json_say_what_the_page_says_and_it_loads_nothing_from_the_netwo
         ]
         assert (row["rank"], row[SIZE]) == (str(config["rank"]), str(config["keys"][SIZE]))
         assert f"{stat['mean']:.4f}" in found.text
-        assert f"{stat['low']:.3f} to {stat['high']:.3f}" in found.text
+        assert f"{stat['low']:.4f} to {stat['high']:.4f}" in found.text
         assert row["verdict"] == config["difference"]["verdict"]
     assert data(folder)["answer"]["sentence"] in found.text
     policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
@@ -179,7 +179,7 @@ def test_a_long_page_lists_the_best_configs_and_says_so(tmp_path, monkeypatch):
     write_report(folder)
     whole, table = data(folder), (folder / "report.csv").read_text()
     assert "The page lists" not in (folder / "report.html").read_text()
-    monkeypatch.setattr("seqsweep.results.report.findings.MOST_LISTED", 4)
+    monkeypatch.setattr("seqsweep.results.findings.MOST_LISTED", 4)
     write_report(folder)
     text = (folder / "report.html").read_text()
     assert "The page lists the best 4 configs with their runs; report.csv has all." in text

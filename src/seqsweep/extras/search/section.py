@@ -13,14 +13,20 @@ from seqsweep.extras.search.trials import Tried, trial_words
 from seqsweep.results.formatting import (
     NBSP,
     count,
-    estimate_texts,
+    interval_texts,
     number,
     plain_text,
-    short_number,
-    true_minus,
 )
-from seqsweep.results.report.findings import Section
-from seqsweep.results.report.plot_parts import GREY, LOG, PALETTE, Figure, label, layout, rounded
+from seqsweep.results.report.parts import (
+    GREY,
+    PALETTE,
+    Figure,
+    Section,
+    label,
+    layout,
+    log_axis,
+    rounded,
+)
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import reason_words, too_few_reasons
 from seqsweep.runs.ledger import Entry
@@ -86,7 +92,7 @@ def key_figure(key: str, search: Search) -> Figure:
         order = {"categoryorder": "array", "categoryarray": [*map(label, values["choices"])]}
         figure["xaxis"] |= {"type": "category", **order}
     elif values["log"]:
-        figure["xaxis"] |= LOG
+        figure["xaxis"] |= log_axis([t.params[key] for t in drawn])
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers",
@@ -119,9 +125,7 @@ def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
         lines += [order_words(search.confirmation), FRESH_FIRST]
     command = f"seqsweep report {shlex.quote(place(folder))}"
     lines += [budget_words(search), f"importance of the keys, all trials, budget: {command}"]
-    # A terminal may lack these two characters.
-    plain = (line.replace(NBSP, " ").replace("\N{MINUS SIGN}", "-") for line in lines)
-    return [line for line in plain if line]
+    return [line.replace(NBSP, " ") for line in lines if line]
 
 
 FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and only their fresh \
@@ -163,7 +167,7 @@ def best_words(search: Search) -> str:
     compared = compared_metric(metric, search.best_metrics)
     if compared in search.best_metrics:
         values.setdefault(compared, search.best_metrics[compared])
-    texts = [f"{name.words} {true_minus(number(value))}" for name, value in values.items()]
+    texts = [f"{name.words} {number(value)}" for name, value in values.items()]
     trial = [f"trial {best.number}", trial_words(best, search.names), *texts]
     return f"Best in the search: {', '.join(trial)}."
 
@@ -181,16 +185,17 @@ def optimism_words(search: Search) -> str:
     row = search.confirmation.first
     # A positive number means that the value in the search was too good.
     luck = -sign * (row.searched - row.fresh.mean)
-    fresh, interval = estimate_texts(row.fresh)
+    fresh = number(row.fresh.mean)
     verdict = "without an interval it is open whether the search was optimistic"
     if row.fresh.low is not None and row.fresh.high is not None:
-        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval {interval},"
+        fresh, *ends = interval_texts(row.fresh.mean, row.fresh.low, row.fresh.high)
+        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{', '.join(ends)}],"
         verdict = "the value in the search is within this interval"
         if not row.fresh.low <= row.searched <= row.fresh.high:
-            by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"
+            by = f"optimistic by {number(luck)}" if luck > 0 else "not optimistic"
             verdict = f"the search was {by}"
     return (
-        f"Trial {row.number} had {name} {short_number(row.searched)} in the search, and "
+        f"Trial {row.number} had {name} {number(row.searched)} in the search, and "
         f"{fresh} over {count(row.fresh.n, 'fresh seed')}: {verdict}."
     )
 

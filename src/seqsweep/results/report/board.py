@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names, quoted_formula, upper_first
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
-from seqsweep.results.report import plot_parts as plots
-from seqsweep.results.report.curves import Kind, curve_kinds, read_metrics, thinned
-from seqsweep.results.report.findings import TEMPLATES, Facts, Section
-from seqsweep.results.report.runs import Run
+from seqsweep.results.report import parts as plots
+from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.run_details import Run
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     clique_rule,
@@ -41,15 +42,15 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 """The epochs and the values of each metric by run_id; None where an epoch has no value."""
 
 
-def board_section(facts: Facts) -> Section:
+def board_section(findings: Findings) -> Section:
     """Builds the leaderboard; a click on a row shows its runs."""
-    runs = [run for config in facts.configs for run in config.all_runs]
-    kinds = curve_kinds(facts)
-    curves = run_curves(runs, facts.folder, kinds)
+    runs = [run for config in findings.configs for run in config.all_runs]
+    kinds = curve_kinds(findings)
+    curves = run_curves(runs, findings.folder, kinds)
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)
     view = {
-        **_board_view(facts),
+        **_board_view(findings),
         "curves": curves,
         "run_kinds": [k for k in kinds if {f"val/{k.key}", f"train/{k.key}"} & metrics],
         "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"
@@ -57,18 +58,20 @@ def board_section(facts: Facts) -> Section:
         else "Training",
         "most_drawn": DRAWN_RUNS,
     }
-    title = "Leaderboard" if len(facts.configs) > 1 else "Result"
+    title = "Leaderboard" if len(findings.configs) > 1 else "Result"
     template = TEMPLATES / "leaderboard.html.j2"
-    content = {"configs": facts.configs}
-    return Section("leaderboard", title, template, content, view=view, is_shown=bool(facts.configs))
+    content = {"configs": findings.configs}
+    return Section(
+        "leaderboard", title, template, content, view=view, is_shown=bool(findings.configs)
+    )
 
 
-def _board_view(facts: Facts) -> dict[str, Any]:
-    configs, score = facts.configs, facts.score
-    intervals = _intervals(facts)
+def _board_view(findings: Findings) -> dict[str, Any]:
+    configs, score = findings.configs, findings.score
+    intervals = _intervals(findings)
     # An end at a bound of the metric has been clipped, because Student's t ignores the bounds.
     ends = {end for both in intervals.values() for end in both}
-    means = [config.metrics[score].mean for config in facts.scored]
+    means = [config.metrics[score].mean for config in findings.scored]
     verdicts = {config.verdict for config in configs}
     differences = [config.difference for config in configs if config.difference]
     # The reasons why splits of the data are not tested.
@@ -77,7 +80,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
         "intervals": intervals,
         "cut": " and ".join(f"{bound:g}" for bound in score.bounds if bound in ends),
         "scale": plots.scale_of([*means, *ends]),
-        "columns": _columns(facts),
+        "columns": _columns(findings),
         "folded": len(configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
         "by_t": any(config.differs_by_t for config in configs),
@@ -87,22 +90,24 @@ def _board_view(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _columns(facts: Facts) -> list[str]:
+def _columns(findings: Findings) -> list[str]:
     """Returns the metrics to show beside the score, such as the monitor."""
-    recorded = dict.fromkeys(name for config in facts.configs for name in config.metrics)
+    recorded = dict.fromkeys(name for config in findings.configs for name in config.metrics)
     own = filter(is_evaluated, own_metrics(recorded))
-    tie = [TIE_BREAKER] if facts.board.tied > 1 else []
+    tie = [TIE_BREAKER] if findings.board.tied > 1 else []
     # The same metric may be wanted for several reasons.
-    wanted = dict.fromkeys([facts.board.monitor, *tie, f"val/{facts.score.kind}", "test/f1", *own])
-    return [name for name in wanted if name in recorded and name != facts.score]
+    wanted = dict.fromkeys(
+        [findings.board.monitor, *tie, f"val/{findings.score.kind}", "test/f1", *own]
+    )
+    return [name for name in wanted if name in recorded and name != findings.score]
 
 
-def _intervals(facts: Facts) -> dict[int, plots.Scale]:
+def _intervals(findings: Findings) -> dict[int, plots.Scale]:
     """Returns the score's confidence interval for each rank that has one."""
     return {
         config.rank: (value.low, value.high)
-        for config in facts.scored
-        if (value := config.metrics[facts.score]).low is not None and value.high is not None
+        for config in findings.scored
+        if (value := config.metrics[findings.score]).low is not None and value.high is not None
     }
 
 
@@ -127,21 +132,21 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
     return result
 
 
-def as_csv(facts: Facts) -> str:
+def as_csv(findings: Findings) -> str:
     """Returns csv with a row per config: keys, metrics, costs and comparison."""
-    metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
+    metrics = list(dict.fromkeys(name for config in findings.configs for name in config.metrics))
     # Without validation and test metrics, only the score is written.
-    metrics = [name for name in metrics if is_evaluated(name)] or [facts.score]
+    metrics = [name for name in metrics if is_evaluated(name)] or [findings.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
+    difference = [f"{findings.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
     costs = ("params", "seconds", "epoch")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
+        ["rank", *findings.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
-    for config in facts.configs:
-        keys = [facts.names.text(key, config.keys[key]) for key in facts.names]
+    for config in findings.configs:
+        keys = [findings.names.text(key, config.keys[key]) for key in findings.names]
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
         compared: list[float | None] = [None] * 6
@@ -157,9 +162,9 @@ def _four(value: Estimate | None) -> list[float | None]:
     return [value.mean, value.std, value.low, value.high] if value else [None] * 4
 
 
-def sets_section(facts: Facts) -> Section:
+def sets_section(findings: Findings) -> Section:
     """Builds the section that compares the configs over several data sets."""
-    across = facts.across
+    across = findings.across
     ranking = across and across.ranking
     names = [method.words for method in across.methods] if across else []
     return Section(
@@ -169,7 +174,7 @@ def sets_section(facts: Facts) -> Section:
         {"across": across},
         {"ranks": ranks_figure(names, ranking)} if ranking else {},
         _sets_view(across) if across else {},
-        is_shown=bool(across and facts.configs),
+        is_shown=bool(across and findings.configs),
     )
 
 

@@ -1,16 +1,14 @@
 """Builds the report's sections on costs, replicates and the confusion matrix."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.formatting import NBSP, count, cut, score_text
-from seqsweep.results.report import plot_parts as plots
-from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
+from seqsweep.results.confusion import Confusion, find_confusion
+from seqsweep.results.findings import Config, Findings
+from seqsweep.results.formatting import count, cut, number
+from seqsweep.results.report import parts as plots
+from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.results.words import replicates_override
-from seqsweep.runs.identity import is_own_module
-from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import Metric
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
@@ -21,44 +19,47 @@ _MOST_NUMBERED = 20
 _LONGEST_CLASS = 18
 
 
-def costs_section(facts: Facts) -> Section:
+def costs_section(findings: Findings) -> Section:
     """Builds the section that plots the score against parameters and training time."""
     # `compared` is empty for several data sets, whose scores cannot be compared.
-    has_front = len(facts.compared) > 1
-    drawn = {f"pareto-{cost}": pareto_figure(facts, cost) for cost in _TITLES if has_front}
+    has_front = len(findings.compared) > 1
+    drawn = {f"pareto-{cost}": pareto_figure(findings, cost) for cost in _TITLES if has_front}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     template = TEMPLATES / "costs.html.j2"
     return Section("costs", "Cost", template, figures=figures, is_shown=bool(figures))
 
 
-def seeds_section(facts: Facts) -> Section:
+def seeds_section(findings: Findings) -> Section:
     """Builds the section with the score of every replicate."""
-    board = facts.board
+    board = findings.board
     return Section(
         "seeds",
-        f"{facts.unit.capitalize()}s",
+        f"{findings.unit.capitalize()}s",
         TEMPLATES / "seeds.html.j2",
-        figures={"seeds": seeds_figure(facts.scored, facts.score, facts.unit)}
-        if facts.has_seeds
+        figures={"seeds": seeds_figure(findings.scored, findings.score, findings.unit)}
+        if findings.has_seeds
         else {},
         view={"more_replicates": replicates_override(len(board.rows), board.variation.folds)},
-        is_shown=len(facts.configs) > 1,
+        is_shown=len(findings.configs) > 1,
     )
 
 
-def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
+def pareto_figure(findings: Findings, cost: str) -> plots.Figure | None:
     """Draws the score against a cost; None if all costs are equal."""
     # The cost axis is logarithmic, so it cannot show zero.
-    drawn = [c for c in facts.scored if cost in c.metrics and c.metrics[cost].mean > 0]
+    drawn = [c for c in findings.scored if cost in c.metrics and c.metrics[cost].mean > 0]
     costs = [c.metrics[cost].mean for c in drawn]
     if len(set(costs)) < 2:
         return None
-    sign = 1 if facts.score.lower_is_better else -1
-    scores = [sign * c.metrics[facts.score].mean for c in drawn]
+    sign = 1 if findings.score.lower_is_better else -1
+    scores = [sign * c.metrics[findings.score].mean for c in drawn]
     front = _front(costs, scores)
-    shape = plots.layout(_TITLES[cost], facts.score.words, 360)
-    shape["xaxis"] |= plots.LOG
-    return {"data": _traces(drawn, front, cost, facts.score, len(facts.listed)), "layout": shape}
+    shape = plots.layout(_TITLES[cost], findings.score.words, 360)
+    shape["xaxis"] |= plots.log_axis(costs)
+    return {
+        "data": _traces(drawn, front, cost, findings.score, len(findings.listed)),
+        "layout": shape,
+    }
 
 
 def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
@@ -96,7 +97,7 @@ def _traces(
 def _marks(
     configs: Sequence[Config], cost: str, score: Metric, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
-    """Returns the marks of configs, with one standard deviation over replicates."""
+    """Returns the marks of configs, with their confidence intervals."""
     scores = [config.metrics[score] for config in configs]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
@@ -109,16 +110,11 @@ def _marks(
         ],
         "hoverinfo": "text", "cliponaxis": False,
     }  # fmt: skip
-    if any(s.std for s in scores):
-        trace["error_y"] = {
-            "type": "data", "array": [s.std or 0.0 for s in scores], "thickness": 1, "width": 0,
-            "color": plots.faded(colour, plots.BAR),
-        }  # fmt: skip
-    return trace
+    return trace | plots.error_bars(scores, colour)
 
 
 def seeds_figure(configs: Sequence[Config], score: Metric, unit: str = "seed") -> plots.Figure:
-    """Draws the scores of the first configs' replicates, with mean and range."""
+    """Draws the scores of the first configs' replicates, with mean and interval."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
@@ -129,52 +125,33 @@ def seeds_figure(configs: Sequence[Config], score: Metric, unit: str = "seed") -
 
 
 def _strip(config: Config, score: Metric, index: int, before: str) -> list[dict[str, Any]]:
-    """Returns the traces of a config's replicates, their range and their mean."""
+    """Returns the traces of a config's replicates, their interval and their mean."""
     values = [value for _, value in config.scores]
+    mean = config.metrics[score]
     colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
     hover = [
-        f"#{config.rank} {plots.label(config.words)}<br>"
-        f"{before}{replicate}: {score_text(score, value)}"
+        f"#{config.rank} {plots.label(config.words)}<br>{before}{replicate}: {number(value)}"
         for replicate, value in config.scores
     ]
     return [
-        {"type": "scatter", "mode": "lines", "x": [min(values), max(values)],
+        {"type": "scatter", "mode": "lines", "x": [mean.low, mean.high],
          "y": [index, index], "line": {"color": plots.faded(colour), "width": 8},
          "hoverinfo": "skip"},
         {"type": "scatter", "mode": "markers", "x": values, "y": [index] * len(values),
          "marker": {"color": colour, "size": 7, "symbol": "circle-open"},
          "text": hover, "hoverinfo": "text"},
-        {"type": "scatter", "mode": "markers", "x": [math.fsum(values) / len(values)],
+        {"type": "scatter", "mode": "markers", "x": [mean.mean],
          "y": [index], "hoverinfo": "skip",
          "marker": {"color": colour, "size": 16, "symbol": "line-ns",
                     "line": {"color": colour, "width": 2.5}}},
     ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Confusion:
-    """A confusion matrix summed over the replicates; rows are the true classes."""
-
-    split: str
-    classes: list[str]
-    counts: list[list[int]]
-    seeds: int
-    words: list[str]
-
-    @property
-    def sequences(self) -> int:
-        """The mean number of sequences in a split, rounded down."""
-        return self.total // self.seeds
-
-    @property
-    def total(self) -> int:
-        """The number of classified sequences over all replicates."""
-        return sum(map(sum, self.counts))
-
-
-def confusion_section(facts: Facts) -> Section:
+def confusion_section(findings: Findings) -> Section:
     """Builds the section with the confusion matrix of the best config."""
-    confusion, absent = find_confusion(facts.board.rows[0].entries if facts.board.rows else [])
+    confusion, absent = find_confusion(
+        findings.board.rows[0].entries if findings.board.rows else []
+    )
     return Section(
         "confusion",
         "Confusion",
@@ -184,56 +161,6 @@ def confusion_section(facts: Facts) -> Section:
         {"confusion_width": confusion and confusion_width(confusion)},
         is_shown=bool(confusion or absent),
     )
-
-
-def _why_no_confusion(entry: Entry) -> str:
-    """Returns why a run has no confusion matrix."""
-    splits = {name.partition("/")[0] for name in (entry.record or {}).get("metrics", {})}
-    reason = "there are more than 50 classes"
-    if not splits & {"val", "test"}:
-        reason = "there is neither a validation nor a test split"
-    elif "test" not in splits and not entry.config.get("diagnostics", True):
-        reason = "there is no test split, and diagnostics=false"
-    return f"No confusion matrix was recorded: {reason}."
-
-
-def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
-    """Returns the confusion matrix over the runs of a config, or why it is missing."""
-    records = [entry.record or {} for entry in group]
-    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
-    if not recorded:
-        has_classes = group and not is_own_module(group[0].config)
-        return None, _why_no_confusion(group[0]) if has_classes else None
-    first = recorded[0]
-    split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
-    # Only matrices of the same classes can be added.
-    same = [record for record in recorded if record["classes"] == first["classes"]]
-    matrices = [r["confusion"][split] for r in same if split in r["confusion"]]
-    # Add the matrices of the replicates cell by cell.
-    counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
-    classes = list(map(str, first["classes"]))
-    words = confusion_words(classes, counts)
-    return Confusion(split, classes, counts, len(matrices), words), None
-
-
-def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """Names the most frequent confusions, at most three, and the class of lowest recall."""
-    pairs = [
-        (number, true, predicted)
-        for true, row in enumerate(counts)
-        for predicted, number in enumerate(row)
-        if number and true != predicted
-    ]
-    if not pairs:
-        return ["No sequence is misclassified."]
-    words = [
-        f"“{classes[true]}” is classified as “{classes[predicted]}” {count(number, 'time')} "
-        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
-        for number, true, predicted in sorted(pairs, key=lambda pair: -pair[0])[:3]
-    ]
-    # A class without a sequence has no recall.
-    recall, worst = min((row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row))
-    return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
 
 
 def confusion_figure(confusion: Confusion) -> plots.Figure:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.report.findings import Section
+from seqsweep.results.report.parts import Section
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 

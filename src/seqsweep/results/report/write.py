@@ -17,13 +17,22 @@ from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
-from seqsweep.results.formatting import NBSP, true_minus
-from seqsweep.results.report import board, costs, curves, effects, runs
-from seqsweep.results.report import plot_parts as plots
+from seqsweep.results import run_details as runs
+from seqsweep.results.baselines import best_baseline, find_baselines
+from seqsweep.results.findings import Findings, find_all
+from seqsweep.results.formatting import NBSP
+from seqsweep.results.report import board, costs, curves, effects
+from seqsweep.results.report import parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
-from seqsweep.results.report.findings import TEMPLATES, Facts, Section, find_baselines, find_facts
-from seqsweep.results.report.words import baseline_words, limit_words
-from seqsweep.results.words import answer_of_ranks, find_answer, name_test, probability
+from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.words import (
+    answer_of_ranks,
+    baseline_words,
+    find_answer,
+    limit_words,
+    name_test,
+    probability,
+)
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
@@ -52,7 +61,7 @@ class Report:
         sections: The sections in the order of the page.
     """
 
-    facts: Facts
+    findings: Findings
     head: Mapping[str, Any]
     sections: list[Section]
 
@@ -61,7 +70,7 @@ class Report:
         """The fields of report.json."""
         content = dict(self.head)
         for section in self.sections:
-            content |= section.findings
+            content |= section.content
         return content
 
 
@@ -86,7 +95,7 @@ def write_report(
     """
     report = analyse(folder, read_folder(folder) if entries is None else entries)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
+    texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.findings)}
     # Files are not synced to disk, because a lost report can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # report.json is written last: its digest proves that all three files are complete.
@@ -100,62 +109,63 @@ def analyse(folder: Path, entries: Sequence[Entry]) -> Report:
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
-    facts = find_facts(folder, entries)
-    found = runs.failures(entries, facts.labels, folder)
+    findings = find_all(folder, entries)
+    ended = runs.failures(entries, findings.labels, folder)
     # The environment is shown for a run that the numbers are computed from, if there is one.
-    run = facts.board.best if facts.board.rows else entries[0]
+    run = findings.board.best if findings.board.rows else entries[0]
     again = {
         "environment": runs.environment(run),
-        "commands": runs.commands(facts.sweep, entries, run, folder),
+        "commands": runs.commands(findings.sweep, entries, run, folder),
     }
     sections = [
-        board.sets_section(facts),
-        board.board_section(facts),
+        board.sets_section(findings),
+        board.board_section(findings),
         *extra_sections(folder, entries),
-        effects.effects_section(facts),
-        curves.curves_section(facts),
-        costs.costs_section(facts),
-        costs.confusion_section(facts),
-        costs.seeds_section(facts),
+        effects.effects_section(findings),
+        curves.curves_section(findings),
+        costs.costs_section(findings),
+        costs.confusion_section(findings),
+        costs.seeds_section(findings),
         Section(
             "failures",
             "Failures",
             TEMPLATES / "failures.html.j2",
-            {"failures": found},
-            is_shown=bool(found),
+            {"failures": ended},
+            is_shown=bool(ended),
         ),
         Section("again", "Run it again", TEMPLATES / "again.html.j2", again),
     ]
-    return Report(facts, head | _head(facts), sections)
+    return Report(findings, head | _head(findings), sections)
 
 
-def _head(facts: Facts) -> dict[str, Any]:
+def _head(findings: Findings) -> dict[str, Any]:
     """Returns the content of the page before its sections."""
-    ranking, variation = facts.board, facts.board.variation
-    baselines, notes = find_baselines(facts.folder, ranking.entries)
+    ranking, variation = findings.board, findings.board.variation
+    baselines, notes = find_baselines(findings.folder, ranking.entries)
+    best = None if findings.across else best_baseline(ranking, baselines)
     return {
-        "name": facts.folder.resolve().name,
+        "name": findings.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "states": facts.states,
-        "waiting": facts.waiting,
-        "running": [facts.labels[e.folder.run_id] for e in facts.entries if e.state == "running"],
+        "states": findings.states,
+        "waiting": findings.waiting,
+        "running": [
+            findings.labels[e.folder.run_id] for e in findings.entries if e.state == "running"
+        ],
         # The number of runs that repeat the config, data and replicate of a newer run.
         "left_out": ranking.left_out,
         "monitor": ranking.monitor,
-        "score": facts.score,
-        "names": facts.names,
-        "answer": answer_of_ranks(facts.across)
-        if facts.across
-        else find_answer(ranking, [config.words for config in facts.configs]),
-        "limits": limit_words(facts),
-        "baseline": baseline_words(facts, baselines),
+        "score": findings.score,
+        "names": findings.names,
+        "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
+        "limits": limit_words(ranking, findings.across),
+        "baseline": best and baseline_words(best),
         "baselines": baselines,
         "baseline_notes": notes,
-        "splits": {} if facts.across else runs.splits_of(ranking.entries),
+        "splits": {} if findings.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
         # The number of configs that equal the best in the monitor, including the best.
         "tied": ranking.tied,
-        "unit": facts.unit,
+        "unit": findings.unit,
         "varied": variation.words if variation.resampled else "",
         "folds": variation.folds,
         "test": name_test(variation),
@@ -178,7 +188,7 @@ def as_html(report: Report, name: str = "report") -> str:
     Args:
         name: The name of the page's file without its ending, for links to the other two files.
     """
-    facts = report.facts
+    findings = report.findings
     figures: dict[str, Any] = {}
     # All templates share these variables, so two sections must use different names.
     view: dict[str, Any] = {"curves": {}}
@@ -189,9 +199,9 @@ def as_html(report: Report, name: str = "report") -> str:
     page = _environment().get_template("report.html.j2")
     return page.render(
         sections=[(each, _compiled(each.template)) for each in shown],
-        report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
+        report=report.content | {"listed": findings.listed, "has_seeds": findings.has_seeds},
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
-        ended_early=[state for state in facts.states if state in runs.ENDED_EARLY],
+        ended_early=[state for state in findings.states if state in runs.ENDED_EARLY],
         stem=name,
         figures=figures,
         **view,
@@ -251,10 +261,9 @@ def _breakable(name: str) -> Any:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": lambda value, *of: true_minus(formatting.number(value, *of)),
-    "interval": lambda ends: formatting.interval_text(*ends),
-    "signed": formatting.signed,
-    "estimate": formatting.estimate_texts,
+    "number": formatting.number,
+    "interval": lambda ends: " to ".join(formatting.interval_texts(*ends)),
+    "estimate": formatting.estimate_text,
     "href": quote,
     "sizes": runs.size_words,
     "breakable": _breakable,

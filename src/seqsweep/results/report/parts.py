@@ -4,13 +4,19 @@ All texts pass through `label`, because plotly interprets tags in any text. The 
 light page; report.css inverts their lightness for readers who prefer a dark page.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.results.formatting import score_text
+from seqsweep.results.formatting import number
+from seqsweep.results.significance import Estimate
 from seqsweep.runs.metrics import Metric
+
+TEMPLATES = Path(__file__).with_name("templates")
 
 Figure = dict[str, Any]
 
@@ -33,11 +39,37 @@ GROUND = "white"
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
-LOG: Figure = {"type": "log", "tickformat": "~s", "nticks": 8}
-"""The settings of a logarithmic axis in a layout."""
-
 _MOST_TICKS = 10
+_MOST_LOG_TICKS = 6
+"""The most ticks of a logarithmic axis whose texts do not overlap on a phone."""
+
 _LONGEST_LINE = 48
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Args:
+        name: The id of the section in the page.
+        title: The text of the link to the section.
+        template: The file of the section's Jinja template.
+        content: The section's fields in report.json.
+        figures: The section's figures, by the name of their place in the page.
+        view: The variables of the template.
+        chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
+            runs with fresh seeds.
+        is_shown: Whether the page has the section. report.json has its findings in any case.
+    """
+
+    name: str
+    title: str
+    template: Path
+    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    view: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    chosen_by: Collection[str] = ()
+    is_shown: bool = True
 
 
 def label(text: object) -> str:
@@ -77,7 +109,7 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 def value_text(metric: Metric, value: float) -> str:
     """Returns a metric with its value, for a label."""
-    return f"{label(metric.words)} {score_text(metric, value)}"
+    return f"{label(metric.words)} {number(value)}"
 
 
 def layout(x: str, y: str, height: int) -> Figure:
@@ -131,7 +163,46 @@ def ticks(values: Sequence[Any], texts: Sequence[str], numeric: bool, log: bool)
         places = list(range(len(values)))
         return {"tickvals": places, "ticktext": texts, "range": [-0.5, len(values) - 0.5]}
     marks = {"tickvals": list(values), "ticktext": texts} if len(values) <= _MOST_TICKS else {}
-    return (LOG if log else {"type": "linear"}) | marks
+    return (log_axis(values) if log else {"type": "linear"}) | marks
+
+
+def log_axis(values: Sequence[float]) -> Figure:
+    """Returns a logarithmic axis with few ticks: 500, 1k, 2k.
+
+    >>> log_axis([480.0, 2100.0])["ticktext"]
+    ['500', '1k', '2k']
+    """
+    low, high = min(values), max(values)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [digit * 10.0**power for power in powers for digit in digits]
+        ticks = [tick for tick in ticks if 0.95 * low <= tick <= 1.05 * high]
+        if len(ticks) <= _MOST_LOG_TICKS:
+            break
+    ticks = ticks[:: len(ticks) // _MOST_LOG_TICKS + 1] or [low, high]
+    return {"type": "log", "tickvals": ticks, "ticktext": list(map(_short_text, ticks))}
+
+
+def _short_text(value: float) -> str:
+    for factor, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def error_bars(estimates: Sequence[Estimate], colour: str) -> Figure:
+    """Returns the part of a trace with the confidence intervals, if there are any."""
+    above = [0.0 if each.high is None else each.high - each.mean for each in estimates]
+    below = [0.0 if each.low is None else each.mean - each.low for each in estimates]
+    if not any(above) and not any(below):
+        return {}
+    return {
+        "error_y": {
+            "type": "data", "symmetric": False, "array": above, "arrayminus": below,
+            "thickness": 1.2, "width": 3, "color": faded(colour, BAR),
+        }
+    }  # fmt: skip
 
 
 def scale_of(values: Iterable[float]) -> Scale:

@@ -1,30 +1,23 @@
 """Computes the values that all sections of a report share."""
 
-import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.effects import Effect, independent_keys
+from seqsweep.results.effects import Effect
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import varied_words
-from seqsweep.results.report.plot_parts import Figure
-from seqsweep.results.report.runs import Run, config_runs
-from seqsweep.results.rows import distinguishing_keys, label_keys
+from seqsweep.results.rows import label_keys
+from seqsweep.results.run_details import Run, config_runs
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
-from seqsweep.results.words import board_effects, config_words
-from seqsweep.runs.documents import read_sealed_or_none
-from seqsweep.runs.identity import REPLICATE_KEYS
-from seqsweep.runs.ledger import Entry, not_begun, value_key
+from seqsweep.runs.ledger import Entry, not_begun
 from seqsweep.runs.metrics import Metric
 from seqsweep.runs.sweepfile import SweepFile
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_LISTED = 1000
 """The most configs on the page, the best first. report.csv has all of them."""
@@ -78,68 +71,14 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A method without a network, whose scores are compared with the networks'.
-
-    Args:
-        data: The keys and values of the config that choose the data of the baseline.
-        fingerprint: The fingerprint of the data before the split; None if unknown.
-        label: The data in words, if the sweep has several data sets.
-    """
-
-    name: str
-    metrics: dict[str, float]
-    seconds: float | None
-    data: dict[str, Any]
-    fingerprint: str | None
-    label: str = ""
-
-    def has_data_of(self, entry: Entry) -> bool:
-        """Returns whether a run has the same data and splits."""
-        # The fingerprint covers all data before the split. The keys also cover the split.
-        fingerprint = (entry.record or {}).get("data_fingerprint")
-        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
-            return False
-        return all(entry.config.get(key) == value for key, value in self.data.items())
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    Args:
-        name: The id of the section in the page.
-        title: The text of the link to the section.
-        template: The file of the section's Jinja template.
-        findings: The section's fields in report.json.
-        figures: The section's figures, by the name of their place in the page.
-        view: The variables of the template.
-        chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
-            runs with fresh seeds.
-        is_shown: Whether the page has the section. report.json has its findings in any case.
-    """
-
-    name: str
-    title: str
-    template: Path
-    findings: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
-    view: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    chosen_by: Collection[str] = ()
-    is_shown: bool = True
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The facts that the sections of a report share.
+class Findings:
+    """The results that the views of a folder share.
 
     Args:
         waiting: The number of runs that have not started.
         labels: The label of each run: the values of the keys in which runs differ.
         across: The table of configs by data sets; None if there is only one data set. With
             several, effects and costs would mix scores of different test sets, and are left out.
-        effects: The main effects of the keys.
-        keys: The keys that suffice to distinguish the configs.
         names: The short names of all keys in which the configs differ.
     """
 
@@ -150,10 +89,13 @@ class Facts:
     labels: Mapping[str, str]
     board: Leaderboard
     across: AcrossSets | None
-    effects: list[Effect]
-    keys: list[str]
     names: formatting.KeyNames
     configs: list[Config]
+
+    @property
+    def effects(self) -> list[Effect]:
+        """The main effects of the keys; empty if there are several data sets."""
+        return [] if self.across else self.board.effects
 
     @property
     def states(self) -> dict[str, int]:
@@ -191,8 +133,8 @@ class Facts:
         return any(len(config.runs) > 1 for config in self.configs)
 
 
-def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
-    """Reads and computes the facts of a report on the runs of a folder."""
+def find_all(folder: Path, entries: Sequence[Entry]) -> Findings:
+    """Reads and computes the findings on the runs of a folder."""
     sweep = SweepFile.read(folder)
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     others = not_begun(planned, entries)
@@ -201,14 +143,11 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     varied = formatting.key_names(label_keys(configs), configs)
     board = leaderboard(entries, others)
     across = across_sets(entries, others)
-    # An effect over several data sets would be a mean of scores of different test sets.
-    effects = [] if across else board_effects(board)
     key_names = formatting.key_names(board.keys, (row.config for row in board.rows))
-    keys = independent_keys(board.keys, [row.config for row in board.rows], effects)
     # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | begun)
     runs = config_runs(board, entries, names, folder, MOST_LISTED)
-    return Facts(
+    return Findings(
         folder=folder,
         entries=entries,
         sweep=sweep,
@@ -216,10 +155,8 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
         labels={name: formatting.run_label(c, varied) or name for name, c in begun.items()},
         board=board,
         across=across,
-        effects=effects,
-        keys=keys,
         names=key_names,
-        configs=_configs(board, runs, names, config_words(board, keys)),
+        configs=_configs(board, runs, names, board.words),
     )
 
 
@@ -256,41 +193,3 @@ def _configs(
         )
         configs.append(config)
     return configs
-
-
-def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
-    """Returns the baselines and the notes in the folder's baselines.json.
-
-    Args:
-        entries: The runs; a baseline is kept only if one of these runs has its data.
-    """
-    content = read_sealed_or_none(folder / "baselines.json") or {}
-    groups: dict[str, list[Baseline]] = {}
-    for item in content.get("baselines", []):
-        data, fingerprint = item.get("data", {}), item.get("data_fingerprint")
-        one = Baseline(item["name"], item["metrics"], item.get("seconds"), data, fingerprint)
-        if any(map(one.has_data_of, entries)):
-            # A baseline is averaged over the splits of one data set.
-            same = [one.name, _without_split(data), fingerprint]
-            groups.setdefault(value_key(same), []).append(one)
-    items = [group[0] if len(group) == 1 else _mean(group) for group in groups.values()]
-    sources = [item.data for item in items]
-    names = formatting.key_names(distinguishing_keys(sources), sources)
-    root = str(folder.resolve())
-    return (
-        [replace(item, label=formatting.known_settings(item.data, names)) for item in items],
-        [formatting.without_machine(str(note), root) for note in content.get("notes", [])],
-    )
-
-
-def _mean(items: Sequence[Baseline]) -> Baseline:
-    """Returns the mean of a baseline over the splits of its data."""
-    names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
-    metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
-    seconds = [item.seconds for item in items if item.seconds is not None]
-    mean = math.fsum(seconds) / len(seconds) if seconds else None
-    return replace(items[0], metrics=metrics, seconds=mean, data=_without_split(items[0].data))
-
-
-def _without_split(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key not in REPLICATE_KEYS}
