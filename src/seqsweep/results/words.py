@@ -111,9 +111,10 @@ def _answer_of_pair(board: Leaderboard) -> Finding | None:
 def _seeds_for_more(board: Leaderboard) -> list[str]:
     """Says how many seeds or splits would show a small difference, if that is known."""
     estimates = needed_replicates(board, SMALL_DIFFERENCE) if board.compared.is_bounded else None
-    number = estimates and estimates["n"]
     unit = "split" if board.variation.resampled else "seed"
-    return [f"{count(number, unit)} would show {SMALL_DIFFERENCE:g}"] if number else []
+    if estimates and (needed := estimates["n"]):
+        return [f"{count(needed, unit)} would show {SMALL_DIFFERENCE:g}"]
+    return []
 
 
 def _with_p(board: Leaderboard, index: int) -> str:

@@ -10,8 +10,8 @@ from seqsweep.results.across_sets import across_values
 from seqsweep.results.figures.draw import Drawn, draw_all, draw_ranks
 from seqsweep.results.figures.parts import WIDTHS, paper_style, write_drawing
 from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
+from seqsweep.results.findings import find_all
 from seqsweep.results.formatting import count
-from seqsweep.results.report.findings import find_facts
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import read_folder
 
@@ -47,9 +47,9 @@ def figures_command(arguments: Sequence[str]) -> int:
             across = across_values(entries, options.by)
             made, table = {"ranks": draw_ranks(across, options.columns)}, sets_table(across)
         else:
-            facts = find_facts(folder, entries)
-            made = draw_all(facts, options.columns)
-            table = sets_table(facts.across) if facts.across else config_table(facts)
+            findings = find_all(folder, entries)
+            made = draw_all(findings, options.columns)
+            table = sets_table(findings.across) if findings.across else config_table(findings)
         if len(entries) == 1:
             made["network"] = _network(folder, options.columns, options.allow)
         options.out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from report_pages import LAYERS, SIZE, data, grid, started, trained
 from seqsweep.results.across_sets import across_sets, across_values
 from seqsweep.results.figures.draw import draw_all, draw_intervals, draw_ranks
 from seqsweep.results.figures.parts import Drawing, paper_style, write_drawing
-from seqsweep.results.report.findings import find_facts
+from seqsweep.results.findings import find_all
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import read_folder
 
@@ -55,7 +55,7 @@ def figures(folder: Path, out: Path, columns: int = 1) -> tuple[dict[str, Drawn]
     """Draws a folder; returns the figures by name, and what was left out with the reasons."""
     out.mkdir()
     with paper_style():
-        made = draw_all(find_facts(folder, read_folder(folder)), columns)
+        made = draw_all(find_all(folder, read_folder(folder)), columns)
         for drawings in made.values():
             for drawing in () if isinstance(drawings, str) else drawings:
                 write_drawing(drawing, out)
@@ -81,12 +81,12 @@ def _out(sweep: Path) -> Path:
 
 @pytest.mark.parametrize("columns", [1, 2])
 def test_the_intervals_are_those_of_the_leaderboard(sweep: Path, tmp_path: Path, columns: int):
-    facts = find_facts(sweep, read_folder(sweep))
+    findings = find_all(sweep, read_folder(sweep))
     with paper_style():
-        (drawing,) = draw_intervals(facts, columns)
+        (drawing,) = draw_intervals(findings, columns)
         assert isinstance(drawing, Drawing)
         write_drawing(drawing, tmp_path)
-    board, intervals = facts.board, Drawn(tmp_path / "intervals.svg")
+    board, intervals = findings.board, Drawn(tmp_path / "intervals.svg")
     for rank, row in enumerate(board.rows, start=1):
         value = row.metrics[board.compared]
         assert intervals.values(f"score-{rank}") == [pytest.approx(value.mean, abs=1e-5)]

@@ -1,6 +1,6 @@
 """Draws the figures of a sweep or of a run, each with its caption.
 
-Every number comes from the facts of the report. A function returns the reason instead of a figure
+Every number comes from the findings of the report. A function returns the reason instead of a figure
 if the folder has nothing to draw.
 """
 
@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.confusion import find_confusion
+from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.figures.parts import (
     DASHES,
     GREY,
@@ -27,11 +29,9 @@ from seqsweep.results.figures.parts import (
     new_figure,
     new_rows,
 )
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import count, split_words, upper_first
 from seqsweep.results.report.board import MOST_RANKED
-from seqsweep.results.report.costs import find_confusion
-from seqsweep.results.report.curves import Band, Curve, Kind, curve_kinds, find_curves
-from seqsweep.results.report.findings import Facts
 from seqsweep.results.significance import mean_of
 from seqsweep.results.words import clique_rule, name_test
 from seqsweep.runs.metrics import as_metric
@@ -49,7 +49,7 @@ Drawn = list[Drawing] | str
 """The figures, or why there are none."""
 
 
-def draw_all(facts: Facts, columns: int) -> dict[str, Drawn]:
+def draw_all(findings: Findings, columns: int) -> dict[str, Drawn]:
     """Returns the figures of a folder by their kind."""
     of_one_set = {
         "intervals": draw_intervals,
@@ -58,15 +58,15 @@ def draw_all(facts: Facts, columns: int) -> dict[str, Drawn]:
         "confusion": draw_matrix,
     }
     made = {
-        name: _SEVERAL_SETS if facts.across else draw(facts, columns)
+        name: _SEVERAL_SETS if findings.across else draw(findings, columns)
         for name, draw in of_one_set.items()
     }
-    return {**made, "ranks": draw_ranks(facts.across, columns)}
+    return {**made, "ranks": draw_ranks(findings.across, columns)}
 
 
-def draw_intervals(facts: Facts, columns: int) -> Drawn:
+def draw_intervals(findings: Findings, columns: int) -> Drawn:
     """Draws the score of each config with its confidence interval, best first."""
-    score, drawn = facts.score, facts.scored[:MOST_CONFIGS]
+    score, drawn = findings.score, findings.scored[:MOST_CONFIGS]
     if len(drawn) < 2:
         return "fewer than two configs have a score"
     figure, axes = new_rows([one.words for one in drawn], columns, upper_first(score.words))
@@ -81,12 +81,12 @@ def draw_intervals(facts: Facts, columns: int) -> Drawn:
         axes.plot(
             value.mean, row, symbol, color=ink, markerfacecolor=fill, gid=f"score-{config.rank}"
         )
-    return [Drawing("intervals", figure, _intervals_caption(facts, len(drawn)))]
+    return [Drawing("intervals", figure, _intervals_caption(findings, len(drawn)))]
 
 
-def _intervals_caption(facts: Facts, drawn: int) -> str:
-    board, configs = facts.board, facts.scored[:drawn]
-    test = f"{name_test(board.variation)}, 5 %, paired by {facts.unit}"
+def _intervals_caption(findings: Findings, drawn: int) -> str:
+    board, configs = findings.board, findings.scored[:drawn]
+    test = f"{name_test(board.variation)}, 5 %, paired by {findings.unit}"
     marks = [f"Diamond: the best by {board.monitor.words}."]
     verdicts = {config.verdict for config in configs}
     if "indistinguishable" in verdicts:
@@ -95,28 +95,28 @@ def _intervals_caption(facts: Facts, drawn: int) -> str:
         marks.append(f"Open circles: different from it ({test}).")
     if others := sum(one.verdict not in (*_FILLED, "different") for one in configs):
         marks.append(f"Squares: not tested ({count(others, 'config')}).")
-    shown = "The" if drawn == len(facts.scored) else f"The best {drawn} of the"
+    shown = "The" if drawn == len(findings.scored) else f"The best {drawn} of the"
     return (
-        f"{upper_first(facts.score.words)}. {shown} {count(len(facts.scored), 'config')}, best "
-        f"first by {board.monitor.words}: {_means_words(facts)}. {' '.join(marks)}"
+        f"{upper_first(findings.score.words)}. {shown} {count(len(findings.scored), 'config')}, best "
+        f"first by {board.monitor.words}: {_means_words(findings)}. {' '.join(marks)}"
     )
 
 
-def _means_words(facts: Facts) -> str:
+def _means_words(findings: Findings) -> str:
     """Says what points and bars are: means over n runs with intervals."""
-    numbers = {config.metrics[facts.score].n for config in facts.scored}
+    numbers = {config.metrics[findings.score].n for config in findings.scored}
     if max(numbers) == 1:
-        return f"one {facts.unit} each, so there are no intervals"
-    runs = count(max(numbers), facts.unit)
+        return f"one {findings.unit} each, so there are no intervals"
+    runs = count(max(numbers), findings.unit)
     runs = runs if len(numbers) == 1 else f"{min(numbers)} to {runs}"
-    varied = f" ({facts.board.variation.words})" if facts.board.variation.resampled else ""
-    kind = "corrected resampled t" if facts.board.variation.resampled else "Student's t"
+    varied = f" ({findings.board.variation.words})" if findings.board.variation.resampled else ""
+    kind = "corrected resampled t" if findings.board.variation.resampled else "Student's t"
     return f"means over {runs}{varied} with 95 % confidence intervals ({kind})"
 
 
-def draw_effects(facts: Facts, columns: int) -> Drawn:
+def draw_effects(findings: Findings, columns: int) -> Drawn:
     """Draws the main effects: the mean score at each value of a key."""
-    effects = [one for one in facts.effects if len(one.values) <= MOST_CONFIGS]
+    effects = [one for one in findings.effects if len(one.values) <= MOST_CONFIGS]
     if len(effects) < 2:
         return "fewer than two keys have a main effect"
     names: list[str] = []
@@ -124,13 +124,13 @@ def draw_effects(facts: Facts, columns: int) -> Drawn:
     for effect in effects:
         share = "alone" if effect.share is None else f"{effect.share * 100:.0f} %"
         share = "confounded" if effect.confounded else share
-        names.append(f"{facts.names[effect.key]} ({share})")
+        names.append(f"{findings.names[effect.key]} ({share})")
         for value, mean in zip(effect.values, effect.means, strict=True):
             points.append((len(names), mean))
-            names.append(facts.names.text(effect.key, value))
-    means = [config.metrics[facts.score].mean for config in facts.compared]
+            names.append(findings.names.text(effect.key, value))
+    means = [config.metrics[findings.score].mean for config in findings.compared]
     grand = mean_of(means)
-    figure, axes = new_rows(names, columns, f"Mean {facts.score.words}")
+    figure, axes = new_rows(names, columns, f"Mean {findings.score.words}")
     axes.axvline(grand, color=GREY, linewidth=0.6, linestyle="--")
     for row, mean in points:
         axes.plot([grand, mean], [row] * 2, color=INKS[0], linewidth=2, alpha=0.5)
@@ -138,21 +138,21 @@ def draw_effects(facts: Facts, columns: int) -> Drawn:
     for row in set(range(len(names))) - {row for row, _ in points}:
         axes.get_yticklabels()[row].set_fontweight("bold")
     caption = (
-        f"Main effects: the mean {facts.score.words} at each value over the other keys, of "
+        f"Main effects: the mean {findings.score.words} at each value over the other keys, of "
         f"{count(len(means), 'config')}; the dashed line is the mean of all configs. A percentage "
         "is the share of the variance between configs that the key explains (eta squared)."
     )
     return [Drawing("effects", figure, caption)]
 
 
-def draw_curves(facts: Facts, columns: int) -> Drawn:
+def draw_curves(findings: Findings, columns: int) -> Drawn:
     """Draws the learning curves of the best configs, a figure for each kind of metric."""
-    kinds = curve_kinds(facts)
-    curves = find_curves(facts, kinds)[: len(INKS)]
+    kinds = curve_kinds(findings)
+    curves = find_curves(findings, kinds)[: len(INKS)]
     slugs = [re.sub(r"\W+", "_", kind.words) for kind in kinds]
     names = [s if slugs.count(s) == 1 else f"{s}-{n}" for n, s in enumerate(slugs)]
     drawn = [
-        _draw_kind(f"curves-{name}", kind, curves, facts, columns)
+        _draw_kind(f"curves-{name}", kind, curves, findings, columns)
         for name, kind in zip(names, kinds, strict=True)
         if any(metric in curve.bands for curve in curves for metric in kind.names.values())
     ]
@@ -160,7 +160,7 @@ def draw_curves(facts: Facts, columns: int) -> Drawn:
 
 
 def _draw_kind(
-    name: str, kind: Kind, curves: Sequence[Curve], facts: Facts, columns: int
+    name: str, kind: Kind, curves: Sequence[Curve], findings: Findings, columns: int
 ) -> Drawing:
     """Draws one kind of metric: of one config validation and training, else only validation."""
     has_validation = any(kind.names.get("val") in curve.bands for curve in curves)
@@ -188,7 +188,7 @@ def _draw_kind(
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())
     figure.legend(loc="outside lower left", handlelength=3, ncols=columns)
-    return Drawing(name, figure, _curves_caption(kind, curves, bands, facts))
+    return Drawing(name, figure, _curves_caption(kind, curves, bands, findings))
 
 
 def _draw_band(axes: Axes, band: Band, index: int, label: str) -> None:
@@ -203,24 +203,26 @@ def _draw_band(axes: Axes, band: Band, index: int, label: str) -> None:
 
 
 def _curves_caption(
-    kind: Kind, curves: Sequence[Curve], bands: Sequence[Band], facts: Facts
+    kind: Kind, curves: Sequence[Curve], bands: Sequence[Band], findings: Findings
 ) -> str:
     of = "one config" if len(curves) == 1 else f"the best {len(curves)} configs"
-    if len(facts.configs) > len(curves):
-        of = f"the best {len(curves)} of {count(len(facts.configs), 'config')}"
-    of = curves[0].label if len(facts.entries) == 1 else of
+    if len(findings.configs) > len(curves):
+        of = f"the best {len(curves)} of {count(len(findings.configs), 'config')}"
+    of = curves[0].label if len(findings.entries) == 1 else of
     most = max(max(band.seeds) for band in bands)
     text = f"{upper_first(kind.words)} by epoch of {of}."
     if most > 1:
-        text += f" Lines are means over {count(most, facts.unit)}, bands from smallest to largest."
+        text += (
+            f" Lines are means over {count(most, findings.unit)}, bands from smallest to largest."
+        )
     if any(band.whole < len(band.epochs) for band in bands):
         text += " A line without a band is the mean of the runs that have not ended."
     return text
 
 
-def draw_matrix(facts: Facts, columns: int) -> Drawn:
+def draw_matrix(findings: Findings, columns: int) -> Drawn:
     """Draws the confusion matrix of the best config."""
-    found, absent = find_confusion(facts.board.rows[0].entries)
+    found, absent = find_confusion(findings.board.rows[0].entries)
     if found is None:
         return absent or "a LightningModule of your own records none"
     figure, axes = new_figure(columns, min(WIDTHS[columns], 110) * 0.9)
@@ -230,8 +232,8 @@ def draw_matrix(facts: Facts, columns: int) -> Drawn:
     for spine in axes.spines.values():
         spine.set_visible(False)
     figure.colorbar(image, label="Share of the true class", shrink=0.7)
-    runs = f", summed over {count(found.seeds, facts.unit)}" if found.seeds > 1 else ""
-    of = "" if len(facts.configs) == 1 else f" of {facts.configs[0].words}, the best config"
+    runs = f", summed over {count(found.seeds, findings.unit)}" if found.seeds > 1 else ""
+    of = "" if len(findings.configs) == 1 else f" of {findings.configs[0].words}, the best config"
     caption = (
         f"Confusion matrix{of}: {count(found.total, 'classified sequence')} of the "
         f"{split_words(found.split)} split{runs}. Rows are the true classes, shaded by the share "

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import (
     NBSP,
     cost,
     count,
-    estimate_texts,
+    estimate_text,
     upper_first,
     with_deviation,
 )
-from seqsweep.results.report.findings import Facts
 from seqsweep.results.rows import Row
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
@@ -50,29 +50,31 @@ class PaperTable:
     notes: Sequence[str]
 
 
-def config_table(facts: Facts) -> PaperTable:
+def config_table(findings: Findings) -> PaperTable:
     """Returns the leaderboard, with the interval of the score."""
-    score, board = facts.score, facts.board
-    configs, rows = facts.listed, board.rows[: len(facts.listed)]
+    score, board = findings.score, findings.board
+    configs, rows = findings.listed, board.rows[: len(findings.listed)]
     columns = {
-        facts.names[key]: [facts.names.text(key, config.keys[key]) for config in configs]
-        for key in facts.keys
+        findings.names[key]: [findings.names.text(key, config.keys[key]) for config in configs]
+        for key in findings.board.telling_keys
     } or {"config": [config.words for config in configs]}
     texts = len(columns)
-    columns[f"{facts.unit}s"] = [str(row.n) for row in rows]
-    columns[f"{facts.unit}s lost"] = [row.lost_words for row in rows]
+    columns[f"{findings.unit}s"] = [str(row.n) for row in rows]
+    columns[f"{findings.unit}s lost"] = [row.lost_words for row in rows]
     for metric in (score, board.monitor):
-        columns[metric] = [with_deviation(metric, row.metrics.get(metric), "±") for row in rows]
+        columns[metric] = [with_deviation(row.metrics.get(metric), "±") for row in rows]
         if metric == score:
             values = [row.metrics.get(score) for row in rows]
-            columns["95 % interval"] = [estimate_texts(one)[1] if one else "" for one in values]
+            columns["95 % interval"] = [
+                estimate_text(one).partition(" ")[2] if one else "" for one in values
+            ]
             columns[""] = [_mark(row) for row in rows]
     params = [row.metrics.get("params") for row in rows]
     columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
     columns = {name: cells for name, cells in columns.items() if any(cells)}
     notes = [Text.from_markup(note).plain for note in leaderboard_notes(board)]
     return PaperTable(
-        f"{upper_first(score.words)} of {count(len(facts.configs), 'config')}.",
+        f"{upper_first(score.words)} of {count(len(findings.configs), 'config')}.",
         list(columns),
         list(zip(*columns.values(), strict=True)),
         texts,
@@ -99,7 +101,7 @@ def sets_table(found: AcrossSets) -> PaperTable:
         given = [n for n, cell in enumerate(cells) if cell is not None]
         ranks = ranks_by_size([sign * cell.mean for cell in cells if cell is not None])
         bold |= {(row, n + 1) for n, rank in zip(given, ranks, strict=True) if rank == 0}
-        grid.append([found.sets[row], *(with_deviation(metric, cell, "±") for cell in cells)])
+        grid.append([found.sets[row], *(with_deviation(cell, "±") for cell in cells)])
     if found.ranking:
         names = ("mean rank", "won/drawn/lost", "p")
         ranked = zip(*(rank_cells(found, n) for n in range(len(methods))), strict=True)
