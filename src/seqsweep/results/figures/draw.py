@@ -1,7 +1,7 @@
 """Draws the figures of a sweep or of a run, each with its caption.
 
-Every number comes from the findings of the report. A function returns the reason instead of a figure
-if the folder has nothing to draw.
+Every number comes from the findings. A function returns the reason instead of a figure if there is
+nothing to draw.
 """
 
 import re
@@ -96,8 +96,9 @@ def _intervals_caption(findings: Findings, drawn: int) -> str:
     if others := sum(one.verdict not in (*_FILLED, "different") for one in configs):
         marks.append(f"Squares: not tested ({count(others, 'config')}).")
     shown = "The" if drawn == len(findings.scored) else f"The best {drawn} of the"
+    total = count(len(findings.scored), "config")
     return (
-        f"{upper_first(findings.score.words)}. {shown} {count(len(findings.scored), 'config')}, best "
+        f"{upper_first(findings.score.words)}. {shown} {total}, best "
         f"first by {board.monitor.words}: {_means_words(findings)}. {' '.join(marks)}"
     )
 
@@ -212,9 +213,8 @@ def _curves_caption(
     most = max(max(band.seeds) for band in bands)
     text = f"{upper_first(kind.words)} by epoch of {of}."
     if most > 1:
-        text += (
-            f" Lines are means over {count(most, findings.unit)}, bands from smallest to largest."
-        )
+        runs = count(most, findings.unit)
+        text += f" Lines are means over {runs}, bands from smallest to largest."
     if any(band.whole < len(band.epochs) for band in bands):
         text += " A line without a band is the mean of the runs that have not ended."
     return text
