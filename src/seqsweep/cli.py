@@ -146,7 +146,9 @@ def _print_version(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> int:
     from seqsweep.config.from_overrides import OWN
+    from seqsweep.output_log import stdout_to_stderr
     from seqsweep.sweeping.app import run
+    from seqsweep.sweeping.train_answer import print_answer
 
     if "--version" in arguments:  # Hydra would print its version
         return _print_version([])
@@ -160,11 +162,22 @@ def _train(arguments: list[str]) -> int:
     is_sweep = {"-m", "--multirun"} & set(rest)
     if "--yes" in arguments and not is_sweep:
         return _refuse("--yes: needs -m, because nothing is asked before a single run")
-    if "--plan-only" not in arguments:
-        return run(rest)
-    if not is_sweep:
+    if "--plan-only" in arguments and not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
-    return run(rest, options=["plan-only"])
+    options = [name for name in ("plan-only", "json") if f"--{name}" in arguments]
+    if "json" not in options or {"-h", "--help", "--hydra-help"} & set(rest):
+        return run(rest, options=options)
+    if shows := {"-c", "--cfg", "-i", "--info"} & {word.partition("=")[0] for word in rest}:
+        return _refuse(f"{shows.pop()}: trains nothing, so --json must be left out")
+    try:
+        with stdout_to_stderr():
+            code = run(rest, options=options)
+    except KeyboardInterrupt:
+        print_answer()
+        raise
+    if code != 2:  # the input was accepted
+        print_answer()
+    return code
 
 
 def _plan(arguments: list[str]) -> int:

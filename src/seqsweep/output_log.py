@@ -1,11 +1,11 @@
-"""Redirects all output to a log file while a table is shown."""
+"""Redirects all output: to a log file under a live table, or to stderr."""
 
 import contextlib
 import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from rich.text import Text
@@ -98,6 +98,21 @@ class OutputLog:
             file.seek(max(self._begin, end - _MOST_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
         return [line for line in lines if not _EPOCH.match(line)][-_MOST_LINES:]
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Generator[None]:
+    """Redirects stdout to stderr in the block, also for C libraries and child processes."""
+    _flush()
+    saved = os.dup(_OUT)
+    os.dup2(_ERR, _OUT)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush()
+        os.dup2(saved, _OUT)
+        os.close(saved)
 
 
 def _flush() -> None:

@@ -10,6 +10,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 NETWORK = '''
+import os
+
 from torch import nn
 
 
@@ -25,6 +27,7 @@ class Net(nn.Module):
         if self.scale == 3:
             raise SystemExit(7)
         if self.scale == 2:
+            os.system("echo from a child")
             raise RuntimeError(f"no training with scale={self.scale}")
         return self.head(self.scale * x.mean(1))
 '''
@@ -83,9 +86,14 @@ def test_a_users_exit_ends_the_program(train):
 
 
 def test_a_single_run_that_fails_leaves_failure_json(train, tmp_path):
-    result = train("model.scale=2.0")
+    result = train("model.scale=2.0", "--json")
     assert result.code == 1
-    (line,) = result.err.splitlines()
+    content = json.loads(result.out)  # and nothing else is on stdout
+    assert (content["state"], content["engine"]) == ("failed", "autograd")
+    assert content["error"] == "RuntimeError: no training with scale=2.0"
+    lines = result.err.splitlines()
+    assert "from a child" in lines
+    line = lines[-1]
     assert line.startswith("seqsweep: the run failed: RuntimeError: no training with scale=2.0")
     (path,) = tmp_path.rglob("failure.json")
     assert line.endswith(f"(traceback in {path})")

@@ -1,6 +1,7 @@
 """Signals and kills stop the training and do not change the result."""
 
 import functools
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -53,10 +54,14 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
 ):
     is_kill, is_sweep = signum == "SIGKILL", "-m" in arguments
     code = -9 if is_kill else 128 + signal.Signals[signum]
-    process = start_command("train", *arguments, before=SLOWLY)
+    is_json = signum in ("SIGINT", "SIGTERM")
+    process = start_command("train", *["--json"] * is_json, *arguments, before=SLOWLY)
     wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     process.send_signal(signal.Signals[signum])
     out, err = process.communicate(timeout=100)
+    if is_json:
+        content = json.loads(out)
+        assert content["states"] == {"interrupted": 2} if is_sweep else content["error"] in err
     assert process.returncode == code, out + err
     assert is_kill or f"interrupted by {signum}" in out + err
     assert "Traceback" not in out + err

@@ -29,8 +29,9 @@ def test_a_run_is_trained_once_and_its_files_agree(seqsweep, tmp_path):
     first = seqsweep("train", *SHORT)
     assert first.code == 0, first.err
     assert first.err == ""
-    # The result, the majority class and the folder: nothing of the libraries.
-    assert len(first.out.splitlines()) == 3
+    # The result, the majority class, the folder and TensorBoard: nothing of the libraries.
+    lines = first.out.splitlines()
+    assert len(lines) == 4 and lines[3] == "  seqsweep tensorboard outputs/runs/default"
     run = _only_run(tmp_path)
     assert {path.name.split(".")[0] for path in run.iterdir()} == {
         "config", "provenance", "record", "diagnostics", "metrics", "train", "events", "checkpoints"
@@ -75,6 +76,8 @@ def test_the_options_of_the_config_groups_train(seqsweep, tmp_path, options):
     result = seqsweep("train", *SHORT, *options)
     assert result.code == 0, result.err
     assert result.err == ""
+    has_events = not {"logger=csv", "logger=none", "debug=fast_dev_run"} & {*options}
+    assert ("seqsweep tensorboard" in result.out) == has_events
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
 
 

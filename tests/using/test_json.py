@@ -124,6 +124,42 @@ def test_status_plan_data_and_installation_are_described(answer, trained):
     assert answer("--version")["cores"] >= 1
 
 
+TRAIN = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4", "diagnostics=false")
+
+
+def test_a_training_prints_its_result_and_nothing_else(answer, command, composes_once):
+    content = answer("train", *TRAIN)
+    record = json.loads(Path(content["folder"], "record.json").read_text())
+    assert content["metrics"] == record["metrics"]
+    assert (content["run_id"], content["epochs"]) == (record["run_id"], 2)
+    assert (content["state"], content["monitor"]) == ("complete", "val/acc")
+    assert answer("train", *TRAIN) == content  # the run is complete already
+    diverges = ("optimizer=sgd", "optimizer.lr=1000", "model.nonlinearity=relu")
+    done = command("train", "--json", *TRAIN, *diverges, "trainer.gradient_clip_val=null")
+    content = checked("train", done.out)
+    assert (done.code, content["state"]) == (1, "diverged") and content["error"] in done.err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("seed=0,1",),
+        ("seed=0,1", "--plan-only"),
+        ("seed=0,1", "hydra/sweeper=basic"),
+        ("optimizer.lr=interval(0.01,0.1)", "hydra/sweeper=halving", "hydra.sweeper.population=2",
+         "hydra.sweeper.rungs=[1,2]", "hydra.sweeper.confirm.top=0"),
+    ],
+    ids=["grid", "plan", "another sweeper", "search"],
+)  # fmt: skip
+def test_a_sweep_prints_what_the_leaderboard_says_about_it(answer, more, composes_once):
+    options = [word for word in TRAIN if "epochs" not in word or "halving" not in str(more)]
+    content = answer("train", "-m", *options, *more, "sweep.report=false", "sweep.name=mine")
+    folder = Path(content.pop("folder"))
+    assert content["states"].get("complete", 0) + content["not_started"] in (1, 2)
+    assert ("--plan-only" in more) == (content["answer"]["verdict"] == "none")
+    assert "--plan-only" in more or content == answer("leaderboard", folder)
+
+
 def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, new_data, tmp_path):
     content = answer("predict", trained.run, new_data)
     assert len(content["predictions"]) == content["sequences"]
@@ -149,6 +185,9 @@ def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
         (["predict", "no", "x.npz", "--format", "csv"], "--format=csv: is the format of a file"),
         (["plan", "hydra/sweeper=optuna"], "--json: a search chooses its runs while it trains"),
         (["--version", "now"], "one argument too many"),
+        (["train", "data=digits", "lr=1"], "did you mean: seqsweep train data=digits optimizer.lr"),
+        (["train", "-m", "model.hidden_size=0,1"], "model.hidden_size=0: must be at least 1"),
+        (["train", "--cfg", "job"], "--cfg: trains nothing, so --json must be left out"),
     ],
 )
 def test_an_error_goes_to_stderr_with_code_2(command, words, message):

@@ -131,7 +131,9 @@ class RunsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
         from seqsweep.config.compose import MemberComposer
+        from seqsweep.sweeping.train_answer import answers, describe_sweep
 
+        answers.append(lambda: describe_sweep(self.folder))
         if code := self.run(arguments, MemberComposer(self.loader, self.master)):
             raise SystemExit(code)
 

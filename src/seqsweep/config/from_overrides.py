@@ -135,7 +135,7 @@ def hydra_errors_explained() -> Generator[None]:
         raise ValueError(explain(error)) from error
 
 
-OWN = ("--plan-only", "--detach", "--start", "--yes")
+OWN = ("--plan-only", "--detach", "--start", "--yes", "--json")
 """Options that `seqsweep train` removes from a command line before Hydra reads it."""
 
 _REFUSED = {
@@ -191,5 +191,5 @@ def takes_value(flag: str) -> bool | None:
     """Returns whether a flag needs a value; None for an unknown word."""
     option = get_args_parser()._option_string_actions.get(flag)  # pyright: ignore[reportPrivateUsage]
     if option is None:
-        return False if flag in (*OWN, "--json") else None
+        return False if flag in OWN else None
     return option.nargs is None

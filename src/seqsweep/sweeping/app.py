@@ -1,8 +1,10 @@
 """Runs `seqsweep train` as a Hydra application; wrong input gives one clear message."""
 
 import contextlib
+import functools
 import logging
 import os
+import shlex
 import time
 import traceback
 from collections.abc import Generator, Sequence
@@ -36,6 +38,7 @@ from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
 from seqsweep.results.formatting import number
+from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
@@ -44,6 +47,7 @@ from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
+from seqsweep.sweeping.train_answer import answers, describe_run
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.planned_run import (
     Interrupted,
@@ -83,6 +87,7 @@ def run(
     given = [f"--{name}" for name in options]
     _errors.clear()
     folders_to_print.clear()
+    answers.clear()
     forget_errors()
     try:
         with _hydra_raises():
@@ -182,6 +187,7 @@ def task(config: DictConfig) -> float | None:
         refuse_choices(config, hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
+        answers.append(functools.partial(describe_run, member, root / member.run_id))
         outcome = train_run(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
@@ -320,4 +326,7 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
         lines.append(f"majority class: {accuracies}")
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     lines.append(f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)")
+    if event_files(outcome.folder.path):
+        folder = shlex.quote(place(outcome.folder.path.parent))
+        lines.append(f"  seqsweep tensorboard {folder}")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.processes import train_beside_workers
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
+from seqsweep.sweeping.train_answer import answers, describe_sweep
 from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import PlannedRun, interruptible, monitored, plan
 
@@ -126,6 +127,7 @@ def launch_jobs(
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
     folders_to_print[root] = None
+    answers[:] = [functools.partial(describe_sweep, root)]
     outcomes = _trainer(threads)(members, root, None)
     return [
         _job_return(job, composer(job), member, root, outcomes.get(member.run_id))

@@ -42,7 +42,7 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     is_plan = subcommand() == "plan"
     restore_subcommand()
     for name in ("plan-only", "json"):
-        if has_option(name):
+        if has_option(name) and (is_plan or name != "json"):
             raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
