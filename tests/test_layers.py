@@ -163,7 +163,7 @@ def test_the_imports_have_no_cycle():
         ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
         ("matplotlib", ("results.figures", "results.tensorboard.figures", "using.network_figure")),
-        ("jinja2", ("results.report.write",)),
+        ("jinja2", ("results.report.write", "using.explain_command")),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),

@@ -126,7 +126,13 @@ def test_a_page_shows_the_loss_and_names_as_text_and_loads_nothing():
     assert float(re.findall(r"\d\.\d+", shown)[0]) == pytest.approx(loss.item(), abs=5e-5)
     text = page(explanation)
     assert "&lt;b&gt;&amp;" in text and "<b>" not in text
-    assert "http" not in text and "src=" not in text
+    assert text.count("http") == text.count("http-equiv") == 1 and "src=" not in text
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
+    assert "<h1>RNNClassifier</h1>\n<p>rnn, 1 layer, one direction, hidden size 6, " in text
+    columns = re.findall(r'<td class="name">(.*?)</td><td class="shape">(.*?)</td>', text)
+    assert columns == [(row.name, str(row.shape)) for row in rows(explanation)]
+    equations = [line for block in explanation.blocks for line in block.equations]
+    assert equations and all(line in text for line in equations)
 
 
 def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
