@@ -1,5 +1,6 @@
 """Computes the values that all sections of a report share."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,6 +122,12 @@ class Findings:
     def compared(self) -> list[Config]:
         """The scored configs; empty if there are several data sets."""
         return [] if self.across else self.scored
+
+    @property
+    def grand_mean(self) -> float:
+        """The mean score of all compared configs; 0 without a config."""
+        means = [config.metrics[self.score].mean for config in self.compared]
+        return math.fsum(means) / len(means) if means else 0.0
 
     @property
     def listed(self) -> list[Config]:

@@ -20,6 +20,7 @@ from seqsweep.using.load import LoadedRun
 MOST_LEVELS = 40
 """The most levels of boxes, one below the other, which a figure has room for."""
 
+_ARROW = {"arrowstyle": "-|>", "linewidth": 0.7}
 _GAP, _LINE, _PADDING = 5.0, 3.2, 2.0  # in mm
 
 
@@ -34,8 +35,9 @@ def draw_network(run: LoadedRun, columns: int) -> Drawing:
     """Draws the forward pass that `explain` describes, from the input to the logits.
 
     Raises:
-        ValueError: the network has too many parts.
+        ValueError: the network has too many parts, or is a LightningModule of the user.
     """
+    run.check_classifies()
     batch = _batch(run)
     explanation = explain(run.network, batch, run.class_names)
     levels: list[list[Box]] = []
@@ -56,14 +58,10 @@ def draw_network(run: LoadedRun, columns: int) -> Drawing:
     top, middle = 0.0, WIDTHS[columns] / 2
     above: list[float] = []
     for level, tall in zip(levels, heights, strict=True):
-        wide = 40.0 if len(level) > 1 else 60.0
-        centres = [
-            middle + side * (wide + 2) for side in ((0,) if len(level) == 1 else (-0.5, 0.5))
-        ]
+        wide, sides = (40.0, (-0.5, 0.5)) if len(level) > 1 else (60.0, (0.0,))
+        centres = [middle + side * (wide + 2) for side in sides]
         for start, end in itertools.product(above, centres):
-            axes.annotate(
-                "", (end, top), (start, top - _GAP), arrowprops={"arrowstyle": "-|>", "lw": 0.7}
-            )
+            axes.annotate("", (end, top), (start, top - _GAP), arrowprops=_ARROW)
         for centre, box in zip(centres, level, strict=True):
             _draw_box(axes, box, (centre - wide / 2, top), (wide, tall))
         above, top = centres, top + tall + _GAP

@@ -87,12 +87,12 @@ def test_the_intervals_are_those_of_the_leaderboard(sweep: Path, tmp_path: Path,
         assert isinstance(drawing, Drawing)
         write_drawing(drawing, tmp_path)
     board, intervals = findings.board, Drawn(tmp_path / "intervals.svg")
-    for rank, row in enumerate(board.rows, start=1):
+    for index, row in enumerate(board.rows):
         value = row.metrics[board.compared]
-        assert intervals.values(f"score-{rank}") == [pytest.approx(value.mean, abs=1e-5)]
+        assert intervals.values(f"point-{index}") == [pytest.approx(value.mean, abs=1e-5)]
         ends = pytest.approx([value.low, value.high], abs=1e-5)
-        assert intervals.values(f"interval-{rank}") == ends
-    assert len(board.rows) == 6 and "interval-7" not in intervals.groups
+        assert intervals.values(f"bar-{index}") == ends
+    assert len(board.rows) == 6 and "bar-6" not in intervals.groups
     width = float(str(intervals.root.get("width")).removesuffix("pt")) / 72 * 25.4
     assert width == pytest.approx({1: 85, 2: 175}[columns])
 
@@ -105,13 +105,13 @@ def test_effects_and_curves_have_the_numbers_of_the_report(sweep: Path, out: Pat
     for effect in report["effects"]:
         row += 1  # of the name of the key
         for mean in effect["means"]:
-            assert drawn["effects"].values(f"effect-{row}") == [pytest.approx(mean, abs=1e-5)]
+            assert drawn["effects"].values(f"point-{row}") == [pytest.approx(mean, abs=1e-5)]
             row += 1
         share = f"({effect['share'] * 100:.0f} %)"
         assert f"{report['names'][effect['key']]} {share}" in drawn["effects"].texts
     curve = report["curves"][0]["bands"]["val/loss"]
-    assert drawn["curves-loss"].values("curve-1") == pytest.approx(curve["epochs"], abs=1e-4)
-    assert drawn["curves-loss"].values("curve-1", "y") == pytest.approx(curve["mean"], abs=1e-3)
+    assert drawn["curves-loss"].values("curve-0") == pytest.approx(curve["epochs"], abs=1e-4)
+    assert drawn["curves-loss"].values("curve-0", "y") == pytest.approx(curve["mean"], abs=1e-3)
     assert "Validation loss" in drawn["curves-loss"].texts
 
 
@@ -138,9 +138,9 @@ def test_fonts_are_embedded_and_each_caption_names_n_bars_and_test(out: Path):
     content = (out / "intervals.pdf").read_bytes()
     assert b"/FontFile2" in content and b"/Type3" not in content
     caption = (out / "intervals.txt").read_text()
-    assert "Test accuracy. The 6 configs, best first by validation accuracy" in caption
-    assert "means over 9 seeds with 95 % confidence intervals (Student's t)" in caption
-    assert "Open circles: different from it (Wilcoxon signed-rank, Holm, 5 %" in caption
+    assert "Test accuracy of 6 configs, in the order of their validation" in caption
+    assert "means over 9 seeds with 95 % confidence intervals" in caption
+    assert "different (Wilcoxon signed-rank, Holm, 5 %, paired by seed)" in caption
 
 
 def test_names_of_any_length_and_characters_are_drawn(tmp_path: Path):
@@ -157,7 +157,7 @@ def test_names_of_any_length_and_characters_are_drawn(tmp_path: Path):
 def test_one_seed_has_points_without_intervals(tmp_path: Path):
     drawn, _ = figures(grid(tmp_path / "runs", [8, 16], [1], 1), tmp_path / "out")
     gids = {str(name) for name in drawn["intervals"].groups}
-    assert {"score-1", "score-2"} < gids and not any(gid.startswith("interval") for gid in gids)
+    assert {"point-0", "point-1"} < gids and not any(gid.startswith("bar") for gid in gids)
     assert (
         "one seed each, so there are no intervals" in (tmp_path / "out/intervals.txt").read_text()
     )
@@ -191,10 +191,8 @@ def test_over_data_sets_the_diagram_has_the_mean_ranks(tmp_path: Path, methods: 
     across = across_sets(read_folder(tmp_path / "runs"))
     assert across and across.ranking
     ranks: Any = pytest.approx(across.ranking.mean_ranks, abs=1e-3)
-    if methods == 3:
-        assert [drawn["ranks"].values(f"rank-{n + 1}")[0] for n in range(3)] == ranks
-    else:
-        assert drawn["ranks"].values("ranks") == ranks
+    gid = "rank" if methods == 3 else "point"
+    assert [drawn["ranks"].values(f"{gid}-{n}")[0] for n in range(methods)] == ranks
     words, rank = across.methods[0].words, across.ranking.mean_ranks[0]
     assert f"{words} ({rank:.2f})" in " ".join(drawn["ranks"].texts)
     assert bool(across.ranking.cliques) == ("clique" in drawn["ranks"].groups)

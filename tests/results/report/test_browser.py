@@ -131,6 +131,27 @@ def test_a_row_opens_to_its_runs_and_moves_with_them(report, browser):
     assert config.locator("tr.runs").is_visible()
 
 
+def test_a_click_downloads_a_plot_as_svg_with_its_legend(report, browser, tmp_path):
+    page, wrong = opened(browser, report)
+    page.locator("#board > tbody summary").first.click()
+    for place, name, entries in (
+        ("#curves .plot", "curves-loss", 10),
+        ("#effects .plot", "effects-axis", 2),
+        ("#confusion .plot", "confusion", 0),
+        ("#board .plot", "leaderboard-loss", 4),
+    ):
+        plot = page.locator(place).first
+        plot.hover()
+        with page.expect_download() as download:
+            plot.locator(".modebar-btn").click()
+        assert download.value.suggested_filename == f"{name}.svg"
+        download.value.save_as(tmp_path / name)
+        content = (tmp_path / name).read_text(encoding="utf-8")
+        assert content.startswith("<svg") and content.count('class="legendtext"') == entries
+        assert "<script" not in content
+    assert wrong == []
+
+
 def test_a_dark_phone_need_not_scroll_sideways(report, browser):
     size = {"width": 390, "height": 844}
     page, wrong = opened(browser, report, viewport=size, color_scheme="dark", has_touch=True)

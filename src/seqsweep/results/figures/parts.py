@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context, rcdefaults, rcParams
@@ -61,6 +61,16 @@ class Drawing:
     caption: str
 
 
+class Row(NamedTuple):
+    """A row of a figure: a point with a bar, or only a name."""
+
+    name: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    symbol: str = "o"
+
+
 @contextlib.contextmanager
 def paper_style() -> Generator[None]:
     """Draws and writes figures with the project's style, whatever matplotlibrc says."""
@@ -89,26 +99,31 @@ def new_figure(columns: int, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def new_rows(names: Sequence[str], columns: int, label: str) -> tuple[Figure, Axes]:
-    """Returns a figure with a row for each name, the first on top.
+def draw_rows(rows: Sequence[Row], columns: int, label: str) -> tuple[Figure, Axes]:
+    """Draws rows of points with bars, the first on top.
 
     Names that need more than two lines beside the axes stand above their rows.
 
     Args:
         label: The label of the horizontal axis.
     """
-    texts = [lines_of(name, 24 if columns == 1 else 56) for name in names]
-    are_beside = max(text.count("\n") for text in texts) < 2
-    if not are_beside:
-        texts = [lines_of(name, 54 * columns) for name in names]
-    lines = max(text.count("\n") for text in texts) + (1 if are_beside else 2)
-    figure, axes = new_figure(columns, 12 + len(texts) * (1.5 + 2.9 * lines))
-    axes.set_yticks(range(len(texts)), texts if are_beside else [""] * len(texts))
-    for row, text in enumerate([] if are_beside else texts):
-        across = axes.get_yaxis_transform()
-        axes.annotate(text, (0, row), (2, 3), across, "offset points", va="bottom")
-    axes.set_ylim(len(texts) - 0.5, -0.5 if are_beside else -0.9)
-    axes.set_xlabel(lines_of(label, 60))
+    texts = [lines_of(row.name, 24 if columns == 1 else 56) for row in rows]
+    above = max(text.count("\n") for text in texts) > 1
+    texts = [lines_of(row.name, 54 * columns) for row in rows] if above else texts
+    lines = max(text.count("\n") for text in texts) + 1 + above
+    figure, axes = new_figure(columns, 12 + len(rows) * (1.5 + 2.9 * lines))
+    axes.set_yticks(range(len(rows)), [""] * len(rows) if above else texts)
+    for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        if row.low is not None and row.high is not None:
+            axes.plot([row.low, row.high], [index] * 2, color=INKS[0], gid=f"bar-{index}")
+        if row.value is not None:
+            axes.plot(row.value, index, row.symbol, color=INKS[0], gid=f"point-{index}")
+        else:
+            axes.get_yticklabels()[index].set_fontweight("bold")
+        if above:
+            across = axes.get_yaxis_transform()
+            axes.annotate(text, (0, index), (2, 3), across, "offset points", va="bottom")
+    axes.set(ylim=(len(rows) - 0.5, -0.9 if above else -0.5), xlabel=lines_of(label, 60))
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     return figure, axes

@@ -1,7 +1,6 @@
 """Builds the report's section on the effects of the keys on the score."""
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ def effects_section(findings: Findings) -> Section:
     }
     view = {
         "means": plots.scale_of(mean for effect in findings.effects for mean in effect.means),
-        "grand": math.fsum(means) / len(means) if means else 0.0,
+        "grand": findings.grand_mean,
         "cells": plots.scale_of(itertools.chain(*interaction.means) if interaction else ()),
         "of_other_sets": [findings.names[key] for key in keys_of_other_sets(findings.configs)],
         "missing": [run_label(point, names, point) for point in grid.missing],

@@ -18,6 +18,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", size: 12.5, color: "#3b4654" },
       xaxis: axis, yaxis: axis,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a95a3", activecolor: "#3b4654" },
       hoverlabel: { bgcolor: "#ffffff", bordercolor: line, align: "left", font: { color: "#1c2430", size: 12.5 } },
     },
   };
@@ -37,6 +38,7 @@
       const seed = many ? `${before}${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
       const traces = ["val", "train"].filter((split) => run[`${split}/${kind}`]).map((split) => ({
         type: "scatter", mode: run.epoch.length > 1 ? "lines" : "markers", connectgaps: true,
+        name: `${seed}${split === "val" ? "validation" : "training"}`,
         x: run.epoch, y: run[`${split}/${kind}`], marker: { color },
         line: { color, dash: split === first ? "solid" : "dot", width: split === first ? 2 : 1.3 },
         hovertemplate: `${seed}${split === "val" ? "validation" : "training"}<br>epoch %{x}: %{y:.4f}<extra></extra>`,
@@ -73,13 +75,31 @@
     return { ...figure, data: figure.data.filter((trace) => !hidden.has(trace.legendgroup)) };
   };
 
+  // A downloaded plot is named after its section, and has the legend that the page shows beside it.
+  const save = (place) => {
+    const section = place.closest("section").id;
+    const name = place.dataset.figure ?? place.dataset.kind;
+    const named = place.data.filter((trace) => trace.name && !trace.opacity);
+    const layout = {
+      ...place.layout, showlegend: named.length > 1,
+      legend: { orientation: "h", y: -0.2, yanchor: "top" },
+    };
+    const data = place.data.map((trace) => ({ ...trace, showlegend: named.includes(trace) }));
+    const height = place.clientHeight + (named.length > 1 ? 20 * named.length : 0);
+    const filename = name.startsWith(section) ? name : `${section}-${name}`;
+    Plotly.downloadImage({ data, layout: { ...layout, height } }, { format: "svg", filename, height, width: place.clientWidth });
+  };
+
   const draw = (place, forPaper) => {
     const figure = figureOf(place);
     const layout = { ...figure.layout, template, dragmode: touch.matches ? false : "zoom" };
     const widest = parseInt(place.style.maxWidth, 10) || PRINTED;
     if (forPaper) layout.width = place.closest(".panels.two") ? PRINTED / 2 - 12 : Math.min(PRINTED, widest);
     else layout.autosize = true;
-    return Plotly.react(place, figure.data, layout, { displayModeBar: false, responsive: !forPaper });
+    const camera = { name: "svg", title: "download as SVG", icon: Plotly.Icons.camera, click: save };
+    return Plotly.react(place, figure.data, layout, {
+      responsive: !forPaper, displaylogo: false, modeBarButtons: [[camera]],
+    });
   };
   const places = () => [...document.querySelectorAll(".plot")].filter((place) => place.offsetParent !== null);
   const drawAll = (forPaper) => places().forEach((place) => draw(place, forPaper));
