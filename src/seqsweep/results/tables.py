@@ -178,14 +178,14 @@ def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
         console.print(f"[dim]and {cut} more[/]", highlight=False)
     for note in notes:
         # A terminal breaks a note between words; in a file each note stays one line.
-        console.print(note, soft_wrap=not console.is_terminal, highlight=False)
+        console.print(note, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
     """Prints the table of configs by data sets, and its notes."""
     print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
     cut = len(found.methods) - (top or len(found.methods))
-    _print_below(console, cut, map(escape, ranking_words(found)))
+    _print_below(console, cut, ranking_words(found))
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import BestBaseline
-from seqsweep.results.formatting import count, estimate_text, number, split_words, upper_first
+from seqsweep.results.formatting import count, estimate_text, number, split_words
 from seqsweep.results.leaderboard import Leaderboard, Row
 from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
@@ -202,12 +202,12 @@ def replicates_override(configs: int, folds: int = 0) -> str:
 
 
 def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
-    """Writes the lines below the table: its signs, missing runs, comparisons."""
+    """Writes the lines below the table: its signs, then what limits the answer."""
     signs, variation = signs or Signs(), board.variation
     notes: list[str] = []
     if has_replicates(board):
         over = f"replicates ({variation.words})" if variation.resampled else "seeds"
-        notes.append(f"[dim]{signs.deviation} is one standard deviation over the {over}[/]")
+        notes.append(f"{signs.deviation} is one standard deviation over the {over}")
     if any(map(is_marked, board.rows)):
         notes.append(
             f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
@@ -215,19 +215,29 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
         )
     if any(row.is_chosen for row in board.rows):
         notes.append(f"{CHOSEN} no fresh seeds: the search chose by these values, partly by luck")
-    notes += [f"[yellow]{words}[/]" for words in _warnings(board)]
-    if board.pruned:
-        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
+    return notes + limit_words(board)
+
+
+def limit_words(board: Leaderboard) -> list[str]:
+    """Says what limits the answer: missing runs, missing tests, few sequences."""
+    limits = [*_split_words(board), *_missing_words(board)]
     reasons = reason_words(untested_reasons(board))
-    # One seed per config is usual and not meant for tests, so the note says what to add.
+    # One seed per config is usual and not meant for tests, so the sentence says what to add.
     if reasons and not has_replicates(board):
         compared = sum(row.difference is not None for row in board.rows)
         if compared > 1:
-            reasons[-1] += f": {replicates_override(compared, variation.folds)}"
-    notes += reasons
-    if board.compares_on_ranking_split and len(board.rows) > 1:
-        notes.append(optimism_words(board))
-    return notes
+            reasons[-1] += f": {replicates_override(compared, board.variation.folds)}"
+    limits += reasons
+    if board.rows and board.compares_on_ranking_split:
+        limits.append(optimism_words(board))
+    if board.rows and board.compared.kind == "acc" and board.compared in board.rows[0].metrics:
+        mean = board.rows[0].metrics[board.compared].mean
+        error = sampling_error(mean, mean, board.compared, board.tested)
+        if error >= _SMALL:
+            split = split_words(board.compared.split_name)
+            sequences = f"{count(board.tested, 'sequence')} of {split}"
+            limits.append(f"sampling error of a difference on {sequences}: {error:.2g}")
+    return limits
 
 
 def optimism_words(board: Leaderboard) -> str:
@@ -248,22 +258,24 @@ def is_marked(row: Row) -> bool:
     return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
-def _warnings(board: Leaderboard) -> list[str]:
-    """Says which runs are not in the table, and by which splits configs are ranked."""
-    warnings = _split_warnings(board)
+def _missing_words(board: Leaderboard) -> list[str]:
+    """Says which runs are not in the table, or are ranked last."""
+    words: list[str] = []
     if missing := len(board.grid.missing):
         states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
-        warnings.append(f"{missing} of {count(board.grid.planned, 'run')} not complete ({states})")
+        words.append(f"{missing} of {count(board.grid.planned, 'run')} not complete ({states})")
     if board.left_out:
         runs, unit = count(board.left_out, "run"), board.variation.unit
-        warnings.append(f"{runs} left out: a newer run has the same config, data and {unit}")
+        words.append(f"{runs} left out: a newer run has the same config, data and {unit}")
+    if board.pruned:
+        words.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
     lacking = sum(board.monitor not in row.metrics for row in board.rows)
     if lacking and any(own_metrics(row.metrics) for row in board.rows):
-        warnings.append(f"{count(lacking, 'config')} without {board.monitor}: ranked last")
-    return warnings
+        words.append(f"{count(lacking, 'config')} without {board.monitor}: ranked last")
+    return words
 
 
-def _split_warnings(board: Leaderboard) -> list[str]:
+def _split_words(board: Leaderboard) -> list[str]:
     """Says by which splits configs are ranked, if their splits differ."""
     variation = board.variation
     # The splits of two data sets have nothing in common.
@@ -329,25 +341,6 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
 def probability(p: float) -> str:
     """Formats a p with three decimals: `0.041`, `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def limit_words(board: Leaderboard, across: AcrossSets | None) -> list[str]:
-    """Returns what limits the answer, a sentence each, without their full stops."""
-    score = board.compared
-    if across:
-        return list(map(upper_first, ranking_words(across)[1:]))
-    if not board.rows or score not in board.rows[0].metrics:
-        return []
-    tied = f"; configs with the best value: {board.tied}" if board.tied > 1 else ""
-    words = [f"ranked by {board.chosen_by}{tied}", *reason_words(untested_reasons(board))]
-    if board.compares_on_ranking_split:
-        words.append(optimism_words(board))
-    mean = board.rows[0].metrics[score].mean
-    error = sampling_error(mean, mean, score, board.tested)
-    if error >= _SMALL and score.kind == "acc":
-        sequences = f"{count(board.tested, 'sequence')} of {split_words(score.split_name)}"
-        words.append(f"sampling error of a difference on {sequences}: {error:.2g}")
-    return list(map(upper_first, words))
 
 
 def baseline_words(best: BestBaseline) -> str:

@@ -42,8 +42,7 @@ def test_a_report_without_a_complete_run_says_why(tmp_path):
     SweepFile(["seqsweep", "train", "-m", f"{SIZE}=8,16"], 0.0, configs).write(going)
     with RunLock(run.path):
         found = page(going)
-    assert "no run is complete Preliminary: 1 run still training" in found.text
-    assert "1 run still training (hidden_size=8), 1 run not started" in found.text
+    assert "no run is complete 1 running. 1 not started." in found.text
     assert found.headings == ["Learning curves", "Run it again"]
     assert "seqsweep train -m model.hidden_size=8,16" in found.text
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
-
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import (
@@ -72,14 +70,13 @@ def config_table(findings: Findings) -> PaperTable:
     params = [row.metrics.get("params") for row in rows]
     columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
     columns = {name: cells for name, cells in columns.items() if any(cells)}
-    notes = [Text.from_markup(note).plain for note in leaderboard_notes(board)]
     return PaperTable(
         f"{upper_first(score.words)} of {count(len(findings.configs), 'config')}.",
         list(columns),
         list(zip(*columns.values(), strict=True)),
         texts,
         {(0, list(columns).index(score))} if score in columns else set(),
-        [f"bold: the best by {board.monitor.words}", *notes],
+        [f"bold: the best by {board.monitor.words}", *leaderboard_notes(board)],
     )
 
 

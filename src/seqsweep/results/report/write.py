@@ -32,6 +32,7 @@ from seqsweep.results.words import (
     limit_words,
     name_test,
     probability,
+    ranking_words,
 )
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
@@ -157,7 +158,7 @@ def _head(findings: Findings) -> dict[str, Any]:
         "score": findings.score,
         "names": findings.names,
         "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
-        "limits": limit_words(ranking, findings.across),
+        "limits": _limits(findings),
         "baseline": best and baseline_words(best),
         "baselines": baselines,
         "baseline_notes": notes,
@@ -170,6 +171,21 @@ def _head(findings: Findings) -> dict[str, Any]:
         "folds": variation.folds,
         "test": name_test(variation),
     }
+
+
+def _limits(findings: Findings) -> list[str]:
+    """Returns what limits the answer, a sentence each, without their full stops."""
+    board = findings.board
+    if findings.across:
+        limits = ranking_words(findings.across)[1:]
+    elif findings.scored:
+        tied = f"; configs with the best value: {board.tied}" if board.tied > 1 else ""
+        limits = [f"ranked by {board.chosen_by}{tied}", *limit_words(board)]
+    else:
+        running, waiting = findings.states.get("running"), findings.waiting
+        limits = [f"{running} running"] if running else []
+        limits += [f"{waiting} not started"] if waiting else []
+    return list(map(formatting.upper_first, limits))
 
 
 def as_json(content: Mapping[str, Any]) -> str:
