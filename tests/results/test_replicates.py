@@ -200,7 +200,7 @@ def test_the_number_is_almost_that_of_the_noncentral_t(difference, comparisons, 
         return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, noncentrality))
 
     n = replicates_for(difference, spread, alpha, share)
-    slack = 1 + (n or 0) // 50
+    slack = 1 + (n or 0) // 20
     assert n is None or power(n + slack) >= 0.8 > power(n - slack)
 
 
