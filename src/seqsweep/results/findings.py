@@ -29,7 +29,7 @@ class Config:
     """A row of the leaderboard: one config over its replicates.
 
     Args:
-        rank: The rank from 1 in the leaderboard.
+        rank: The rank from 1 among the configs on its data set.
         name: The name of the config in TensorBoard.
         words: The values that distinguish the config.
         keys: The values of all keys in which the configs differ.
@@ -184,7 +184,7 @@ def _configs(
     for index, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True)):
         first, samples = row.entries[0], row.samples.get(board.compared, {})
         config = Config(
-            rank=index + 1,
+            rank=row.rank,
             name=names[first.folder.run_id].config,
             words=words[index],
             keys=row.config,

@@ -110,16 +110,16 @@ def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[s
 
 def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
     configs: list[dict[str, Any]] = []
-    for rank, row in enumerate(board.rows[:top], start=1):
+    for row in board.rows[:top]:
         runs = [entry.folder.run_id for entry in row.entries]
-        content: dict[str, Any] = {"rank": rank, "keys": row.config}
+        content: dict[str, Any] = {"rank": row.rank, "keys": row.config}
         content |= {"runs": runs, "metrics": row.metrics}
         if difference := row.difference:
             content["verdict"] = difference.verdict
             content["significant"] = _SIGNIFICANT.get(difference.verdict)
             # The first config is compared with itself: it has no p and no useful difference.
             content |= {"p": difference.p, "adjusted": difference.adjusted}
-            content["difference"] = difference.interval if rank > 1 else None
+            content["difference"] = difference.interval if row.rank > 1 else None
         configs.append(content)
     head = {"monitor": board.monitor, "score": board.compared, "unit": board.variation.unit}
     more = {"replicates": plan_replicates(board), "test": name_test(board.variation)}

@@ -4,7 +4,8 @@ The validation metric ranks the configs. If the replicates have several splits o
 splits that all configs have count, if there are any. Otherwise a config with runs only on easy
 folds would come first. Then each config is compared with the first config on the test metric,
 replicate by replicate. If the runs of a config have different data, the config has a row for each
-data set. Data sets are ranked separately: the rows of one data set come before those of the next.
+data set. Data sets are ranked and compared separately: the rows of one data set come before those
+of the next.
 
 A search chooses its best configs by scores that are partly luck, and may train them again with
 fresh seeds. For such a config, only the runs with fresh seeds count. Such configs come first, and
@@ -201,10 +202,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     sets = enumerate(data_sets(entries))
     set_of_run = {entry.folder.run_id: index for index, one in sets for entry in one.entries}
     by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
-    ordered = [row for _, of in sorted(by_set.items()) for row in _ordered(of, monitor, variation)]
-    rows = with_data(ordered, variation)
+    ranked = [_ordered(of_set, monitor, variation) for _, of_set in sorted(by_set.items())]
     # Validation ranks the rows, so their test scores can be compared without bias.
-    compared = compared_metric(monitor, rows[0].metrics if rows else ())
+    compared = compared_metric(monitor, ranked[0][0].metrics if rows else ())
     if rows and not monitor.is_ours:
         compared = shared_metric([complete])
     # A search has ended the pruned runs on purpose, so they are not missing.
@@ -217,14 +217,14 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
         monitor=monitor,
-        rows=compare_rows(rows, compared, variation),
+        rows=[row for of_set in ranked for row in compare_rows(of_set, compared, variation)],
         compared=compared,
         grid=grid,
         left_out=left_out,
         epoch=_epoch(complete, monitor),
         missing_states=+states,
         pruned=sum(entry.state == "pruned" for entry in entries),
-        sets=len({set_of_run.get(_id(row), 0) for row in rows}),
+        sets=len(ranked),
         variation=variation,
     )
 
@@ -234,7 +234,7 @@ def _id(row: Row) -> str:
 
 
 def _ordered(rows: Sequence[Row], monitor: Metric, variation: Variation) -> list[Row]:
-    """Sorts the rows of a data set, best first."""
+    """Sorts the rows of a data set, best first, and says which sequences they share."""
     sign = 1 if monitor.lower_is_better else -1
     means = shared_means(rows, monitor, variation)
     ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]
@@ -246,7 +246,8 @@ def _ordered(rows: Sequence[Row], monitor: Metric, variation: Variation) -> list
         (row.is_chosen, rank, tie, value_key(row.config))
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]
-    return [rows[index] for index in sorted(range(len(rows)), key=lambda index: keys[index])]
+    order = sorted(range(len(rows)), key=lambda index: keys[index])
+    return with_data([rows[index] for index in order], variation)
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:

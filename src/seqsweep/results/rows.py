@@ -31,6 +31,7 @@ class Row:
         apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
+        rank: The rank from 1 among the rows of its data set.
         is_chosen: Whether the runs are trials, by which a search chose its best configs, and no run
             has a fresh seed.
     """
@@ -44,6 +45,7 @@ class Row:
     lost: Mapping[str, int] = field(default_factory=dict[str, int])
     data: str = ""
     is_chosen: bool = False
+    rank: int = 0
 
     @property
     def n(self) -> int:
@@ -107,8 +109,12 @@ def shared_means(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
 
 
 def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> list[Row]:
-    """Sets `difference` of each row, or `apart` if the row cannot be compared."""
-    first = sets_by_replicate(rows[0], variation) if rows else {}
+    """Sets the rank and the `difference` of each row, or `apart` if it cannot be compared.
+
+    Args:
+        rows: The rows of one data set, best first.
+    """
+    first = sets_by_replicate(rows[0], variation)
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
     for index, (row, sample) in enumerate(checked):
@@ -118,7 +124,10 @@ def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)
     judged = iter(measure.differences(samples))
-    return [row if row.apart else replace(row, difference=next(judged)) for row, _ in checked]
+    return [
+        replace(row, rank=rank, difference=None if row.apart else next(judged))
+        for rank, (row, _) in enumerate(checked, start=1)
+    ]
 
 
 def check_sets(

@@ -150,10 +150,10 @@ def leaderboard_table(
     ]
     others = [results[name] for name in scores if name != board.monitor]
     table.spare = list(dict.fromkeys([*spare, *replicates, *others]))
-    for rank, row in enumerate(board.rows[:top], start=1):
+    for row in board.rows[:top]:
         mark = signs.mark if is_marked(row) else ""
         table.add_row(
-            f"{rank}{CHOSEN if row.is_chosen else ''}",
+            f"{row.rank}{CHOSEN if row.is_chosen else ''}",
             *([mark] if marked else []),
             *(escape(names.text(key, row.config[key])) for key in names),
             *([str(row.n)] if repeated else []),

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
-from seqsweep.results.findings import Findings
+from seqsweep.results.findings import Config, Findings
 from seqsweep.results.formatting import key_names, quoted_formula, upper_first
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
@@ -21,7 +21,7 @@ from seqsweep.results.words import (
     rank_cells,
     ranking_words,
 )
-from seqsweep.runs.metrics import is_evaluated, own_metrics
+from seqsweep.runs.metrics import Metric, is_evaluated, own_metrics
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
@@ -68,9 +68,9 @@ def board_section(findings: Findings) -> Section:
 
 def _board_view(findings: Findings) -> dict[str, Any]:
     configs, score = findings.configs, findings.score
-    intervals = _intervals(findings)
+    intervals = [_interval(config, score) for config in configs]
     # An end at a bound of the metric has been clipped, because Student's t ignores the bounds.
-    ends = {end for both in intervals.values() for end in both}
+    ends = {end for both in intervals if both for end in both}
     means = [config.metrics[score].mean for config in findings.scored]
     verdicts = {config.verdict for config in configs}
     differences = [config.difference for config in configs if config.difference]
@@ -102,13 +102,12 @@ def _columns(findings: Findings) -> list[str]:
     return [name for name in wanted if name in recorded and name != findings.score]
 
 
-def _intervals(findings: Findings) -> dict[int, plots.Scale]:
-    """Returns the score's confidence interval for each rank that has one."""
-    return {
-        config.rank: (value.low, value.high)
-        for config in findings.scored
-        if (value := config.metrics[findings.score]).low is not None and value.high is not None
-    }
+def _interval(config: Config, score: Metric) -> plots.Scale | None:
+    """Returns the score's confidence interval, if there is one."""
+    value = config.metrics.get(score)
+    if value is None or value.low is None or value.high is None:
+        return None
+    return value.low, value.high
 
 
 def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunCurves:

@@ -1,0 +1,151 @@
+"""The terminal, the page and the JSON say the same of random sweeps, to the printed digit."""
+
+import html
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finished_runs import finish_run
+from report_pages import data, started
+
+from seqsweep.results.data_sets import data_sets
+from seqsweep.results.folder_tables import boards_of
+from seqsweep.results.formatting import interval_texts, number
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.report.write import as_json, write_report
+from seqsweep.results.tables import leaderboard_table
+from seqsweep.results.words import probability
+from seqsweep.runs.ledger import read_folder
+
+SWEEPS = 50
+
+
+def random_sweep(folder: Path, draw: random.Random) -> Path:
+    """Writes a sweep of one to five configs on one to three data sets.
+
+    Accuracies are multiples of 1/40, so they tie. Some sweeps have folds, and some runs diverged,
+    have failed or have no test score.
+    """
+    step = draw.choice((0.0, 0.05, 0.2))
+    has_folds = draw.random() < 0.3
+    replicates = draw.choice((1, 2, 5, 7, 9)) if not has_folds else 5
+    sets = draw.choice(("a", "a", "ab", "abc"))
+    points = [(s, h) for s in sets for h in range(draw.randint(1, 5))]
+    runs = [(*point, replicate) for point in points for replicate in range(replicates)]
+    for index, (source, h, replicate) in enumerate(runs):
+        splits = {f"data.{key}": value for key, value in (("folds", 5), ("fold", replicate))}
+        config = {"h": h, "data.source.name": source, "seed": 0 if has_folds else replicate}
+        config |= splits if has_folds else {}
+        part = f"{source}{replicate if has_folds else ''}"
+        sequences = {"sequences": 40, "fingerprint": part}
+        record: dict[str, Any] = {"splits": {"val": sequences, "test": sequences}, "num_train": 160}
+        record |= {"data_fingerprint": source, "recordings": source}
+        score = draw.randint(20, 40) / 40 - step * h / 2
+        run = config | {"val/acc": score, "val/loss": 1 - score, "test/acc": abs(score - 0.025)}
+        if draw.random() < 0.05:
+            run.pop("test/acc")
+        path = folder / f"{index + 1:016x}"
+        if draw.random() < 0.08:
+            started(folder, config)
+        elif draw.random() < 0.05:
+            finish_run(path, config, status="diverged", error="loss is infinite", **record)
+        else:
+            finish_run(path, run, **record)
+    return folder
+
+
+def page_rows(folder: Path) -> list[dict[str, str]]:
+    """Returns the texts of the page's leaderboard by column."""
+    source = write_report(folder)[0].read_text()
+    board = source[source.index('<table id="board"') :]
+    head = board[: board.index("</thead>")]
+    names = [text_of(cell) for cell in re.findall(r"<th\b.*?</th>", head, re.DOTALL)]
+    rows = re.findall(r'<tbody class="config">\s*<tr.*?</tr>', board, re.DOTALL)
+    cells = [re.findall(r"<td\b.*?</td>", row, re.DOTALL) for row in rows]
+    return [dict(zip(names, map(text_of, row), strict=True)) for row in cells]
+
+
+def text_of(source: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source.replace("<wbr>", ""))).split())
+
+
+def terminal_rows(folder: Path) -> list[dict[str, str]]:
+    """Returns the cells of the terminal's leaderboards by column, one data set after another."""
+    rows: list[dict[str, str]] = []
+    for one in data_sets(read_folder(folder)):
+        table = leaderboard_table(leaderboard(one.entries), 100)
+        names = [str(column.header).replace("\n", "") for column in table.columns]
+        columns = [list(map(str, column.cells)) for column in table.columns]
+        rows += [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows
+
+
+@pytest.mark.parametrize("first", range(0, SWEEPS, 5))
+def test_all_views_of_a_sweep_have_the_same_numbers_and_verdicts(tmp_path, first):
+    for seed in range(first, first + 5):
+        folder = random_sweep(tmp_path / str(seed), random.Random(seed))
+        entries = read_folder(folder)
+        if not any(entry.state == "complete" for entry in entries):
+            continue
+        boards = json.loads(as_json(boards_of(folder, entries, None)))
+        # The page compares all data sets in one metric, which may not be that of a data set alone.
+        pairs = [(board["score"], one) for board in boards["sets"] for one in board["configs"]]
+        drawn, shown = page_rows(folder), terminal_rows(folder)
+        report = data(folder)
+        assert boards["answer"]["sentence"] == report["answer"]["sentence"]
+        assert len(pairs) == len(report["configs"]) == len(drawn) == len(shown)
+        rows = zip(pairs, report["configs"], drawn, shown, strict=True)
+        for (score, ours), written, on_page, row in rows:
+            if score == report["score"]:
+                same_numbers(ours, written, on_page, row, score)
+
+
+def same_numbers(
+    ours: dict[str, Any],
+    written: dict[str, Any],
+    on_page: dict[str, str],
+    row: dict[str, str],
+    score: str,
+) -> None:
+    """Compares leaderboard --json with report.json, the page and the terminal."""
+    assert (ours["rank"], ours["keys"], ours["runs"]) == (
+        written["rank"], {key: written["keys"][key] for key in ours["keys"]}, written["runs"],
+    )  # fmt: skip
+    assert ours["metrics"] == written["metrics"]
+    assert on_page["#"] == row["#"] == str(ours["rank"])
+    for key, value in ours["keys"].items():
+        name = key.rpartition(".")[2]
+        assert on_page[name] == str(value) == row.get(name, str(value))
+    result, words = ours["metrics"].get(score), score.replace("/", " ").replace("acc", "accuracy")
+    runs = str(len(ours["runs"]))
+    assert row.get("seeds", row.get("replicates", runs)) == runs
+    if result is None:
+        assert on_page[words] == row.get(score, "") == ""
+    else:
+        mean = number(result["mean"])
+        assert on_page[words] == row[score].partition(" ")[0] == mean
+        if result["low"] is not None:
+            assert (
+                " to ".join(interval_texts(result["low"], result["high"]))
+                in on_page["95 % interval"]
+            )
+    verdict = ours.get("verdict", written["apart"] or "best")
+    assert verdict == (written["apart"] or (written["difference"] or {}).get("verdict", "best"))
+    assert (row.get("≈") == "≈") == (verdict == "indistinguishable")
+    difference = ours.get("difference")
+    if "minus the best" in on_page:
+        mean, interval = (difference or {}).get("mean"), on_page["minus the best"]
+        assert (interval == "") == (mean is None)
+        if difference and difference["low"] is not None:
+            assert (
+                ", ".join(interval_texts(difference["low"], difference["high"], sign="+"))
+                in interval
+            )
+    if "verdict" in on_page:
+        p = ours.get("p") if ours.get("adjusted") is None else ours["adjusted"]
+        assert on_page["p, adjusted"] == ("" if p is None else probability(p))
+        short = {"best": "best", "indistinguishable": "≈ best", "different": "differs"}
+        assert on_page["verdict"] == short.get(verdict, on_page["verdict"])
