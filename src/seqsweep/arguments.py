@@ -113,38 +113,26 @@ def add_allow(parser: Parser) -> None:
     )
 
 
-class _Once(argparse.Action):
-    """Stores a value, and refuses a second one, which would replace the first."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        if getattr(namespace, self.dest) is not None:
-            parser.error(f"{option_string}={values}: must be given once")
-        setattr(namespace, self.dest, values)
-
-
 def add_out(parser: Parser, ending: str, words: str, required: bool = False) -> None:
     """Adds the option `--out FILE`.
 
     Args:
         ending: the ending that the file must have, such as `.html`; empty for any.
     """
+    given: list[Path] = []
 
     def convert(text: str) -> Path:
+        if given:
+            raise argparse.ArgumentTypeError(f"={text}: must be given once")
+        given.append(Path(text))
         try:
-            check_output(Path(text), ending)
+            check_output(given[0], ending)
         except (OSError, ValueError) as error:
             raise argparse.ArgumentTypeError(f"={error}") from None
-        return Path(text)
+        return given[0]
 
-    parser.add_argument(
-        "--out", action=_Once, type=convert, required=required, metavar=f"FILE{ending}", help=words
-    )
+    metavar = f"FILE{ending}"
+    parser.add_argument("--out", type=convert, required=required, metavar=metavar, help=words)
 
 
 def check_output(path: Path, ending: str = "") -> None:

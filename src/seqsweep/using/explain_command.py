@@ -82,13 +82,8 @@ def page(explanation: Explanation) -> str:
 
     template = Path(__file__).with_name("explain.html.j2").read_text(encoding="utf-8")
     network, facts = re.split(": |, ", explanation.title, maxsplit=1)
-    name_width, shape_width = _widths(explanation)
     return jinja2.Template(template, autoescape=True, trim_blocks=True).render(
-        network=network,
-        facts=facts,
-        name_width=name_width,
-        shape_width=shape_width,
-        **explanation._asdict(),
+        network=network, facts=facts, widths=_widths(explanation), **explanation._asdict()
     )
 
 
