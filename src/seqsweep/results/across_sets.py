@@ -25,7 +25,7 @@ from seqsweep.results.replicates import (
     variation_of,
 )
 from seqsweep.results.rows import distinguishing_keys, follows
-from seqsweep.results.significance import Estimate
+from seqsweep.results.significance import Estimate, ranks_by_size
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric
@@ -65,6 +65,14 @@ class AcrossSets:
     left_out: dict[str, str]
     ranking: Ranking | None
     noun: str = "config"
+
+    def best_of(self, index: int) -> list[int]:
+        """Returns the methods with the best score on a data set."""
+        sign = 1 if self.metric.lower_is_better else -1
+        scored = [n for n, method in enumerate(self.methods) if method.cells[index]]
+        cells = [self.methods[n].cells[index] for n in scored]
+        ranks = ranks_by_size([sign * cell.mean for cell in cells if cell])
+        return [n for n, rank in zip(scored, ranks, strict=True) if rank == 0]
 
 
 def across_sets(

@@ -4,12 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.effects import Effect
+from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.rows import label_keys
@@ -97,6 +98,17 @@ class Findings:
     def effects(self) -> list[Effect]:
         """The main effects of the keys; empty if there are several data sets."""
         return [] if self.across else self.board.effects
+
+    @cached_property
+    def interaction(self) -> Interaction | None:
+        """The strongest interaction of two keys, if the configs can be compared."""
+        settings = [config.keys for config in self.compared]
+        return strongest_interaction(settings, self.means)
+
+    @property
+    def means(self) -> list[float]:
+        """The mean scores of the compared configs."""
+        return [config.metrics[self.score].mean for config in self.compared]
 
     @property
     def states(self) -> dict[str, int]:

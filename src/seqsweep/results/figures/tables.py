@@ -14,7 +14,6 @@ from seqsweep.results.formatting import (
     with_deviation,
 )
 from seqsweep.results.rows import Row
-from seqsweep.results.significance import ranks_by_size
 from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
 
 _MOST_COLUMNS = 8
@@ -90,14 +89,11 @@ def sets_table(found: AcrossSets) -> PaperTable:
     If there are more methods than data sets, and many, the methods are the rows.
     """
     methods, metric = found.methods, found.metric
-    sign = 1 if metric.lower_is_better else -1
     bold: set[tuple[int, int]] = set()
     grid: list[list[str]] = []
     for row in range(len(found.sets)):
         cells = [method.cells[row] for method in methods]
-        given = [n for n, cell in enumerate(cells) if cell is not None]
-        ranks = ranks_by_size([sign * cell.mean for cell in cells if cell is not None])
-        bold |= {(row, n + 1) for n, rank in zip(given, ranks, strict=True) if rank == 0}
+        bold |= {(row, n + 1) for n in found.best_of(row)}
         grid.append([found.sets[row], *(with_deviation(cell, "±") for cell in cells)])
     if found.ranking:
         names = ("mean rank", "won/drawn/lost", "p")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqsweep.results.axis import Axis, Line, Point, choose_axis, keys_of_other_sets
-from seqsweep.results.effects import Interaction, strongest_interaction
+from seqsweep.results.effects import Interaction
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import NBSP, count, estimate_text, key_names, run_label
 from seqsweep.results.report import parts as plots
@@ -16,9 +16,7 @@ from seqsweep.runs.identity import REPLICATE_KEYS
 def effects_section(findings: Findings) -> Section:
     """Builds the section with the plot, main effects and the strongest interaction."""
     configs = findings.compared
-    settings = [config.keys for config in configs]
-    means = [config.metrics[findings.score].mean for config in configs]
-    interaction = strongest_interaction(settings, means)
+    interaction = findings.interaction
     axis = choose_axis(findings)
     keys = [*findings.names, *REPLICATE_KEYS]
     grid, names = findings.board.grid, key_names(keys, [config.keys for config in configs])
