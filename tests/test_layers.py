@@ -51,6 +51,12 @@ RICH = (
     "results", "live", "sweeping", "using", "extras", "sklearn", "training.progress_bar", "cli",
     "console", "output_log",
 )  # fmt: skip
+VIEWS = tuple(
+    f"results.{name}"
+    for name in ("tables", "folder_tables", "compare", "frame", "housekeeping", "report", "figures",
+                 "tensorboard")
+)  # fmt: skip
+STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
 TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal")
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_cells",
         "extras.export.onnx_scaling")  # fmt: skip
@@ -121,6 +127,22 @@ def test_no_package_imports_one_above_it():
         if below(found.module, *KNOWS):
             known = KNOWS[found.module.split(".")[1]]
             assert found.imported in LEAVES or below(found.imported, *known), found
+
+
+def test_a_view_of_results_computes_no_statistic_and_a_statistic_knows_no_view():
+    """A view takes types and constants from the statistics, and no function."""
+    for module in sources():
+        if below(module, "results") and not below(module, *VIEWS):
+            assert not any(
+                below(found.imported, *VIEWS, "extras") or top(found) == "rich"
+                for found in all_imports()
+                if found.module == module
+            ), module
+        for node in ast.walk(sources()[module].tree):
+            if below(module, *VIEWS) and isinstance(node, ast.ImportFrom):
+                is_statistic = below(str(node.module), *STATISTICS)
+                names = [name.name for name in node.names]
+                assert not is_statistic or all(name[0].isupper() for name in names), (module, names)
 
 
 def test_the_core_names_an_extra_only_in_one_table():

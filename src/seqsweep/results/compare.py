@@ -1,19 +1,22 @@
-"""Prints runs or sweeps side by side: their configs, metrics and environments."""
+"""Prints runs or sweeps side by side: configs, metrics, differences and environments."""
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.results.compare_sweeps import Side, compare_sweeps, config_rows, print_sides
+from seqsweep.results.comparison import Comparison, Side, compare_sweeps
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
 from seqsweep.results.formatting import (
+    KeyNames,
     cost,
+    count,
     cut,
+    estimate_text,
     key_names,
     number,
     plain_text,
@@ -23,7 +26,9 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
 from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.results.tables import status_line
+from seqsweep.results.significance import LEVEL
+from seqsweep.results.tables import print_table, status_line, titled_table
+from seqsweep.results.words import name_test
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry, read_folder
@@ -31,6 +36,12 @@ from seqsweep.runs.metrics import own_metrics
 
 MOST_RUNS = 6
 """The most runs that fit side by side."""
+
+TOP = 20
+"""The most rows of the table of configs. A line below the table counts the omitted rows."""
+
+_LISTED = 3
+"""The most configs to list that only one of the two sweeps has."""
 
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _LONGEST_VALUE = 20
@@ -100,7 +111,7 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
     for side in sides:
         line = status_line(side.folder, side.entries)
         console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
-    found = [compare_sweeps(sides[0], side, console) for side in sides[1:]]
+    found = [_print_comparison(compare_sweeps(sides[0], side), console) for side in sides[1:]]
     for side in sides:
         for line in _best_lines(side):
             console.print(line, soft_wrap=True, highlight=False)
@@ -109,6 +120,79 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
         overall, configs = result["overall"] | one["overall"], result["configs"] + one["configs"]
         result = one | {"overall": overall, "configs": configs}
     return result
+
+
+def _print_comparison(found: Comparison, console: Console) -> dict[str, Any]:
+    """Prints the differences of two sweeps; returns them for `--json`."""
+    sides = (found.first, found.other)
+    configs = [side.complete[0].config if side.complete else {} for side in sides]
+    print_sides(console, "the sweeps differ in", sides, config_rows(found.fixed, configs))
+    rows = [*(match.config for match in found.matches), *found.alone[0], *found.alone[1]]
+    names = key_names(rows[0] if rows else (), rows)
+    _print_matches(found, names, console)
+    lines = [_overall_line(found)]
+    for why, configs in Counter(match.apart for match in found.matches if match.apart).items():
+        apart = f"{count(configs, 'config')} of {found.other.label} not compared with"
+        lines.append(f"[yellow]{escape(f'{apart} {found.first.label}: {why}')}[/]")
+    for side, alone in zip(sides, found.alone, strict=True):
+        if alone:
+            lines.append(_alone_line(side, alone, names))
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    label = found.other.label
+    overall: dict[str, Any] = {"interval": found.overall}
+    if found.reason:
+        overall["reason"] = found.reason
+    if found.p is not None:
+        overall |= {"p": found.p, "significant": found.is_significant}
+    if not found.matches and not any(found.alone):
+        return {"overall": {label: overall}, "configs": []}
+    by_config = [
+        {"keys": match.config, "differences": {label: match.difference} if match.difference else {}}
+        for match in found.matches
+    ]
+    return {
+        "score": found.metric,
+        "unit": found.variation.unit,
+        "test": name_test(found.variation),
+        "overall": {label: overall},
+        "configs": by_config,
+    }
+
+
+def _print_matches(found: Comparison, names: KeyNames, console: Console) -> None:
+    """Prints the configs with the largest differences."""
+    if not found.matches:
+        return
+    unit, first = found.variation.unit, found.first.label
+    title = f"{found.metric} by config, with the difference over shared {unit}s"
+    headers = [*names.values(), first, found.other.label, f"- {first}", f"{unit}s"]
+    table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(names))
+    for match in found.matches[:TOP]:
+        values = [escape(names.text(key, value)) for key, value in match.config.items()]
+        cells = ["", ""]
+        if match.difference:
+            cells = [escape(estimate_text(match.difference, "+")), str(match.difference.n)]
+        table.add_row(*values, *map(number, match.means), *cells)
+    print_table(console, table)
+    if len(found.matches) > TOP:
+        console.print(f"[dim]and {len(found.matches) - TOP} more configs[/]", highlight=False)
+
+
+def _overall_line(found: Comparison) -> str:
+    """Says how large the mean difference is, and how certain it is."""
+    variation = found.variation
+    if found.overall is None:
+        before = "" if not found.matches and not any(found.alone) else "no mean difference: "
+        return f"[yellow]{before}{found.reason}[/]"
+    first, other = (f"[bold]{escape(side.label)}[/]" for side in (found.first, found.other))
+    configs = count(sum(bool(match.differences) for match in found.matches), "config")
+    runs = count(len(found.means), variation.unit)
+    runs += f" ({varied_words(found.means)})" if variation.resampled else ""
+    line = f"{other} - {first}: {found.metric} {escape(estimate_text(found.overall, '+'))}"
+    line += f", mean of {configs} in both, over {runs}"
+    if found.p is not None:
+        return f"{line}; p = {found.p:.2g} ({name_test(variation).partition(',')[0]})"
+    return line if len(found.means) == 1 else f"{line}; {found.untested}"
 
 
 def _best_lines(side: Side) -> list[str]:
@@ -206,3 +290,32 @@ def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
         for key, cells in found.items()
         if any(values != cells[0] for values in cells)
     }
+
+
+def print_sides(
+    console: Console, title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]
+) -> bool:
+    """Prints a table with a column per side; returns whether it has rows."""
+    table = titled_table(title, ["", *(side.label for side in sides)])
+    for name, cells in rows.items():
+        table.add_row(escape(name), *cells)
+    if rows:
+        print_table(console, table)
+    return bool(rows)
+
+
+def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Returns each key's values in the configs, by the key's name."""
+    names = key_names(keys, configs)
+    return {
+        name: [escape(names.text(key, config.get(key))) if config else "" for config in configs]
+        for key, name in names.items()
+    }
+
+
+def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]], names: KeyNames) -> str:
+    """Names the configs that the other sweep does not have."""
+    listed = [escape(run_label(config, names)) for config in configs[:_LISTED]]
+    listed += [f"and {len(configs) - _LISTED} more"] if len(configs) > _LISTED else []
+    only = f"{count(len(configs), 'config')} only in [bold]{escape(side.label)}[/]"
+    return f"{only}: {'; '.join(listed)}"
