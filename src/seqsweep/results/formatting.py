@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metrics import SPLITS
+from seqsweep.runs.metrics import SPLITS, Metric
 
 _SOURCE = "data.source._target_"
 _CLASSES = ("_target_", "model.cell")
@@ -232,6 +232,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def cut(text: str, most: int) -> str:
     """Returns the first characters of a text, with `…` for the rest."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def heading(metric: Metric) -> str:
+    """Returns the heading of a metric; a name of a user does not change."""
+    return upper_first(metric.words) if metric.is_ours else metric
 
 
 def upper_first(text: str) -> str:

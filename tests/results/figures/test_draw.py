@@ -139,7 +139,7 @@ def test_fonts_are_embedded_and_each_caption_names_n_bars_and_test(out: Path):
     assert b"/FontFile2" in content and b"/Type3" not in content
     caption = (out / "intervals.txt").read_text()
     assert "Test accuracy of 6 configs, in the order of their validation" in caption
-    assert "means over 9 seeds with 95 % confidence intervals" in caption
+    assert "means with 95 % confidence intervals over 9 seeds." in caption
     assert "different (Wilcoxon signed-rank, Holm, 5 %, paired by seed)" in caption
 
 

@@ -70,9 +70,9 @@ def test_the_best_methods_of_each_data_set_are_bold_and_ranks_follow():
     head, _, *rows = rows_of(as_markdown(sets_table(found)))
     assert head == ["data set", "a", "b", "c"]
     assert rows[:3] == [
-        ["x", "**0.9000 ±0.0100**", "0.8000 ±0.0100", "0.1000 ±0.0100"],
-        ["y", "**0.5000 ±0.0100**", "**0.5000 ±0.0100**", "0.2000 ±0.0100"],
-        ["z", "**0.7000 ±0.0100**", "", "0.3000 ±0.0100"],
+        ["x", "**0.9000**", "0.8000", "0.1000"],
+        ["y", "**0.5000**", "**0.5000**", "0.2000"],
+        ["z", "**0.7000**", "", "0.3000"],
     ]
     assert rows[3] == ["mean rank", "1.25", "1.75", "3.00"]
     # Of a loss the lowest is the best.

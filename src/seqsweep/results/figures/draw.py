@@ -17,10 +17,10 @@ from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.figures import parts
 from seqsweep.results.figures.parts import Drawing, Row
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import count, split_words, upper_first
+from seqsweep.results.formatting import count, heading, split_words, upper_first
 from seqsweep.results.report.board import MOST_RANKED
 from seqsweep.results.words import clique_rule, name_test
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import Metric, as_metric
 
 MOST_CONFIGS = 30
 """The most rows of a figure: as many as a page has room for."""
@@ -58,12 +58,12 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
     for config in drawn:
         value, symbol = config.metrics[score], _SYMBOLS.get(config.verdict, "x")
         rows.append(Row(config.words, value.mean, value.low, value.high, symbol))
-    figure, _ = parts.draw_rows(rows, columns, upper_first(score.words))
+    figure, _ = parts.draw_rows(rows, columns, heading(score))
     spread = f"one {findings.unit} each, so there are no intervals"
     if findings.has_seeds:
-        spread = f"means over {board.variation.words} with 95 % confidence intervals"
+        spread = f"means with 95 % confidence intervals over {board.variation.words}"
     caption = (
-        f"{upper_first(score.words)} of {_best(len(drawn), findings)}, in the order of their "
+        f"{heading(score)} of {_best(len(drawn), findings)}, in the order of their "
         f"{board.monitor.words}: {spread}. Diamond: the best by {board.monitor.words}; circles: "
         f"statistically indistinguishable from it; triangles: different "
         f"({name_test(board.variation)}, 5 %, paired by {findings.unit}); crosses: not tested."
@@ -121,39 +121,41 @@ def draw_curves(findings: Findings, columns: int) -> Drawn:
     return drawings or "no run has logged a metric by epoch"
 
 
-def _lines(kind: Kind, curves: Sequence[Curve]) -> list[tuple[str, str, Band]]:
-    """Returns the metric in words, the config and the values of each line.
+def _lines(kind: Kind, curves: Sequence[Curve]) -> list[tuple[Metric, str, Band]]:
+    """Returns the metric, the config and the values of each line.
 
     Of several configs, only the validation is drawn, if there is one.
     """
-    lines: list[tuple[str, str, Band]] = []
+    lines: list[tuple[Metric, str, Band]] = []
     for split in ("val", "", "train"):
-        metric = kind.names.get(split, "")
+        metric = as_metric(kind.names.get(split, ""))
         if not (split == "train" and lines and len(curves) > 1):
             drawn = [curve for curve in curves if metric in curve.bands]
-            lines += [(as_metric(metric).words, one.label, one.bands[metric]) for one in drawn]
+            lines += [(metric, one.label, one.bands[metric]) for one in drawn]
     return lines
 
 
 def _draw_lines(
-    kind: Kind, lines: Sequence[tuple[str, str, Band]], columns: int
+    kind: Kind, lines: Sequence[tuple[Metric, str, Band]], columns: int
 ) -> tuple[str, Figure]:
     """Draws means with their ranges over the epochs. Returns the label of the axis, too."""
-    metrics = {metric for metric, *_ in lines}
-    figure, axes = parts.new_figure(columns, 55 + 3.2 * len(lines) / columns)
-    for index, (metric, config, band) in enumerate(lines):
+    metrics = list(dict.fromkeys(metric for metric, *_ in lines))
+    names = [config if len(metrics) == 1 else metric.words for metric, config, _ in lines]
+    texts = [parts.lines_of(name, 50) for name in names]
+    entries = sum(text.count("\n") + 1.1 for text in texts)
+    figure, axes = parts.new_figure(columns, 55 + 3 * entries / columns)
+    for index, ((*_, band), label) in enumerate(zip(lines, texts, strict=True)):
         ink, whole = parts.INKS[index], slice(band.whole)
-        label = parts.lines_of(config if len(metrics) == 1 else metric, 44)
         (line,) = axes.plot(band.epochs, band.mean, color=ink, label=label, markevery=0.1)
         line.set(linestyle=parts.DASHES[index], marker=parts.SYMBOLS[index], gid=f"curve-{index}")
         ends = band.low[whole], band.high[whole]
         axes.fill_between(band.epochs[whole], *ends, color=ink, alpha=0.15, linewidth=0)
-    label = upper_first(kind.words if len(metrics) > 1 else min(metrics))
+    words = upper_first(kind.words) if metrics[0].is_ours else kind.words
+    label = heading(metrics[0]) if len(metrics) == 1 else words
     axes.set(xlabel="Epoch", ylabel=parts.lines_of(label, 40))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     values = [value for *_, band in lines for value in (*band.low, *band.high)]
-    is_loss = all(as_metric(metric).lower_is_better for metric in kind.names.values())
-    if is_loss and min(values) > 0 and max(values) > 20 * min(values):
+    if metrics[0].lower_is_better and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")

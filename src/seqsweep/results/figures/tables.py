@@ -10,6 +10,8 @@ from seqsweep.results.formatting import (
     cost,
     count,
     estimate_text,
+    heading,
+    number,
     upper_first,
     with_deviation,
 )
@@ -70,7 +72,7 @@ def config_table(findings: Findings) -> PaperTable:
     columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
     columns = {name: cells for name, cells in columns.items() if any(cells)}
     return PaperTable(
-        f"{upper_first(score.words)} of {count(len(findings.configs), 'config')}.",
+        f"{heading(score)} of {count(len(findings.configs), 'config')}.",
         list(columns),
         list(zip(*columns.values(), strict=True)),
         texts,
@@ -91,10 +93,10 @@ def sets_table(found: AcrossSets) -> PaperTable:
     methods, metric = found.methods, found.metric
     bold: set[tuple[int, int]] = set()
     grid: list[list[str]] = []
-    for row in range(len(found.sets)):
+    for row, name in enumerate(found.sets):
         cells = [method.cells[row] for method in methods]
         bold |= {(row, n + 1) for n in found.best_of(row)}
-        grid.append([found.sets[row], *(with_deviation(cell, "±") for cell in cells)])
+        grid.append([name, *(number(cell.mean) if cell else "" for cell in cells)])
     if found.ranking:
         names = ("mean rank", "won/drawn/lost", "p")
         ranked = zip(*(rank_cells(found, n) for n in range(len(methods))), strict=True)
@@ -105,7 +107,7 @@ def sets_table(found: AcrossSets) -> PaperTable:
         grid[0][0] = found.noun
         bold = {(column - 1, row + 1) for row, column in bold}
     notes = ["bold: the best of each data set", *ranking_words(found)]
-    caption = f"{upper_first(metric.words)} of {count(len(methods), found.noun)} by data set."
+    caption = f"{heading(metric)} of {count(len(methods), found.noun)} by data set."
     return PaperTable(caption, grid[0], grid[1:], 1, bold, notes)
 
 
@@ -122,12 +124,12 @@ def as_latex(table: PaperTable) -> str:
     head, *rows = _cells(table, _escaped, r"\textbf{{{}}}")
     columns = "l" * table.texts + "r" * (len(table.head) - table.texts)
     notes = [f"{_escaped(upper_first(note))}." for note in table.notes]
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering"]
+    lines = [r"% needs \usepackage{booktabs}", r"\begin{table*}", r"\centering"]
     lines += [rf"\caption{{{_escaped(table.caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
     lines += [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
     lines += [" & ".join(cells) + r" \\" for cells in rows]
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\par\smallskip\footnotesize", *notes]
-    return "\n".join([*lines, r"\end{table}", ""])
+    return "\n".join([*lines, r"\end{table*}", ""])
 
 
 def _cells(table: PaperTable, escape: Callable[[str], str], bold: str) -> list[list[str]]:

@@ -287,7 +287,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "share": _share,
     "cost": lambda value, name: formatting.cost(name, value),
     "split": formatting.split_words,
-    "heading": lambda name: name.words.capitalize() if name.is_ours else name,
+    "heading": formatting.heading,
     "on": _on,
     "metric": lambda name: as_metric(name).words,
     "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",
