@@ -207,7 +207,7 @@ def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
             assert f"{best:.4f}" in shown(progress)
         log = io.StringIO()
         view = LiveView(progress, Console(file=log, width=200), None)
-        entries[9].folder.finish(entries[9].record or {}, synced=True)
+        entries[9].folder.finish(entries[9].record.content, synced=True)
         view.look()
         view.draw()
         expected = ("val_acc", "test_acc") if monitor else ("val_loss",)

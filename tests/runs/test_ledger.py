@@ -25,7 +25,7 @@ def test_a_run_that_ends_between_two_looks_is_done(tmp_path):
     folder.finish({"config": {"seed": 0}, "metrics": {"val/acc": 1.0}})
     entry = read_run(folder)
     assert entry.state == "complete"
-    assert entry.record is not None and entry.record["metrics"] == {"val/acc": 1.0}
+    assert entry.record.metrics == {"val/acc": 1.0}
 
 
 def test_thousands_of_records_share_their_keys_and_texts(tmp_path):

@@ -8,12 +8,13 @@ import pytest
 
 from seqsweep.runs.metrics import OURS, Metric, as_metric, compared_metric, metrics_in
 from seqsweep.runs.metrics import ranking_metric as ranking
+from seqsweep.runs.record import Record
 
 OWN: dict[str, Any] = {"loss": None, "monitor": None, "monitor_mode": None}
 
 
-def record(**directions: Any) -> dict[str, Any]:
-    return {"directions": directions, "metrics": dict.fromkeys(directions, 0.5)}
+def record(**directions: Any) -> Record:
+    return Record(directions=directions, metrics=dict.fromkeys(directions, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,18 @@ def test_without_a_monitor_the_first_metric_that_all_records_have_ranks():
 
 def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name():
     """It may be a percentage; beside runs of ours too."""
-    both = [record(**{"val/acc": "max"}), {"metrics": {"val/acc": 0.5, "lr": 0.1}}]
+    both = [record(**{"val/acc": "max"}), Record(metrics={"val/acc": 0.5, "lr": 0.1})]
     for records in (both, both[::-1]):
         found = ranking([OWN, {"monitor": "val/acc"}], records)
         assert (found, found.is_bounded) == ("val/acc", False)
-    values = {"val/acc": 0.5, "lr": 0.1, "val/loss": math.nan, "test/loss": math.inf, "f": None}
-    names = {name: type(name) for name in metrics_in({"metrics": values})}
+    values: dict[str, Any] = {
+        "val/acc": 0.5,
+        "lr": 0.1,
+        "val/loss": math.nan,
+        "test/loss": math.inf,
+        "f": None,
+    }
+    names = {name: type(name) for name in metrics_in(Record(metrics=values))}
     assert names == {"val/acc": Metric, "lr": str}  # the others are no finite numbers
 
 

@@ -10,6 +10,7 @@ import pytest
 from seqsweep.runs.documents import sealed
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.ledger import read_run
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 
 RUN_ID = "0123456789abcdef"
@@ -37,7 +38,8 @@ def test_a_run_is_complete_with_its_record_only(folder):
     assert folder.state() == "failed"
     folder.finish(RESULT)
     assert (folder.state(), folder.failure()) == ("complete", None)
-    assert folder.record() == sealed({"semantics": SEMANTICS, "status": "complete"} | RESULT)
+    content = sealed({"semantics": SEMANTICS, "status": "complete"} | RESULT)
+    assert folder.record() == Record.of(content)
 
 
 def text_of(
@@ -103,7 +105,7 @@ def test_every_flipped_bit_of_a_record_is_noticed(folder):
         changed[place] ^= 1
         path.write_bytes(changed)
         record = folder.record()
-        assert record is None or record == json.loads(whole)  # a blank may be another blank
+        assert record is None or record.content == json.loads(whole)  # a blank may be another blank
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
@@ -115,7 +117,7 @@ def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
     make = {"fifo": os.mkfifo, "folder": Path.mkdir, "device": lambda p: p.symlink_to("/dev/zero")}
     make[kind](path)
     entry = read_run(folder)
-    assert entry.record is None
+    assert entry.record is NO_RECORD
     is_damaged = name in ("record.json", "config.yaml")
     assert entry.state == ("damaged" if is_damaged else "incomplete")
     if name not in ("lock", "provenance.json"):

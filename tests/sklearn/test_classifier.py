@@ -94,7 +94,7 @@ def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine, cell, option
         name: w.numpy().tobytes() for name, w in by_command.network.state_dict().items()
     }
     found = RunFolder(ours).record()
-    assert found is not None and found["metrics"] == record["metrics"]
+    assert found is not None and found.metrics == record["metrics"]
     assert max(estimator.history_["val/acc"]) == record["metrics"]["val/acc"]
     assert len(estimator.history_["train/loss"]) == 4
 

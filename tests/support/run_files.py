@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 from torch import Tensor
 
+from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import is_below, without_influence
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 
 SMALL = (
@@ -55,8 +55,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def record(folder: Path) -> dict[str, Any]:
-    found = RunFolder(folder).record()
-    assert found is not None
+    found = read_object(folder / "record.json")
     times = ("train_seconds", "samples_per_s", "digest")
     ignored = without_influence(found["config"])
     config = {k: v for k, v in found["config"].items() if not is_below(k, ignored)}

@@ -45,15 +45,15 @@ def test_a_run_is_fed_at_its_end_and_is_the_same_run_without_its_logger(planned,
     written = [{k: float(v) for k, v in row.items()} for row in rows(outcome.folder.path)]
     assert [row | {"step": at} for at, row in of_epochs] == written
     record = outcome.record
-    expected = {k: v for k, v in record["metrics"].items() if k.startswith("test/")}
-    assert (step, tested) == (record["steps"], expected | {"epoch": 5})
+    expected = {k: v for k, v in record.metrics.items() if k.startswith("test/")}
+    assert (step, tested) == (record.steps, expected | {"epoch": 5})
     assert told(tmp_path, member.run_id, "config") == [member.config]
     assert told(tmp_path, member.run_id, "end") == ["success"]
     assert told(tmp_path, member.run_id, "exit") == [0]
     alone = train(plain, tmp_path / "alone")
     assert alone.folder.run_id == member.run_id
     assert rows(alone.folder.path) == rows(outcome.folder.path)
-    assert alone.record["metrics"] == record["metrics"]
+    assert alone.record.metrics == record.metrics
 
 
 @pytest.mark.parametrize("engine", ["auto", "autograd"])
@@ -81,7 +81,7 @@ def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fa
     assert told(tmp_path, member.run_id, "exit") == [1, 0]
     diverges = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
     member = planned(*diverges, "optimizer.lr=1000")
-    assert train(member, tmp_path).record["status"] == "diverged"
+    assert train(member, tmp_path).record.status == "diverged"
     assert told(tmp_path, member.run_id, "end") == ["failed"]
 
 

@@ -88,7 +88,7 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
         assert [(step, row[tag]) for step, row in logged if tag in row] == curve, tag
     of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
     assert [row | {"step": step} for step, row in logged if "train/loss" in row] == of_epochs
-    tested = {k: v for k, v in outcome.record["metrics"].items() if k.startswith("test/")}
+    tested = {k: v for k, v in outcome.record.metrics.items() if k.startswith("test/")}
     (at_end,) = [row for _, row in logged if "test/loss" in row]
     assert at_end == tested | {"epoch": EPOCHS, "own/test": 0.25}
     for kind, value in (("config", member.config), ("fit", EPOCHS), ("end", "success")):
@@ -124,7 +124,7 @@ def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
             curve = [float(metrics[key]) for metrics in seeing.seen[stage]]
             assert curve == pytest.approx([float(row[key]) for row in written])
     (tested,) = seeing.seen["test"]
-    assert float(tested["test/loss"]) == pytest.approx(outcome.record["metrics"]["test/loss"])
+    assert float(tested["test/loss"]) == pytest.approx(outcome.record.metrics["test/loss"])
 
 
 def test_lightnings_rate_monitor_checkpoint_and_csv_logger_work_beside_ours(planned, tmp_path):
@@ -153,7 +153,7 @@ def test_lightnings_rate_monitor_checkpoint_and_csv_logger_work_beside_ours(plan
 def test_lightnings_early_stopping_sees_the_metric_of_a_callback(planned, tmp_path):
     stop = f"{{_target_: {CALLBACKS}.EarlyStopping, monitor: own/epoch, patience: 1}}"
     member = planned(LOGGING, f"+callbacks.stop={stop}", "trainer.max_epochs=30")
-    assert train(member, tmp_path).record["epochs"] == 2  # the metric only rises
+    assert train(member, tmp_path).record.epochs == 2  # the metric only rises
 
 
 def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(planned, tmp_path, capsys):

@@ -25,8 +25,8 @@ def test_the_test_metrics_are_those_of_the_best_epoch_and_not_of_the_last(
 ):
     member = plan(checked(*SMALL, "optimizer.lr=0.1", "trainer.max_epochs=6", f"engine={engine}"))
     outcome = train(member, tmp_path)
-    metrics, test = outcome.record["metrics"], data_of(member.config["data"]).prepared.test
-    assert test is not None and outcome.record["best_epoch"] < 5
+    metrics, test = outcome.record.metrics, data_of(member.config["data"]).prepared.test
+    assert test is not None and outcome.record.best_epoch in range(5)
     x, lengths, labels = map(torch.from_numpy, (test.x, test.lengths, test.labels))
     losses: list[float] = []
     for name in ("best", "last"):

@@ -26,7 +26,7 @@ def test_a_record_says_what_each_split_holds_and_planning_reads_the_splits_once(
     train(members[0], tmp_path / "autograd", engine="autograd")
     records = [outcome.record for outcome in train_pool(members, tmp_path, 1)]  # pyright: ignore[reportAttributeAccessIssue]
     records.append(train(members[0], tmp_path / "autograd").record)
-    assert [record["splits"] for record in records] == [expected] * 3
+    assert [record.splits for record in records] == [expected] * 3
 
 
 @pytest.mark.parametrize("target", ["file", "nowhere"])

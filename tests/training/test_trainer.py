@@ -35,9 +35,9 @@ def test_a_run_is_one_process_whatever_a_cluster_says(cluster, tmp_path, monkeyp
 
 def test_max_steps_and_max_time_end_a_run(planned, tmp_path):
     record = train(planned("trainer.max_steps=4"), tmp_path).record
-    assert (record["steps"], record["epochs"]) == (4, 2)
+    assert (record.steps, record.epochs) == (4, 2)
     member = planned(r"trainer.max_time=00\:00\:00\:01", "trainer.max_epochs=100000")
-    assert 1 <= train(member, tmp_path).record["epochs"] < 100000
+    assert train(member, tmp_path).record.epochs in range(1, 100000)
     with pytest.raises(RunFailed, match="max_time or max_steps ended the run in its first epoch"):
         train(planned(r"trainer.max_time=00\:00\:00\:00"), tmp_path)
     with pytest.raises(RunFailed, match="val_check_interval"):  # which Lightning refuses later

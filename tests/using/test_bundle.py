@@ -82,7 +82,7 @@ def test_the_readme_has_the_facts(trained, bundle):
     text = files_of(bundle)["README.txt"].decode()
     record = RunFolder(find_run(trained.sweep)[0]).record()
     assert record is not None
-    assert f"\ntest/acc: {record['metrics']['test/acc']:.4f}\n" in text
+    assert f"\ntest/acc: {record.metrics['test/acc']:.4f}\n" in text
     assert "best by val/acc of 4 complete runs" in text
     assert "sequences: 48 train, 12 val, 45 test\n" in text
     assert "classes: fall, rise, still\n" in text

@@ -35,13 +35,13 @@ def test_the_own_test_split_gives_the_scores_of_the_record(command, trained, tmp
     assert own["metrics"] == of_file["metrics"]
     for content in (of_file, own):
         metrics = {name: score["value"] for name, score in content["metrics"].items()}
-        assert metrics["accuracy"] == record["metrics"]["test/acc"]
-        assert metrics["macro_f1"] == record["metrics"]["test/f1"]
-        assert metrics["log_loss"] == pytest.approx(record["metrics"]["test/loss"], rel=1e-6)
-        assert content["confusion"] == record["confusion"]["test"]
+        assert metrics["accuracy"] == record.metrics["test/acc"]
+        assert metrics["macro_f1"] == record.metrics["test/f1"]
+        assert metrics["log_loss"] == pytest.approx(record.metrics["test/loss"], rel=1e-6)
+        assert content["confusion"] == record.confusion["test"]
     assert f"{trained.run} (test): 45 sequences" in done.out
     validation, _ = evaluated(command, tmp_path, trained.run, "--split", "val")
-    assert validation["metrics"]["accuracy"]["value"] == record["metrics"]["val/acc"]
+    assert validation["metrics"]["accuracy"]["value"] == record.metrics["val/acc"]
 
 
 @pytest.fixture(scope="module")

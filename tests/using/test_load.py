@@ -253,7 +253,7 @@ def test_lightning_tests_a_loaded_module(folder, trained):
     assert record is not None
     with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
         module.configure_optimizers()
-    assert metrics["test/acc"] == pytest.approx(record["metrics"]["test/acc"])
+    assert metrics["test/acc"] == pytest.approx(record.metrics["test/acc"])
 
 
 def assert_rebuilt(record, x, lengths) -> None:

@@ -274,11 +274,11 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     The texts have no markup, because a label or an error may contain brackets.
     """
     if run.state == "diverged":
-        return [("diverged", "red"), f" in epoch {(run.record or {}).get('epoch')}"]
+        return [("diverged", "red"), f" in epoch {run.record.epoch if run.record else None}"]
     if run.record is None:
         return [("failed", "red"), f" {one_line(run.error)}"]
-    if run.state == "pruned":
-        epoch, value = run.record["pruned"]["epoch"], run.record["pruned"]["value"]
+    if run.record.pruned is not None:
+        epoch, value, _ = run.record.pruned
         monitor = monitor_of_config(run.config) or ""
         score = "" if value is None else f"  {monitor} {number(value)}"
         return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
@@ -287,4 +287,4 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     if own := own_metrics(metrics):  # the monitor is the first
         names = dict.fromkeys((own[0], compared_metric(own[0], own)))
     scores = "  ".join(f"{name} {number(metrics[name])}" for name in names)
-    return [f"{scores}  {run.record['train_seconds']:.1f} s"]
+    return [f"{scores}  {run.record.train_seconds or 0:.1f} s"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import Process
 
@@ -44,7 +45,7 @@ class RunProgress:
     since: float
     state: RunState = "waiting"
     already: int = 0
-    record: dict[str, Any] | None = None
+    record: Record | None = None
     error: str = ""
     lock: os.stat_result | None = None
     trainer: Process | None = None
@@ -76,7 +77,7 @@ class RunProgress:
         """Returns a metric of the record, or the best value so far; None if missing."""
         if self.record is None:
             return self.tail.best.get(metric)
-        return self.record.get("metrics", {}).get(metric)
+        return self.record.metrics.get(metric)
 
     def look(self, is_first: bool) -> bool:
         """Reads changed files; returns whether the run has just ended.
@@ -115,14 +116,16 @@ class RunProgress:
             self._old_record = _version(stat)
         if _version(stat) == self._old_record:
             return False
-        # A damaged record counts as missing.
-        record = RunFolder(self.folder).record()
-        # A sweep that is not a search will resume a pruned run.
-        if record is None or (record["status"] == "pruned" and not self.is_searched):
+        record = RunFolder(self.folder).record() or NO_RECORD
+        if record.status not in ("complete", "diverged", "pruned"):  # a damaged record
             return False
-        self.record = {key: record[key] for key in _SHOWN if key in record}
-        self.state = self.record["status"]
-        self.error = str(self.record.get("error", ""))
+        # A sweep that is not a search will resume a pruned run.
+        if record.status == "pruned" and not self.is_searched:
+            return False
+        content = record.content
+        self.record = Record.of({key: content[key] for key in _SHOWN if key in content})
+        self.state = record.status
+        self.error = record.error or ""
         return True
 
     def _has_new_failure(self, is_first: bool) -> bool:

@@ -38,7 +38,7 @@ class Baseline:
     def has_data_of(self, entry: Entry) -> bool:
         """Returns whether a run has the same data and splits."""
         # The fingerprint covers all data before the split. The keys also cover the split.
-        fingerprint = (entry.record or {}).get("data_fingerprint")
+        fingerprint = entry.record.data_fingerprint
         if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
             return False
         return all(entry.config.get(key) == value for key, value in self.data.items())

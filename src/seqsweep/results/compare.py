@@ -33,6 +33,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import own_metrics
+from seqsweep.runs.record import FINISHED
 
 MOST_RUNS = 6
 """The most runs that fit side by side."""
@@ -231,7 +232,8 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
         rows["state"] = [entry.state for entry in entries]
     print_sides(console, "config", sides, rows)
     # A run without a record has no scores to compare, so it needs no reason.
-    reasons = [why_apart(sets_of(entries[0]), sets_of(e)) if e.record else "" for e in entries]
+    first = sets_of(entries[0])
+    reasons = [why_apart(first, sets_of(e)) if e.state in FINISHED else "" for e in entries]
     title = "at the best epoch, and the difference to the first"
     print_sides(console, title, sides, _metric_rows(entries, reasons))
     for side, why in zip(sides, reasons, strict=True):

@@ -31,7 +31,7 @@ class Confusion:
 
 def _why_no_confusion(entry: Entry) -> str:
     """Returns why a run has no confusion matrix."""
-    splits = {name.partition("/")[0] for name in (entry.record or {}).get("metrics", {})}
+    splits = {name.partition("/")[0] for name in entry.record.metrics}
     reason = "there are more than 50 classes"
     if not splits & {"val", "test"}:
         reason = "there is neither a validation nor a test split"
@@ -42,19 +42,19 @@ def _why_no_confusion(entry: Entry) -> str:
 
 def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     """Returns the confusion matrix over the runs of a config, or why it is missing."""
-    records = [entry.record or {} for entry in group]
-    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
+    records = [entry.record for entry in group]
+    recorded = [record for record in records if record.confusion and record.classes]
     if not recorded:
         has_classes = group and not is_own_module(group[0].config)
         return None, _why_no_confusion(group[0]) if has_classes else None
     first = recorded[0]
-    split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
+    split = "test" if "test" in first.confusion else next(iter(first.confusion))
     # Only matrices of the same classes can be added.
-    same = [record for record in recorded if record["classes"] == first["classes"]]
-    matrices = [r["confusion"][split] for r in same if split in r["confusion"]]
+    same = [record for record in recorded if record.classes == first.classes]
+    matrices = [r.confusion[split] for r in same if split in r.confusion]
     # Add the matrices of the replicates cell by cell.
     counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
-    classes = list(map(str, first["classes"]))
+    classes = list(map(str, first.classes))
     words = confusion_words(classes, counts)
     return Confusion(split, classes, counts, len(matrices), words), None
 

@@ -16,6 +16,7 @@ from seqsweep.results.formatting import key_names, run_label, split_words, value
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import Metric
+from seqsweep.runs.record import NO_RECORD, Record
 
 Key = TypeVar("Key", bound=tuple[int, ...])
 Item = TypeVar("Item")
@@ -166,14 +167,12 @@ class Sets(NamedTuple):
 
 def sets_of(entry: Entry) -> Sets:
     """Returns the fingerprints of a run's splits, or texts from its config."""
-    record = entry.record or {}
     data = recordings_key(entry)
-    splits = record.get("splits")
-    if isinstance(splits, dict):
-        val, test = ((splits.get(name) or {}).get("fingerprint") for name in ("val", "test"))
+    if splits := entry.record.splits:
+        val, test = (splits.get(name, {}).get("fingerprint") for name in ("val", "test"))
         return Sets(data, value_key(val), value_key(test), is_known=True)
     shaping = {key: value for key, value in sorted(entry.config.items()) if _shapes_splits(key)}
-    if record.get("data_fingerprint") is not None:  # the fingerprint covers the source
+    if entry.record.data_fingerprint is not None:  # the fingerprint covers the source
         shaping = {k: v for k, v in shaping.items() if not k.startswith(f"{_SOURCE}.")}
     # The part of the training data held out for validation does not change the test split.
     of_test = {key: value for key, value in shaping.items() if key != "data.val_fraction"}
@@ -220,12 +219,11 @@ def reasons_apart(
 
 def _recordings(entry: Entry) -> str | None:
     """Returns the text that identifies a run's recordings; None without a record."""
-    record = entry.record or {}
-    known = record.get("recordings")
-    if not record or "splits" in record or record.get("data_fingerprint") is not None:
-        return known
+    record = entry.record
+    if record is NO_RECORD or record.splits or record.data_fingerprint is not None:
+        return record.recordings
     # A user's data module has data by its keys and code; older records have only the whole code.
-    return value_key([source_of(entry.config), known or entry.config.get(CODE)])
+    return value_key([source_of(entry.config), record.recordings or entry.config.get(CODE)])
 
 
 def recordings_key(entry: Entry) -> str:
@@ -235,7 +233,7 @@ def recordings_key(entry: Entry) -> str:
 
 def data_key(entry: Entry) -> str:
     """Returns a text that identifies the values a run was trained on."""
-    return value_key((entry.record or {}).get("data_fingerprint"))
+    return value_key(entry.record.data_fingerprint)
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
@@ -257,14 +255,11 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
 
 
-def tested_sequences(record: dict[str, Any], score: Metric) -> int:
+def tested_sequences(record: Record, score: Metric) -> int:
     """Returns the number of sequences behind a metric, `score`; 0 if unknown."""
     split = score.split_name
-    known = (record.get("splits") or {}).get(split) or {}
-    if isinstance(size := known.get("sequences"), int):
-        return size
-    counts = (record.get("confusion") or {}).get(split)
-    return sum(map(sum, counts)) if counts else 0
+    size = record.splits.get(split, {}).get("sequences")
+    return size or sum(map(sum, record.confusion.get(split, ())))
 
 
 def group_by(items: Iterable[Item], key: Callable[[Item], Name]) -> dict[Name, list[Item]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.ledger import differing_keys, read_folder
 from seqsweep.runs.metrics_csv import read_columns
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.sweepfile import SweepFile
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _runs(folder: Path) -> "DataFrame":
     entries = [known.get(run_id) for run_id in configs]
     columns = {"run_id": _column(list(configs))} | _key_columns(list(configs.values()))
     columns["state"] = _column([entry.state if entry else "not started" for entry in entries])
-    columns |= _record_columns([(entry and entry.record) or {} for entry in entries])
+    columns |= _record_columns([entry.record if entry else NO_RECORD for entry in entries])
     columns["error"] = _column([entry and entry.error for entry in entries])
     columns["folder"] = _column([entry and str(entry.folder.path) for entry in entries])
     return _pandas().DataFrame(columns)
@@ -105,15 +106,15 @@ def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
     return columns
 
 
-def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
+def _record_columns(records: Sequence[Record]) -> dict[str, "Series"]:
     """Returns the columns of metrics, counts and speeds in the runs' records."""
-    metrics = [record.get("metrics") or {} for record in records]
-    own = {name for record in records for name in record.get("directions") or ()}
+    metrics = [record.metrics for record in records]
+    own = {name for record in records for name in record.directions}
     names = dict.fromkeys(n for values in metrics for n in values if "/" in n or n in own)
     columns = {name: _column([values.get(name) for values in metrics], "float64") for name in names}
     for name in (*_COUNTS, *_SPEEDS):
         empty = "Int64" if name in _COUNTS else "float64"
-        columns[name] = _column([record.get(name) for record in records], empty)
+        columns[name] = _column([getattr(record, name) for record in records], empty)
     return columns
 
 

@@ -25,7 +25,7 @@ from seqsweep.runs.clean import (
 )
 from seqsweep.runs.files import find_link, remove
 from seqsweep.runs.ledger import Entry, find_faults, read_folder
-from seqsweep.runs.run_folder import State
+from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import SweepFile, remove_leftovers
 
 _DEPTH = 4

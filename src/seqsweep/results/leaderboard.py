@@ -43,7 +43,7 @@ from seqsweep.runs.metrics import (
     ranking_metric,
     without_validation,
 )
-from seqsweep.runs.run_folder import State
+from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
@@ -152,7 +152,7 @@ class Leaderboard:
         # The interval over splits already includes the variation between test sets.
         if self.variation.resampled:
             return 0
-        return tested_sequences(self.rows[0].entries[0].record or {}, self.compared)
+        return tested_sequences(self.rows[0].entries[0].record, self.compared)
 
     @property
     def tied(self) -> int:
@@ -196,7 +196,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = [replace(row, is_chosen=_id(row) in chosen) for row in rows]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     configs = [entry.config for entry in complete] or wanted
-    monitor = ranking_metric(configs, (entry.record or {} for entry in complete))
+    monitor = ranking_metric(configs, (entry.record for entry in complete))
     if rows and monitor.is_ours and not any(monitor in row.metrics for row in rows):
         monitor = without_validation(configs)
     sets = enumerate(data_sets(entries))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seqsweep.results.data_sets import group_by, recordings_key, sets_of
 from seqsweep.results.formatting import count
@@ -136,11 +136,10 @@ def _shares(entries: Iterable[Entry]) -> dict[str, float]:
     """Returns each evaluated split's mean size, relative to the training split."""
     shares: dict[str, list[float]] = {}
     for entry in entries:
-        record = entry.record or {}
-        splits: Mapping[str, Any] = record.get("splits") or {}
+        trained = entry.record.num_train
         for name in ("val", "test"):
-            size = (splits.get(name) or {}).get("sequences")
-            if isinstance(size, int) and isinstance(trained := record.get("num_train"), int):
+            size = entry.record.splits.get(name, {}).get("sequences")
+            if size is not None and trained is not None:
                 shares.setdefault(name, []).append(size / trained)
     return {name: sum(values) / len(values) for name, values in shares.items()}
 
@@ -150,8 +149,7 @@ COSTS = ("best_epoch", "params", "train_seconds")
 
 def numbers(entry: Entry) -> dict[str, float]:
     """Returns a record's finite numbers: metrics, parameters, seconds and best epoch."""
-    record = entry.record or {}
-    return metrics_in(record) | finite({name: record.get(name) for name in COSTS})
+    return metrics_in(entry.record) | finite({name: getattr(entry.record, name) for name in COSTS})
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
@@ -163,7 +161,7 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> Metric:
     """Chooses a metric that all groups of runs have, else the monitored one."""
     entries = [entry for group in groups for entry in group]
-    monitor = ranking_metric((e.config for e in entries), (e.record or {} for e in entries))
+    monitor = ranking_metric((e.config for e in entries), (e.record for e in entries))
     # A user's own metric compares the runs only if every run has it.
     groups = groups if monitor.is_ours else [[entry] for entry in entries]
     recorded = [dict.fromkeys(n for entry in group for n in numbers(entry)) for group in groups]

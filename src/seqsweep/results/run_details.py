@@ -17,6 +17,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS, nested, targets
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import is_evaluated
+from seqsweep.runs.record import Split
 from seqsweep.runs.sweepfile import SweepFile
 
 _FILES = ("config.yaml", "train.log", "metrics.csv")
@@ -29,8 +30,8 @@ _REASONS = {
 }
 _OURS = "seqsweep."
 
-Splits = Mapping[str, Mapping[str, Any]]
-"""The values of each split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
+Splits = Mapping[str, Split]
+"""The values of each split in record.json."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,6 @@ def config_runs(
 
 def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
     metrics = {n: v for n, v in numbers(entry).items() if is_evaluated(n)}
-    record: dict[str, Any] = entry.record or {}
     is_replicate = any(key in entry.config for key in REPLICATE_KEYS)
     return Run(
         run_id=entry.folder.run_id,
@@ -124,7 +124,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboar
         counted=counted,
         error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
         metrics=metrics,
-        best_epoch=record.get("best_epoch"),
+        best_epoch=entry.record.best_epoch,
         files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
         command=reproduce_command(entry, folder) if entry.state == "complete" else None,
     )
@@ -152,11 +152,10 @@ def environment(entry: Entry) -> list[tuple[str, str]]:
     """Returns the data, machine, versions and commit of one run."""
     # The file may be missing or damaged.
     origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-    record = entry.record or {}
     source = entry.config.get("data.source._target_")
     lines = [
         ("data", formatting.value_text("data.source._target_", source) if source else None),
-        ("training sequences", record.get("num_train")),
+        ("training sequences", entry.record.num_train),
         ("data fingerprint", (origin.get("data_fingerprint") or "")[:16] or None),
         *((name.replace("_", " "), origin.get(name)) for name in _MACHINE),
         ("python", origin.get("python")),
@@ -209,8 +208,7 @@ def relative_folder(entry: Entry, folder: Path) -> str:
 
 def splits_of(entries: Sequence[Entry]) -> Splits:
     """Returns the first run's splits; empty if its record has none."""
-    record = (entries[0].record or {}) if entries else {}
-    return {name: part for name, part in (record.get("splits") or {}).items() if part}
+    return entries[0].record.splits if entries else {}
 
 
 def size_words(splits: Splits) -> str:
@@ -219,7 +217,7 @@ def size_words(splits: Splits) -> str:
     >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
     '1,216 training, 370 test sequences'
     """
-    parts = [f"{part['sequences']:,} {split_words(name)}" for name, part in splits.items()]
+    parts = [f"{part.get('sequences', 0):,} {split_words(name)}" for name, part in splits.items()]
     return f"{', '.join(parts)} sequences"
 
 
@@ -230,7 +228,7 @@ def overlap_words(entries: Sequence[Entry]) -> list[str]:
         for name, part in splits_of([entry]).items():
             if shared := part.get("also_in_train"):
                 split, verb = split_words(name), "is" if shared == 1 else "are"
-                total = count(part["sequences"], f"{split} sequence")
+                total = count(part.get("sequences", 0), f"{split} sequence")
                 head = f"{shared:,} of {total} {verb} also in train"
                 sentences[f"{head}, so the {split} accuracy is optimistic."] = None
     return list(sentences)

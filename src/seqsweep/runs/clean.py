@@ -18,7 +18,7 @@ from seqsweep.runs.files import TEMPORARY, find_link, matching
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
-from seqsweep.runs.run_folder import State
+from seqsweep.runs.record import NO_RECORD, State
 from seqsweep.suggest import nearest_or_all
 
 FAILED: frozenset[State] = frozenset(("failed",))
@@ -100,7 +100,7 @@ def _delete(removal: Removal) -> str | None:
     try:
         with RunLock(folder.path):
             # Another process may have finished the run since the list of removals was made.
-            if (folder.record() or {}).get("status") != (removal.entry.record or {}).get("status"):
+            if (folder.record() or NO_RECORD).status != removal.entry.record.status:
                 return f"{folder.path} has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import marshal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -146,32 +145,23 @@ def write_sealed(
 def read_sealed(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file that `write_sealed` wrote.
 
-    A file with unchanged content gives the same cached object, so callers must not change it. The
-    cache saves time at the end of a sweep, which reads each record several times.
-
     Raises:
         OSError: the file does not exist, or cannot be read.
         Damaged: the file is not a JSON object, or its content does not match its digest.
     """
-    return _unsealed(read_bytes(path), path)
+    return unsealed(read_bytes(path), path)
 
 
-@functools.lru_cache(maxsize=4096)
-def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
+def unsealed(data: bytes, path: Path) -> dict[str, Any]:
+    """Returns the object of a sealed file's bytes; raises Damaged like `read_sealed`."""
     content = parse_json_of(data, path)
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
-    record: dict[str, Any] = content
-    if isinstance(config := record.get("config"), dict):
-        # Thousands of records share most keys and texts, which would take half of the memory.
-        keys = map(sys.intern, config)
-        values = (sys.intern(v) if type(v) is str else v for v in config.values())
-        record["config"] = dict(zip(keys, values, strict=True))
-    if DIGEST not in record:
+    if DIGEST not in content:
         raise Damaged(f"{path}: has no digest")
-    if not _is_sound_text(data) and not _is_sound(record):
+    if not _is_sound_text(data) and not _is_sound(content):
         raise Damaged(f"{path}: its content does not match its digest")
-    return record
+    return content
 
 
 def _is_sound_text(data: bytes) -> bool:
@@ -181,10 +171,10 @@ def _is_sound_text(data: bytes) -> bool:
     return bool(key) and last == f'"{digest}"\n}}\n'.encode()
 
 
-def _is_sound(record: Mapping[str, Any]) -> bool:
+def _is_sound(content: Mapping[str, Any]) -> bool:
     """Returns whether the content matches its digest, however it is formatted."""
     try:
-        return sealed(record)[DIGEST] == record[DIGEST]
+        return sealed(content)[DIGEST] == content[DIGEST]
     except ValueError:  # the content has a number that is not finite
         return False
 

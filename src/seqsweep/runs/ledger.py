@@ -20,7 +20,8 @@ from seqsweep.runs.identity import (
     without_influence,
 )
 from seqsweep.runs.lock import remove_lock_of_finished_run
-from seqsweep.runs.run_folder import FINISHED, RunFolder, State
+from seqsweep.runs.record import FINISHED, NO_RECORD, Record, State
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
 
@@ -33,14 +34,14 @@ class Entry:
 
     Attributes:
         config: the values by dotted key; empty if config.yaml is damaged.
-        record: the content of record.json; None while the run is not done.
+        record: the content of record.json; empty while the run is not done.
         error: why the run failed, diverged, was interrupted or is damaged, or the other version.
     """
 
     folder: RunFolder
     state: State
     config: dict[str, Any]
-    record: dict[str, Any] | None
+    record: Record
     error: str | None
 
 
@@ -116,18 +117,17 @@ def read_run(folder: RunFolder) -> Entry:
     if record is not None:
         # A process killed between writing the record and releasing the lock leaves the lock file.
         remove_lock_of_finished_run(folder.path)
-        error = record.get("error")
-        return Entry(folder, record["status"], record["config"], record, error)
+        return Entry(folder, record.status, record.config, record, record.error)
     try:
         config = dict(flatten(folder.config() or {}))
     except ValueError as error:  # a damaged config must not hide other runs
         say_once(str(error))
-        return Entry(folder, "damaged", {}, None, str(error).removeprefix(f"{folder.path}/"))
+        return Entry(folder, "damaged", {}, NO_RECORD, str(error).removeprefix(f"{folder.path}/"))
     if state in (OF_ANOTHER_VERSION, "damaged"):
         _, what = folder.problem() or (state, None)
-        return Entry(folder, state, config, None, what)
+        return Entry(folder, state, config, NO_RECORD, what)
     failure = folder.failure()
-    return Entry(folder, state, config, None, failure["error"] if failure else None)
+    return Entry(folder, state, config, NO_RECORD, failure["error"] if failure else None)
 
 
 _WRITERS = {"metrics.csv": "EpochCSVLogger", "checkpoints/best.ckpt": "BestAndLast"}
@@ -171,7 +171,7 @@ def _config_fault(entry: Entry) -> str | None:
         config = entry.folder.config() or {}
     except (OSError, ValueError) as error:
         return str(error).removeprefix(f"{entry.folder.path}/")
-    fingerprint = (entry.record or {}).get("data_fingerprint")
+    fingerprint = entry.record.data_fingerprint
     # The run may have been begun by a command with other values that decide nothing.
     if decisive(config, fingerprint) == decisive(entry.config, fingerprint):
         return None

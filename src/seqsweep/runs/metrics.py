@@ -3,12 +3,11 @@
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from seqsweep.runs.identity import is_below, is_own_module
 from seqsweep.runs.ledger import differing_keys
-
-Direction = Literal["min", "max"]
+from seqsweep.runs.record import Direction, Record
 
 SPLITS = {"val": "validation", "test": "test", "train": "training"}
 """The words for the splits."""
@@ -140,10 +139,11 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
     return as_metric(name or DEFAULT_MONITOR)
 
 
-def metrics_in(record: Mapping[str, Any]) -> dict[str, float]:
+def metrics_in(record: Record) -> dict[str, float]:
     """Returns the finite metrics in a record, ordered by `directions`, if any."""
-    values, directions = finite(record.get("metrics") or {}), record.get("directions") or {}
-    known = OURS | {name: Metric(name, direction) for name, direction in directions.items()}
+    values, directions = finite(record.metrics), record.directions
+    own = {name: Metric(name, direction) for name, direction in directions.items()}
+    known = OURS | own if own else OURS  # most runs are ours
     return {known.get(name, name): values[name] for name in directions | values if name in values}
 
 
@@ -171,9 +171,7 @@ def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, f
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
 
 
-def ranking_metric(
-    configs: Iterable[Mapping[str, Any]], records: Iterable[Mapping[str, Any]] = ()
-) -> Metric:
+def ranking_metric(configs: Iterable[Mapping[str, Any]], records: Iterable[Record] = ()) -> Metric:
     """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is

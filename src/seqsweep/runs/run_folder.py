@@ -3,19 +3,16 @@
 A run is done if and only if it has a record.json that is not damaged.
 """
 
-import contextlib
 import os
-import re
 import traceback
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from seqsweep.runs.documents import read_sealed, read_yaml, to_text, write_sealed
+from seqsweep.runs.documents import read_yaml, to_text, write_sealed
 from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
     TEMPORARY,
     Damaged,
-    parse_json,
     read_object,
     remove,
     remove_temporary,
@@ -28,36 +25,16 @@ from seqsweep.runs.files import (
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.provenance import version
-
-State = Literal[
-    "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",
-    "of another version",
-]  # fmt: skip
-"""The state of a run.
-
-`complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
-run was ended early by a search, which counts it as done; any other command resumes it. A process
-holds the lock of a `running` run. A signal ended an `interrupted` run, and an error a `failed` one.
-An `incomplete` run was paused or killed: no process trains it, and no file says why it ended. The
-record.json of a `damaged` run has changed since it was written; the run is trained again. A run `of
-another version` of this program is not done, and this version cannot resume it."""
-
-_OBJECTS = {
-    "complete": ("config", "metrics"),
-    "diverged": ("config",),
-    "pruned": ("config", "metrics", "pruned"),
-}
-"""The keys that must hold a JSON object in a record with this status."""
-
-FINISHED = frozenset(_OBJECTS)
-"""The states of runs that have a record."""
+from seqsweep.runs.record import (
+    OfAnotherVersion,
+    Record,
+    State,
+    is_of_another_version,
+    read_record,
+)
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
 """The names that a folder may contain before its run has begun."""
-
-
-class _OfAnotherVersion(Exception):
-    """A record has another number of SEMANTICS."""
 
 
 class RunFolder:
@@ -76,15 +53,15 @@ class RunFolder:
     def run_id(self) -> str:
         return self.path.name
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """Returns the record of the run; None while it is not finished.
 
         A damaged record counts as missing, and is named on stderr. A record of another version
         counts as missing, too.
         """
         try:
-            return _read_record(self.path / "record.json")
-        except (FileNotFoundError, NotADirectoryError, _OfAnotherVersion):
+            return read_record(self.path / "record.json")
+        except (FileNotFoundError, NotADirectoryError, OfAnotherVersion):
             return None
         except Damaged as error:
             say_once(f"{error}; the run counts as not done")
@@ -96,14 +73,14 @@ class RunFolder:
         The text says what is wrong with record.json, or which version wrote the run.
         """
         try:
-            _read_record(self.path / "record.json")
+            read_record(self.path / "record.json")
             is_other = False
         except Damaged as error:
             return "damaged", str(error).removeprefix(f"{self.path}/")
-        except _OfAnotherVersion:
+        except OfAnotherVersion:
             is_other = True
         except OSError:  # the run has not ended, so its provenance.json decides
-            is_other = _is_of_another_version(read_object(self.path / "provenance.json"))
+            is_other = is_of_another_version(read_object(self.path / "provenance.json"))
         return ("of another version", self._writer()) if is_other else None
 
     def _writer(self) -> str:
@@ -152,7 +129,7 @@ class RunFolder:
         is_running = is_locked(self.path)
         record = self.record()
         if record is not None:
-            return record["status"]
+            return record.status
         if is_running:
             return "running"
         # A damaged record counts only if no process runs, because a process may soon replace it.
@@ -263,39 +240,3 @@ class RunFolder:
     def attempts(self) -> int:
         """Returns the number of failed attempts."""
         return (self.failure() or {}).get("attempts", 0)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    """Returns the content of a record.json; callers must not change the dict.
-
-    Raises:
-        OSError: the file does not exist, or cannot be read.
-        Damaged: the file does not hold what `RunFolder.finish` wrote.
-        _OfAnotherVersion: another version has written it.
-    """
-    try:
-        record = read_sealed(path)
-    except Damaged:
-        # Another version may have written the record without a digest, or with another digest.
-        with contextlib.suppress(Damaged):
-            if _is_of_another_version(parse_json(path)):
-                raise _OfAnotherVersion from None
-        raise
-    if _is_of_another_version(record):
-        raise _OfAnotherVersion
-    # A run may be copied to a folder with any name that is not the run_id of another run.
-    name = path.parent.name
-    if record.get("run_id", name) != name and re.fullmatch("[0-9a-f]{16}", name):
-        raise Damaged(f"{path}: is the record of run {record['run_id']}")
-    status = record.get("status")
-    if not isinstance(status, str) or status not in _OBJECTS:
-        raise Damaged(f"{path}: its status must be complete, diverged or pruned")
-    for key in _OBJECTS[status]:
-        if not isinstance(record.get(key), dict):
-            raise Damaged(f"{path}: {key} must be a JSON object")
-    return record
-
-
-def _is_of_another_version(content: Any) -> bool:
-    """Returns whether another version wrote a record or provenance.json."""
-    return isinstance(content, dict) and bool(content) and content.get("semantics") != SEMANTICS

@@ -207,8 +207,8 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
         raise RuntimeError(f"the training failed: {error.__cause__}") from error
     # A fit with more epochs may continue this run, so the next fit reads the finished runs again.
     forget_finished_runs()
-    if outcome.record["status"] == "diverged":
-        raise ValueError(f"the training diverged: {outcome.record['error']}; lower lr")
+    if outcome.record.status == "diverged":
+        raise ValueError(f"the training diverged: {outcome.record.error}; lower lr")
     return outcome
 
 

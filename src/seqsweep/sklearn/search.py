@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import check_random_state
 
 from seqsweep.data.checks import Array
+from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn.arrays import Rows, labels, sequences
 from seqsweep.sklearn.classifier import RecurrentClassifier
@@ -165,6 +166,6 @@ def _seconds(fits: Sequence[PlannedRun | None], root: Path) -> npt.NDArray[np.fl
     """Returns each run's training time in seconds; NaN without a result."""
     seconds: list[float] = []
     for fit in fits:
-        record = None if fit is None else RunFolder(root / fit.run_id).record()
-        seconds.append((record or {}).get("train_seconds", np.nan))
+        record = NO_RECORD if fit is None else RunFolder(root / fit.run_id).record() or NO_RECORD
+        seconds.append(np.nan if record.train_seconds is None else record.train_seconds)
     return np.array(seconds)

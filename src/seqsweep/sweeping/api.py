@@ -55,7 +55,7 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
 
         # A later run with more epochs may continue this run, so the list of runs is read again.
         forget_finished_runs()
-    record = {name: value for name, value in outcome.record.items() if name != "digest"}
+    record = {name: value for name, value in outcome.record.content.items() if name != "digest"}
     return record | {"folder": str(outcome.folder.path)}
 
 

@@ -198,8 +198,8 @@ def task(config: DictConfig) -> float | None:
     except Exception as error:
         _errors.append(error)
     else:
-        if outcome.record["status"] == "diverged":
-            _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
+        if outcome.record.status == "diverged":
+            _errors.append(RunFailed(outcome.folder.path, str(outcome.record.error)))
         return monitored(outcome.record)
     return None
 
@@ -280,7 +280,7 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
     try:
         bar = RunProgressBar(output.console, output)
         outcome = _wait_and_train(member, root, console, bar)
-        has_failed = outcome.record.get("status") == "diverged"
+        has_failed = outcome.record.status == "diverged"
         return outcome
     finally:
         output.close(has_failed)
@@ -310,7 +310,7 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     """Prints the result of a single run, unless it diverged."""
     record = outcome.record
-    if record["status"] == "diverged":
+    if record.status == "diverged":
         return
     metrics = metrics_in(record)
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
@@ -318,14 +318,14 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     names = own or [name for name in names if name in metrics]
     scores = [f"{name} {number(metrics[name])}" for name in names]
     chosen = "last" if monitor_of_config(member.config) is None else "best"
-    scores[:1] = [f"{chosen} epoch {record['best_epoch']}: {''.join(scores[:1])}"]
+    scores[:1] = [f"{chosen} epoch {record.best_epoch}: {''.join(scores[:1])}"]
     lines = [joined(scores, console)]
     splits = None if own else member.splits
     if splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         lines.append(f"majority class: {accuracies}")
-    how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
-    lines.append(f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)")
+    how = f"{record.train_seconds or 0:.1f} s" if outcome.trained else "complete already"
+    lines.append(f"{place(outcome.folder.path)}  ({how}, {record.params or 0:,} parameters)")
     if event_files(outcome.folder.path):
         folder = shlex.quote(place(outcome.folder.path.parent))
         lines.append(f"  seqsweep tensorboard {folder}")

@@ -145,7 +145,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     """
     runs: dict[str, RunFolder] = {}
     for entry in entries:
-        fingerprint = (entry.record or {}).get("data_fingerprint")
+        fingerprint = entry.record.data_fingerprint
         flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
         data = nested(flat).get("data", {})
         if fingerprint and "source" in data and not is_own_module(entry.config):

@@ -83,7 +83,7 @@ class SweepMember(PlannedRun):
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
         if record is not None:
-            return is_final(record["status"], self.limits)
+            return is_final(record.status, self.limits)
         until = None if self.limits is None else self.limits.until
         if until is None:
             return False

@@ -16,6 +16,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engine import PROGRAM, program_digest
@@ -53,7 +54,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None and (board := leaderboard(read_folder(folder))).rows:
         command = f"seqsweep reproduce {shlex.quote(str(board.best.folder.path))}"
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")
-    if record is None or record["status"] != "complete":
+    if record is None or record.status != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
     code = read_object(folder / "provenance.json").get(CODE)
@@ -78,7 +79,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         train(member, Path(os.environ[_SCRATCH]), engine=engine)
         return 0
     # The line is printed before training, because it explains differences found afterwards.
-    if member.data_fingerprint != record["data_fingerprint"]:
+    if member.data_fingerprint != record.data_fingerprint:
         say("the data have changed since the run was trained")
     with tempfile.TemporaryDirectory() as scratch:
         # Processes that Lightning starts for ddp inherit the variable.
@@ -146,8 +147,8 @@ def _weights_differ(one: Path, other: Path) -> str | None:
 
 def _records_differ(one: Path, other: Path) -> str | None:
     """Names the metrics that differ in the records, if any."""
-    records = (RunFolder(folder).record() or {} for folder in (one, other))
-    first, second = (record.get("metrics", {}) for record in records)
+    records = (RunFolder(folder).record() or NO_RECORD for folder in (one, other))
+    first, second = (record.metrics for record in records)
     names = [
         name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)
     ]

@@ -25,12 +25,12 @@ def print_answer() -> None:
 def describe_run(run: PlannedRun, path: Path) -> dict[str, Any]:
     """Returns the state and the result of a single run."""
     entry = read_run(RunFolder(path))
-    record = entry.record or {}
-    content = {"run_id": run.run_id, "folder": str(path)}
+    record = entry.record
+    content: dict[str, Any] = {"run_id": run.run_id, "folder": str(path)}
     content["state"] = entry.state if path.is_dir() else "not started"
     content |= {"metrics": metrics_in(record), "monitor": monitor_of_config(run.config)}
-    content |= {key: record.get(key) for key in ("best_epoch", "epochs")}
-    content["seconds"] = record.get("train_seconds")
+    content |= {"best_epoch": record.best_epoch, "epochs": record.epochs}
+    content["seconds"] = record.train_seconds
     content["engine"] = read_object(path / "provenance.json").get("engine")
     return content | {"error": entry.error}
 

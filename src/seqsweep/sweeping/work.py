@@ -248,7 +248,7 @@ class Worker:
         if run.run_id in self._done:
             return stat_of(f"{run.folder.path}/record.json") is not None
         record = run.folder.record()
-        if record is None or not is_final(record["status"], run.limits):
+        if record is None or not is_final(record.status, run.limits):
             return False
         self._done.add(run.run_id)
         return True

@@ -23,6 +23,7 @@ from seqsweep.runs.files import read_object, write_json
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
 
 FED = "loggers.json"
@@ -100,7 +101,7 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
     """Feeds the loggers of runs that are done and not locked."""
     for config, folder in runs:
         record = folder.record() if fed_loggers(config) else None
-        if record is None or not _unfed(config, folder, record["status"]):
+        if record is None or not _unfed(config, folder, record.status):
             continue
         try:
             with contextlib.suppress(Locked), RunLock(folder.path):
@@ -117,10 +118,10 @@ def feed(config: Config, folder: RunFolder) -> None:
     """
     if not fed_loggers(config):
         return
-    record = folder.record() or {}
+    record = folder.record()
     rows = _rows_of(folder, record)
     kind = (folder.failure() or {"kind": "paused"})["kind"]
-    status: str = record.get("status") or f"{kind} after {len(rows)} epochs"
+    status = record.status if record else f"{kind} after {len(rows)} epochs"
     fed = read_object(folder.path / FED)
     for name, section in _unfed(config, folder, status).items():
         state = fed[name] = fed.get(name) or {}
@@ -145,13 +146,13 @@ def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
     }
 
 
-def _rows_of(folder: RunFolder, record: dict[str, Any]) -> Rows:
+def _rows_of(folder: RunFolder, record: Record | None) -> Rows:
     table = read_rows(folder.path / "metrics.csv")
     rows = [({k: v for k, v in row.items() if k != "step"}, int(row["step"])) for row in table]
-    metrics = record.get("metrics", {})
+    metrics = {} if record is None else record.metrics
     tested = {k: v for k, v in metrics.items() if as_metric(k).split_name == "test"}
-    if tested:
-        rows.append((tested | {"epoch": record["epochs"]}, record["steps"]))
+    if record is not None and tested:
+        rows.append((tested | {"epoch": record.epochs or 0}, record.steps))
     return rows
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seqsweep.runs.metrics import as_metric, epoch_score
+from seqsweep.runs.record import Pruned
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 
@@ -59,20 +60,6 @@ class BestEpoch:
             setattr(self, name, state_dict[name])
         first, second = state_dict["best_score"]
         self._score = (first, second)
-
-
-class Pruned(NamedTuple):
-    """The reason why a search has pruned a run, which means: ended it early.
-
-    Attributes:
-        epoch: the number of finished epochs after which the run was judged.
-        value: the best value of its monitored metric in these epochs; None without validation.
-        threshold: the worst allowed value; None if the run was compared with other runs.
-    """
-
-    epoch: int
-    value: float | None
-    threshold: float | None
 
 
 class Paused(NamedTuple):

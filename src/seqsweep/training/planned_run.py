@@ -17,6 +17,7 @@ from seqsweep.runs.files import write_bytes
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.metrics import monitor_of_config
+from seqsweep.runs.record import Record, State
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
 from seqsweep.training.checks import check_network, with_sizes
@@ -136,7 +137,7 @@ class Outcome:
     """
 
     folder: RunFolder
-    record: dict[str, Any]
+    record: Record
     trained: bool
     signum: int | None = None
 
@@ -146,25 +147,23 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
     folder = RunFolder(root / member.run_id)
     # A run with `rerun` counts as unfinished until it has been trained again.
     record = None if member.config["rerun"] else folder.record()
-    if record is None or not is_final(record["status"], member.limits):
+    if record is None or not is_final(record.status, member.limits):
         return None
     return Outcome(folder, record, trained=False)
 
 
-def is_final(status: str | None, limits: Limits | None) -> bool:
+def is_final(status: State, limits: Limits | None) -> bool:
     """Returns whether the status in a record says that a run is done.
 
     A pruned run is done only for a search. Without limits, it is resumed to its real end.
     """
-    return status is not None and (status != "pruned" or limits is not None)
+    return status != "pruned" or limits is not None
 
 
-def monitored(record: dict[str, Any]) -> float | None:
+def monitored(record: Record) -> float | None:
     """Returns the value of a run's monitored metric for a sweeper, or None."""
-    if not record:  # the run has paused
-        return None
-    # A diverged run has no metrics, and a run without validation lacks its monitor.
-    return record.get("metrics", {}).get(record["config"]["monitor"])
+    # A paused or diverged run has no metrics, and a run without validation lacks its monitor.
+    return record.metrics.get(record.config.get("monitor", ""))
 
 
 def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:

@@ -15,6 +15,7 @@ from seqsweep.runs.files import folders_with, read_bytes, read_object, write_byt
 from seqsweep.runs.identity import CODE, is_below, is_own_module, without_influence
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
+from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
 from seqsweep.training.engine import PROGRAM, program_digest
@@ -117,11 +118,11 @@ def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
     finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for folder in (root, *namesakes(root)):
         for path in folders_with(folder, "record.json"):
-            record = RunFolder(path).record() or {"status": None}
+            record = RunFolder(path).record() or NO_RECORD
             # A run that has stopped early is not the beginning of a longer run.
-            if record["status"] == "complete" and record["epochs"] == record["config"][_LENGTH]:
-                key = _key(record["config"], record["data_fingerprint"])
-                finished.setdefault(key, []).append((path, record["config"]))
+            if record.status == "complete" and record.epochs == record.config[_LENGTH]:
+                key = _key(record.config, record.data_fingerprint)
+                finished.setdefault(key, []).append((path, record.config))
     return finished
 
 

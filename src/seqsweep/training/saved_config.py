@@ -16,6 +16,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten, targets
+from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -63,7 +64,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     # Only the data are built here, so the other targets of the config need no permission.
     refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
     fingerprint = data_fingerprint(config)
-    if fingerprint != (run.record() or {}).get("data_fingerprint"):
+    if fingerprint != (run.record() or NO_RECORD).data_fingerprint:
         raise ValueError(f"the data of {run.path} have changed since the run was trained")
     return PlannedRun(data, run.run_id, fingerprint)
 

@@ -12,6 +12,7 @@ from seqsweep.results.formatting import count, key_names, plain_text, run_label
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten, targets
 from seqsweep.runs.provenance import version
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.bundle_file import ONNX, PROVENANCE, README, encode, is_bundle, write_bundle
 from seqsweep.using.input_data import open_run
@@ -40,7 +41,7 @@ def bundle(
         raise ValueError(f"{options.run}: is a bundle already; copy it")
     run, choice = open_run(options)
     _, content = read_content(run.checkpoint)
-    record = None if run.folder is None else RunFolder(run.folder).record()
+    record = (run.folder and RunFolder(run.folder).record()) or NO_RECORD
     # ONNX may not support a user's own network; the bundle is useful without the ONNX file.
     onnx = dict[str, bytes]()
     try:
@@ -66,7 +67,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
+def _provenance(run: LoadedRun, record: Record) -> bytes:
     """Returns the origin of the weights as JSON, without local paths."""
     folder = run.folder
     training = {} if folder is None else read_object(folder / "provenance.json")
@@ -77,7 +78,7 @@ def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
         "epoch": run.epoch,
         "data_files": {key: Path(str(path)).name for key, path in files.items()},
         "training": training,
-        "record": {key: value for key, value in (record or {}).items() if key in _OF_RECORD},
+        "record": {key: value for key, value in record.content.items() if key in _OF_RECORD},
     }
     return (json.dumps(content, indent=1) + "\n").encode()
 
@@ -89,23 +90,23 @@ _SETTINGS = (
 _PATHS = ("path", "test_path")
 
 
-def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None) -> str:
+def readme(run: LoadedRun, record: Record, choice: str | None) -> str:
     """Returns the README, which describes a bundle and how to use it.
 
     Args:
-        record: the record of the run; None if only its checkpoint exists.
+        record: the record of the run; empty if only its checkpoint exists.
         choice: how the run was chosen from a sweep; None if there was no choice.
     """
     config = dict(flatten(run.config))
-    facts = [*_network(run, config), *_data(run, config, record or {})]
+    facts = [*_network(run, config), *_data(run, config, record)]
     settings = [key for key in _SETTINGS if key in config]
     facts.append(("settings", f"{run_label(config, key_names(settings))}; all: config.json"))
     if choice is not None:
         facts.append(("choice", choice))
     facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
     # The record's metrics belong to the best epoch, so other epochs show none.
-    if record is not None and record.get("best_epoch") == run.epoch:
-        metrics = record["metrics"].items()
+    if record.best_epoch == run.epoch:
+        metrics = record.metrics.items()
         facts += [(n, f"{value:.4f}") for n, value in metrics if n.startswith(("val/", "test/"))]
     lines = [f"{name}: {value}" for name, value in facts]
     # Names come from files, so they must not start a new line or control a terminal.
@@ -128,9 +129,7 @@ def _literal(name: str) -> str:
     return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 
-def _data(
-    run: LoadedRun, config: Mapping[str, Any], record: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _data(run: LoadedRun, config: Mapping[str, Any], record: Record) -> Iterator[tuple[str, str]]:
     words = [str(config.get("data.source._target_", config.get("data._target_")))]
     for key, value in config.items():
         name = key.removeprefix("data.source.")
@@ -139,8 +138,7 @@ def _data(
             text = Path(str(value)).name if name in _PATHS else plain_text(value)
             words.append(f"{name}={_literal(text)}")
     yield "data", " ".join(words)
-    splits = record.get("splits") or {}
-    if sizes := [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]:
+    if sizes := [f"{part.get('sequences', 0):,} {name}" for name, part in record.splits.items()]:
         yield "sequences", ", ".join(sizes)
 
 

@@ -49,7 +49,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
             values[key] = best.config.get(key)
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
-    score = (best.record or {})["metrics"].get(monitor)
+    score = best.record.metrics.get(monitor)
     shown = "" if score is None else f", {monitor} {number(score)}"
     of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
     if board.variation.resampled:

@@ -20,6 +20,7 @@ from seqsweep.extras.search.halving_command import search
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import LOCK
 from seqsweep.extras.search.trials import Tried, read_trials
+from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -85,7 +86,8 @@ def found(folder: Path) -> dict[str, Any]:
     runs: dict[str, Any] = {}
     for path in sorted(folder.glob("*/config.yaml")):
         run = RunFolder(path.parent)
-        record = {k: v for k, v in (run.record() or {}).items() if k not in TIMES}
+        written = read_object(run.path / "record.json")
+        record = {k: v for k, v in written.items() if k not in TIMES}
         states = [load_sealed(each) for each in sorted((run.path / "checkpoints").glob("*.ckpt"))]
         weights = [
             value.numpy().tobytes() for state in states for value in state["state_dict"].values()
@@ -122,8 +124,8 @@ def test_a_search_ends_each_run_at_its_rung(undisturbed):
     for trial in trials:
         record = RunFolder(undisturbed / trial.run_ids[0]).record()
         assert record is not None
-        assert trial.state == record["status"] == ("complete" if trial.epochs == 4 else "pruned")
-        assert trial.value == record["metrics"]["val/acc"]
+        assert trial.state == record.status == ("complete" if trial.epochs == 4 else "pruned")
+        assert trial.value == record.metrics["val/acc"]
     assert file.space["model.cell"] == {"choices": ["rnn", "gru"]}
     assert not (SweepFile.read(undisturbed) or SweepFile((), 0, {}, open=True)).open
 

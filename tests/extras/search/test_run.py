@@ -96,7 +96,7 @@ def states(folder: Path) -> list[str]:
 def seed_of(folder: Path, run_id: str) -> int:
     record = RunFolder(folder / run_id).record()
     assert record is not None
-    return record["config"]["seed"]
+    return record.config["seed"]
 
 
 def test_fresh_seeds_follow_those_of_the_trials(run, tmp_path, capsys):

@@ -11,6 +11,7 @@ from report_pages import SIZE, started, trained
 
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.report.write import write_report
+from seqsweep.runs.files import read_object
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -39,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         score = 0.5 + size / 100 + seed / 50
         run = trained(folder, config, val__acc=score, test__acc=score - 0.1, val__loss=1 - score)
         classes = {"classes": [ATTACK, "<b>x</b>"]}
-        run.finish((run.record() or {}) | classes, synced=True)
+        run.finish(read_object(run.path / "record.json") | classes, synced=True)
     started(folder, {"model.cell": ATTACK, SIZE: 64, "seed": 0}).fail(ValueError(ATTACK))
     return write_report(folder)[0]
 

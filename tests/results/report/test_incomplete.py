@@ -4,6 +4,7 @@ from itertools import product
 
 from report_pages import LAYERS, SIZE, data, grid, page, started, trained
 
+from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -85,7 +86,7 @@ def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):
         "val": {"sequences": 30, "fingerprint": "b", "also_in_train": 0},
         "test": {"sequences": 54, "fingerprint": "c", "also_in_train": 12},
     }
-    run.finish((run.record() or {}) | {"splits": splits}, synced=True)
+    run.finish(read_object(run.path / "record.json") | {"splits": splits}, synced=True)
     text = page(tmp_path).text
     assert "1,216 training, 30 validation, 54 test sequences." in text
     words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."

@@ -11,6 +11,7 @@ from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
 from seqsweep.results.ranks import rank_methods
 from seqsweep.results.report.board import MOST_RANKED, ranks_figure
 from seqsweep.results.report.curves import curves_figure
+from seqsweep.runs.files import read_object
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
@@ -72,7 +73,10 @@ def test_the_report_begins_with_the_ranks(tmp_path: Path):
             config = {"model.hidden_size": size, "data.source.name": f"Set{number}", "seed": 0}
             acc = 0.1 * number + size / 100
             run = trained(tmp_path, config, val__acc=acc, test__acc=acc)
-            run.finish((run.record() or {}) | {"data_fingerprint": f"{number}"}, synced=True)
+            run.finish(
+                read_object(run.path / "record.json") | {"data_fingerprint": f"{number}"},
+                synced=True,
+            )
     found = page(tmp_path)
     assert found.headings[:2] == ["Data sets", "Leaderboard"]
     words = "hidden_size=16 has the lowest mean rank in test/acc: 1.00 on 7 data sets; configs with"

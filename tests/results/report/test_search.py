@@ -46,8 +46,8 @@ def check_luck(folder: Path, best: Tried, text: str) -> None:
     """Checks the sentence on fresh seeds against scipy's interval of their values."""
     search = SearchFile.read(folder)
     assert search is not None and search.confirmed is not None and best.value is not None
-    records = {entry.folder.run_id: entry.record or {} for entry in read_folder(folder)}
-    fresh = [records[name]["metrics"]["val/acc"] for name in search.confirmed[best.number]]
+    records = {entry.folder.run_id: entry.record for entry in read_folder(folder)}
+    fresh = [records[name].metrics["val/acc"] for name in search.confirmed[best.number]]
     low, high = stats.t.interval(0.95, len(fresh) - 1, np.mean(fresh), stats.sem(fresh))
     assert best.value > high
     numbers = [best.value, np.mean(fresh), low, high, best.value - np.mean(fresh)]

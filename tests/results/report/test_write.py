@@ -23,6 +23,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.documents import write_sealed
+from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -35,7 +36,7 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
         run = trained(
             tmp_path, {"model.cell": name, "seed": 0}, val__acc=0.5 + number / 10, test__acc=0.5
         )
-        record = run.record() or {}
+        record = read_object(run.path / "record.json")
         run.finish(record | {"classes": [PAYLOAD, "<i>c</i>"]}, synced=True)
     started(tmp_path, {"model.cell": "ok", "seed": 0}).fail(ValueError(PAYLOAD))
     baseline = {"name": PAYLOAD, "data": {}, "metrics": {"test/acc": 0.5}, "seconds": 1.0}

@@ -63,8 +63,8 @@ def test_a_run_that_a_callback_has_stopped_stays_stopped(own, ends_undisturbed, 
     member = own("+callbacks.stop._target_=noisy_data.Stops")
     interrupt(member, at("on_test_start", 1))
     outcome = ends_undisturbed(member)
-    assert outcome.record["epochs"] < 5
-    assert epochs_in_log(outcome.folder.path) == list(range(outcome.record["epochs"]))
+    assert outcome.record.epochs < 5
+    assert epochs_in_log(outcome.folder.path) == list(range(outcome.record.epochs))
 
 
 def test_two_runs_are_equal_and_leave_the_generators_of_the_program(own, tmp_path):

@@ -105,14 +105,14 @@ class Standing:
 
     def was_ended_at(self, rung: int) -> bool:
         """Returns whether the run was pruned by the comparison at a rung."""
-        pruned = (self.record or {}).get("pruned", {})
-        return pruned.get("epoch") == rung and pruned["threshold"] is None
+        pruned = None if self.record is None else self.record.pruned
+        return pruned is not None and (pruned.epoch, pruned.threshold) == (rung, None)
 
     def is_lost(self, rung: int) -> bool:
         """Returns whether a settled run has failed or diverged before a rung."""
         if self.has_reached(rung):
             return False
-        return self.record is None or self.record["status"] == "diverged"
+        return self.record is None or self.record.status == "diverged"
 
     def is_settled(self, rung: int, was_judged: bool) -> bool:
         """Returns whether the run's result at a rung is final."""

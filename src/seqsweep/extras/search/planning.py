@@ -15,6 +15,7 @@ from seqsweep.results.data_sets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import Metric, monitor_of_config
+from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.queue import SweepMember
@@ -139,7 +140,7 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> Metric:
 
 
 def _sets_of(run: PlannedRun) -> Sets:
-    record = run.record("complete", {})
+    record = Record.of(run.record("complete", {}))
     return sets_of(Entry(RunFolder(Path(run.run_id)), "complete", run.flat, record, None))
 
 

@@ -118,12 +118,12 @@ def _run(folder: RunFolder, metric: Metric) -> Result:
         failure = folder.failure() or {}
         state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
         return Result(state, None, len(rows))
-    seconds = float(record.get("train_seconds", 0.0))
-    if record["status"] not in ("complete", "pruned"):
+    seconds = record.train_seconds or 0.0
+    if record.status not in ("complete", "pruned"):
         return Result("failed", None, len(rows), seconds)
-    value, epochs = (record.get("metrics") or {}).get(metric), int(record["epochs"])
+    value, epochs = record.metrics.get(metric), record.epochs or 0
     curve = _best_so_far([row.get(metric) for row in rows], metric.lower_is_better)
-    return Result(record["status"], value, epochs, seconds, curve[:epochs])
+    return Result(record.status, value, epochs, seconds, curve[:epochs])
 
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:

@@ -306,7 +306,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
     # The digest of a record identifies its content.
-    states = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
+    states = [[e.folder.run_id, e.state, e.record.digest, e.error] for e in entries]
     own = [version(), planned, baselines.get(DIGEST), sorted(states, key=str)]
     return _digest([*own, *extra_contents(folder)])
 

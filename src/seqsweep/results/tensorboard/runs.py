@@ -25,6 +25,7 @@ from seqsweep.runs.metrics import (
     own_metrics,
     ranking_metric,
 )
+from seqsweep.runs.record import Record
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -82,9 +83,9 @@ class Run:
         return own_metrics(metrics_in(self.record))
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """The run's record; empty if the run has none."""
-        return self.entry.record or {}
+        return self.entry.record
 
     @cached_property
     def started(self) -> float:
@@ -108,10 +109,10 @@ class Run:
         record, metrics = self.record, metrics_in(self.record)
         names = dict.fromkeys((self.monitor, *(self.own or _METRICS)))
         values = {summary_name(name): metrics.get(name) for name in names}
-        values |= {name: record.get(name) for name in _RECORD_KEYS}
-        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
+        values |= {name: getattr(record, name) for name in _RECORD_KEYS}
+        epochs, best_epoch = record.epochs or 0, record.best_epoch or 0
         # The record has only the total number of steps. Every epoch has equally many steps.
-        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
+        step = round(record.steps * (best_epoch + 1) / epochs) if epochs else 0
         return step, finite(values)
 
     @property

@@ -222,8 +222,8 @@ def _pictures_file(run: Run) -> Files:
 
 def _pictures_of(run: Run) -> dict[str, tuple[Any, ...]]:
     """Returns the content of each picture by the picture's name."""
-    confusion = run.record.get("confusion") or {}
-    classes = [str(name) for name in run.record.get("classes") or []]
+    confusion = run.record.confusion
+    classes = [str(name) for name in run.record.classes]
     diagnosis = read_object(run.folder / "diagnostics.json")
     content: dict[str, tuple[Any, ...]] = {}
     if split := next((name for name in ("val", "test") if confusion.get(name)), None):

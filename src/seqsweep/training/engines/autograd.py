@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged, SequenceClassifier
 from seqsweep.runs.metrics import monitor_of_config
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import Parts, build_run, numerics
@@ -88,7 +89,7 @@ class AutogradEngine(Engine[AutogradRun]):
         end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
             raise end
-        record = {} if isinstance(end, Paused) else record_of(run, end)
+        record = NO_RECORD if isinstance(end, Paused) else Record.of(record_of(run, end))
         return Outcome(run.folder, record, trained=True)
 
     def start(self, member: AutogradRun, checkpoint: Path | None) -> None:

@@ -16,6 +16,7 @@ from seqsweep.models.module import Diverged
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import LockLost
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
@@ -130,20 +131,21 @@ class Engine(ABC, Generic[M]):
             LockLost: another process trains the run now.
             OSError: a file cannot be written.
         """
-        record: dict[str, Any] = {}
+        record = NO_RECORD
         if isinstance(end, Paused):
             member.log.say(f"paused after {end.epochs} epochs")
         else:
-            record = record_of(member, end)
+            content = record_of(member, end)
+            record = Record.of(content)
             member.folder.check_held()
             diagnosis = end.diagnosis if isinstance(end, Findings) else None
-            if diagnosis is not None and record["status"] == "complete":
+            if diagnosis is not None and record.status == "complete":
                 path = member.folder.path / "diagnostics.json"
                 # Only TensorBoard's pictures need the file, so it is not synced.
                 write_text(path, json.dumps(diagnosis) + "\n", sync=False)
-            member.folder.finish(record, synced=not self.is_single)
+            member.folder.finish(content, synced=not self.is_single)
             word = "pruned" if isinstance(end, Pruned) else "done"
-            member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
+            member.log.say(f"{word}: {record.error or record.metrics}")
         member.log.write_lines()
         self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
 

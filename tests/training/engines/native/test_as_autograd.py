@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from run_files import rows
 
-from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.files import read_object
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planned_run import Outcome
 from seqsweep.training.train import train, train_pool
@@ -24,7 +24,7 @@ def assert_close(native: Path, autograd: Path, tolerance: float = 2e-5) -> None:
             assert bool(a[name]) == bool(b[name]), name
             if a[name]:
                 assert float(a[name]) == pytest.approx(float(b[name]), abs=tolerance), name
-    first, second = (RunFolder(folder).record() or {} for folder in (native, autograd))
+    first, second = (read_object(folder / "record.json") for folder in (native, autograd))
     assert first.keys() == second.keys()
     assert {name: first.get(name) for name in EQUAL} == {name: second.get(name) for name in EQUAL}
     for name in ("best.ckpt", "last.ckpt"):

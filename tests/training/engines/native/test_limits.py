@@ -7,6 +7,7 @@ import pytest
 from run_files import assert_equal, result
 
 from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.limits import Limits
@@ -24,7 +25,7 @@ def limited(members: Sequence[PlannedRun], *each: Limits | None) -> list[Planned
 
 
 def statuses(outcomes: Sequence[Outcome | BaseException]) -> list[str]:
-    return [o.record.get("status", "paused") for o in outcomes if isinstance(o, Outcome)]
+    return [o.record.status for o in outcomes if isinstance(o, Outcome)]
 
 
 def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(members_of, tmp_path):
@@ -35,9 +36,9 @@ def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(memb
     folder = RunFolder(tmp_path / first.run_id)
     record = folder.record()
     assert record is not None and folder.state() == "pruned"
-    assert record["pruned"] == {"epoch": 2, "value": record["metrics"]["val/acc"], "threshold": 1.1}
-    assert record["epochs"] == 2 and record["best_epoch"] in (0, 1)
-    assert not any(name.startswith("test/") for name in record["metrics"])
+    assert record.pruned == (2, record.metrics["val/acc"], 1.1)
+    assert record.epochs == 2 and record.best_epoch in (0, 1)
+    assert not any(name.startswith("test/") for name in record.metrics)
     assert not (folder.path / "diagnostics.json").exists()
     assert load_sealed(folder.path / "checkpoints" / "last.ckpt")["epoch"] == 1
     assert finished(runs[0], tmp_path) is not None  # the search does not train it again
@@ -68,7 +69,7 @@ def test_members_that_pause_equal_undisturbed_ones(mixed_members, assert_undistu
         for run, outcome in zip(mixed_members, outcomes, strict=True):
             assert isinstance(outcome, Outcome)
             folder = RunFolder(tmp_path / run.run_id)
-            if not outcome.record:
+            if outcome.record is NO_RECORD:
                 assert folder.record() is None and folder.failure() is None
                 assert len(read_rows(folder.path / "metrics.csv")) == epoch
                 last = load_sealed(folder.path / "checkpoints" / "last.ckpt")

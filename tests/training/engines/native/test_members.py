@@ -23,9 +23,9 @@ def test_a_member_that_diverges_keeps_its_state_before(members_of, assert_undist
     members = members_of(members=[("seed=0",), (*wild, "trainer.max_epochs=60"), ("seed=1",)])
     outcomes = train_pool(members, tmp_path / "pool", 2)
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Outcome)]
-    assert [record["status"] for record in records] == ["complete", "diverged", "complete"]
-    epoch = records[1]["epoch"]
-    assert epoch >= 1
+    assert [record.status for record in records] == ["complete", "diverged", "complete"]
+    epoch = records[1].epoch
+    assert epoch is not None and epoch >= 1
     last = load_sealed(tmp_path / "pool" / members[1].run_id / "checkpoints" / "last.ckpt")
     assert last["epoch"] == epoch - 1
     (same,) = members_of(f"trainer.max_epochs={epoch}", members=[wild])

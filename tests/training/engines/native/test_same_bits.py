@@ -10,7 +10,7 @@ from seqsweep.training.train import train_pool
 def test_a_member_alone_equals_the_member_in_a_pool(mixed_members, assert_undisturbed, tmp_path):
     for threads, step in ((1, 1), (2, -1)):
         outcomes = train_pool(mixed_members[::step], tmp_path / str(threads), threads)
-        ended = [outcome.record["status"] for outcome in outcomes if isinstance(outcome, Outcome)]
+        ended = [outcome.record.status for outcome in outcomes if isinstance(outcome, Outcome)]
         assert ended[::step] == ["complete"] * 7 + ["diverged"]
         assert_undisturbed(mixed_members, tmp_path / str(threads))
 
@@ -20,4 +20,4 @@ def test_a_pool_without_shuffling_keeps_the_order_of_the_data(members_of, tmp_pa
     one, other = train_pool(members, tmp_path, 1)
     assert isinstance(one, Outcome)
     assert isinstance(other, Outcome)
-    assert one.record["metrics"] == other.record["metrics"]  # the same run but for its order
+    assert one.record.metrics == other.record.metrics  # the same run but for its order
