@@ -86,7 +86,7 @@ def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
     """Validation is best for the data set that comes last."""
     board = leaderboard(read_folder(easy))
     assert board.sets == 3
-    rows = [(row.config[TARGET].rpartition(".")[2], row.config["h"]) for row in board.rows]
+    rows = [(row.config["data"], row.config["h"]) for row in board.rows]
     assert rows == [("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16), ("order", 16),
                     ("order", 8)]  # fmt: skip
     text = printed(easy)

@@ -19,6 +19,7 @@ from seqsweep.results.report.write import as_json, write_report
 from seqsweep.results.tables import leaderboard_table
 from seqsweep.results.words import probability
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.metrics import as_metric
 
 SWEEPS = 50
 
@@ -119,7 +120,7 @@ def same_numbers(
     for key, value in ours["keys"].items():
         name = key.rpartition(".")[2]
         assert on_page[name] == str(value) == row.get(name, str(value))
-    result, words = ours["metrics"].get(score), score.replace("/", " ").replace("acc", "accuracy")
+    result, words = ours["metrics"].get(score), as_metric(score).words
     runs = str(len(ours["runs"]))
     assert row.get("seeds", row.get("replicates", runs)) == runs
     if result is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of, source_keys
+from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of
 from seqsweep.results.formatting import count, key_names, run_label, split_words, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
@@ -24,9 +24,8 @@ from seqsweep.results.replicates import (
     shared_splits,
     variation_of,
 )
-from seqsweep.results.rows import distinguishing_keys, follows
+from seqsweep.results.rows import config_keys
 from seqsweep.results.significance import Estimate, ranks_by_size
-from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric
 from seqsweep.suggest import did_you_mean
@@ -167,20 +166,6 @@ def table(
         methods = [methods[index] for index in order]
         ranking = _rank(methods, kept, metric)
     return AcrossSets(metric, list(sets), list(methods), left_out, ranking, noun)
-
-
-def config_keys(sets: Sequence[DataSet]) -> list[str]:
-    """Returns the keys that distinguish the rows of the table."""
-    configs = [config for one in sets for config in one.configs]
-    names = [one.name for one in sets for _ in one.configs]
-    of_source = {key for config in configs for key in source_keys(config)}
-    return [
-        key
-        for key in distinguishing_keys(configs)
-        if key not in REPLICATE_KEYS
-        and key not in of_source
-        and not follows(names, [value_key(config.get(key)) for config in configs])
-    ]
 
 
 def _rank(methods: Sequence[Method], kept: Sequence[int], metric: Metric) -> Ranking:

@@ -19,7 +19,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by, tested_sequences
+from seqsweep.results.data_sets import (
+    DataSet,
+    data_key,
+    data_names,
+    data_sets,
+    group_by,
+    tested_sequences,
+)
 from seqsweep.results.effects import Effect, Grid, find_missing, independent_keys, main_effects
 from seqsweep.results.formatting import key_names, known_settings, names_class, run_label
 from seqsweep.results.replicates import Variation, newest, numbers, shared_metric, variation_of
@@ -27,6 +34,7 @@ from seqsweep.results.rows import (
     DATA,
     Row,
     compare_rows,
+    config_keys,
     distinguishing_keys,
     make_row,
     shared_means,
@@ -199,12 +207,10 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     monitor = ranking_metric(configs, (entry.record for entry in complete))
     if rows and monitor.is_ours and not any(monitor in row.metrics for row in rows):
         monitor = without_validation(configs)
-    sets = enumerate(data_sets(entries))
-    set_of_run = {entry.folder.run_id: index for index, one in sets for entry in one.entries}
-    by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
-    ranked = [_ordered(of_set, monitor, variation) for _, of_set in sorted(by_set.items())]
+    sets = [one for one in data_sets(entries, planned) if one.complete]
+    rows = _ordered(rows, monitor, variation)
     # Validation ranks the rows, so their test scores can be compared without bias.
-    compared = compared_metric(monitor, ranked[0][0].metrics if rows else ())
+    compared = compared_metric(monitor, rows[0].metrics if rows else ())
     if rows and not monitor.is_ours:
         compared = shared_metric([complete])
     # A search has ended the pruned runs on purpose, so they are not missing.
@@ -214,19 +220,35 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     states = Counter(entry.state for entry in left) if grid.missing else Counter[str]()
     # Missing runs without a folder have not started.
     states["not started"] = max(0, len(grid.missing) - states.total())
+    keys = [*keys, DATA] if datasets else keys
+    if len(sets) > 1:
+        keys, rows = _rows_of_sets(sets)
+    else:
+        rows = compare_rows(rows, compared, variation)
     return Leaderboard(
-        keys=[*keys, DATA] if datasets else keys,
+        keys=keys,
         monitor=monitor,
-        rows=[row for of_set in ranked for row in compare_rows(of_set, compared, variation)],
+        rows=rows,
         compared=compared,
         grid=grid,
         left_out=left_out,
         epoch=_epoch(complete, monitor),
         missing_states=+states,
         pruned=sum(entry.state == "pruned" for entry in entries),
-        sets=len(ranked),
+        sets=len(sets),
         variation=variation,
     )
+
+
+def _rows_of_sets(sets: Sequence[DataSet]) -> tuple[list[str], list[Row]]:
+    """Returns the leaderboards of several data sets as one, and its keys."""
+    keys = config_keys(sets)
+    rows: list[Row] = []
+    for one in sets:
+        for row in leaderboard(one.entries, one.planned).rows:
+            config = {key: row.entries[0].config.get(key) for key in keys}
+            rows.append(replace(row, config={DATA: one.name} | config))
+    return [DATA, *keys], rows
 
 
 def _id(row: Row) -> str:

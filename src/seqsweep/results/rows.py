@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seqsweep.config import CONF_DIR
-from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of, source_keys
+from seqsweep.results.data_sets import DataSet, Sets, data_key, reasons_apart, sets_of, source_keys
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate
@@ -114,7 +114,7 @@ def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
     Args:
         rows: The rows of one data set, best first.
     """
-    first = sets_by_replicate(rows[0], variation)
+    first = sets_by_replicate(rows[0], variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
     for index, (row, sample) in enumerate(checked):
@@ -196,6 +196,20 @@ def distinguishing_keys(
         if not is_set_by_choice and not repeats_monitor:
             kept.append(key)
     return kept
+
+
+def config_keys(sets: Sequence[DataSet]) -> list[str]:
+    """Returns the keys that distinguish configs over several data sets."""
+    configs = [config for one in sets for config in one.configs]
+    names = [one.name for one in sets for _ in one.configs]
+    of_source = {key for config in configs for key in source_keys(config)}
+    return [
+        key
+        for key in distinguishing_keys(configs)
+        if key not in REPLICATE_KEYS
+        and key not in of_source
+        and not follows(names, [value_key(config.get(key)) for config in configs])
+    ]
 
 
 def _departs(choice: str, key: str, configs: Sequence[Mapping[str, Any]]) -> bool:

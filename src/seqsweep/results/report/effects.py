@@ -10,16 +10,14 @@ from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import NBSP, count, estimate_text, key_names, run_label
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
-from seqsweep.runs.identity import REPLICATE_KEYS
 
 
 def effects_section(findings: Findings) -> Section:
     """Builds the section with the plot, main effects and the strongest interaction."""
-    configs = findings.compared
     interaction = findings.interaction
     axis = choose_axis(findings)
-    keys = [*findings.names, *REPLICATE_KEYS]
-    grid, names = findings.board.grid, key_names(keys, [config.keys for config in configs])
+    grid = findings.board.grid
+    names = key_names(grid.missing[0], grid.missing) if grid.missing else findings.names
     content = {
         "axis": axis,
         "effects": findings.effects,
