@@ -109,7 +109,7 @@ def shared_means(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
 
 
 def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> list[Row]:
-    """Sets the rank and the `difference` of each row, or `apart` if it cannot be compared.
+    """Ranks the rows, and sets the `difference` or `apart` of each.
 
     Args:
         rows: The rows of one data set, best first.

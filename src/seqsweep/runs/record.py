@@ -147,7 +147,8 @@ def read_record(path: Path) -> Record:
 
 @functools.lru_cache(maxsize=4096)
 def _record_of(data: bytes, path: Path) -> Record:
-    """Returns the record in a file's bytes; the end of a sweep asks for each several times."""
+    """Returns the record in a file's bytes."""
+    # The end of a sweep asks for each record several times, so the last ones are kept.
     try:
         content = unsealed(data, path)
     except Damaged:

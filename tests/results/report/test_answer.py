@@ -12,7 +12,7 @@ import pytest
 from finished_runs import finish_run
 from own_metric_runs import SEEDS, finish_own_runs, value
 from replicate_runs import crossed, ranked
-from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
+from report_pages import LAYERS, SIZE, data, figures_of, grid, page, started, trained
 
 from seqsweep.results.report.write import analyse
 from seqsweep.runs.ledger import read_folder
@@ -258,3 +258,59 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
 )
 def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):
     assert words in page(finish_own_runs(tmp_path, monitor, monitor and "min")).text
+
+
+def scores_of(folder: Path, points: list[dict[str, Any]]) -> Path:
+    """Writes runs with equal sequences; `acc` is the score on validation and test."""
+    for number, point in enumerate(points):
+        accuracy = point.pop("acc")
+        scores = {"val/acc": accuracy, "test/acc": accuracy}
+        split = {"sequences": 50, "fingerprint": f"{point.get('data.fold')}"}
+        source = point.get("data.source.name", "d")
+        finish_run(
+            folder / f"{number:016x}", point | scores, recordings=source, data_fingerprint=source,
+            splits={"val": split, "test": split}, num_train=200,
+        )  # fmt: skip
+    return folder
+
+
+EACH = list(itertools.product((1, 2, 3), range(5)))
+ANSWERS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "one seed": (
+        [{"h": h, "seed": 0, "acc": 0.5 + h / 10} for h in (1, 2, 3)],
+        "h=3 is best by val/acc: test/acc 0.8000, 1 seed; not compared: 2",
+    ),
+    "folds": (
+        [{"h": h, "data.fold": f, "acc": 0.5 + h / 10 + (f * h * h % 5) / 100} for h, f in EACH],
+        "h=3 is best by val/acc: test/acc 0.820 [0.791, 0.849], 5 replicates (5 folds, one seed); "
+        "different from it: 1 of 2; not compared: 1",
+    ),
+    "data sets": (
+        [{"h": h, "seed": 0, "data.source.name": s, "acc": 0.5 + h / 10}
+         for h in (1, 2) for s in "abc"],
+        "h=2 has the lowest mean rank in test/acc: 1.00 on 3 data sets; configs with this rank: "
+        "1 of 2",
+    ),
+    "no difference": (
+        [{"h": h, "seed": s, "acc": 0.7 + (s + h) % 2 / 10} for h in (1, 2) for s in range(8)],
+        "h=1 is statistically indistinguishable from h=2: test/acc +0.00 [-0.09, +0.09], "
+        "p 1.000, 8 seeds; 942 seeds would show 0.01",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path, said):
+    points, sentence = ANSWERS[kind]
+    folder = scores_of(tmp_path / "runs", [dict(point) for point in points])
+    assert said("leaderboard", str(folder))[1].splitlines()[0] == sentence
+    assert sentence in page(folder).text
+
+
+def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, said):
+    folder = scores_of(tmp_path / "runs", [{"h": h, "seed": 0, "acc": h / 10} for h in (1, 2)])
+    started(folder, {"h": 3, "seed": 0})
+    lines = said("leaderboard", str(folder))[1].splitlines()
+    assert lines[0] == "h=2 is best by val/acc: test/acc 0.2000, 1 seed; not compared: 1"
+    assert "1 of 3 runs not complete (1 incomplete)" in lines
+    assert "1 of 3 runs not complete (1 incomplete)" in page(folder).text
