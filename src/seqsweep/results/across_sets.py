@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of
-from seqsweep.results.formatting import count, key_names, run_label, split_words, value_text
+from seqsweep.results.formatting import config_label, count, key_names, split_words, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import Ranking, rank_methods
@@ -99,7 +99,7 @@ def across_sets(
         begun = [entry.config for entry in one.entries if entry.state != "pruned"]
         for config in (*begun, *one.planned):
             values = {key: config.get(key) for key in keys}
-            words = run_label(values, names) or "all runs"
+            words = config_label(values, names, keys) or "all runs"
             methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
     apart: dict[str, str] = {}
     for index, one in enumerate(sets):

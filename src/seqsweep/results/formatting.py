@@ -136,9 +136,11 @@ def run_label(config: Mapping[str, Any], names: KeyNames, keys: Iterable[str] | 
     return " ".join(f"{names[key]}={names.text(key, config.get(key))}" for key in keys)
 
 
-def names_class(key: str) -> bool:
-    """Returns whether the values of a key are classes or our names of them."""
-    return key.endswith(_CLASSES)
+def config_label(config: Mapping[str, Any], names: KeyNames, keys: Sequence[str]) -> str:
+    """Returns a config's label: `hidden_size=8 lr=0.01`, or only `gru` for a single class."""
+    if len(keys) == 1 and keys[0].endswith(_CLASSES):
+        return names.text(keys[0], config.get(keys[0]))
+    return run_label(config, names, keys)
 
 
 def known_settings(config: Mapping[str, Any], names: KeyNames) -> str:

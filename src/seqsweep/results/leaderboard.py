@@ -28,7 +28,7 @@ from seqsweep.results.data_sets import (
     tested_sequences,
 )
 from seqsweep.results.effects import Effect, Grid, find_missing, independent_keys, main_effects
-from seqsweep.results.formatting import key_names, known_settings, names_class, run_label
+from seqsweep.results.formatting import config_label, key_names, known_settings
 from seqsweep.results.replicates import Variation, newest, numbers, shared_metric, variation_of
 from seqsweep.results.rows import (
     DATA,
@@ -134,9 +134,7 @@ class Leaderboard:
         configs = [row.config for row in self.rows]
         if keys := self.telling_keys:
             names = key_names(self.keys, configs)
-            if len(keys) == 1 and names_class(keys[0]):
-                return [names.text(keys[0], config[keys[0]]) for config in configs]
-            return [run_label(config, names, keys) for config in configs]
+            return [config_label(config, names, keys) for config in configs]
         network = key_names(_NETWORK)
         words = [known_settings(row.entries[0].config, network) for row in self.rows]
         return [one or "this run" for one in words]
