@@ -98,10 +98,11 @@ def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[s
     sets = [
         {"data": one.name} | _board_of(board, top) for one, board in zip(found, boards, strict=True)
     ]
-    content: dict[str, Any] = {"states": states, "not_started": len(planned), "sets": sets}
     across = across_sets(entries, planned)
+    content: dict[str, Any] = {}
     if across or boards:
         content["answer"] = answer_of_ranks(across) if across else find_answer(boards[0])
+    content |= {"states": states, "not_started": len(planned), "sets": sets}
     if across and across.ranking:
         pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
         content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
