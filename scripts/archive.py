@@ -41,7 +41,7 @@ from seqsweep.results.significance import Estimate
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, forget_data
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seqsweep.console import say_error
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):

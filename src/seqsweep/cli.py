@@ -15,7 +15,7 @@ from typing import Any
 from seqsweep.arguments import Parser, add_allow, add_json, add_out, folder_parser, whole_number
 from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
 from seqsweep.importing import without_collections
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 _USAGE = """\
 usage: seqsweep COMMAND ...

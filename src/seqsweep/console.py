@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import sys
 import termios
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,26 +17,15 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.text import Text
 
+from seqsweep.text import visible
+
 _MOST_NOTES = 8
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, except tab and line break, and characters that turn a text's direction."""
 
 shown_above: dict[int, Callable[[str], object]] = {}
 """The functions that show a message above a live table, by file descriptor: 1 or 2."""
 
 # A child that is forked while a table is shown has no table; its messages go to the log file.
 os.register_at_fork(after_in_child=shown_above.clear)
-
-
-def visible(text: str) -> str:
-    r"""Returns the text with control characters as escapes.
-
-    Class names, override values and error messages may come from files with such characters.
-
-    >>> visible("a\x1b[2Jb\tc")
-    'a\\x1b[2Jb\tc'
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(line: str) -> None:
@@ -101,8 +89,7 @@ class PlainConsole(Console):
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             # Segments with rich's own control codes, for example of a live table, stay as they are.
-            is_plain = segment.control or not _CONTROL.search(segment.text)
-            yield segment if is_plain else segment._replace(text=visible(segment.text))
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from seqsweep.results.compare import compare
-from seqsweep.results.formatting import plain_text
 from seqsweep.results.frame import load_sweep
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import (
@@ -29,6 +28,7 @@ from seqsweep.results.tables import (
 from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.text import plain_text
 
 MARKUP = "[red]x[/red] [/] \\[b]"
 

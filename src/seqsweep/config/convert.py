@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from seqsweep.config.signatures import signature_of
-from seqsweep.suggest import did_you_mean, nearest_or_all
+from seqsweep.text import did_you_mean, nearest_or_all
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:

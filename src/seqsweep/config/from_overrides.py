@@ -30,7 +30,7 @@ from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.runs.identity import CODE
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 _IS_NEW = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
 

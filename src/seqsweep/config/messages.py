@@ -28,7 +28,7 @@ from omegaconf.errors import (
 from seqsweep.command import as_multirun, quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.runs.identity import is_below
-from seqsweep.suggest import listed, nearest_or_all
+from seqsweep.text import listed, nearest_or_all
 
 # The patterns of messages of Hydra that `explain` replaces.
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")

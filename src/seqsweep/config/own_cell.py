@@ -8,7 +8,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.messages import has_several_values
 from seqsweep.config.signatures import REQUIRED, Parameter, signature_of
 from seqsweep.importing import is_class_path
-from seqsweep.suggest import did_you_mean, nearest_or_all
+from seqsweep.text import did_you_mean, nearest_or_all
 
 _KEY = "model.cell_options"
 

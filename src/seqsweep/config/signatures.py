@@ -18,7 +18,7 @@ from typing import Any, Literal, Optional, TypedDict, Union
 
 from seqsweep.config.messages import named
 from seqsweep.importing import find_in_current_folder, find_module
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,

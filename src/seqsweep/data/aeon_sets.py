@@ -12,7 +12,7 @@ from seqsweep.data import ts
 from seqsweep.data.files import Stored
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 _DECLARES_CLASSES = re.compile(rb"^[ \t]*@classLabel[ \t]+true\b", re.IGNORECASE | re.MULTILINE)

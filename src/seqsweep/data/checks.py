@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.suggest import did_you_mean, listed, short
+from seqsweep.text import did_you_mean, listed, short
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.data.lists import check_memory
 from seqsweep.data.raw import RawPart
-from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+from seqsweep.text import did_you_mean, listed, nearest_or_all
 
 _TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}

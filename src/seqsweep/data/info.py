@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seqsweep.data.checks import Int64, channel_blocks, ranges
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.suggest import listed
+from seqsweep.text import listed
 
 _FEW = 3
 """Labels look like numbers to predict if classes have on average fewer sequences than this."""

@@ -17,7 +17,7 @@ from seqsweep.data.scaling import scale
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed
 
 
 def prepare(

@@ -25,7 +25,7 @@ from seqsweep.data.checks import (
 )
 from seqsweep.data.lists import check_memory, is_list_of_sequences, pad_list
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.suggest import listed
+from seqsweep.text import listed
 
 
 class RawPart(NamedTuple):

@@ -15,7 +15,7 @@ from seqsweep.data.files import Stored, existing_file
 from seqsweep.data.lists import check_memory, join_padded
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import did_you_mean, printable
+from seqsweep.text import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")
 _OF_A_SPLIT = ("x", "y", "lengths", "ids")

@@ -14,7 +14,7 @@ from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask, channel_b
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
-from seqsweep.suggest import listed
+from seqsweep.text import listed
 
 _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""

@@ -20,7 +20,7 @@ from pyarrow import parquet
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.lists import check_memory
 from seqsweep.data.tables import CSV_OPTIONS
-from seqsweep.suggest import short
+from seqsweep.text import short
 
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
 _LINE_END = re.compile(rb"\r\n?|\n")

@@ -17,7 +17,7 @@ from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
 from seqsweep.data.table_values import Rows
 from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, choose_roles
-from seqsweep.suggest import listed
+from seqsweep.text import listed
 
 _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",

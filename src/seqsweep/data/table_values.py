@@ -16,7 +16,7 @@ import pyarrow.compute
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
 from seqsweep.data.table_files import Table
 from seqsweep.data.tables import Roles
-from seqsweep.suggest import short
+from seqsweep.text import short
 
 pc: Any = pyarrow.compute  # the import creates its functions
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.data.files import Stored, check_options
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import did_you_mean, listed, printable
+from seqsweep.text import did_you_mean, listed, printable
 
 Form = Literal["long", "wide"]
 

@@ -15,7 +15,7 @@ from seqsweep.data.files import Stored, existing_file, unpacked
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.vocabulary import Tokens, Vocabulary
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed
 
 _OF_LINES = (".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)

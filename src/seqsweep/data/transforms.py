@@ -13,7 +13,7 @@ from seqsweep.data.checks import Float32, Float64, Int64, Mask
 from seqsweep.data.fitted import Shaping
 from seqsweep.data.sequences import Sequences
 from seqsweep.elementary import normal
-from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+from seqsweep.text import did_you_mean, listed, nearest_or_all
 
 Impute = Literal["missing", "all"]
 """The channels with a mask (1 where a value is missing): those with gaps in train, or all."""

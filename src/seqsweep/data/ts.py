@@ -14,7 +14,7 @@ from seqsweep.data.files import Stored, existing_file
 from seqsweep.data.lists import join_padded
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import did_you_mean, listed, short
+from seqsweep.text import did_you_mean, listed, short
 
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from seqsweep.data.checks import Float32, Floats, Int64
 from seqsweep.data.lists import join_padded, padded
-from seqsweep.suggest import short
+from seqsweep.text import short
 
 Tokens = Literal["characters", "words"]
 

@@ -20,13 +20,13 @@ from rich.text import Text
 
 from seqsweep.console import pause_after, say_error
 from seqsweep.live.run_state import RunProgress
-from seqsweep.live.sweep_state import SweepProgress, duration
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.output_log import OutputLog
-from seqsweep.results.formatting import count, number
 from seqsweep.runs.metrics import compared_metric, metrics_in, monitor_of_config, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import count, duration, number
 
 # DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
 # drawn. Otherwise the child would inherit a locked console that nothing unlocks.

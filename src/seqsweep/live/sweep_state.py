@@ -181,10 +181,3 @@ class SweepProgress:
             order = dict.fromkeys(self.sources.values())
             ranked_scores = [firsts[source] for source in order if source in firsts]
         return ranked_scores[:most]
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration as text, such as `0:58` or `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

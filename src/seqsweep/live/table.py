@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from seqsweep.live.run_state import RunProgress
-from seqsweep.live.sweep_state import SweepProgress, duration
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.worker_state import Worker, Workers
-from seqsweep.results.formatting import count, number
+from seqsweep.text import count, duration, number
 
 _WIDEST = 100
 _LONGEST_VALUE = 14

@@ -11,10 +11,10 @@ from rich.markup import escape
 from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.folder_tables import print_folder
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import version_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweepfile import NAME, SweepFile, is_sweep_running
+from seqsweep.text import count
 
 _TOP = 5
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from seqsweep.elementary import log, normal
 from seqsweep.importing import find_in_current_folder, is_class_path
 from seqsweep.models.cell import Array, Cell, uniform
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 
 def _shapes_of_torch(gates: int, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:

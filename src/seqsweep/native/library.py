@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seqsweep.native.build import HERE, LIB, X86, find_compiler, is_cut_short, source_digest
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 _VARIABLE = "SEQSWEEP_NATIVE"
 _OFF = "off"

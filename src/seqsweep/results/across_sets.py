@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of
-from seqsweep.results.formatting import config_label, count, key_names, split_words, value_text
+from seqsweep.results.formatting import config_label, key_names, split_words, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import Ranking, rank_methods
@@ -28,7 +28,7 @@ from seqsweep.results.rows import config_keys
 from seqsweep.results.significance import Estimate, ranks_by_size
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import count, did_you_mean
 
 
 @dataclass(frozen=True)

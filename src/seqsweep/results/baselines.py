@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.results.formatting import key_names, known_settings, without_machine
+from seqsweep.results.formatting import key_names, known_settings
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import sampling_error
 from seqsweep.results.rows import distinguishing_keys
@@ -14,6 +14,7 @@ from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric, as_metric
+from seqsweep.text import without_machine
 
 _MAJORITY = "majority class"
 

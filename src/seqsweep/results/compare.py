@@ -11,17 +11,7 @@ from rich.markup import escape
 
 from seqsweep.results.comparison import Comparison, Side, compare_sweeps
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
-from seqsweep.results.formatting import (
-    KeyNames,
-    cost,
-    count,
-    cut,
-    estimate_text,
-    key_names,
-    number,
-    plain_text,
-    run_label,
-)
+from seqsweep.results.formatting import KeyNames, estimate_text, key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
 from seqsweep.results.rows import distinguishing_keys
@@ -34,6 +24,7 @@ from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import own_metrics
 from seqsweep.runs.record import FINISHED
+from seqsweep.text import cost, count, cut, number, plain_text
 
 MOST_RUNS = 6
 """The most runs that fit side by side."""

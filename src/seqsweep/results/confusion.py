@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqsweep.results.formatting import NBSP, count
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
+from seqsweep.text import NBSP, count
 
 
 @dataclass(frozen=True)

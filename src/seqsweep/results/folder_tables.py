@@ -15,7 +15,7 @@ from rich.markup import escape
 from seqsweep.console import place
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import key_names, quoted_formula
+from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.report.extra_sections import extra_lines
@@ -24,6 +24,7 @@ from seqsweep.results.words import answer_of_ranks, find_answer, name_test
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import quoted_formula
 
 _SIGNIFICANT = {"different": True, "indistinguishable": False}
 

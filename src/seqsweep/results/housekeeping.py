@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from seqsweep.console import place
-from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import label_keys
 from seqsweep.results.tables import MOST_ROWS, print_table, status_line, status_table, titled_table
@@ -27,6 +27,7 @@ from seqsweep.runs.files import find_link, remove
 from seqsweep.runs.ledger import Entry, find_faults, read_folder
 from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import SweepFile, remove_leftovers
+from seqsweep.text import count
 
 _DEPTH = 4
 _STATES: tuple[State, ...] = (

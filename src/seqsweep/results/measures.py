@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.formatting import count
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.significance import (
     LEVEL,
@@ -31,6 +30,7 @@ from seqsweep.results.significance import (
     two_sided_p,
 )
 from seqsweep.runs.metrics import Metric
+from seqsweep.text import count
 
 SPLITS_NEEDED = 3
 """The fewest splits for a test. Two differences show too little of their spread."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from seqsweep.results.data_sets import group_by, recordings_key, sets_of
-from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import Metric, compared_metric, finite, metrics_in, ranking_metric
+from seqsweep.text import count
 
 
 class Replicate(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqsweep.results import formatting
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.formatting import count, split_words, without_machine
+from seqsweep.results.formatting import split_words
 from seqsweep.results.leaderboard import DATA, Leaderboard
 from seqsweep.results.replicates import numbers, replicate_of
 from seqsweep.results.run_names import Name
@@ -19,6 +19,7 @@ from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import is_evaluated
 from seqsweep.runs.record import Split
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import count, without_machine
 
 _FILES = ("config.yaml", "train.log", "metrics.csv")
 ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")

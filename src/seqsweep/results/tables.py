@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.formatting import cost, count, error_text, key_names, number, with_deviation
+from seqsweep.results.formatting import error_text, key_names, with_deviation
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, leaderboard
 from seqsweep.results.replicates import COSTS, numbers
 from seqsweep.results.rows import label_keys
@@ -29,6 +29,7 @@ from seqsweep.results.words import (
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, own_metrics
+from seqsweep.text import cost, count, number
 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import BestBaseline
-from seqsweep.results.formatting import count, estimate_text, number, split_words
+from seqsweep.results.formatting import estimate_text, split_words
 from seqsweep.results.leaderboard import Leaderboard, Row
 from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
@@ -15,6 +15,7 @@ from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
 from seqsweep.runs.metrics import Metric, own_metrics
+from seqsweep.text import count, number
 
 CHOSEN = "*"
 """Marks the rank of a config without fresh seeds in the leaderboard of a search."""

@@ -19,7 +19,7 @@ from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
 from seqsweep.runs.record import NO_RECORD, State
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 FAILED: frozenset[State] = frozenset(("failed",))
 PRUNED: frozenset[State] = frozenset(("pruned",))

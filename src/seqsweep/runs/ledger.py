@@ -23,7 +23,7 @@ from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.record import FINISHED, NO_RECORD, Record, State
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 OF_ANOTHER_VERSION: State = "of another version"
 

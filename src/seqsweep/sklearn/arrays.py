@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 
 from seqsweep.data.checks import Array
 from seqsweep.data.tables import ROLES
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed
 
 Layout = Literal["batch_first", "channels_first"]
 """The order of the axes of X: (N, T, F) or (N, F, T)."""

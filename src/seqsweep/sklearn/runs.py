@@ -24,8 +24,8 @@ from seqsweep.data.lists import padded
 from seqsweep.models.cells import cell_name
 from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
-from seqsweep.suggest import nearest_or_all
 from seqsweep.sweeping.api import train_in
+from seqsweep.text import nearest_or_all
 from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed

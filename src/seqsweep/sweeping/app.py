@@ -37,7 +37,6 @@ from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, pr
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
-from seqsweep.results.formatting import number
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import Locked, is_locked
@@ -48,6 +47,7 @@ from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
 from seqsweep.sweeping.train_answer import answers, describe_run
+from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.planned_run import (
     Interrupted,

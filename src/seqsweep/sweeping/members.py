@@ -13,13 +13,14 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metrics import ranking_metric
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd
 from seqsweep.sweeping.queue import SweepMember
+from seqsweep.text import count
 from seqsweep.training.planned_run import PlannedRun, plan
 
 

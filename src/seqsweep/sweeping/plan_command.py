@@ -11,11 +11,10 @@ from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
-from seqsweep.live.sweep_state import duration
-from seqsweep.results.formatting import count
 from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
+from seqsweep.text import count, duration
 
 _MOST_LINES = 250
 """The most members that are listed from each end of a large sweep."""

@@ -18,12 +18,12 @@ from typing import Any
 from seqsweep.command import quoted_value
 from seqsweep.console import place, say_error
 from seqsweep.live.display import LOG
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.identity import targets
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.queue import SweepMember
+from seqsweep.text import count
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import STOP_FILE, Interrupted

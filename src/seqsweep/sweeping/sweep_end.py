@@ -15,9 +15,7 @@ from rich.markup import escape
 
 from seqsweep.command import command_line
 from seqsweep.console import pause_after, place
-from seqsweep.live.sweep_state import duration
 from seqsweep.results.folder_tables import print_folder
-from seqsweep.results.formatting import count
 from seqsweep.results.report.write import (
     is_report_fresh,
     is_view_fresh,
@@ -32,6 +30,7 @@ from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.sweeping.planned_sweep import say_red
 from seqsweep.sweeping.queue import SweepMember
+from seqsweep.text import count, duration
 from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import say_error
-from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, LockLost
 from seqsweep.sweeping.forming import form
+from seqsweep.text import count
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import (

@@ -20,8 +20,6 @@ from typing import Any
 from seqsweep.arguments import add_allow, folder_parser, whole_number
 from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import keep_folder_of_modules, without_collections
-from seqsweep.live.sweep_state import duration
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import check_no_link, stat_of, version_of
 from seqsweep.runs.identity import CODE, nested
 from seqsweep.runs.ledger import check_folder, read_folder
@@ -42,6 +40,7 @@ from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import MOST_PROCESSES, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.sweep_end import write_summary
+from seqsweep.text import count, duration
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, is_final

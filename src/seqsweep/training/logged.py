@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seqsweep.models.module import Diverged, SequenceClassifier
 from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 
 class LoggedMetrics(Checkpoint):

@@ -18,7 +18,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten, targets
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_fingerprint
 

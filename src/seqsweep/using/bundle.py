@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.arguments import Parser, add_allow, add_out
-from seqsweep.console import place, say, say_error, visible
-from seqsweep.results.formatting import count, key_names, plain_text, run_label
+from seqsweep.console import place, say, say_error
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten, targets
 from seqsweep.runs.provenance import version
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.text import count, plain_text, visible
 from seqsweep.using.bundle_file import ONNX, PROVENANCE, README, encode, is_bundle, write_bundle
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content

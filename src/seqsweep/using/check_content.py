@@ -19,7 +19,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.cells import cell_class
-from seqsweep.suggest import listed
+from seqsweep.text import listed
 
 _KINDS = {
     "epoch": int,

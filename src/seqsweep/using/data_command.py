@@ -21,8 +21,7 @@ from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
 from seqsweep.data.prepare import check_fractions
 from seqsweep.data.sequences import Splits
-from seqsweep.results.formatting import count
-from seqsweep.suggest import did_you_mean, nearest_or_all
+from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, translate_memory_errors
 

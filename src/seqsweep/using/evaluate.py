@@ -15,11 +15,10 @@ from rich.table import Table
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, print_json, say_error
 from seqsweep.models.module import checked_batch
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import count, did_you_mean, listed
 from seqsweep.training.run_data import build_data, dataloader_of, outline
 from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run

@@ -17,7 +17,7 @@ from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.equations import short_name
 from seqsweep.models.module import logits_of
 from seqsweep.models.own_programs import describe_cell
-from seqsweep.results.formatting import count
+from seqsweep.text import count
 
 _READING = {
     "last": "the final state of each direction",

@@ -11,9 +11,9 @@ from seqsweep.results.figures.draw import Drawn, draw_all, draw_ranks
 from seqsweep.results.figures.parts import WIDTHS, paper_style, write_drawing
 from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
 from seqsweep.results.findings import find_all
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import read_folder
+from seqsweep.text import count
 
 _TEXT = """\
 Draws the figures of a sweep or of one run for a paper, as SVG and PDF, each with its caption in a

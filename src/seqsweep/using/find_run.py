@@ -5,10 +5,11 @@ from pathlib import Path
 
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import key_names, number, run_label
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.text import number
 
 _MOST_NAMED = 5
 """The largest number of data sets for which an error names the best run."""

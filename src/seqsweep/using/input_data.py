@@ -22,9 +22,8 @@ from seqsweep.data.files import Stored, check_options, read_file, source_of
 from seqsweep.data.raw import RawPart, id_notes
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.data.text import read as read_text
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_object
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.find_run import find_run
 from seqsweep.using.load import LoadedRun, load_run
 

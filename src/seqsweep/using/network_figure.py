@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from seqsweep.data.batch import Batch
 from seqsweep.results.figures.parts import GREY, INKS, WIDTHS, Drawing, lines_of, new_figure
-from seqsweep.results.formatting import count
+from seqsweep.text import count
 from seqsweep.using.explain import Block, Row, explain
 from seqsweep.using.load import LoadedRun
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
 from seqsweep.data.scaling import unit_notes
-from seqsweep.results.formatting import count
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
 from seqsweep.using.load import BATCH_SIZE, LoadedRun
 from seqsweep.using.prediction_files import (

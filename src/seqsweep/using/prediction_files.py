@@ -14,10 +14,8 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.console import visible
-from seqsweep.results.formatting import quoted_formula
 from seqsweep.runs.files import temporary_name
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed, quoted_formula, visible
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
 

@@ -17,7 +17,7 @@ from typed_commands import Command
 from seqsweep.data.aeon_sets import available
 from seqsweep.data.checks import label_names
 from seqsweep.data.files import config_of
-from seqsweep.results.formatting import without_machine
+from seqsweep.text import without_machine
 
 MEGABYTE = 1_000_000
 COLUMNS = 30_000

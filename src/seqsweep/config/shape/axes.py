@@ -17,7 +17,7 @@ from seqsweep.config.shape.listed import read_list
 from seqsweep.config.shape.options import ShapeOptions, is_shape_key, override_text
 from seqsweep.runs.identity import is_path
 from seqsweep.runs.ledger import short_names
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 MOST_RUNS = 100_000
 """The largest number of runs that is planned and shown in reasonable time."""

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqsweep.config.messages import with_place
 from seqsweep.config.schema import Config
 from seqsweep.runs.identity import flatten
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 _ALLOWED = (
     "it may have keys, numbers, texts in quotes, lists, true, false, null, "

@@ -15,7 +15,7 @@ from seqsweep.config.shape.options import is_shape_key, override_text
 from seqsweep.runs.documents import check_size
 from seqsweep.runs.files import read_bytes
 from seqsweep.runs.identity import flatten
-from seqsweep.suggest import did_you_mean
+from seqsweep.text import did_you_mean
 
 
 class ListedMember(NamedTuple):

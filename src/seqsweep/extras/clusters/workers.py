@@ -13,12 +13,12 @@ from typing import Protocol
 
 from seqsweep.config.schema import check_range
 from seqsweep.console import place, say
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import check_no_link, read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import worker_command
 from seqsweep.sweeping.queue import SweepMember
+from seqsweep.text import count
 from seqsweep.training.planned_run import STOP_FILE
 
 _STARTING = ".starting"

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from seqsweep.arguments import Parser, add_allow, add_out, check_output
 from seqsweep.console import place, say
-from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_bytes
-from seqsweep.suggest import listed
+from seqsweep.text import count, listed
 
 if TYPE_CHECKING:
     from seqsweep.using.load import LoadedRun

@@ -23,13 +23,13 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.extras.search.study import SearchStudy, first_params
 from seqsweep.extras.search.trials import Result, owners_of, result_of
-from seqsweep.results.formatting import count
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import build_each, labelled
 from seqsweep.sweeping.planned_sweep import write_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown
+from seqsweep.text import count
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import interruptible
 

@@ -10,13 +10,6 @@ from typing import Any
 from seqsweep.console import place
 from seqsweep.extras.search.findings import Confirmation, Search, find_search
 from seqsweep.extras.search.trials import Tried, trial_words
-from seqsweep.results.formatting import (
-    NBSP,
-    count,
-    interval_texts,
-    number,
-    plain_text,
-)
 from seqsweep.results.report.parts import (
     GREY,
     PALETTE,
@@ -31,6 +24,7 @@ from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import reason_words, too_few_reasons
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import compared_metric
+from seqsweep.text import NBSP, count, interval_texts, number, plain_text
 
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
 

@@ -19,13 +19,13 @@ from seqsweep.console import place
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
-from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.sweeping.sweep_end import finish_sweep
+from seqsweep.text import count
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 

@@ -18,7 +18,7 @@ from seqsweep.extras.search.searchfile import SearchFile, with_mode
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import Metric
-from seqsweep.suggest import nearest_or_all
+from seqsweep.text import nearest_or_all
 
 
 @dataclass(frozen=True)

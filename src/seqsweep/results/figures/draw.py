@@ -17,10 +17,11 @@ from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.figures import parts
 from seqsweep.results.figures.parts import Drawing, Row
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import count, heading, split_words, upper_first
+from seqsweep.results.formatting import heading, split_words
 from seqsweep.results.report.board import MOST_RANKED
 from seqsweep.results.words import clique_rule, name_test
 from seqsweep.runs.metrics import Metric, as_metric
+from seqsweep.text import count, upper_first
 
 MOST_CONFIGS = 30
 """The most rows of a figure: as many as a page has room for."""

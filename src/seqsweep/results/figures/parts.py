@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
-from seqsweep.results.formatting import cut
 from seqsweep.runs.files import write_bytes, write_text
+from seqsweep.text import cut
 
 WIDTHS = {1: 85, 2: 175}
 """The width of a figure in mm, by the number of columns of a page."""

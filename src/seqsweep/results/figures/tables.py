@@ -5,18 +5,10 @@ from dataclasses import dataclass
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import (
-    NBSP,
-    cost,
-    count,
-    estimate_text,
-    heading,
-    number,
-    upper_first,
-    with_deviation,
-)
+from seqsweep.results.formatting import estimate_text, heading, with_deviation
 from seqsweep.results.rows import Row
 from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
+from seqsweep.text import NBSP, cost, count, number, upper_first
 
 _MOST_COLUMNS = 8
 """The most methods that have columns, if there are fewer data sets than methods."""

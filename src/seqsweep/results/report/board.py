@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.findings import Config, Findings
-from seqsweep.results.formatting import key_names, quoted_formula, upper_first
+from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.report import parts as plots
@@ -22,6 +22,7 @@ from seqsweep.results.words import (
     ranking_words,
 )
 from seqsweep.runs.metrics import Metric, is_evaluated, own_metrics
+from seqsweep.text import quoted_formula, upper_first
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""

@@ -5,11 +5,11 @@ from typing import Any
 
 from seqsweep.results.confusion import Confusion, find_confusion
 from seqsweep.results.findings import Config, Findings
-from seqsweep.results.formatting import count, cut, number
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.metrics import Metric
+from seqsweep.text import count, cut, number
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12

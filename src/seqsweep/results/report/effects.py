@@ -7,9 +7,10 @@ from typing import Any
 from seqsweep.results.axis import Axis, Line, Point, choose_axis, keys_of_other_sets
 from seqsweep.results.effects import Interaction
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import NBSP, count, estimate_text, key_names, run_label
+from seqsweep.results.formatting import estimate_text, key_names, run_label
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.text import NBSP, count
 
 
 def effects_section(findings: Findings) -> Section:

@@ -12,9 +12,9 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.results.formatting import number
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.metrics import Metric
+from seqsweep.text import number
 
 TEMPLATES = Path(__file__).with_name("templates")
 

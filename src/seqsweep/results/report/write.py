@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from seqsweep import text
 from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline, find_baselines
 from seqsweep.results.findings import Findings, find_all
-from seqsweep.results.formatting import NBSP
 from seqsweep.results.report import board, costs, curves, effects
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
@@ -41,6 +41,7 @@ from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import NBSP
 
 BESIDE = ("report.html", "report.csv")
 """The files that are written before report.json."""
@@ -185,7 +186,7 @@ def _limits(findings: Findings) -> list[str]:
         running, waiting = findings.states.get("running"), findings.waiting
         limits = [f"{running} running"] if running else []
         limits += [f"{waiting} not started"] if waiting else []
-    return list(map(formatting.upper_first, limits))
+    return list(map(text.upper_first, limits))
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -277,21 +278,21 @@ def _breakable(name: str) -> Any:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": formatting.number,
-    "interval": lambda ends: " to ".join(formatting.interval_texts(*ends)),
+    "number": text.number,
+    "interval": lambda ends: " to ".join(text.interval_texts(*ends)),
     "estimate": formatting.estimate_text,
     "href": quote,
     "sizes": runs.size_words,
     "breakable": _breakable,
     "probability": probability,
     "share": _share,
-    "cost": lambda value, name: formatting.cost(name, value),
+    "cost": lambda value, name: text.cost(name, value),
     "split": formatting.split_words,
     "heading": formatting.heading,
     "on": _on,
     "metric": lambda name: as_metric(name).words,
     "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",
-    "count": formatting.count,
+    "count": text.count,
 }
 
 

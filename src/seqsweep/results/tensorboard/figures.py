@@ -21,7 +21,8 @@ from seqsweep.results.figures.parts import (
     draw_confusion,
     drawable,
 )
-from seqsweep.results.formatting import cut, split_words
+from seqsweep.results.formatting import split_words
+from seqsweep.text import cut
 
 _DPI = 110
 WIDTH, HEIGHT = 5 * _DPI, 4 * _DPI

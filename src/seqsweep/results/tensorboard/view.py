@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seqsweep.console import visible
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tensorboard.made_files import (
@@ -32,6 +31,7 @@ from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 from seqsweep.runs.eventfiles import made_files, made_folder, write_names
 from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import visible
 
 MOST_RUNS = 500
 """The most runs shown by default. Time Series selects no more by itself, and thousands are slow."""
