@@ -31,9 +31,11 @@ def is_class_path(value: Any) -> bool:
 def find_in_current_folder(target: str) -> None:
     """Appends the current folder to sys.path, if a `_target_` needs it."""
     top = target.partition(".")[0]
+    if top in sys.modules:
+        return
     here = Path(*_typed_in or [os.getcwd()])
     is_here = (here / f"{top}.py").is_file() or (here / top / "__init__.py").is_file()
-    if not is_here or top in sys.modules or importlib.util.find_spec(top) is not None:
+    if not is_here or importlib.util.find_spec(top) is not None:
         return
     sys.path.append(str(here))
     importlib.invalidate_caches()

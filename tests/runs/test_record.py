@@ -1,11 +1,14 @@
 """What record.json holds has a type where it is read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from finished_runs import finish_run
 
+from seqsweep.runs.documents import sealed, write_sealed
+from seqsweep.runs.files import json_text
 from seqsweep.runs.record import NO_RECORD, Pruned, Record, read_record
 from seqsweep.runs.run_folder import RunFolder
 
@@ -23,6 +26,14 @@ def test_each_value_of_the_file_is_an_attribute(tmp_path):
     assert (record.status, record.config["seed"]) == ("complete", 0)
     assert {name: getattr(record, name) for name in keys} == keys
     assert record.digest == record.content["digest"]
+
+
+@pytest.mark.parametrize("value", [1, 0.1, 1e300, -0.0, True, None, "ü\n", [0.5, 1], {}, {"a": {}}])
+def test_the_text_is_the_json_of_the_content_and_its_digest(value, tmp_path):
+    write_sealed(tmp_path / "a", {"digest": "old", "value": value, "config": {"b": [value]}})
+    content = sealed({"value": value, "config": {"b": [value]}})
+    text = (tmp_path / "a").read_text()
+    assert text == json_text(content) + "\n" and json.loads(text) == content
 
 
 def test_a_key_of_another_program_is_kept_and_disturbs_nothing(tmp_path):

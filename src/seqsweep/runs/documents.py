@@ -18,7 +18,7 @@ from seqsweep.runs.files import (
     parse_json_of,
     read_bytes,
     read_json,
-    write_json,
+    write_text,
 )
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -121,8 +121,8 @@ def _section(plain: bytes) -> str:
 
 DIGEST = "digest"
 
-_KEY = f',\n  "{DIGEST}": '.encode()
-"""The beginning of the last key in the text of a sealed file."""
+_KEY, _END = f',\n  "{DIGEST}": '.encode(), "\n}"
+"""The beginning of the last key in the text of a sealed file, and the end of the text."""
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,8 +138,10 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def write_sealed(
     path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes the content with its digest as the last key."""
-    write_json(path, sealed(content), sync, confirm=confirm)
+    """Writes the content, which has at least one key, with its digest as the last key."""
+    text = json_text({key: value for key, value in content.items() if key != DIGEST})
+    seal = f'{_KEY.decode()}"{_digest(text.encode())}"'
+    write_text(path, f"{text.removesuffix(_END)}{seal}{_END}\n", sync, confirm)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

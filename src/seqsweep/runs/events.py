@@ -61,7 +61,7 @@ class EventFile:
             if files:
                 self.path = files[0]
                 continue
-            # The folder does not exist yet, or another process removed it while it was empty.
+            # Another process removed the folder while it was empty.
             make_folder(self.path.parent)
             self._mode = "ab"
 
@@ -69,12 +69,15 @@ class EventFile:
         """Returns a path that is read after the files of earlier attempts; sets the header."""
         # TensorBoard reads the files of a run in the order of their names. Two attempts may begin
         # within a second, and process numbers start again after a reboot.
-        now, names = int(time.time()), [path.name for path in event_files(self.folder)]
-        matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", name) for name in names]
+        now, files = int(time.time()), event_files(self.folder)
+        matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
         second = max([now, *(int(match[1]) + 1 for match in matches if match)])
         self._header = encode([version_event(now)])
         name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{ROWS}"
-        return event_folder(self.folder) / name
+        folder = event_folder(self.folder, files)
+        if folder != self.folder:
+            make_folder(folder)
+        return folder / name
 
 
 def _row_event(row: Row) -> Any:

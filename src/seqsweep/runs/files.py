@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import stat
@@ -178,8 +179,9 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 
 def _encode(value: Any) -> str:
     """Returns the JSON of a value in one line."""
-    # For an integer, `repr` is ten times as fast as JSONEncoder.
-    return repr(value) if type(value) is int else _ENCODER.encode(value)
+    # For a number, `repr` is ten times as fast as JSONEncoder, which refuses those not finite.
+    is_number = type(value) is int or (type(value) is float and math.isfinite(value))
+    return repr(value) if is_number else _ENCODER.encode(value)
 
 
 def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
@@ -187,8 +189,10 @@ def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
     if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
+    # Most values are plain, and the call for each of them would take a third of the time.
     lines = [
-        f"{inner}{_encode(key)}: {json_text(item, levels - 1, inner)}"
+        f"{inner}{_encode(key)}: "
+        f"{json_text(item, levels - 1, inner) if isinstance(item, dict) else _encode(item)}"
         for key, item in value.items()
     ]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"

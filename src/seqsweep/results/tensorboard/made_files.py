@@ -18,7 +18,13 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.formatting import key_names
 from seqsweep.results.tensorboard.runs import Run, Runs
-from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
+from seqsweep.runs.eventfiles import (
+    MADE,
+    PREFIX,
+    grown_and_made_files,
+    made_folder,
+    remove_empty,
+)
 from seqsweep.runs.events import encode, new_event, version_event
 from seqsweep.runs.files import make_folder, remove_temporary, write_bytes
 from seqsweep.runs.identity import is_number
@@ -50,10 +56,10 @@ def digest(content: bytes) -> str:
 def write_made_files(run: Path, files: Files) -> list[Path]:
     """Writes a run's missing files, removes outdated files, and returns all paths."""
     while True:
-        before = made_files(run)
+        grown, before = grown_and_made_files(run)
         if run.is_symlink():  # to the folder of another sweep, which writes its own files
             return before
-        folder = made_folder(run)
+        folder = made_folder(run, grown)
         contents = {folder / name: content for name, content in files.items()}
         try:
             if contents:
