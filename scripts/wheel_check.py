@@ -82,7 +82,7 @@ def check_sweep(folder: Path) -> None:
     records = len(list(folder.glob(f"{SWEEP}/*/record.json")))
     if records != 12:
         sys.exit(f"expected 12 records, got {records}")
-    for name in ("report.html", "baselines.json", "names.json"):
+    for name in ("report.html", "baselines.json", "sweep.json"):
         if not (folder / SWEEP / name).exists():
             sys.exit(f"the sweep did not write {name}")
     for command in (["report", SWEEP], ["leaderboard", SWEEP], ["compare", SWEEP, SWEEP]):

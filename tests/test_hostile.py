@@ -307,14 +307,14 @@ def test_a_link_out_of_the_output_folder_is_not_followed(
 
 
 FILES = (
-    "names.json", "report.html", "report.csv", "report.json", "baselines.json", ".tensorboard",
-    ".stop", ".workers.json", ".running-host-1", "sweep.log", "search.json", "RUN/config.yaml",
+    "report.html", "report.csv", "report.json", "baselines.json", ".stop",
+    ".workers.json", ".running-host-1", "sweep.log", "search.json", "RUN/config.yaml",
     "RUN/provenance.json", "RUN/metrics.csv", "RUN/train.log", "RUN/diagnostics.json",
-    "RUN/failure.json", "RUN/loggers.json", "OTHER/NAME", "RUN/EVENTS",
+    "RUN/failure.json", "RUN/loggers.json", "RUN/EVENTS",
     "RUN/checkpoints/best.ckpt", "RUN/checkpoints/last.ckpt", "RUN/checkpoints/previous.ckpt",
     "RUN/checkpoints/next.ckpt", "RUN/record.json", "RUN/lock",
 )  # fmt: skip
-"""The names in a sweep's folder of two runs; NAME is the folder of a run's event file EVENTS."""
+"""The names in a sweep's folder of two runs; EVENTS is the name of a run's event file."""
 
 SWEEP = ("train", "-m", *TRAIN, "seed=0,1", "sweep.name=s", "trainer.max_epochs=1")
 
@@ -374,8 +374,7 @@ def test_no_link_in_place_of_a_file_is_followed(
 ) -> None:
     """A link under each of the names, in a sweep with a run that is not done."""
     runs = sorted(path.parent for path in others.sweep.glob("*/record.json"))
-    events, named = (next(run.glob("*/events*.rows")) for run in runs)
-    paths = {"RUN/EVENTS": events, "OTHER/NAME": named.parent}
+    paths = {"RUN/EVENTS": next(runs[0].glob("events*.rows"))}
     for name in FILES:
         path = paths.get(name) or others.sweep / name.replace("RUN", runs[0].name)
         others.link(path, kind)

@@ -213,7 +213,7 @@ def test_hydra_plugins_is_a_namespace_package_that_loads_no_torch():
 
 
 STARTS = """
-import sys
+import sys, tempfile
 from pathlib import Path
 def loaded(*names):
     print([name for name in names if name in sys.modules])
@@ -223,8 +223,8 @@ import seqsweep.results.frame
 from seqsweep.results.report.write import write_report
 write_report(Path(sys.argv[1]))
 loaded("torch", "numpy", "pandas")
-from seqsweep.results.tensorboard.view import renew
-renew(Path(sys.argv[1]), images=0)
+from seqsweep.results.tensorboard.view import make_view
+make_view(Path(sys.argv[1]), Path(tempfile.mkdtemp(dir=sys.argv[1])), images=0)
 seqsweep.compose(["data=digits"])
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
 import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs

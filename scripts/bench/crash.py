@@ -36,7 +36,6 @@ import torch
 from frame import BENCH, ONE_THREAD, SEQSWEEP, read_options
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.lock import is_locked
 
 TIMES = ("train_seconds", "samples_per_s", "digest")
@@ -236,7 +235,7 @@ def record_of(run: Path) -> dict[str, Any]:
 
 
 def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(event_folder(run)))
+    events = EventAccumulator(str(run))
     events.Reload()
     tags = events.Tags()["scalars"]
     assert isinstance(tags, list)

@@ -38,11 +38,12 @@ def grid_of(runs: int) -> list[str]:
     ]
 
 
-def renew_view(folder: str, images: int) -> None:
-    """Renews TensorBoard's view of a sweep, with the pictures of the best runs."""
-    from seqsweep.results.tensorboard.view import renew
+def view_made(folder: str, images: int) -> None:
+    """Makes what TensorBoard shows of a sweep, with the pictures of the best runs."""
+    from seqsweep.results.tensorboard.view import make_view
 
-    renew(Path(folder), images=images)
+    with tempfile.TemporaryDirectory() as target:
+        make_view(Path(folder), Path(target), images)
 
 
 def watch(folder: str) -> None:
@@ -73,8 +74,8 @@ def commands(folder: Path, words: list[str]) -> dict[str, list[str]]:
         "watch, one frame": call_command(watch, path),
         "report": [*SEQSWEEP, "report", path],
         "compare": [*SEQSWEEP, "compare", path, path],
-        "view": call_command(renew_view, path, 0),
-        "view, pictures of 8": call_command(renew_view, path, 8),
+        "view": call_command(view_made, path, 0),
+        "view, pictures of 8": call_command(view_made, path, 8),
         "train -m, all done": [*SEQSWEEP, "train", *words],
     }
 

@@ -30,10 +30,9 @@ from seqsweep.importing import without_collections
 PARTS = {
     "plan": ("sweeping.members:plan_members",),
     "build one of each config": ("sweeping.members:build_each",),
-    "sweep.json, names.json": (
+    "sweep.json": (
         "runs.sweepfile:SweepFile.write",
         "runs.sweepfile:SweepFile.read",
-        "results.run_names:name_runs",
     ),
     "find finished runs": ("training.planned_run:finished",),
     "locks": (
@@ -52,8 +51,7 @@ PARTS = {
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
     "leaderboard": ("results.folder_tables:print_folder",),
     "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),
-    "TensorBoard view": ("results.tensorboard.view:renew",),
-    "is it fresh": ("results.report.write:made_from", "runs.eventfiles:all_made_files"),
+    "is it fresh": ("results.report.write:made_from",),
 }
 TRAINING = "training and the rest"
 MODULES = (

@@ -10,6 +10,8 @@ from equal_runs import count_equal_runs
 from waiting import wait_until
 
 from seqsweep.native.library import runnable_variants
+from seqsweep.results.run_names import readable_names
+from seqsweep.runs.ledger import read_folder
 
 pytestmark = pytest.mark.slow
 
@@ -93,11 +95,11 @@ def test_own_cells_stand_beside_ours_in_every_command(seqsweep, sweep, tmp_path)
     assert worked.code == 0 and "nothing of 2 runs is left" in worked.out
     again = seqsweep(*SWEEP, *short, *OWN)
     assert again.code == 0 and "1 done, 3 to train" in again.out  # dt is 0.5 by default
-    names = json.loads((sweep / "names.json").read_text())
+    names = readable_names({entry.folder.run_id: entry.config for entry in read_folder(sweep)})
     assert sorted(names.values()) == [
-        "Leaky-d0.25", "Leaky-d0.50", "Mixed-d0.25", "Mixed-d0.50", "gru-dnone",
+        "Leaky-dt=0.25", "Leaky-dt=0.50", "Mixed-dt=0.25", "Mixed-dt=0.50", "gru-dt=null",
     ]  # fmt: skip
-    (run,) = (sweep / name for name, words in names.items() if words == "Mixed-d0.25")
+    (run,) = (sweep / name for name, words in names.items() if words == "Mixed-dt=0.25")
     np.savez(tmp_path / "new.npz", X=np.random.default_rng(0).normal(size=(5, 8, 8)))
     bundle = ("bundle", "--out", "own.zip")
     for verb in (("reproduce",), ("evaluate",), ("predict", "new.npz"), bundle):

@@ -33,8 +33,7 @@ def test_a_sweep_is_trained_once_and_extended_and_its_members_can_be_reproduced(
     assert first.out.count("  val/acc 0.") >= 4
     assert "seqsweep tensorboard " in first.out
     folder = _folder(tmp_path)
-    beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
-    beside |= {"sweep.json", ".tensorboard"}
+    beside = {"report.html", "report.csv", "report.json", "baselines.json", "sweep.json"}
     assert beside == {path.name for path in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)
     assert len(before) == 4

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_runs import finish_run
 from waiting import wait_until
 
 from seqsweep.runs.events import EventFile
@@ -39,10 +39,10 @@ except (OSError, ValueError) as error:
 
 
 def start(folder: Path, port: int = 0, **options: Any) -> subprocess.Popen[str]:
+    options = {"env": {**os.environ, "OMP_NUM_THREADS": "1"}} | options
     return subprocess.Popen(
         [sys.executable, "-P", "-c", SERVE, str(folder), str(port)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, **options,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ class Pages:
 
 def check_hparams(pages: Pages, best_first: list[str]) -> None:
     pages.page.get_by_text("h08-L1-bi", exact=True).wait_for()
-    pages.choose("Sort by", "best val acc")
+    pages.choose("Sort by", "val/acc")
     pages.choose("Direction", "Descending")
     pause = pages.page.wait_for_timeout  # the page continues meanwhile
     wait_until(lambda: pause(100) or [row[0] for row in pages.table()[1:]] == best_first)
@@ -141,7 +141,7 @@ def check_hparams(pages: Pages, best_first: list[str]) -> None:
         pages.page.get_by_text(f"{title} VIEW").click()
         pages.shoot(f"hparams-{view.split('-')[0]}")
         plot = pages.page.locator(f"tf-hparams-{view}-plot svg").first
-        for column in ("bidirectional", "hidden_size", "best val acc", "test acc", "parameters"):
+        for column in ("bidirectional", "hidden_size", "val/acc", "test/acc", "params"):
             plot.get_by_text(column, exact=True).first.wait_for(state="attached")
 
 
@@ -171,7 +171,7 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         viewport={"width": 1600, "height": 1100}, device_scale_factor=0.8, color_scheme="light"
     )
     with served(folder) as (server, links):
-        address = links["hyperparameters"].removesuffix("/#hparams")
+        address = links["curves"].removesuffix("/")
         logdir = logdir_at(address)
         wait_until(lambda: runs_at(address) == names)
         pages = Pages(page)
@@ -179,7 +179,7 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         check_hparams(pages, best_first(folder))
         pages.open(links["curves"])
         check_curves(pages, names)
-        pages.open(f"{address}/#images")
+        page.get_by_role("tab", name="IMAGES").click()
         page.get_by_label("Write a regex to filter runs").fill(best_first(folder)[0] + "-s0")
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
         pages.shoot("images", height=600)
@@ -187,6 +187,30 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         assert server.wait(10) == 0
     wait_until(lambda: not processes(logdir))
     assert not Path(logdir).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_of_many_runs_the_page_with_pictures_shows_those_of_the_best(browser, tmp_path):
+    """TensorBoard selects no run of more than 40 there, by itself."""
+    folder = tmp_path / "runs"
+    for size in range(42):
+        config = {"seed": 0, "monitor": "val/acc", "model.hidden_size": size}
+        run = finish_run(
+            folder / f"{size:016}", config | {"val/acc": size / 50}, classes=["a", "b"],
+            confusion={"val": [[4, 1], [0, 5]]}, epochs=1, steps=1,
+        )  # fmt: skip
+        EventFile(run).write([(6, 1.7e9, {"val/acc": size / 50})])
+    page = browser.new_page(color_scheme="dark")
+    with served(folder) as (_, links):
+        Pages(page).open(links["curves"])
+        page.get_by_role("tab", name="IMAGES").click()
+        page.locator("tf-image-loader img:visible").nth(1).wait_for()
+        labels = page.locator("tf-image-loader #heading-run")
+        assert sorted(labels.all_inner_texts()) == ["h40", "h41"]
+        for label in labels.all():  # the name of the run is not cut off
+            box, card = label.bounding_box(), page.locator("tf-image-loader").first.bounding_box()
+            assert box["y"] > card["y"] + 14
 
 
 def forget_the_rights_of_root() -> None:
@@ -216,11 +240,9 @@ def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
     assert "--out FILE.html writes the report to another place" in refused.stderr
     subprocess.run([*command, "--out", str(tmp_path / "mine.html")], **given, check=True)
     assert "hidden_size" in (tmp_path / "mine.html").read_text()
-    # A module of the current folder is none of TensorBoard's.
-    (tmp_path / "absl.py").write_text("raise SystemExit('a module of the current folder')")
-    server = start(folder, cwd=tmp_path, preexec_fn=forget_the_rights_of_root)
+    server = start(folder, preexec_fn=forget_the_rights_of_root)
     try:
-        address = first_words(server)["hyperparameters"].removesuffix("/#hparams")
+        address = first_words(server)["curves"].removesuffix("/")
         wait_until(lambda: runs_at(address) == ["h4", "h8"])
         logdir = logdir_at(address)
     finally:
@@ -249,38 +271,37 @@ def best_first(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-# Takes some 10 s, since TensorBoard reads new runs every few seconds.
 @pytest.mark.durability
-def test_a_server_shows_new_runs_and_leaves_no_processes_when_it_is_killed(tmp_path):
+def test_a_server_that_is_killed_leaves_no_process_and_no_folder(tmp_path):
     folder = tmp_path / "runs"
-    config = {"seed": 0, "monitor": "val/acc"}
-
-    def begin(seed: int) -> RunFolder:
-        run = RunFolder(folder / f"{seed:016}")
-        run.start(config | {"seed": seed}, {}, sync=False)
-        EventFile(run.path).write([(6, 1.7e9, {"val/acc": 0.5})])
-        return run
-
-    run = begin(0)
-    run.fail(ValueError("no"))
+    EventFile(finish_run(folder / "0", {"seed": 0, "val/acc": 0.5})).write([(6, 1.7e9, {"a": 0.5})])
     with served(folder) as (server, links):
-        address = links["hyperparameters"].removesuffix("/#hparams")
+        address = links["curves"].removesuffix("/")
         wait_until(lambda: len(runs_at(address)) == 1)
-        assert "runColorGroup" not in links["curves"]
-        begin(1)
-        wait_until(lambda: len(runs_at(address)) == 2)
-        # The run was resumed and has completed.
-        run.finish({"config": config, "metrics": {"val/acc": 0.5}}, synced=True)
-        assert server.stdout is not None
-        assert "the end of a run has changed: start this command again" in server.stdout.readline()
         port = int(address.rpartition(":")[2])
         other = start(folder, port)
         assert other.communicate(timeout=30)[1].strip() == (
             f"port={port}: is already in use; choose another port, or 0 for a free one"
         )
         logdir = logdir_at(address)
-        assert len(processes(logdir)) >= 2  # One of them is the data server.
+        assert len(processes(logdir)) >= 2  # the data server, and the one that removes the folder
         server.kill()
         server.wait()
         wait_until(lambda: not processes(logdir))
-    shutil.rmtree(logdir)
+    assert not Path(logdir).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.durability
+def test_a_command_that_is_killed_while_it_makes_the_folder_leaves_none(tmp_path):
+    folder, temporary = tmp_path / "runs", tmp_path / "temporary"
+    temporary.mkdir()
+    for number in range(200):
+        finish_run(folder / f"{number:03}", {"seed": 0, "x": number, "val/acc": 0.5})
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    process = start(folder, env={**os.environ, "TMPDIR": str(temporary)})
+    wait_until(lambda: any(temporary.glob("seqsweep-tensorboard-*/*/events*")))
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not list(temporary.iterdir()))
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

@@ -116,7 +116,7 @@ def test_a_terminal_without_unicode_shows_a_table(sweep):
         file.flush()
         text = raw.getvalue().decode()
     assert "\x1b[2m+---" in text
-    assert "ValueError: word ~" in text
+    assert "long_long_long_~" in text and "ValueError:~" in text
 
 
 def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):

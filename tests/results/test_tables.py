@@ -17,6 +17,7 @@ from rich.table import Table
 from seqsweep.results.compare import compare
 from seqsweep.results.frame import load_sweep
 from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.run_names import readable_names
 from seqsweep.results.tables import (
     leaderboard_notes,
     leaderboard_table,
@@ -25,7 +26,6 @@ from seqsweep.results.tables import (
     status_line,
     status_table,
 )
-from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.text import plain_text
@@ -96,8 +96,8 @@ def test_a_damaged_config_makes_no_column(tmp_path):
     assert [row[:3] for row in status[:2]] == [["0", "4", "incomplete"], ["1", "8", "incomplete"]]
     assert status[2][:3] == ["2", "null", "damaged"]
     assert list(load_sweep(tmp_path).columns[:4]) == ["run_id", "seed", "h", "state"]
-    runs = read_runs(tmp_path)
-    assert (runs.keys, [run.name.run for run in runs.runs]) == (["h"], ["h4", "h8", "hnone"])
+    names = readable_names({e.folder.run_id: e.config for e in read_folder(tmp_path)})
+    assert list(names.values()) == ["h=4", "h=8", "h=null"]
 
 
 def test_markup_is_shown_as_it_is(tmp_path):

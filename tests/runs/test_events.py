@@ -1,11 +1,10 @@
-"""TensorBoard reads the rows of event files, wherever a run stops, moves or resumes."""
+"""TensorBoard reads the rows of event files, wherever a run stops or resumes."""
 
 import contextlib
 import math
 import os
 import re
 import resource
-import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
 )
 
-from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
 from seqsweep.runs.events import EventFile, Row, append_bytes, end_of_step
-from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
 
@@ -82,28 +79,6 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
 
 
-@pytest.mark.durability
-def test_the_first_rows_are_written_while_another_process_removes_empty_folders(tmp_path):
-    write_json(tmp_path / NAMES, {f"{number:04}": "h8" for number in range(400)})
-    done = threading.Event()
-
-    def remove() -> None:
-        while not done.is_set():
-            remove_empty({tmp_path / f"{number:04}" / "h8" for number in range(400)})
-
-    thread = threading.Thread(target=remove)
-    thread.start()
-    try:
-        for number in range(400):
-            run = tmp_path / f"{number:04}"
-            run.mkdir()
-            EventFile(run).write(ROWS)
-            assert [path.parent.name for path in event_files(run)] == ["h8"]
-    finally:
-        done.set()
-        thread.join()
-
-
 def test_a_file_goes_on_where_it_was_cut_and_another_attempt_beside_it(tmp_path: Path) -> None:
     """As a run that is resumed: the old file cut to a checkpoint, the rest in a new one."""
     first, second = EventFile(tmp_path), EventFile(tmp_path)
@@ -152,28 +127,15 @@ def test_a_later_file_is_read_later(tmp_path: Path) -> None:
     assert len({match[1] for match in matches}) == 12
 
 
-def test_a_file_that_is_moved_meanwhile_is_found_again(tmp_path: Path) -> None:
-    """As when a sweep is extended and its runs get other names."""
-    run = tmp_path / "0123"
-    run.mkdir()
-    file = EventFile(run)
+def test_a_file_that_was_removed_begins_again_and_no_folder_does(tmp_path: Path) -> None:
+    file = EventFile(tmp_path / "run")
+    with pytest.raises(FileNotFoundError):
+        file.write(ROWS[:1])
+    (tmp_path / "run").mkdir()
     file.write(ROWS[:1])
-    for name, row in (("h8", ROWS[1]), ("h08", ROWS[2])):
-        write_names(tmp_path, {"0123": name})
-        file.write([row])
-        assert [path.relative_to(run).parent.name for path in run.rglob("*tfevents*")] == [name]
-    assert same(accumulated(run / "h08"), expected(ROWS[:3]))
-
-
-def test_a_file_begins_in_the_folder_with_the_name_of_its_run(tmp_path: Path) -> None:
-    write_json(tmp_path / NAMES, {"0": "h8", "1": "../h8", "2": "checkpoints", "3": ["h8"]})
-    for run_id, folder in (("0", "h8"), ("1", ""), ("2", ""), ("3", ""), ("4", "")):
-        run = tmp_path / run_id
-        run.mkdir()
-        EventFile(run).write(ROWS)
-        assert [path.parent for path in tmp_path.rglob("*.rows") if run in path.parents] == [
-            run / folder
-        ]
+    path_of(file).unlink()
+    file.write(ROWS[1:])
+    assert same(accumulated(tmp_path / "run"), expected(ROWS[1:]))
 
 
 @pytest.mark.parametrize("before", [0, 2])

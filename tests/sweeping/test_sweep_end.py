@@ -1,4 +1,4 @@
-"""Baselines, report and view are renewed when runs end and never disturb the sweep."""
+"""Baselines and report are renewed when runs end and never disturb the sweep."""
 
 import os
 import re
@@ -17,7 +17,6 @@ from waiting import wait_until
 from seqsweep.config.schema import Config
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
-from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, plan
@@ -60,12 +59,6 @@ def test_the_report_is_renewed_when_a_run_has_ended(tmp_path, act):
     assert renewing.count == 2
 
 
-def test_a_renewal_writes_report_and_view(tmp_path):
-    end_run(tmp_path, "a", 4)
-    Renewing(tmp_path).write()
-    assert (tmp_path / "report.html").is_file() and list(tmp_path.glob("a/*.hparams"))
-
-
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that is what is tested
 def test_a_process_forked_during_a_renewal_inherits_no_lock(tmp_path):
     """A fork waits for a running renewal, because the child could never release its locks."""
@@ -104,10 +97,9 @@ def summary_of(folder: Path) -> dict[str, str]:
     The process that was ended here lives on, so its temporary files are not removed yet.
     """
     paths = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".tmp"]
-    found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
+    found = {path.name: path.read_text() for path in paths}
     found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
-    names = dict.fromkeys(all_made_files(folder), "")
-    return {name: text.replace(str(folder), "") for name, text in found.items()} | names
+    return {name: text.replace(str(folder), "") for name, text in found.items()}
 
 
 @pytest.mark.slow
@@ -130,8 +122,8 @@ def test_the_summary_may_be_ended_at_any_write(member, tmp_path, at_rename, monk
     undisturbed = copied("undisturbed")
     with at_rename(1000) as writes:
         assert write_summary([member], undisturbed) == []
-    written = {"baselines.json", "report.html", "report.csv", "report.json", ".tensorboard"}
-    assert written < set(writes)
+    written = {"baselines.json", "report.html", "report.csv", "report.json"}
+    assert written == set(writes)
     expected = summary_of(undisturbed)
     for n in range(1, len(writes) + 1):
         folder = copied(str(n))
@@ -149,9 +141,9 @@ def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path):
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
     before = summary_of(tmp_path)
-    for lost in ("report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"):
+    for lost in ("report.html", "report.csv", "report.json"):
         (path,) = tmp_path.glob(lost)
-        path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
+        path.write_bytes(path.read_bytes()[:-40])
         assert write_summary([], tmp_path) == []
         assert summary_of(tmp_path).keys() == before.keys()
         assert path.stat().st_size
@@ -171,7 +163,7 @@ def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_ren
     monkeypatch.setattr(write, "version", lambda: "later")
     with at_rename(1000) as done:
         assert write_summary([], tmp_path) == []
-    assert {"report.html", "report.csv", "report.json", ".tensorboard"} <= set(done)
+    assert {"report.html", "report.csv", "report.json"} <= set(done)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])

@@ -189,7 +189,7 @@ def _configs(
 
     Args:
         runs: All runs of each row.
-        names: The names of all runs in TensorBoard's view.
+        names: The names of all runs in TensorBoard.
         words: The values that distinguish each config.
     """
     configs: list[Config] = []

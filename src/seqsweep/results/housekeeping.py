@@ -160,18 +160,16 @@ def clean(
 
 
 def _renew_results(folder: Path, console: Console) -> None:
-    """Renews the report and TensorBoard's view; removes the report if no run remains."""
+    """Renews the report; removes it if no run remains."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):
         remove(folder, "report.html", "report.csv", "report.json")
         return
     from seqsweep.results.report.write import write_report  # slow to import
-    from seqsweep.results.tensorboard.view import renew
 
     try:
         write_report(folder)
-        renew(folder, images=None)
     except (OSError, ValueError) as error:  # the runs are already deleted
         _say(console, f"no report: {error}")
 

@@ -4,6 +4,7 @@ Runs in use are skipped. The lock of a run is held while its files are deleted, 
 process starts to train the run.
 """
 
+import contextlib
 import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 
 from seqsweep.runs.documents import from_text
-from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
+from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
@@ -105,7 +106,9 @@ def _delete(removal: Removal) -> str | None:
             for path in removal.files:
                 path.unlink(missing_ok=True)
             inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
-            remove_empty(inner - {folder.path})
+            for path in inner - {folder.path}:
+                with contextlib.suppress(OSError):  # files that seqsweep did not write stay
+                    path.rmdir()
         # The folder is removed only now, because the lock file was in it until the block ended.
         if removal.is_whole:
             folder.path.rmdir()
@@ -165,7 +168,11 @@ def _files_of(folder: Path) -> list[Path]:
     """Returns the files of a run that this program wrote, config.yaml last."""
     checkpoints = folder / "checkpoints"
     paths = [path for pattern in _FILES for path in matching(folder, pattern)]
-    paths += [*event_files(folder), *made_files(folder)]
+    paths += event_files(folder)
+    # Earlier versions had event files in a folder with the run's name.
+    for inner in folder.iterdir():
+        if inner.is_dir() and not inner.is_symlink():
+            paths += matching(inner, f"{PREFIX}*{ROWS}", f"{PREFIX}*.seqsweep.*")
     paths += matching(checkpoints, "*.ckpt", TEMPORARY)
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / "config.yaml"]

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
-from seqsweep.runs.files import make_folder, refuse_links
+from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files
+from seqsweep.runs.files import refuse_links
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.lock_files import host_name
 
@@ -27,14 +27,13 @@ class EventFile:
     """A TensorBoard event file of one run, to which rows are appended.
 
     The file is open only while rows are written, so thousands of runs need no threads and no open
-    descriptors. The file may move between two appends: an extended sweep gives its runs new names.
+    descriptors.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path: Path | None = None
         self._header = b""
-        self._mode: Literal["ab", "r+b"] = "ab"
 
     def write(self, rows: Sequence[Row]) -> None:
         """Appends rows, and passes them to the operating system before it returns.
@@ -49,21 +48,7 @@ class EventFile:
         check_held(self.folder)
         if self.path is None:
             self.path = self._new_path()
-        while True:
-            try:
-                append_bytes(self.path, data, self._header, self._mode)
-                self._mode = "r+b"  # this mode creates no second file at the old path
-                return
-            except FileNotFoundError:
-                if not self.folder.is_dir():
-                    raise
-            files = [path for path in event_files(self.folder) if path.name == self.path.name]
-            if files:
-                self.path = files[0]
-                continue
-            # Another process removed the folder while it was empty.
-            make_folder(self.path.parent)
-            self._mode = "ab"
+        append_bytes(self.path, data, self._header)
 
     def _new_path(self) -> Path:
         """Returns a path that is read after the files of earlier attempts; sets the header."""
@@ -74,10 +59,7 @@ class EventFile:
         second = max([now, *(int(match[1]) + 1 for match in matches if match)])
         self._header = encode([version_event(now)])
         name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{ROWS}"
-        folder = event_folder(self.folder, files)
-        if folder != self.folder:
-            make_folder(folder)
-        return folder / name
+        return self.folder / name
 
 
 def _row_event(row: Row) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.documents import read_yaml, to_text, write_sealed
-from seqsweep.runs.eventfiles import event_files, remove_event_files
+from seqsweep.runs.eventfiles import PREFIX, event_files
 from seqsweep.runs.files import (
     TEMPORARY,
     Damaged,
@@ -150,8 +150,7 @@ class RunFolder:
         if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
             # The record goes first, so that the run no longer counts as done.
             (self.path / "record.json").unlink(missing_ok=True)
-            remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
-            remove_event_files(self.path)
+            remove(self.path, "metrics.csv", "diagnostics.json", f"{PREFIX}*", TEMPORARY)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync, self.check_held)
         origin = {"semantics": SEMANTICS, **provenance}

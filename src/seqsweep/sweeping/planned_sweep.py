@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
-from seqsweep.results.run_names import name_runs
 from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
@@ -55,7 +54,7 @@ def write_sweep(
     is_open: bool = False,
     sweep: contextlib.ExitStack | None = None,
 ) -> SweepFile | None:
-    """Writes sweep.json and names.json, unless the old files are kept.
+    """Writes sweep.json, unless the old file is kept.
 
     It also removes what killed sweeps left: locks, temporary files and STOP_FILE. It returns the
     written content of sweep.json; None if the old files are kept.
@@ -79,10 +78,6 @@ def write_sweep(
             (folder / STOP_FILE).unlink(missing_ok=True)  # left by an earlier sweep that failed
         replace(file, open=is_open or file.open).write(folder)
         print_notes(lock_notes(folder), console)
-        try:
-            name_runs(folder)
-        except (OSError, ValueError) as error:  # not raised, because a sweep works without names
-            say_red(f"no names: {error}", console)
         return file
 
 

@@ -1,4 +1,4 @@
-"""Ends a sweep with its leaderboard, report, TensorBoard view and next command."""
+"""Ends a sweep with its leaderboard, report and next command."""
 
 import contextlib
 import os
@@ -18,9 +18,7 @@ from seqsweep.console import pause_after, place
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.report.write import (
     is_report_fresh,
-    is_view_fresh,
     made_from,
-    prove_view,
     write_report,
 )
 from seqsweep.runs.files import folders_with
@@ -88,7 +86,7 @@ def finish_sweep(
 def _summarise(
     members: Sequence[SweepMember], folder: Path, console: Console, entries: Sequence[Entry]
 ) -> int:
-    """Writes baselines, report and TensorBoard view. Returns the exit code.
+    """Writes baselines and report. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
     """
@@ -153,7 +151,7 @@ SECONDS_BETWEEN = 15.0
 """The shortest time in seconds between two renewals of a running sweep's report."""
 
 _ATTEMPTS = 3
-"""The most times that report or view are written, because runs may end meanwhile."""
+"""The most times that the report is written, because runs may end meanwhile."""
 
 _renewing = threading.Lock()
 """The lock that a thread holds while it writes the report.
@@ -168,7 +166,7 @@ os.register_at_fork(
 
 
 class Renewing:
-    """Renews report and TensorBoard view in the block whenever more runs have ended.
+    """Renews the report in the block whenever more runs have ended.
 
     Args:
         every: the shortest pause in seconds. The pause is longer if a renewal takes long.
@@ -204,12 +202,8 @@ class Renewing:
             wait = pause_after(time.perf_counter() - start, self.every)
 
     def write(self) -> None:
-        """Writes report and view of a running sweep, without the pictures."""
-        # Imported here, because a sweep may end before the first renewal.
-        from seqsweep.results.tensorboard.view import renew
-
+        """Writes the report of a running sweep."""
         write_report(self.folder)
-        renew(self.folder, images=None)
 
     def _count_ended(self) -> int:
         return len(folders_with(self.folder, "record.json"))
@@ -218,7 +212,7 @@ class Renewing:
 def write_summary(
     members: Sequence[PlannedRun], folder: Path, entries: Sequence[Entry] = ()
 ) -> list[str]:
-    """Brings baselines, report and TensorBoard view up to date.
+    """Brings baselines and report up to date.
 
     Files that are up to date are kept, which takes milliseconds.
 
@@ -233,7 +227,6 @@ def write_summary(
     parts = {
         "baselines": lambda: write_baselines(members, folder),
         "report": lambda: _renew_report(folder, entries),
-        "TensorBoard view": lambda: _renew_view(folder, entries),
     }
     problems: list[str] = []
     for name, write in parts.items():
@@ -257,17 +250,3 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
             return
         entries = ()
         write_report(folder)
-
-
-def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
-    """Writes the TensorBoard view until it matches the records."""
-    for _ in range(_ATTEMPTS):
-        # The records are read first, so that a record written later makes the view stale.
-        made = made_from(folder, entries or read_folder(folder))
-        if is_view_fresh(folder, made):
-            return
-        entries = ()
-        # Imported here, because a view that is up to date needs no pictures.
-        from seqsweep.results.tensorboard.view import renew
-
-        prove_view(folder, made, renew(folder).made)

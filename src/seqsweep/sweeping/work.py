@@ -334,7 +334,7 @@ def _end_early(worker: Worker, error: Interrupted, why: str, options: argparse.N
 
 
 def _write_report(folder: Path, allowed: Sequence[str]) -> None:
-    """Writes baselines, report and TensorBoard view of a finished sweep; prints errors."""
+    """Writes baselines and report of a finished sweep; prints errors."""
     try:
         write_baselines_of(folder, read_folder(folder), allowed)
     except (OSError, ValueError, TypeError) as error:

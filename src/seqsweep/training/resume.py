@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.config.question import DIGITS
-from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_bytes, read_object, write_bytes
 from seqsweep.runs.identity import CODE, is_below, is_own_module, without_influence
 from seqsweep.runs.lock_files import Holder
@@ -205,11 +204,8 @@ def _copy(source: Path, target: Path) -> bool:
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False
-    events = event_folder(target)
-    events.mkdir(exist_ok=True)
     for path in logs(source):
-        folder = target if path.name == "metrics.csv" else events
-        write_bytes(folder / path.name, read_bytes(path), sync=False)
+        write_bytes(target / path.name, read_bytes(path), sync=False)
     for path in checkpoints:
         write_bytes(target / "checkpoints" / path.name, read_bytes(path), sync=False)
     return True

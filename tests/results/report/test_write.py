@@ -21,7 +21,7 @@ from report_pages import (
 from seqsweep.cli import main
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.write import write_report
-from seqsweep.results.tensorboard.runs import read_runs
+from seqsweep.results.run_names import readable_names
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import read_folder
@@ -108,7 +108,7 @@ def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(tmp_path):
     assert "complete, not counted: a newer run repeats it" in found.text
     assert "failed: ValueError: no file 7/a b.npz" in found.text
     hrefs = {attributes.get("href") for tag, attributes in found.elements if tag == "a"}
-    names = {run.entry.folder.run_id: run.name.run for run in read_runs(folder).runs}
+    names = readable_names({e.folder.run_id: e.config for e in read_folder(folder)})
     for run in runs:
         assert (folder / run["folder"]).is_dir()
         assert {f"{run['folder']}/", f"{run['folder']}/config.yaml"} <= hrefs

@@ -16,10 +16,7 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import backend_context, list_session_groups
 
-from seqsweep.results.run_names import name_runs
-from seqsweep.results.tensorboard.made_files import link_all
-from seqsweep.results.tensorboard.view import renew
-from seqsweep.runs.eventfiles import MADE
+from seqsweep.results.tensorboard.view import make_view
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -96,9 +93,8 @@ class Sweep:
         return best
 
     def plan(self) -> None:
-        """Writes the files that a sweep writes before it trains, for the runs so far."""
+        """Writes the file that a sweep writes before it trains, for the runs so far."""
         SweepFile(["seqsweep"], 0.0, dict(self.configs)).write(self.folder)
-        name_runs(self.folder)
 
     @staticmethod
     def accuracies(best: float) -> list[float]:
@@ -169,14 +165,13 @@ def read_logdir(logdir: Path) -> Shown:
 
 
 @pytest.fixture
-def shown(tmp_path: Path) -> Callable[[Path], Shown]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shown]:
     """Returns a function that reads what `seqsweep tensorboard` shows, without pictures."""
 
-    def show(folder: Path) -> Shown:
-        links = tmp_path / "links"
-        links.mkdir(exist_ok=True)
-        link_all(links, renew(folder, images=0).files)
-        return read_logdir(links)
+    def show(folder: Path, **options: Any) -> Shown:
+        target = tmp_path_factory.mktemp("view")
+        make_view(folder, target, **({"images": 0} | options))
+        return read_logdir(target)
 
     return show
 
@@ -200,16 +195,6 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     """A sweep of 24 runs with pictures of three of them. Tests must not change it."""
     made = Sweep(tmp_path_factory.mktemp("grid"))
     best = made.grid()
-    links = tmp_path_factory.mktemp("links")
-    link_all(links, renew(made.folder, images=3).files)
-    return Grid(best, read_logdir(links))
-
-
-@pytest.fixture
-def made() -> Callable[..., dict[str, str]]:
-    """Returns the run's name of each file that a renewal has made, of one kind or of all."""
-
-    def call(folder: Path, kind: str = "") -> dict[str, str]:
-        return {path.name: path.parent.name for path in folder.rglob(f"*{MADE}*{kind}")}
-
-    return call
+    target = tmp_path_factory.mktemp("view")
+    make_view(made.folder, target, images=3)
+    return Grid(best, read_logdir(target))

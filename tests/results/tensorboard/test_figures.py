@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,20 +12,24 @@ from PIL import Image
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH, png
-from seqsweep.results.tensorboard.view import renew
 
 NAMES = ["$x_", "日本", "<b>", "a\nb", "", "_hidden", r"$\frac{$", "a name of a class that goes on"]
-DRAWN = [r"\$x_", "□□", "<b>", "a b", "", "_hidden", r"\$\frac{\$", "a name of a c…"]
-"""The same, as they are given to matplotlib: `\\$` is a dollar sign, which begins no formula."""
+DRAWN = ["$x_", "□□", "<b>", "a b", "", "_hidden", r"$\frac{$", "a name of a c…"]
+"""The same, as they are drawn; `$` begins no formula."""
 
 
-def drawn_axes(figure: Figure) -> Any:
-    """Draws a picture, whose size and colours it checks, and returns its axes."""
-    image = Image.open(io.BytesIO(png(figure)))
-    assert image.size == (WIDTH, HEIGHT)
-    darkest, _ = image.convert("L").getextrema()
-    assert isinstance(darkest, int) and darkest < 100
-    (axes,) = figure.axes
+def drawn_axes(draw: Callable[..., Figure], *given: Any) -> Any:
+    """Draws a picture, whose size and ground it checks, and returns its axes."""
+    kept: list[Figure] = []
+
+    def keep(*values: Any) -> Figure:
+        kept.append(draw(*values))
+        return kept[0]
+
+    image = Image.open(io.BytesIO(png(keep, *given)))
+    assert (image.size, image.mode) == ((WIDTH, HEIGHT), "RGBA")
+    assert image.getpixel((0, HEIGHT - 1)) == (255, 255, 255, 0)  # the ground is transparent
+    (axes,) = kept[0].axes
     return axes
 
 
@@ -39,7 +44,7 @@ def texts(axes: Any) -> list[str]:
 def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
     names = list(itertools.islice(itertools.cycle(NAMES), classes))
     counts = [[5 * (row == column) for column in range(classes)] for row in range(classes)]
-    axes = drawn_axes(figures.confusion(counts, names, "val"))
+    axes = drawn_axes(figures.confusion, counts, names, "val")
     labels = [label.get_text() for label in axes.get_yticklabels()]
     every = 2 if classes == 50 else 1  # of many classes only some have a label
     assert labels == list(itertools.islice(itertools.cycle(DRAWN), 0, classes, every))
@@ -47,24 +52,23 @@ def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
 
 
 def test_a_confusion_counts_rows_as_the_true_class():
-    figure = figures.confusion([[8, 2], [0, 0]], ["cat", "$dog"], "test")
-    axes = drawn_axes(figure)
+    axes = drawn_axes(figures.confusion, [[8, 2], [0, 0]], ["cat", "$dog"], "test")
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0, 0]]
     numbers = [(text.get_text(), text.get_position()) for text in axes.texts]
     assert numbers == [("8", (0, 0)), ("2", (1, 0))]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
-    assert figure.get_suptitle() == "test, best epoch: 8 of 10 right"
+    assert axes.figure.get_suptitle() == "test, best epoch: 8 of 10 right"
 
 
 def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
     norms = {"layer 1": [1.0, 0.1, 0.01], "layer 1 reverse": [2.0, None, 1e-30], "layer 2": [1.0]}
-    axes = drawn_axes(figures.gradient(norms))
+    axes = drawn_axes(figures.gradient, norms)
     assert texts(axes) == list(norms)
     assert axes.get_yscale() == "log"
     # A single point, and a point between two gaps, has no line, so it is a dot.
     assert [line.get_marker() for line in axes.lines] == ["", ".", "."]
     for odd in ([None, 0.0], [1e-320, 1e300]):
-        drawn_axes(figures.gradient({"layer 1": odd}))
+        drawn_axes(figures.gradient, {"layer 1": odd})
 
 
 def test_states_are_drawn_by_class_with_their_names():
@@ -73,14 +77,14 @@ def test_states_are_drawn_by_class_with_their_names():
         "explained": [0.61, None],
         "classes": {str(n): {"mean": path, "sequences": [path] * n} for n in range(10)},
     }
-    axes = drawn_axes(figures.trajectories(found, NAMES))
+    axes = drawn_axes(figures.trajectories, found, NAMES)
     assert texts(axes) == [*DRAWN, "8", "9"]
-    assert axes.get_xlabel() == "first component (61% of the variance)"
+    assert axes.get_xlabel() == "first component (61% of variance)"
     assert axes.get_ylabel() == "second component"
     # States need not move, nor be finite.
     for odd in ([[math.nan, 1.0]], [[0.1, 0.1]] * 3, []):
         paths = {"0": {"mean": odd, "sequences": [odd]}}
-        drawn_axes(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))
+        drawn_axes(figures.trajectories, {"explained": [None, None], "classes": paths}, ["a"])
 
 
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):
@@ -97,24 +101,12 @@ def test_the_best_runs_have_pictures_of_the_promised_size(grid):
         assert event.step == 18
 
 
-def test_without_a_number_the_number_of_pictures_stays(sweep, made):
-    for size in (8, 16):
-        sweep.done(f"{size:02}", {"h": size}, size / 100)
-    renew(sweep.folder, images=None)
-    assert made(sweep.folder, "images") == {}
-    renew(sweep.folder, images=1)
-    one = made(sweep.folder, "images")
-    renew(sweep.folder, images=None)
-    assert len(one) == 1 and made(sweep.folder, "images") == one
-
-
-def test_without_diagnostics_a_run_has_no_pictures(sweep, made):
+def test_without_diagnostics_a_run_has_no_pictures(sweep, shown):
     """The first has not even the confusion, which the record contains in any case."""
     sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
     sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
     older = sweep.add("2", {"h": 2, "diagnostics": True}, [0.5])
     sweep.finish(older, [0.5], confusion={}, classes=[])
     (older.path / "diagnostics.json").write_text('{"gradient": ')
-    sweep.plan()
-    renew(sweep.folder)
-    assert list(made(sweep.folder, "images").values()) == ["h1"]
+    found = shown(sweep.folder, images=8)
+    assert [name for name in found.runs if found.tags(name, "images")] == ["h=1"]

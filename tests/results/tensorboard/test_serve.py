@@ -1,76 +1,60 @@
 """The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
+import base64
 import dataclasses
 import errno
+import json
 import re
-import shutil
 import socket
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tensorboard
+from finished_runs import finish_run
 
-from seqsweep.results.tensorboard.serve import HOST, greeting, is_stale, links, main, serve
+from seqsweep.results.tensorboard.serve import HOST, greeting, pages, serve
 from seqsweep.results.tensorboard.view import View
-from seqsweep.runs.events import EventFile
 
 
-def view(*names: str) -> View:
-    configs = {name: name.partition("-s")[0] for name in names}
-    shown = dict.fromkeys(names, ("digest", "success"))
-    return View(Path("x"), "val/f1", configs, shown, {})
-
-
-def test_the_link_pins_the_ranking_metric_and_colours_runs_by_config():
+def test_an_address_pins_the_ranking_metric_and_colours_runs_by_config():
     """The runs of a config over folds and seeds share a colour."""
     names = {f"h{h:02}-f{f}-s{s:02}": f"h{h:02}" for h in (8, 16) for f in (0, 1) for s in (9, 10)}
-    shown = dict.fromkeys(names, ("digest", "success"))
-    found = links(View(Path("x"), "val/f1", names, shown, {}), "http://127.0.0.1:6006")
-    assert found["hyperparameters"] == "http://127.0.0.1:6006/#hparams"
-    link = urlsplit(found["curves"])
-    assert (link.netloc, link.path, link.fragment) == ("127.0.0.1:6006", "/", "timeseries")
-    query = parse_qs(link.query)
+    found = pages(View("val/f1", names))
+    fragments = {path: urlsplit(link).fragment for path, link in found.items()}
+    assert fragments == {"/": "timeseries", "/hparams": "hparams", "/images": "images"}
+    query = parse_qs(urlsplit(found["/"]).query)
     (group,) = query.pop("runColorGroup")
     assert query == {"pinnedCards": ['[{"plugin":"scalars","tag":"val/f1"}]'], "smoothing": ["0"]}
     for name, config in names.items():
         match = re.fullmatch(group.removeprefix("regex:"), name)
         assert match is not None and match[1] == config
+    for configs in ({"gru": "gru", "rnn": "rnn"}, {"gru-s0": "gru", "rnn-seed=null": "rnn"}):
+        assert "runColorGroup" not in pages(View("val/f1", configs))["/"]
 
 
-def test_the_greeting_says_what_is_not_as_expected(tmp_path):
-    shown = dataclasses.replace(view("h08-s0", "h08-s1"), left_out=98, is_writable=False)
-    first, *others = greeting(shown, "http://x")
+def test_the_addresses_of_many_runs_select_the_best_on_the_pages_that_would_select_none():
+    found = pages(View("val/acc", {"h1": "h1", "h2": "h2", "h3": "h3"}, best=["h3", "h1"]))
+    for link in found.values():
+        (state,) = parse_qs(urlsplit(link).fragment)["runSelectionState"]
+        assert json.loads(base64.b64decode(state)) == {"h3": True, "h1": True}
+
+
+def test_the_greeting_says_what_is_not_as_expected():
+    shown = View("val/acc", {"h8-s0": "h8", "h8-s1": "h8"})
+    first, *others = greeting(Path("x"), shown, "http://127.0.0.1:6006")
+    assert first == "2 runs in x"
+    words = [line.split()[0] for line in others]
+    assert words == ["curves", "hyperparameters", "pictures", "press"]
+    assert max(map(len, others)) < 60
+    shown = dataclasses.replace(shown, left_out=98, unfinished=1, has_curves=False)
+    first, *others = greeting(Path("x"), shown, "http://x")
     assert first == "100 runs in x: the 2 of the best configs are shown; --runs N shows more"
-    refused = "the folder cannot be written: HParams, pictures and texts are "
-    assert f"{refused}missing" in others
-    (tmp_path / "0").mkdir()
-    (tmp_path / "0" / "events.out.tfevents.1.seqsweep.a.images").touch()
-    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"}, is_writable=False)
-    assert f"{refused}as they were last written there" in greeting(shown, "http://x")
-    shutil.rmtree(tmp_path / "0")
-    (tmp_path / "0").mkdir()
-    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
-    assert any(line.startswith("no curves: ") for line in greeting(shown, "http://x"))
-    EventFile(tmp_path / "0").write([(6, 1.7e9, {"val/acc": 0.5})])
-    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
-    assert not any("no curves" in line for line in greeting(shown, "http://x"))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "stale"),
-    [
-        (("a", "unknown"), ("a", "success"), False),  # TensorBoard sees a new end.
-        (("a", "success"), ("a", "success"), False),
-        (("a", "failure"), ("a", "success"), True),
-        (("a", "success"), ("b", "success"), True),
-    ],
-)
-def test_a_server_is_stale_if_it_would_keep_showing_old_metadata(before, after, stale):
-    assert is_stale({"run": before}, {"run": after}) is stale
-    assert not is_stale({"run": before}, {"another": after})
+    again = "start this command again for new runs, HParams and pictures"
+    assert f"1 run has not ended: {again}" in others
+    assert any(line.startswith("no curves: ") for line in others)
 
 
 @pytest.mark.parametrize(
@@ -104,23 +88,10 @@ def test_a_port_that_is_used_or_reserved_is_named(tmp_path, monkeypatch):
         serve(tmp_path, 1)
 
 
-def test_a_tensorboard_that_cannot_be_imported_is_named_with_its_cure(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_tensorboard_that_cannot_be_imported_is_named_with_its_cure(tmp_path, monkeypatch):
     """As older ones cannot beside a setuptools without pkg_resources."""
+    finish_run(tmp_path / "0", {"seed": 0, "val/acc": 0.5})
     monkeypatch.setitem(sys.modules, "tensorboard.default", None)
     monkeypatch.delattr(tensorboard, "default", raising=False)
-    main(str(tmp_path), HOST, "0")
-    out = capsys.readouterr().out
-    assert "tensorboard.default" in out or "'default'" in out
-    assert out.endswith(": pip install --upgrade tensorboard\n")
-
-
-def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():
-    shown = dataclasses.replace(view("h08", "h16", "h32"), best=["h16", "h08"])
-    found = links(shown, "http://x")
-    assert next(iter(found)) == "pictures"
-    for name, page in (("pictures", "images"), ("curves", "timeseries")):
-        fragment = urlsplit(found[name]).fragment
-        assert unquote(fragment) == f"{page}&regexInput=^(h16|h08)$"
-    assert any("press TOGGLE ALL RUNS" in line for line in greeting(shown, "http://x"))
+    with pytest.raises(ValueError, match=": pip install --upgrade tensorboard"):
+        serve(tmp_path, 0, images=0)

@@ -1,7 +1,6 @@
 """Makes the parts that figures share: style, texts, a confusion matrix, files.
 
-This package avoids pyplot, which has one current figure for all threads: a thread may draw pictures
-for TensorBoard while a sweep trains.
+This package avoids pyplot, which keeps one current figure for the whole process.
 """
 
 import contextlib

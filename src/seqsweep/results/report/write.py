@@ -1,8 +1,8 @@
 """Writes a folder's report, and checks whether a report is current.
 
-report.json contains a digest of its inputs, and so does TensorBoard's view. The digest of a report
-also covers the files written beside it. So the digest does not match after two processes have
-written at once, or after a process was killed between two files.
+report.json contains a digest of its inputs, which also covers the files written beside it. So the
+digest does not match after two processes have written at once, or after a process was killed
+between two files.
 """
 
 import functools
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,7 @@ from seqsweep.results.words import (
     ranking_words,
 )
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
-from seqsweep.runs.eventfiles import all_made_files
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
+from seqsweep.runs.files import Damaged, open_regular, write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.provenance import version
@@ -46,7 +45,6 @@ from seqsweep.text import NBSP
 BESIDE = ("report.html", "report.csv")
 """The files that are written before report.json."""
 
-_VIEW = ".tensorboard"
 _HEAD = 200
 _PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
@@ -325,23 +323,6 @@ def is_report_fresh(folder: Path, made_from: str) -> bool:
 
 def _report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
     return _digest([made_from, *([stat.st_size, stat.st_mtime_ns] for stat in beside)])
-
-
-def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
-    """Records the digest and the files of TensorBoard's view."""
-    write_text(folder / _VIEW, _digest([made_from, sorted(names)]), sync=False)
-
-
-def is_view_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether TensorBoard's view has this digest and the same files.
-
-    The names suffice, because the name of a made file identifies its content.
-    """
-    try:
-        proof = read_bytes(folder / _VIEW).decode()
-    except (OSError, ValueError):
-        return False
-    return proof == _digest([made_from, sorted(all_made_files(folder))])
 
 
 def _digest(content: object) -> str:

@@ -1,1 +1,1 @@
-"""Serves TensorBoard with the names, hyperparameters and pictures of runs, without torch."""
+"""Serves TensorBoard with readable names, hyperparameters and pictures of runs, without torch."""

@@ -1,15 +1,16 @@
 """Draws pictures of a finished run: errors, gradient through time, and states.
 
-This module avoids pyplot, which has one current figure for all threads: a thread may draw while the
-sweep trains. Shapes: C classes, T time steps.
+The ground is transparent and texts have a medium tone, for TensorBoard's light and dark pages.
+Shapes: C classes, T time steps.
 """
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,17 +21,35 @@ from seqsweep.results.figures.parts import (
     class_labels,
     draw_confusion,
     drawable,
+    paper_style,
 )
 from seqsweep.results.formatting import split_words
 from seqsweep.text import cut
 
-_DPI = 110
-WIDTH, HEIGHT = 5 * _DPI, 4 * _DPI
+_DPI, _WIDE, _HIGH = 150, 3.6, 3.0
+WIDTH, HEIGHT = round(_WIDE * _DPI), round(_HIGH * _DPI)
 """The size of a picture in pixels. TensorBoard's page shows two or three of them side by side."""
 
-_SMALL, _LARGE = 8, 10  # in points
-_GRID = "#E7E7E7"
-_Place = tuple[float, float, float, float]
+_TONE = "#858585"
+"""The colour of texts and lines: as clear on white as on TensorBoard's dark ground."""
+_STYLE: Any = {
+    "font.size": 9, "axes.labelsize": 9.5, "legend.fontsize": 8.5, "figure.titlesize": 9.5,
+    "axes.linewidth": 0.8, "lines.linewidth": 1.4, "grid.color": _TONE, "grid.alpha": 0.25,
+    "figure.facecolor": "none", "axes.facecolor": "none", "figure.dpi": _DPI,
+    "figure.constrained_layout.use": False,  # choosing the place takes half of the time
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), _TONE),
+    **dict.fromkeys(("xtick.color", "ytick.color"), _TONE),
+}  # fmt: skip
+
+
+def png(draw: Callable[..., Figure], *given: Any) -> bytes:
+    """Returns a drawn picture as the content of a png file."""
+    buffer = io.BytesIO()
+    with paper_style():
+        rcParams.update(_STYLE)
+        canvas = FigureCanvasAgg(draw(*given))
+        canvas.print_png(buffer, pil_kwargs={"compress_level": 3})
+    return buffer.getvalue()
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: str) -> Figure:
@@ -43,11 +62,11 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
     """
     matrix = np.array(counts)
     title = f"{split_words(split)}, best epoch: {matrix.trace()} of {matrix.sum()} right"
-    labels = {at: name.replace("$", r"\$") for at, name in class_labels(classes).items()}
+    labels = class_labels(classes)
     longest = max(map(len, labels.values()))
-    left, bottom = 0.1 + 0.012 * longest, 0.14 + (0.015 * longest if longest > 3 else 0)
-    figure, axes = _plot(title, "predicted", "true", (left, bottom, 0.97 - left, 0.91 - bottom))
-    draw_confusion(axes, counts, labels, _SMALL)
+    left, bottom = 0.12 + 0.02 * longest, 0.15 + (0.024 * longest if longest > 3 else 0)
+    figure, axes = _plot(title, "predicted", "true", (left, bottom, 0.98 - left, 0.91 - bottom))
+    draw_confusion(axes, counts, labels, 8.5 if len(matrix) <= 10 else 7)
     return figure
 
 
@@ -60,8 +79,8 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     Args:
         norms: the mean norm of dL/dh_t for each layer and direction, the last time step first.
     """
-    title = "gradient through time: mean |dL/dh| of each step"
-    figure, axes = _plot(title, "steps before the last one read", "", (0.15, 0.12, 0.82, 0.79))
+    title = "gradient through time: mean |dL/dh|"
+    figure, axes = _plot(title, "steps before the last one read", "", (0.17, 0.15, 0.81, 0.76))
     # A norm that is missing, zero or too large for an axis leaves a gap.
     lines = {
         name: [norm if norm and 1e-100 < norm < 1e100 else math.nan for norm in values]
@@ -75,7 +94,7 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     axes.yaxis.set_major_formatter("{x:.4g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(color=_GRID)
+    axes.grid()
     # Both directions of a layer have one colour; the reverse direction is dashed.
     layers = list(dict.fromkeys(name.removesuffix(" reverse") for name in norms))
     for name, line in lines.items():
@@ -83,8 +102,8 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
         style = "--" if name.endswith(" reverse") else "-"
         # A point between two gaps has no line, so it needs a dot.
         dot = "." if len(line) == 1 or any(map(math.isnan, line)) else ""
-        axes.plot(line, style, marker=dot, color=colour, label=_label(name, 20))
-    axes.legend(loc="best", fontsize=_SMALL)
+        axes.plot(line, style, marker=dot, color=colour, label=drawable(cut(name, 20)))
+    axes.legend()
     return figure
 
 
@@ -96,14 +115,14 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
             class, the `mean` path and the paths of some `sequences`, (T, 2) each.
         classes: C names.
     """
-    shares = ["" if s is None else f" ({s:.0%} of the variance)" for s in states["explained"]]
+    shares = ["" if s is None else f" ({s:.0%} of variance)" for s in states["explained"]]
     figure, axes = _plot(
-        "states while reading: class means, their ends, sequences",
+        "states: sequences, class means and their ends",
         f"first component{shares[0]}",
         f"second component{shares[1]}",
-        (0.15, 0.12, 0.57, 0.79),
+        (0.18, 0.15, 0.48, 0.76),
     )
-    axes.grid(color=_GRID)
+    axes.grid()
     means: list[Any] = []
     labels: list[str] = []
     for index, (number, paths) in enumerate(states["classes"].items()):
@@ -114,41 +133,26 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
         # The means are drawn above the sequences of all classes.
         x, y = _columns(paths["mean"])
         means += axes.plot(x, y, color=colour, linewidth=2.2, zorder=3)
-        axes.plot(x[-1:], y[-1:], "o", color=colour, markersize=8, mec="black", zorder=4)
+        axes.plot(x[-1:], y[-1:], "o", color=colour, markersize=8, mec=_TONE, zorder=4)
         name = classes[int(number)] if int(number) < len(classes) else number
         # Some versions of matplotlib leave labels with a leading underscore out of a legend.
-        labels.append(f" {_label(name)}")
-    axes.legend(means, labels, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=_SMALL)
+        labels.append(f" {drawable(cut(name, LONGEST_LABEL))}")
+    axes.legend(means, labels, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1)
     return figure
 
 
-def png(figure: Figure) -> bytes:
-    """Returns a picture as the content of a png file."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 3})
-    return buffer.getvalue()
-
-
-def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
+def _plot(title: str, x: str, y: str, place: Any) -> tuple[Figure, Axes]:
     """Returns a new picture with empty axes.
 
-    `place` is the left, bottom, width and height of the axes, as shares of the picture. The caller
-    gives `place`, because matplotlib takes half of a picture's time to choose it.
+    `place` is the left, bottom, width and height of the axes, as shares of the picture.
     """
-    figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
+    figure = Figure((_WIDE, _HIGH))
     axes = figure.add_axes(place)
-    figure.suptitle(title, size=_LARGE)
-    axes.set_xlabel(x, size=_LARGE)
-    axes.set_ylabel(y, size=_LARGE)
-    axes.tick_params(labelsize=_SMALL)
+    figure.suptitle(title)
+    axes.set(xlabel=x, ylabel=y)
     return figure, axes
 
 
 def _columns(path: Sequence[Sequence[float]]) -> Any:
     """Returns the coordinates of a path: (T, 2) to (2, T)."""
     return np.array(path, float).reshape(-1, 2).T
-
-
-def _label(name: str, longest: int = LONGEST_LABEL) -> str:
-    """Returns a name in one line that the font can draw."""
-    return drawable(cut(name, longest)).replace("$", r"\$")  # a `$` would begin a formula

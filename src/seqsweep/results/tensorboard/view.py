@@ -1,35 +1,25 @@
-"""Makes the files that TensorBoard shows: readable names, hyperparameters, pictures.
+"""Makes the folder that TensorBoard shows: curves by readable names, HParams, pictures.
 
-The made event files lie beside the curves of each run. They are made from the other files of the
-runs, so they can be removed and made again.
+The folder is temporary and lies outside of the sweep's. TensorBoard looks into hidden folders too,
+so in the sweep's folder plain `tensorboard --logdir` would show each run twice. The curves are
+links, so they grow while runs train.
 """
 
-import json
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.tensorboard.made_files import (
-    Files,
-    digest,
-    event_file,
-    experiment,
-    file_name,
-    image,
-    serialized,
-    sessions,
-    text,
-    values_of,
-    write_made_files,
-)
-from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.results.leaderboard import DATA, leaderboard
+from seqsweep.results.replicates import numbers
+from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image, text
+from seqsweep.runs.eventfiles import PREFIX, all_event_files
 from seqsweep.runs.files import read_object
+from seqsweep.runs.ledger import Entry, not_begun, read_folder
+from seqsweep.runs.metrics import own_metrics
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.text import visible
 
@@ -38,217 +28,205 @@ MOST_RUNS = 500
 
 _MOST_SELECTED = 40
 """The most runs that TensorBoard's older pages, such as Images, select by themselves."""
-_FIRST_RUNS = 20
-"""The number of best runs that are selected at first, if TensorBoard would select no run."""
 
-_PICTURES_VERSION = 4
-"""The version of the pictures. Raise it by hand when pictures change, to draw all again."""
+# Without a data server, TensorBoard reads the files of a folder in the order of their names and
+# stays at the last file. So the file of the curves, which grows, must be the last.
+_MADE = f"{PREFIX}0000000000.seqsweep"
+_OURS = ("val/acc", "test/acc", "test/f1", "train_seconds", "params")
+_TITLES = {
+    "confusion": "confusion matrix: sequences by their true and predicted class",
+    "gradient_through_time": "gradient through time: how much each time step can teach",
+    "states": "hidden states while reading, by class, in two components",
+}
+"""The titles of pictures. Beside a shorter one TensorBoard would clip the name of the run."""
 
 
 @dataclass(frozen=True)
 class View:
-    """The content that TensorBoard shows of a folder.
+    """The content of the folder that TensorBoard shows.
 
     Args:
-        folder: the folder of the runs.
         monitor: the metric that ranks the runs.
         configs: the name of each run's config, by the run's name.
-        versions: a digest of each run's metadata and how the run ended, by the run's name. A
-            TensorBoard process keeps showing the first version that it has read.
-        folders: the folder of each run, by the run's name.
-        made: the paths of the made files, relative to the folder of all runs.
-        left_out: the number of further runs in the folder, which the view does not show.
+        left_out: the number of further runs in the folder, which are not shown.
+        unfinished: the number of runs that train, wait or were interrupted.
         best: the names of the runs selected at first; empty if TensorBoard selects all runs.
-        is_writable: whether the folder can be written; otherwise only the curves are shown.
+        has_curves: whether a run has an event file.
     """
 
-    folder: Path
     monitor: str
     configs: Mapping[str, str]
-    versions: Mapping[str, tuple[str, Status]]
-    folders: Mapping[str, Path]
-    made: Collection[str] = ()
     left_out: int = 0
+    unfinished: int = 0
     best: Sequence[str] = ()
-    is_writable: bool = True
-
-    @cached_property
-    def files(self) -> dict[str, Path]:
-        """The event files by the paths that TensorBoard shows."""
-        paths: dict[str, Path] = {}
-        for name, run in self.folders.items():
-            paths |= _event_paths(name, run)
-        return paths
+    has_curves: bool = True
 
 
-def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
-    """Makes or updates the files that TensorBoard shows for a folder.
+class _Runs:
+    """The runs of a folder, their names and the ranking of their configs.
 
-    The function is fast if little has changed, and two processes may call it at the same time.
+    Members of the sweep that have not started count too, so names stay the same while it runs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.entries = read_folder(root)
+        sweep = SweepFile.read(root)
+        planned: dict[str, Any] = dict(sweep.configs) if sweep else {}
+        begun = {entry.folder.run_id: entry.config for entry in self.entries}
+        self.unfinished = len(planned.keys() - begun.keys())
+        self.unfinished += sum(entry.state not in ENDED for entry in self.entries)
+        self.configs: list[Mapping[str, Any]] = list((planned | begun).values())
+        self.board = leaderboard(self.entries, not_begun(planned, self.entries))
+        self.rows = {e.folder.run_id: row for row in self.board.rows for e in row.entries}
+        self._names = names_of(planned | begun)
+
+    def name(self, entry: Entry) -> Name:
+        """Returns the names of a run and of its config."""
+        return self._names[entry.folder.run_id]
+
+    def of_best_configs(self, most: int) -> list[Entry]:
+        """Returns the runs of the best configs, at most `most` of them.
+
+        Either all runs of a config are returned or none; of the first config all, even if they are
+        more than `most`. Configs without a complete run come last.
+        """
+        ranked = [entry for row in self.board.rows for entry in row.entries]
+        groups: dict[str, list[Entry]] = {self.name(entry).config: [] for entry in ranked}
+        for entry in self.entries:
+            groups.setdefault(self.name(entry).config, []).append(entry)
+        chosen: list[Entry] = []
+        for group in groups.values():
+            if chosen and len(chosen) + len(group) > most:
+                break
+            chosen += group
+        return chosen
+
+    def ranked(self, shown: Sequence[Entry]) -> list[Entry]:
+        """Returns the complete runs that have the ranking metric, best first."""
+        monitor = self.board.monitor
+        scored = [e for e in shown if e.state == "complete" and monitor in numbers(e)]
+        sign = 1 if monitor.lower_is_better else -1
+        return sorted(scored, key=lambda entry: sign * numbers(entry)[monitor])
+
+
+def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS) -> View:
+    """Fills an empty folder with what TensorBoard shows of a folder of runs.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
-        images: how many of the best runs have pictures. None keeps the current numbers of pictures
-            and runs, because another process may be showing them.
+        images: how many of the best runs have pictures.
         most: the most runs shown, at least 1. If there are more, the best configs are shown.
 
     Raises:
-        FileNotFoundError: the folder does not exist.
-        ValueError: the folder contains no run of this version, or `images` is negative.
-        OSError: a file cannot be written.
+        OSError, ValueError: those of `read_folder`, or a file cannot be written.
     """
-    if images is not None and images < 0:
-        raise ValueError(f"images={images}: must be at least 0")
-    sweep = next((path for path in (folder, folder.parent) if SweepFile.read(path)), None)
-    # Names and columns cover the whole sweep, even if only some of its runs are shown.
-    root = sweep or folder
-    runs = read_runs(root)
-    # On a file system that is mounted read-only, this is false even for the user root.
-    is_writable = os.access(root, os.W_OK)
-    if sweep is not None and is_writable:
-        write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
-    if images is None:
-        made_before = [made_files(run.folder) for run in runs.runs]
-        images = sum(any(path.suffix == ".images" for path in files) for files in made_before)
-        most = max(most, sum(map(bool, made_before)))
-    chosen = _best_runs(runs, most)
-    # A run whose own folder was given is always shown.
-    asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
-    shown = replace(runs, runs=chosen + asked)
-    columns, starts = experiment(runs), sessions(shown)
-    complete = [run for run in shown.runs if run.entry.state == "complete"]
-    ranked = sorted(complete, key=lambda run: run.score, reverse=True)
-    files = _files(shown, columns, starts, ranked[:images])
-    made: list[str] = []
-    for run in runs.runs if is_writable else ():
-        # A run that is not shown gets no files, and its files from an earlier view are removed.
-        paths = write_made_files(run.folder, files.get(run.name.run, {}))
-        made += [path.relative_to(root).as_posix() for path in paths]
-    viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
-    # The first run has the text with all names.
-    best = dict.fromkeys(run.name.run for run in (*ranked[:_FIRST_RUNS], *shown.runs[:1]))
+    # The names and columns of one run are those of its sweep.
+    root = next((path for path in (folder, folder.parent) if SweepFile.read(path)), folder)
+    runs = _Runs(root)
+    asked = [entry for entry in runs.entries if entry.folder.path == folder]
+    shown = asked or runs.of_best_configs(most)
+    ranked = runs.ranked(shown)
+    pictured = {entry.folder.run_id for entry in ranked[:images]}
+    columns, has_curves = _columns(runs, shown), False
+    for entry in shown:
+        home = target / runs.name(entry).run
+        has_curves |= _link_curves(entry.folder.path, home)
+        values = _session(runs, entry, columns)
+        if entry is (ranked or shown)[0]:
+            values += _names_text(runs, shown)
+        if entry.folder.run_id in pictured:
+            values += _pictures(entry)
+        when = (entry.folder.path / "config.yaml").stat().st_mtime
+        (home / _MADE).write_bytes(event_file(when, values, _best_step(entry)))
+    selected = [*ranked, *shown][:_MOST_SELECTED] if len(shown) > _MOST_SELECTED else []
     return View(
-        folder,
-        runs.monitor,
-        {name: run.name.config for name, run in viewed.items()},
-        {name: (digest(columns + starts[name]), run.status) for name, run in viewed.items()},
-        {name: run.folder for name, run in viewed.items()},
-        made,
-        len(runs.runs) - len(shown.runs) if folder == root else 0,
-        list(best) if len(viewed) > _MOST_SELECTED else (),
-        is_writable,
+        runs.board.monitor,
+        {runs.name(entry).run: runs.name(entry).config for entry in shown},
+        left_out=0 if asked else len(runs.entries) - len(shown),
+        unfinished=int(asked[0].state not in ENDED) if asked else runs.unfinished,
+        best=[runs.name(entry).run for entry in selected],
+        has_curves=has_curves,
     )
 
 
-def _best_runs(runs: Runs, most: int) -> list[Run]:
-    """Returns the runs of the best configs, at most `most` of them.
-
-    Either all runs of a config are returned or none, because TensorBoard shows the mean of a config
-    over its runs. So all runs of the first config are returned, even if they are more than `most`.
-    Configs without a complete run come last.
-    """
-    if len(runs.runs) <= most:
-        return runs.runs
-    board = leaderboard([run.entry for run in runs.runs], runs.planned)
-    ranked = [runs.names[row.entries[0].folder.run_id].config for row in board.rows]
-    by_config: dict[str, list[Run]] = {name: [] for name in ranked}
-    for run in runs.runs:
-        by_config.setdefault(run.name.config, []).append(run)
-    chosen: list[Run] = []
-    for group in by_config.values():
-        if chosen and len(chosen) + len(group) > most:
-            break
-        chosen += group
-    return sorted(chosen, key=lambda run: run.name.run)
+def _link_curves(run: Path, home: Path) -> bool:
+    """Links a run's event files, or copies them; returns whether there are any."""
+    home.mkdir()
+    found = all_event_files(run)
+    for below, paths in found.items():
+        (home / below).mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            link = home / below / path.name
+            try:
+                link.symlink_to(path.resolve())
+            except OSError:  # on Windows, links need a right that few users have
+                shutil.copyfile(path, link)
+    return bool(found)
 
 
-def _files(
-    runs: Runs, columns: bytes, starts: Mapping[str, bytes], pictured: Sequence[Run]
-) -> dict[str, Files]:
-    """Returns the made files of each shown run by the run's name."""
-    files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
-    for run in pictured:
-        files[run.name.run] |= _pictures_file(run)
-    files[runs.runs[0].name.run] |= _names_file(runs)
-    return files
+def _columns(runs: _Runs, shown: Sequence[Entry]) -> Columns:
+    board = runs.board
+    rows = [row for entry in shown if (row := runs.rows.get(entry.folder.run_id))]
+    names = dict.fromkeys(name for row in rows for name in row.metrics)
+    # A user's own module has metrics of its own; of ours, a sweep has only some splits.
+    ordered = (board.monitor, board.compared, *own_metrics(names), *_OURS)
+    metrics = [name for name in dict.fromkeys(ordered) if name in names]
+    configs = [*runs.configs, *(row.config for row in rows if DATA in row.config)]
+    return Columns(board.keys, metrics, configs)
 
 
-def _names_file(runs: Runs) -> Files:
-    """Returns the file with the short and the full names of configs."""
-    if not runs.keys:
-        return {}
-    keys = key_names(runs.keys, (run.config for run in runs.runs))
-    full = {"config": "full name"}
-    full |= {run.name.config: visible(run_label(run.config, keys)) for run in runs.runs}
+def _session(runs: _Runs, entry: Entry, columns: Columns) -> list[Any]:
+    """Returns what HParams shows of a run: its values, its end and its config's means."""
+    row, group, config = runs.rows.get(entry.folder.run_id), runs.name(entry).config, entry.config
+    if row is None:  # the run has not completed, or a newer one repeats it
+        return columns.session(config, group, entry.state, {})
+    if DATA in row.config:  # a config has a row for each data set
+        group, config = f"{group}-{row.config[DATA]}", config | {DATA: row.config[DATA]}
+    means = {name: estimate.mean for name, estimate in row.metrics.items()}
+    return columns.session(config, group, entry.state, means)
+
+
+def _names_text(runs: _Runs, shown: Sequence[Entry]) -> list[Any]:
+    """Returns the text with the short and the full names of configs."""
+    keys = key_names([key for key in runs.board.keys if key != DATA], runs.configs)
+    labels = {runs.name(entry).config: visible(run_label(entry.config, keys)) for entry in shown}
+    full = {"config": "full name", **labels}
     width = max(map(len, full))
     # The text is a code block, because a Markdown table breaks words and numbers on a narrow page.
     lines = [f"    {name.ljust(width)}  {label}" for name, label in full.items()]
-    values = [text("names", "\n".join(["The names of all configs", "", *lines]))]
-    started = runs.runs[0].started
-    name = file_name(started, digest(serialized(values, 0)), "names")
-    return {name: lambda: event_file(started, values, 0)}
+    return [text("names", "\n".join(["The names of all configs", "", *lines]))] if keys else []
 
 
-def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the link path and the file for each event file."""
-    # Files beside the curves get only the run's name. Other files keep their folders' names.
-    home = made_folder(run)
-    for folder, _, files in os.walk(run):
-        below = "" if Path(folder) == home else os.path.relpath(folder, run)
-        for file in files:
-            if "tfevents" in file:
-                yield os.path.join(name, below, file), Path(folder, file).resolve()
+def _best_step(entry: Entry) -> int:
+    """Returns the optimizer steps until the best epoch ended; 0 without a record."""
+    # The record has only the total number of steps. Every epoch has equally many steps.
+    best = entry.record.best_epoch or 0
+    return round(entry.record.steps * (best + 1) / (entry.record.epochs or 1))
 
 
-def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
-    """Returns the file with the run's hyperparameters and results."""
-    step, _ = run.best
-    values = values_of(run, columns, start)
-    name = file_name(run.started, digest(serialized(values, step)), "hparams")
-    return {name: lambda: event_file(run.ended, values, step)}
-
-
-def _pictures_file(run: Run) -> Files:
-    """Returns the file of a run's pictures, drawn when it is written."""
+def _pictures(entry: Entry) -> list[Any]:
+    """Returns the pictures of a run: errors, gradient through time, states."""
     # With `diagnostics=false` no picture is drawn, not even the confusion matrix, which the record
     # has for the report.
-    content = {} if run.entry.config.get("diagnostics") is False else _pictures_of(run)
-    if not content:
-        return {}
-    identity = json.dumps([_PICTURES_VERSION, content, run.best[0], run.ended]).encode()
-    name = file_name(run.started, digest(identity), "images")
-    return {name: lambda: _drawn(run, content)}
-
-
-def _pictures_of(run: Run) -> dict[str, tuple[Any, ...]]:
-    """Returns the content of each picture by the picture's name."""
-    confusion = run.record.confusion
-    classes = [str(name) for name in run.record.classes]
-    diagnosis = read_object(run.folder / "diagnostics.json")
-    content: dict[str, tuple[Any, ...]] = {}
-    if split := next((name for name in ("val", "test") if confusion.get(name)), None):
-        names = classes or [str(index) for index in range(len(confusion[split]))]
-        content["confusion"] = confusion[split], names, split
-    if norms := diagnosis.get("gradient"):
-        content["gradient_through_time"] = (norms,)
-    states = diagnosis.get("trajectories")
-    if states and states.get("classes"):
-        content["states"] = states, classes
-    return content
-
-
-def _drawn(run: Run, content: Mapping[str, tuple[Any, ...]]) -> bytes:
-    # Importing matplotlib takes 0.5 CPU s, and most renewals draw no picture.
+    if entry.config.get("diagnostics") is False:
+        return []
+    # Importing matplotlib takes half a second, and no picture may be asked for.
     from seqsweep.results.tensorboard import figures
 
-    functions = {
-        "confusion": figures.confusion,
-        "gradient_through_time": figures.gradient,
-        "states": figures.trajectories,
-    }
+    confusion = entry.record.confusion
+    classes = [str(name) for name in entry.record.classes]
+    diagnosis = read_object(entry.folder.path / "diagnostics.json")
+    drawn: dict[str, bytes] = {}
+    if split := next((name for name in ("val", "test") if confusion.get(name)), None):
+        names = classes or [str(index) for index in range(len(confusion[split]))]
+        drawn["confusion"] = figures.png(figures.confusion, confusion[split], names, split)
+    if norms := diagnosis.get("gradient"):
+        drawn["gradient_through_time"] = figures.png(figures.gradient, norms)
+    states = diagnosis.get("trajectories")
+    if states and states.get("classes"):
+        drawn["states"] = figures.png(figures.trajectories, states, classes)
     # The group is named `visual`, so that it comes last on the page, below train and val.
-    values = [
-        image(f"visual/{name}", figures.png(functions[name](*given)), figures.WIDTH, figures.HEIGHT)
-        for name, given in content.items()
+    return [
+        image(f"visual/{name}", _TITLES[name], png, figures.WIDTH, figures.HEIGHT)
+        for name, png in drawn.items()
     ]
-    return event_file(run.ended, values, run.best[0])
