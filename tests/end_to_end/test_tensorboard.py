@@ -240,13 +240,13 @@ def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
     assert "--out FILE.html writes the report to another place" in refused.stderr
     subprocess.run([*command, "--out", str(tmp_path / "mine.html")], **given, check=True)
     assert "hidden_size" in (tmp_path / "mine.html").read_text()
-    server = start(folder, preexec_fn=forget_the_rights_of_root)
+    server = start(folder, preexec_fn=forget_the_rights_of_root, start_new_session=True)
     try:
         address = first_words(server)["curves"].removesuffix("/")
         wait_until(lambda: runs_at(address) == ["h4", "h8"])
         logdir = logdir_at(address)
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # as a terminal does, to all processes of a command
         server.communicate()
     assert server.returncode == 143
     wait_until(lambda: not processes(logdir))
