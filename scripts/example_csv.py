@@ -2,7 +2,8 @@
 
 `python scripts/example_csv.py [FOLDER]`. A gesture is a drawn curve: a circle, a line or a zigzag
 of 15 to 40 points, each a row with the id of the gesture, the time, x and y. gestures.csv has 300
-labelled gestures, new.csv has 50 without labels.
+labelled gestures, new.csv has 50 without labels. recordings/ has 75 labelled gestures,
+each in a file PERSON/SHAPE/NUMBER.csv.
 """
 
 import csv
@@ -45,7 +46,18 @@ def write(path: Path, count: int, labelled: bool, rng: random.Random) -> None:
                 rows.writerow([f"g{gesture:03}", time, f"{x:.3f}", f"{y:.3f}", *rest])
 
 
+def write_folder(folder: Path, count: int, rng: random.Random) -> None:
+    """Writes each gesture to a file of its own, in a folder of its person and shape."""
+    for gesture in range(count):
+        shape = SHAPES[gesture % 3]
+        path = folder / f"P{gesture % 5}" / shape / f"{gesture:02}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [f"{time},{x:.3f},{y:.3f}\n" for time, (x, y) in enumerate(points(shape, rng))]
+        path.write_text("".join(["time,x,y\n", *rows]))
+
+
 if __name__ == "__main__":
     folder, rng = Path(sys.argv[1] if len(sys.argv) > 1 else "."), random.Random(0)
     write(folder / "gestures.csv", 300, True, rng)
     write(folder / "new.csv", 50, False, rng)
+    write_folder(folder / "recordings", 75, rng)

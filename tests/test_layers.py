@@ -57,7 +57,8 @@ VIEWS = tuple(
                  "tensorboard")
 )  # fmt: skip
 STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
-TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal")
+TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal",
+          "data.table_folders")  # fmt: skip
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_cells",
         "extras.export.onnx_scaling")  # fmt: skip
 

@@ -155,7 +155,7 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
         npz("vowel.npz")
     with pytest.raises(FileNotFoundError, match="there is no folder nowhere"):
         npz("nowhere/vowels.npz")
-    with pytest.raises(ValueError, match=r"is a folder; .* \(in it: vowels.npz\)"):
+    with pytest.raises(ValueError, match=r"is a folder; in it: 1 .npz; give the path of one"):
         npz(str(tmp_path))
     with pytest.raises(ValueError, match="path is empty"):
         npz("")

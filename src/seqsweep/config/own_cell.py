@@ -5,16 +5,20 @@ import typing
 from typing import Any, Literal
 
 from seqsweep.config.convert import convert
-from seqsweep.config.messages import has_several_values
+from seqsweep.config.messages import has_several_values, quoted
 from seqsweep.config.signatures import REQUIRED, Parameter, signature_of
 from seqsweep.importing import is_class_path
 from seqsweep.text import did_you_mean, nearest_or_all
 
 _KEY = "model.cell_options"
+_PATTERN = "data.source.pattern"
 
 
 def as_open_key(word: str) -> str:
-    """Returns an override that may add an option of a cell to a config."""
+    """Returns an override that may add an option of a cell, or that has quotes for a pattern."""
+    # In Hydra's grammar, the braces of a pattern would begin a dict.
+    if word.startswith(f"{_PATTERN}=") and word[len(_PATTERN) + 1 :][:1] not in ("'", '"'):
+        return quoted(word) or word
     # The files of conf cannot list the options of a user's class, and Hydra refuses unknown keys.
     # It does not look at the keys of a sweep, whose values it leaves to the sweeper.
     return f"++{word}" if word.startswith(_KEY) and not has_several_values(word) else word

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seqsweep.command import with_options
+from seqsweep.data.folders import TABLES, contents, first_table
 from seqsweep.data.lists import check_memory
 from seqsweep.data.raw import RawPart
 from seqsweep.text import did_you_mean, listed, nearest_or_all
 
-_TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
-_READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}
+_READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(TABLES, "tables.table")}
 """The function in seqsweep.data that reads files, by their ending."""
 
 ENDINGS = tuple(_READERS)
@@ -39,7 +40,12 @@ def config_of(path: str) -> str | None:
     """Returns the config for a file, such as `npz` for `data=npz`; None if unknown.
 
     The ending decides. For csv, tsv and txt, the first lines decide between `text` and `csv`.
+    A folder has the config of its first table.
     """
+    folder = Path(os.path.expanduser(path))
+    if path and folder.is_dir():
+        table = first_table(folder)
+        return table and config_of(str(folder / table))
     kind = (_ending(path) or "").split(".")[1:2]
     if kind and kind[0] in ("csv", "tsv", "txt"):
         return "text" if _holds_texts(path, kind[0]) else "csv"
@@ -71,8 +77,10 @@ def existing_file(path: str) -> Path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))
     if file.is_dir():
-        files = listed(sorted(entry.name for entry in file.iterdir() if entry.is_file()))
-        raise ValueError(f"{file} is a folder; give the path of one file (in it: {files})")
+        hint = "give the path of one file"
+        if (data := config_of(path)) in ("csv", "parquet"):
+            hint = with_options({"data": data})
+        raise ValueError(f"{file} is a folder; {contents(file)}; {hint}")
     if not file.exists():
         here = f"no file {file} (current folder: {Path.cwd()})"
         if not file.parent.is_dir():
@@ -122,8 +130,8 @@ def source_of(path: str | Path) -> str:
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"
-    if ending := _ending(name):
-        return f"seqsweep.data.{_READERS[ending]}"
+    if (ending := _ending(name)) or os.path.isdir(name):
+        return f"seqsweep.data.{_READERS[ending or '.csv']}"
     existing_file(name)  # a missing file is the more likely mistake
     expected = f"expected {listed(ENDINGS)}; save other tables as .csv"
     raise ValueError(f"{name}: unknown ending; {expected}")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,10 @@ import pyarrow as pa
 from seqsweep.command import with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import existing_file, unpacked
+from seqsweep.data.folders import first_table
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
+from seqsweep.data.table_folders import open_tables
+from seqsweep.data.tables import CSV_OPTIONS, Roles
 
 _MOST_CLASSES = 20
 """A column of whole numbers with more distinct values is not proposed as the label."""
@@ -90,11 +93,14 @@ def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options to read a file, including the roles of its columns."""
+    """Returns options to read a file or a folder, including the roles of its columns."""
     options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
-    start = unpacked(existing_file(path))[: 1 << 20]
+    file = Path(path).expanduser()
+    if is_folder := file.is_dir():
+        file /= first_table(file) or ""
+    start = unpacked(existing_file(str(file)))[: 1 << 20]
     if start.startswith(b"PAR1"):
-        columns = _columns(open_table(path))
+        columns = _columns(open_table(str(file)))
     else:
         try:
             start[:-4].decode(options["encoding"])  # the last character may be cut
@@ -102,23 +108,24 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
             is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
             options["encoding"] = "utf-16" if is_utf16 else "latin-1"
         read = {
-            sign: _columns(open_table(path, **{**options, "decimal": sign}))
+            sign: _columns(open_table(str(file), **{**options, "decimal": sign}))
             for sign in (options["decimal"], ",")
         }
         options["decimal"] = max(read, key=lambda sign: len(_numbers(read[sign])))
         columns = read[options["decimal"]]
         if options["header"] and _has_no_header(columns, options["decimal"]):
             options["header"] = False
-            columns = _columns(open_table(path, **options))
+            columns = _columns(open_table(str(file), **options))
     numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
     # If there are two columns, texts and numbers, the numbers are probably the labels.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
-        return {"data": "text", **_for_texts(columns)}
+        return {} if is_folder else {"data": "text", **_for_texts(columns)}
     # Users who set features or a form know the columns, so no roles are proposed.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
-    return {**options, **_roles(columns, choose_roles(path, [c.name for c in columns], given))}
+    table = open_tables(path, given.get("pattern"), **options)
+    return {**options, **_roles(_columns(table), table.choose_roles(given))}
 
 
 def _numbers(columns: Sequence[_Column]) -> list[_Column]:

@@ -7,11 +7,11 @@ reads only columns that are features or have a role (see `tables`); a sample has
 import csv
 import itertools
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.lists import check_memory
-from seqsweep.data.tables import CSV_OPTIONS
+from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 from seqsweep.text import short
 
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
@@ -38,13 +38,20 @@ class Table:
     names: list[str]
     # Reads the columns of two lists, features and others, in this order.
     read: Callable[[Sequence[str], Sequence[str]], Any]
+    notes: list[str] = field(default_factory=list[str])
+    # For a folder: a text for each file, by the column that holds them, such as `{label}`.
+    texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
-    has_text_cells: ClassVar[bool] = False
+    has_text_cells = False
     decimal = "."
 
     def sample(self) -> Any:
         """Returns rows for a look at the columns: here all rows."""
         return self.read(self.names, [])
+
+    def choose_roles(self, wanted: Mapping[str, Any]) -> Roles:
+        """Returns the roles of columns; see `tables.choose_roles`."""
+        return choose_roles(self.where, self.names, wanted)
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
@@ -161,12 +168,15 @@ class CsvTable(Table):
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
         missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
+        names = [str(index) for index in range(len(self.names))]
+        if not _FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
+            return pa.table({name: pa.nulls(0) for name in options.get("include_columns", names)})
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,  # with threads, errors have no row number
                 block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
-                column_names=[str(index) for index in range(len(self.names))],
+                column_names=names,
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
@@ -216,8 +226,6 @@ class CsvTable(Table):
 
     def _raise_with_line(self, message: str) -> NoReturn:
         """Raises a ValueError for an error of pyarrow, with the line and the column."""
-        if message == "Empty CSV file":
-            raise ValueError(f"{self.where}: has no rows")
         row, column = re.search(r"Row #(\d+)", message), re.search(r"column #(\d+)", message)
         place = self.place(int(row[1]) - 1) if row else self.where
         name = self.names[int(column[1])] if column else ""

@@ -11,18 +11,15 @@ import pyarrow as pa
 
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import Stored
+from seqsweep.data.folders import SPLITS
 from seqsweep.data.lists import join_padded
 from seqsweep.data.proposal import with_proposal
 from seqsweep.data.raw import RawPart
-from seqsweep.data.table_files import Table, open_table
+from seqsweep.data.table_files import Table
+from seqsweep.data.table_folders import open_tables
 from seqsweep.data.table_values import Rows
-from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, choose_roles
+from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles
 from seqsweep.text import listed
-
-_SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 class _Read(NamedTuple):
@@ -45,15 +42,16 @@ class _Assembled(NamedTuple):
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
     """Reads a file, and `test_path` as the test split if the options name one."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
+    pattern = options.get("pattern")
     try:
-        first = _read(open_table(path, **csv_options), options, labelled)
+        first = _read(open_tables(path, pattern, **csv_options), options, labelled)
     except (ValueError, TypeError) as error:
         raise (with_proposal(error, path, options) if labelled else error) from error
     if (test_path := options.get("test_path")) is not None:
         if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
-        table = open_table(test_path, **csv_options)
+        table = open_tables(test_path, pattern, **csv_options)
         second = _read(table, {**options, **_as_in(first, table)}, labelled)
         first.parts["test"] = second.parts["train"]
         first.notes.extend(second.notes)
@@ -90,21 +88,22 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
-    roles = choose_roles(table.where, table.names, options)
+    roles = table.choose_roles(options)
     rows = Rows(table, roles)
     shape = _steps_and_channels(rows, options)
     form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
-    notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
+    guessed = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
+    notes = [*table.notes, *guessed]
     labels = _labels(rows, made, labelled, notes)
     groups = _per_sequence(rows, "group", made) if rows.has("group") else None
     whole = made.whole._replace(labels=labels, groups=groups)
     if not rows.has("split"):
         return _Read({"train": whole}, roles, form, notes)
     named = _per_sequence(rows, "split", made).tolist()
-    split_of = np.array([_SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
+    split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
     rows.check("split", (split_of == "")[made.of_row], "train, val or test")
     parts: dict[str, RawPart] = {}
     for name in ("train", "val", "test"):
@@ -138,7 +137,7 @@ def _form_of(rows: Rows) -> Form:
     """Returns `long` for steps or repeated ids if no column has lengths; else `wide`."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
-    if rows.has("step"):
+    if rows.has("step") or rows.table.texts:
         return "long"
     ids = rows.codes("id", may_lack=True)
     return "long" if len(ids.values) < len(ids.codes) else "wide"
@@ -150,7 +149,8 @@ def _assemble_long(rows: Rows) -> _Assembled:
         reason = f"step={rows.roles.columns['step']}" if rows.has("step") else "form=long"
         raise ValueError(
             f"{rows.table.where}: {reason} means a row for each step, but no column names the"
-            " sequence; set data.source.id=COLUMN, or data.source.form=wide"
+            " sequence; set data.source.id=COLUMN, or data.source.form=wide; if a file is one"
+            " sequence, give the folder of the files"
         )
     codes, names = rows.codes("id")
     lengths = np.bincount(codes).astype(np.int64)
@@ -231,8 +231,11 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
-            named = listed([name for name in rows.table.names if name])
+            named = listed([n for n in rows.table.names if n and n not in rows.table.texts])
             given = "data.source.label=COLUMN names the label column"
+            given += (
+                ", or data.source.pattern={label}_* a part of the path" if rows.table.texts else ""
+            )
             raise ValueError(f"{where}: {given}; columns: {named}")
         return None
     if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():

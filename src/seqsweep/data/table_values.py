@@ -41,7 +41,10 @@ class Rows:
         self.table = table
         self.roles = roles
         read = table.read(roles.features, list(roles.columns.values()))
-        columns = [_plain(column) for column in read.columns]
+        columns = [
+            column if name in table.texts else _plain(column)
+            for name, column in zip(read.column_names, read.columns, strict=True)
+        ]
         # Columns are taken by position, because a look-up by name searches all columns.
         self._features: list[Any] = columns[: len(roles.features)]
         self._columns = dict(zip(roles.columns, columns[len(roles.features) :], strict=True))
@@ -121,6 +124,10 @@ class Rows:
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""
         column = self._columns[role]
+        if pa.types.is_dictionary(column.type):  # the texts of paths
+            coded = column.combine_chunks()
+            values = np.array(coded.dictionary.to_pylist(), np.str_)
+            return Codes(coded.indices.to_numpy().astype(np.int64), values)
         # Numeric labels keep their type, because it decides the order of the classes.
         if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)

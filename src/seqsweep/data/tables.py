@@ -54,8 +54,9 @@ def table(
     encoding: str = "utf-8",
     header: bool = True,
     test_path: str | None = None,
+    pattern: str | None = None,
 ) -> Splits:
-    """Reads a parquet file, or a csv file, which may be compressed (.gz).
+    """Reads a parquet file, or a csv file, which may be compressed (.gz), or a folder of them.
 
     In long form each row is a step, in wide form each row is a sequence. A role without an argument
     takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.
@@ -79,6 +80,9 @@ def table(
         decimal, encoding: the decimal sign and the encoding of a csv file.
         header: whether a csv file has a line of names; if not, its columns are called 0, 1, 2, ...
         test_path: a second file with the same columns, which is the test split.
+        pattern: for a folder with a sequence in each file, what the parts of a path below it are:
+            `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
+            folder is the split if it is called train, val or test.
 
     Raises:
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.
@@ -105,7 +109,7 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     """
     from seqsweep.data.table_sequences import read_frame
 
-    of_files = ("test_path", *CSV_OPTIONS)
+    of_files = ("test_path", "pattern", *CSV_OPTIONS)
     known = [name for name in inspect.signature(table).parameters if name not in of_files]
     check_options(options, known, "a DataFrame")
     try:

@@ -28,8 +28,8 @@ _FULL = (
     "trainer.accelerator", "trainer.devices", "trainer.precision", "data.batch_size",
     "trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_test_batches",
     "trainer.fast_dev_run", "trainer.max_time", "optimizer.momentum",
-    "data.source.path", "data.folds", "data.val_fraction", "data.test_fraction",
-    "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
+    "data.source.path", "data.source.pattern", "data.folds", "data.val_fraction",
+    "data.test_fraction", "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
     "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
     "loss.label_smoothing", "callbacks.early_stopping.patience", "data.num_workers",
 )  # fmt: skip
@@ -216,7 +216,7 @@ def _options(words: Sequence[str]) -> Iterator[str]:
 
 def _override(option: str) -> list[str]:
     """Returns the words of seqsweep for an option: one, or two for a file."""
-    if option.startswith("-"):
+    if option.startswith(("-", "data.source.pattern=")):  # a pattern needs no quotes
         return [option]
     for form, ours in _WORDS.items():
         if re.fullmatch(form, option):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
+from seqsweep.data.folders import state
 from seqsweep.data.info import contents, notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
@@ -26,6 +26,9 @@ It is the same for all seeds of a run, so that a `random_split` in `setup` gives
 _PREPARATION = (
     "val_fraction", "test_fraction", "split_seed", "folds", "fold", "standardize", "missing",
 )  # fmt: skip
+
+_TABLE = "seqsweep.data.tables.table"
+"""The source that reads folders, too."""
 
 _SMALL = 2**22
 """The size in bytes up to which a source is small: many of its prepared splits are kept."""
@@ -141,20 +144,26 @@ def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
 
 
 def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
-    """Returns path, time and size of each file that a section names.
+    """Returns path, time and size of each file that a section names, or has in a folder.
 
     These values are part of a cache's key, so that a changed file is read again.
     """
-    files = [(path, os.stat(path)) for path in data_files(section).values()]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
+    return tuple(one for path in data_files(section).values() for one in state(Path(path)))
 
 
 def data_files(section: Config) -> dict[str, str]:
-    """Returns the absolute path of each file that a section names, by key."""
+    """Returns the absolute path of each file that a section names, by key.
+
+    The path of a folder counts only where the source reads its files.
+    """
     # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in section.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
-    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
+    folders = ("path", "test_path") if section.get("_target_") == _TABLE else ()
+    is_read = {
+        key: path.is_file() or (key in folders and path.is_dir()) for key, path in paths.items()
+    }
+    return {key: str(path.absolute()) for key, path in paths.items() if is_read[key]}
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
     if isinstance(source, dict) and isinstance(recorded, dict):
         for key, path in recorded.items():
             given = source.get(key)
-            if isinstance(given, str) and not Path(given).expanduser().is_file():
+            if isinstance(given, str) and not Path(given).expanduser().exists():
                 source[key] = path
     return config
 

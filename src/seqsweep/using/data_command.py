@@ -89,7 +89,8 @@ def _overrides_for(source: str) -> list[str]:
     if not path.exists() and source in _bundled():
         return [f"data={source}"]
     if group := config_of(source):
-        existing_file(source)
+        if not path.is_dir():
+            existing_file(source)
         return [f"data={group}", f"data.source.path={quoted_value(source)}"]
     if path.is_file():
         source_of(source)  # raises the error that names the known endings

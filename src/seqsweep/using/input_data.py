@@ -19,8 +19,9 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.checks import class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, source_of
+from seqsweep.data.folders import has_matches
 from seqsweep.data.raw import RawPart, id_notes
-from seqsweep.data.tables import CSV_OPTIONS
+from seqsweep.data.tables import CSV_OPTIONS, NONE
 from seqsweep.data.text import read as read_text
 from seqsweep.runs.files import read_object
 from seqsweep.text import count, did_you_mean, listed
@@ -123,7 +124,9 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
         if target != _SOURCE:
             return read_file(path, labelled=labelled, **options)
         try:
-            return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
+            return read_file(
+                path, labelled=labelled, **_columns_of_run(run, path, options, labelled)
+            )
         except (ValueError, TypeError) as error:
             # The options of a command have no prefix, because they are not keys of a config.
             text, decimal = str(error).replace("data.source.", ""), source.get("decimal") or "."
@@ -139,7 +142,9 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
 
 
-def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _columns_of_run(
+    run: LoadedRun, path: str, given: Mapping[str, Any], labelled: bool
+) -> dict[str, Any]:
     """Returns the options to read a table like the run's own.
 
     New data may lack the label, and may have columns that the training data did not have. So the
@@ -150,15 +155,22 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
         path: the csv or parquet file.
         given: the user's options, which take precedence.
     """
-    from seqsweep.data.table_files import open_table  # needs pyarrow
+    from seqsweep.data.table_folders import open_tables  # needs pyarrow
 
     source = run.config["data"].get("source")
     if not isinstance(source, dict) or source.get("_target_") != _SOURCE:
         source = {}
     options = {key: source[key] for key in _RUN_SHAPE if source.get(key) is not None}
+    if has_matches(path, source.get("pattern")):
+        options["pattern"] = source["pattern"]
     merged = {**options, **given}
-    table = open_table(path, **{key: merged[key] for key in CSV_OPTIONS if key in merged})
+    keys = ("pattern", *CSV_OPTIONS)
+    table = open_tables(path, **{key: merged[key] for key in keys if key in merged})
     options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
+    # The folders of new recordings need not be classes, as in `new/monday/a.csv`.
+    classes = table.texts.get("{label}", ())
+    if not (labelled or {*classes} & {*run.class_names}) and classes:
+        options["label"] = NONE
     channels = list(run.source_channels)
     if set(channels) <= set(table.names):
         # In a wide table the columns are not named after the channels, so this table is long.
@@ -184,8 +196,8 @@ def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, A
         if not equals or not key:
             raise ValueError(f"{word}: must be KEY=VALUE, an option to read {path}")
         check_options([key], list(parameters), path)
-        try:
-            value = yaml.safe_load(text)
+        try:  # the braces of a pattern are not those of YAML
+            value = text.strip("'\"") if key == "pattern" else yaml.safe_load(text)
         except yaml.YAMLError:
             raise ValueError(f"{word}: cannot be read as YAML; put the value in quotes") from None
         options[key] = convert(value, parameters[key].annotation, key)
@@ -199,11 +211,13 @@ def _note_on_training(path: str, split: str, run: LoadedRun) -> list[str]:
     files = read_object(run.folder / "provenance.json").get("data_files")
     trained = str(files.get("path")) if isinstance(files, dict) else ""
     file = Path(path).expanduser()
-    if not (file.is_file() and Path(trained).is_file()):
+    if not (file.exists() and Path(trained).exists()):
         return []
-    if not (file.samefile(trained) or filecmp.cmp(file, trained, shallow=False)):
+    kind = "folder" if file.is_dir() else "file"
+    is_same = file.samefile(trained)
+    if not is_same and (kind == "folder" or not filecmp.cmp(file, trained, shallow=False)):
         return []
-    return [f"{path}: the run was trained on this file, so scores on it are optimistic"]
+    return [f"{path}: the run was trained on this {kind}, so scores on it are optimistic"]
 
 
 def _chosen(stored: Stored, split: str | None, path: str) -> str:

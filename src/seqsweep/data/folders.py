@@ -1,0 +1,161 @@
+"""Finds the recordings of a folder, and what their paths say about them."""
+
+import itertools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from seqsweep.text import count, listed, nearest_or_all
+
+TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+"""The endings of tables."""
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "dev": "val", "test": "test", "testing": "test",
+}  # fmt: skip
+"""The names of splits, in columns and of folders."""
+
+_PARTS = ("split", "group", "label", "id")
+"""What a pattern may call a part of a path."""
+
+_GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
+
+_ENOUGH = 10_000
+"""The number of files that are looked at to describe a folder."""
+
+
+class Recordings(NamedTuple):
+    """The N files of a folder that hold its sequences."""
+
+    paths: list[str]  # (N,) sorted paths below the folder
+    parts: dict[str, list[str]]  # (N,) texts each, by the part of the path; `id` is always there
+    notes: list[str]
+
+
+def find_recordings(folder: Path, pattern: str | None) -> Recordings:
+    """Finds the recordings of a folder; without a pattern, the class is the file's folder.
+
+    Raises:
+        ValueError: no file is a recording, or it is not clear what the folders mean.
+        OSError: a folder cannot be read.
+    """
+    found = sorted(_files(folder))
+    tables = [*filter(_ending, found)]
+    if pattern is None:
+        # A text beside other tables, and a table beside folders, describe the recordings.
+        tables = [path for path in tables if ".txt" not in _ending(path)] or tables
+        tables = [path for path in tables if "/" in path] or tables
+    if not tables:
+        expected = f"expected a recording in each file ({listed(TABLES)})"
+        raise ValueError(f"{folder}: {expected}; {contents(folder)}")
+    chosen = pattern or _usual_pattern(folder, tables)
+    form = _compiled(chosen)
+    matches = {path: match for path in tables if (match := form.fullmatch(path))}
+    if not matches:
+        problem = f"matches no file of {folder}, such as {tables[0]}"
+        raise ValueError(f"data.source.pattern={chosen}: {problem}")
+    if len({_ending(path) == ".parquet" for path in matches}) > 1:
+        one_kind = "data.source.pattern='**/*.csv' reads one kind"
+        raise ValueError(f"{folder}: has csv and parquet files; {one_kind}")
+    notes = [f"{folder}: {count(len(matches), 'file')} as {chosen}"]
+    if pattern is None and chosen.startswith("*/"):
+        notes[0] += f"; data.source.pattern='{{group}}{chosen[1:]}' makes the folders groups"
+    if others := [path for path in found if path not in matches]:
+        notes.append(f"{folder}: not read: {listed(others)}")
+    texts = [match.groupdict() for match in matches.values()]
+    parts = {name: [text[name] for text in texts] for name in form.groupindex}
+    parts["id"] = [*matches]
+    return Recordings([*matches], parts, notes)
+
+
+def has_matches(path: str, pattern: str | None) -> bool:
+    """Returns whether files of a folder match a pattern."""
+    folder = Path(path).expanduser()
+    form = _compiled(pattern) if pattern and folder.is_dir() else None
+    return form is not None and any(map(form.fullmatch, filter(_ending, _files(folder))))
+
+
+def first_table(folder: Path) -> str | None:
+    """Returns the path of a table in a folder; None if it has none but those of runs."""
+    tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
+    of_runs = ("config.yaml", "sweep.json")
+    others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
+    return next(others, None)
+
+
+def contents(folder: Path) -> str:
+    """Returns what is in a folder: `in it: 30 .csv, 1 .md, in the folders run, walk`."""
+    found = [*itertools.islice(_files(folder), _ENOUGH)]
+    kinds = Counter(Path(path).suffix or Path(path).name for path in found)
+    words = [f"{number} {kind}" for kind, number in kinds.most_common()]
+    below = sorted({path.partition("/")[0] for path in found if "/" in path})
+    return f"in it: {listed(words) or 'no file'}{', in the folders ' * bool(below)}{listed(below)}"
+
+
+def state(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Returns path, time and size of a file, or of each table in a folder."""
+    paths = [path]
+    if path.is_dir():
+        paths = sorted(path / name for name in _files(path) if _ending(name))
+    return tuple((str(path), s.st_mtime_ns, s.st_size) for path in paths for s in [path.stat()])
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yields the paths of all files below a folder, with `/`; leaves out hidden folders."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(root).relative_to(folder).as_posix()
+        yield from names if below == "." else (f"{below}/{name}" for name in names)
+
+
+def _ending(path: str) -> str:
+    """Returns the ending of a table's path; an empty text for other and for hidden files."""
+    is_hidden = path.rpartition("/")[2].startswith(".")
+    return next((end for end in TABLES if path.lower().endswith(end) and not is_hidden), "")
+
+
+def _usual_pattern(folder: Path, paths: Sequence[str]) -> str:
+    """Returns the pattern of a folder whose folders are classes, or splits and classes."""
+    says = "data.source.pattern=... says what the folders are, as in"
+    examples = {path.count("/"): path for path in paths}
+    if len(examples) > 1:
+        one, two, *_ = examples.values()
+        raise ValueError(f"{folder}: {one} and {two}: the class is unclear; {says} '{{label}}/**'")
+    (depth,) = examples
+    first = {path.partition("/")[0] for path in paths if depth}
+    splits = {name for name in first if name.lower() in SPLITS}
+    if splits and splits != first:
+        names, others = (listed(sorted(some)) for some in (splits, first - splits))
+        raise ValueError(f"{folder}: {names} may be a split, {others} not; {says} '{{label}}/*'")
+    folders = ["*"] * depth
+    if depth > bool(splits):
+        folders[-1] = "{label}"
+    if splits:
+        folders[0] = "{split}"
+    return "/".join([*folders, "*"])
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Returns a pattern as an expression, with a group for each part of the path."""
+    expression, seen = "", set[str]()
+    for piece in _PIECES.split(pattern):
+        name = piece[1:-1] if piece.startswith("{") else ""
+        if not name:
+            expression += _GLOB.get(piece, re.escape(piece))
+            continue
+        if name not in _PARTS or name in seen:
+            problem = "is given twice" if name in seen else "no such part of a path"
+            hint = "" if name in seen else nearest_or_all(name, _PARTS)
+            raise ValueError(f"data.source.pattern={pattern}: {piece}: {problem}{hint}")
+        seen.add(name)
+        expression += f"(?P<{name}>[^/]+?)"
+    return re.compile(expression, re.IGNORECASE)
