@@ -15,7 +15,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.convert import convert
 from seqsweep.config.instantiate import locate
 from seqsweep.config.signatures import signature_of
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import Config, flatten
 from seqsweep.runs.metrics import proposed_direction
 
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
@@ -69,7 +69,7 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
             raise _refusal(word, key, target)
 
 
-def with_mode(config: dict[str, Any]) -> dict[str, Any]:
+def with_mode(config: Config) -> Config:
     """Returns a checked config in which `monitor_mode` is decided.
 
     Raises:

@@ -18,10 +18,7 @@ from seqsweep.config.own_cell import with_cell_options
 from seqsweep.config.own_module import names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
-from seqsweep.runs.identity import flatten
-
-Config = dict[str, Any]
-
+from seqsweep.runs.identity import Config, flatten
 
 Monitor = Literal["val/acc", "val/f1", "val/loss", "train/acc", "train/f1", "train/loss"]
 

@@ -1,12 +1,12 @@
 """Reads a run's state from its folder, for the display of a sweep."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seqsweep.runs.files import stat_of
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.record import NO_RECORD, Record
@@ -37,7 +37,7 @@ class RunProgress:
     """
 
     folder: Path
-    config: Mapping[str, Any]
+    config: FlatConfig
     label: str
     skipped: bool
     is_searched: bool

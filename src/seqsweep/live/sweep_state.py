@@ -10,10 +10,9 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.worker_state import Workers
@@ -21,7 +20,7 @@ from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.identity import FlatConfig, is_own_module
 from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
@@ -81,7 +80,7 @@ class SweepProgress:
         # The first look finds what was done before this sweep.
         self._is_first = True
 
-    def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
+    def _run(self, name: str, config: FlatConfig) -> RunProgress:
         folder = self.folder / name
         tail = MetricsTail(folder / "metrics.csv", (self._monitor, self._without_validation))
         skipped = name in self.sweep.done_before

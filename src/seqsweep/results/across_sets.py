@@ -26,6 +26,7 @@ from seqsweep.results.replicates import (
 )
 from seqsweep.results.rows import config_keys
 from seqsweep.results.significance import Estimate, ranks_by_size
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import count, did_you_mean
@@ -74,9 +75,7 @@ class AcrossSets:
         return [n for n, rank in zip(scored, ranks, strict=True) if rank == 0]
 
 
-def across_sets(
-    entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
-) -> AcrossSets | None:
+def across_sets(entries: Sequence[Entry], planned: Iterable[FlatConfig] = ()) -> AcrossSets | None:
     """Returns the table; None for only one data set, or without a complete run.
 
     A row is a config without three kinds of keys: keys that choose the data set, keys that

@@ -20,7 +20,7 @@ from seqsweep.results.significance import LEVEL
 from seqsweep.results.tables import print_table, status_line, titled_table
 from seqsweep.results.words import name_test
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import CODE, flatten
+from seqsweep.runs.identity import CODE, FlatConfig, flatten
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import own_metrics
 from seqsweep.runs.record import FINISHED
@@ -297,7 +297,7 @@ def print_sides(
     return bool(rows)
 
 
-def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def config_rows(keys: Sequence[str], configs: Sequence[FlatConfig]) -> dict[str, list[str]]:
     """Returns each key's values in the configs, by the key's name."""
     names = key_names(keys, configs)
     return {
@@ -306,7 +306,7 @@ def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> di
     }
 
 
-def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]], names: KeyNames) -> str:
+def _alone_line(side: Side, configs: Sequence[FlatConfig], names: KeyNames) -> str:
     """Names the configs that the other sweep does not have."""
     listed = [escape(run_label(config, names)) for config in configs[:_LISTED]]
     listed += [f"and {len(configs) - _LISTED} more"] if len(configs) > _LISTED else []

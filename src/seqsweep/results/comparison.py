@@ -17,7 +17,7 @@ from seqsweep.results.replicates import (
 )
 from seqsweep.results.rows import Row, check_sets, distinguishing_keys, make_row, sets_by_replicate
 from seqsweep.results.significance import Estimate, is_significant, mean_of, paired
-from seqsweep.runs.identity import REPLICATE_KEYS, is_one_value
+from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig, is_one_value
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import Metric
 
@@ -47,7 +47,7 @@ class Match:
         apart: Why no replicate is compared; empty if at least one is compared.
     """
 
-    config: Mapping[str, Any]
+    config: FlatConfig
     means: Sequence[float]
     differences: dict[Replicate, float]
     difference: Estimate | None

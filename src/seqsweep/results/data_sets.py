@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, TypeVar
 
 from seqsweep.results.formatting import key_names, run_label, split_words, value_text
-from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, FlatConfig, is_below
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import Metric
 from seqsweep.runs.record import NO_RECORD, Record
@@ -59,7 +59,7 @@ class DataSet:
 
     name: str
     entries: list[Entry] = field(default_factory=list[Entry])
-    planned: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    planned: list[FlatConfig] = field(default_factory=list[FlatConfig])
 
     @property
     def complete(self) -> list[Entry]:
@@ -72,7 +72,7 @@ class DataSet:
         return [*(entry.config for entry in self.entries), *self.planned]
 
 
-def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
+def data_sets(entries: Sequence[Entry], planned: Iterable[FlatConfig] = ()) -> list[DataSet]:
     """Returns the data sets of the runs, ordered by their first runs.
 
     Args:
@@ -89,7 +89,7 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
         contents = {source: content for source, content in known if content is not None}
     sets: dict[str, DataSet] = {}
 
-    def set_of(config: Mapping[str, Any], content: str | None = None) -> DataSet:
+    def set_of(config: FlatConfig, content: str | None = None) -> DataSet:
         key = content or contents.get(source := source_of(config), source)
         return sets.setdefault(key, DataSet(key))
 
@@ -103,13 +103,13 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     return list(sets.values())
 
 
-def source_of(config: Mapping[str, Any]) -> str:
+def source_of(config: FlatConfig) -> str:
     """Returns a text that is equal for configs with one data source."""
     # With thousands of configs, `repr` is several times faster than JSON.
     return repr([(key, config[key]) for key in source_keys(config)])
 
 
-def source_keys(config: Mapping[str, Any]) -> list[str]:
+def source_keys(config: FlatConfig) -> list[str]:
     """Returns the keys of a config that choose its data.
 
     Keys that split, read or prepare the data are left out. A user's own data module has no
@@ -127,7 +127,7 @@ def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
 
 
-def _base_name(config: Mapping[str, Any]) -> str:
+def _base_name(config: FlatConfig) -> str:
     """Names a data set after its file, its `name` or its function."""
     path, name = (config.get(f"{_SOURCE}.{key}") for key in ("path", "name"))
     if isinstance(path, str):

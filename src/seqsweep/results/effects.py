@@ -7,16 +7,15 @@ counted as a part of the choice.
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.rows import CHOICE, choices_among, follows, text_columns
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import value_key
-
-Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Grid:
         return self.complete + len(self.missing)
 
 
-def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
+def main_effects(configs: Sequence[FlatConfig], scores: Sequence[float]) -> list[Effect]:
     """Returns the effect of every key, largest share first (eta squared: Fisher 1925).
 
     Every config has the same weight. A setting is a combination of values of the other keys. If the
@@ -91,7 +90,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
 
 
 def independent_keys(
-    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
+    keys: Sequence[str], configs: Sequence[FlatConfig], effects: Sequence[Effect]
 ) -> list[str]:
     """Returns the keys that suffice to distinguish the configs.
 
@@ -112,7 +111,9 @@ def independent_keys(
     return independent if len(points) == len(configs) else list(keys)
 
 
-def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
+def strongest_interaction(
+    configs: Sequence[FlatConfig], scores: Sequence[float]
+) -> Interaction | None:
     """Returns the interaction with the largest share of the variance.
 
     An interaction is the part of the cell means that the two main effects do not explain. Only
@@ -126,7 +127,7 @@ def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) ->
 
 
 def find_missing(
-    runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()
+    runs: Sequence[FlatConfig], keys: Sequence[str], wanted: Sequence[FlatConfig] = ()
 ) -> Grid:
     """Counts the combinations, and finds requested runs that are not complete.
 
@@ -190,7 +191,7 @@ class _Table:
         return indices if 2 * len(indices) >= len(points) else []
 
 
-def _table(configs: Sequence[Config]) -> _Table:
+def _table(configs: Sequence[FlatConfig]) -> _Table:
     """Returns the table of the keys that vary independently."""
     columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
@@ -208,12 +209,12 @@ def _table(configs: Sequence[Config]) -> _Table:
     return _Table(len(configs), kept, {key: _values(key, configs) for key in kept})
 
 
-def distinct_values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
+def distinct_values(key: str, configs: Sequence[FlatConfig]) -> dict[str, Any]:
     """Returns the distinct values of a key; a text identifies each."""
     return {value_key(config.get(key)): config.get(key) for config in configs}
 
 
-def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
+def _values(key: str, configs: Sequence[FlatConfig]) -> dict[str, Any]:
     """Returns a key's distinct values by text; numbers in ascending order."""
     values = distinct_values(key, configs)
     if all(isinstance(value, (int, float)) for value in values.values()):

@@ -17,6 +17,7 @@ from seqsweep.results.rows import label_keys
 from seqsweep.results.run_details import Run, config_runs
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import Entry, not_begun
 from seqsweep.runs.metrics import Metric
 from seqsweep.runs.sweepfile import SweepFile
@@ -155,7 +156,7 @@ class Findings:
 def find_all(folder: Path, entries: Sequence[Entry]) -> Findings:
     """Reads and computes the findings on the runs of a folder."""
     sweep = SweepFile.read(folder)
-    planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
+    planned: dict[str, FlatConfig] = dict(sweep.configs) if sweep else {}
     others = not_begun(planned, entries)
     begun = {entry.folder.run_id: entry.config for entry in entries}
     configs = [*begun.values(), *others]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.significance import Estimate
-from seqsweep.runs.identity import CODE
+from seqsweep.runs.identity import CODE, FlatConfig
 from seqsweep.runs.ledger import short_names
 from seqsweep.runs.metrics import SPLITS, Metric
 from seqsweep.text import interval_texts, number, plain_text, upper_first
@@ -34,7 +34,7 @@ class KeyNames(dict[str, str]):
         return (self.classes.get(value) if is_class else None) or value_text(key, value)
 
 
-def key_names(keys: Iterable[str], configs: Iterable[Mapping[str, Any]] = ()) -> KeyNames:
+def key_names(keys: Iterable[str], configs: Iterable[FlatConfig] = ()) -> KeyNames:
     """Returns short names of config keys.
 
     A `_target_` gets the name of the group that chooses it. The `_target_` of a callback keeps the
@@ -85,20 +85,20 @@ def _class_names(targets: Iterable[Any]) -> dict[Any, str]:
     return {target: short[name] for target, name in names.items()}
 
 
-def run_label(config: Mapping[str, Any], names: KeyNames, keys: Iterable[str] | None = None) -> str:
+def run_label(config: FlatConfig, names: KeyNames, keys: Iterable[str] | None = None) -> str:
     """Returns a run's label, of all or some of the named keys: `hidden_size=8 seed=0`."""
     keys = names if keys is None else keys
     return " ".join(f"{names[key]}={names.text(key, config.get(key))}" for key in keys)
 
 
-def config_label(config: Mapping[str, Any], names: KeyNames, keys: Sequence[str]) -> str:
+def config_label(config: FlatConfig, names: KeyNames, keys: Sequence[str]) -> str:
     """Returns a config's label: `hidden_size=8 lr=0.01`, or only `gru` for a single class."""
     if len(keys) == 1 and keys[0].endswith(_CLASSES):
         return names.text(keys[0], config.get(keys[0]))
     return run_label(config, names, keys)
 
 
-def known_settings(config: Mapping[str, Any], names: KeyNames) -> str:
+def known_settings(config: FlatConfig, names: KeyNames) -> str:
     """Returns a run's label from only the keys that its config sets."""
     return run_label(config, names, [key for key in names if config.get(key) is not None])
 

@@ -1,10 +1,11 @@
 """Loads the runs of a folder as pandas tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqsweep.results.formatting import column_values, key_names
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import differing_keys, read_folder
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.record import NO_RECORD, Record
@@ -93,7 +94,7 @@ def _runs(folder: Path) -> "DataFrame":
     return _pandas().DataFrame(columns)
 
 
-def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
+def _key_columns(configs: Sequence[FlatConfig]) -> dict[str, "Series"]:
     """Returns the columns of the seed and of the keys that differ."""
     keys = differing_keys([config for config in configs if config])  # a damaged one is empty
     if "seed" not in keys and any("seed" in config for config in configs):

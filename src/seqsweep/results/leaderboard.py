@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from seqsweep.results.data_sets import (
     DataSet,
@@ -41,7 +41,7 @@ from seqsweep.results.rows import (
     with_data,
 )
 from seqsweep.results.significance import ranks_by_size
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import (
     OURS,
@@ -168,7 +168,7 @@ class Leaderboard:
         return ranks.count(ranks[0]) if ranks else 0
 
 
-def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> Leaderboard:
+def leaderboard(entries: Sequence[Entry], planned: Iterable[FlatConfig] = ()) -> Leaderboard:
     """Ranks configs by the means over their complete runs.
 
     Rows are ordered by the mean of the monitored validation metric. Validation loss decides between

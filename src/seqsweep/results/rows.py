@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from seqsweep.config import CONF_DIR
 from seqsweep.results.data_sets import DataSet, Sets, data_key, reasons_apart, sets_of, source_keys
@@ -11,7 +10,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.documents import read_yaml
-from seqsweep.runs.identity import CODE, REPLICATE_KEYS
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS, Config, FlatConfig
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import Metric, as_metric
 
@@ -36,7 +35,7 @@ class Row:
             has a fresh seed.
     """
 
-    config: dict[str, Any]
+    config: Config
     entries: list[Entry]
     metrics: dict[str, Estimate]
     samples: dict[str, dict[Replicate, float]]
@@ -149,7 +148,7 @@ CHOICE = "_target_"
 
 
 def distinguishing_keys(
-    configs: Sequence[Mapping[str, Any]],
+    configs: Sequence[FlatConfig],
     keep_shared: bool = False,
     differing: Sequence[str] | None = None,
 ) -> list[str]:
@@ -212,7 +211,7 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
     ]
 
 
-def _departs(choice: str, key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+def _departs(choice: str, key: str, configs: Sequence[FlatConfig]) -> bool:
     """Returns whether a value differs from that in our option of its class."""
     section = choice.removesuffix(f".{CHOICE}")
     name = key.removeprefix(f"{section}.")
@@ -232,7 +231,7 @@ def _our_option(section: str, target: str) -> Mapping[str, str]:
     return {}
 
 
-def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def label_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """Returns the keys in a run's label; the seed comes last.
 
     A key whose value depends only on a chosen class is left out, because the label names the class.
@@ -255,7 +254,7 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return keys
 
 
-def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def text_columns(keys: Iterable[str], configs: Sequence[FlatConfig]) -> dict[str, list[str]]:
     """Returns the values of each key in all configs, as texts."""
     return {key: [value_key(config.get(key)) for config in configs] for key in keys}
 

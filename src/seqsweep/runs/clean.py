@@ -16,7 +16,7 @@ import yaml
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
-from seqsweep.runs.identity import is_number
+from seqsweep.runs.identity import FlatConfig, is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
 from seqsweep.runs.record import NO_RECORD, State
@@ -142,7 +142,7 @@ def freed(paths: Iterable[Path]) -> int:
     return total
 
 
-def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
+def _matches(config: FlatConfig, key: str, text: str) -> bool:
     """Returns whether a config has this value or option (`optimizer=sgd`)."""
     if key not in config:
         target = config.get(f"{key}._target_")  # None if the run lacks the group

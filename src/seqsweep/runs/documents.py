@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import marshal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,14 @@ from seqsweep.runs.files import (
     DEEPEST,
     Confirm,
     Damaged,
+    JsonObject,
     json_text,
     parse_json_of,
     read_bytes,
     read_json,
     write_text,
 )
+from seqsweep.runs.identity import Config
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -29,7 +30,7 @@ MOST_REPEATED = 10_000
 """The most values that the aliases of one file may stand for in total."""
 
 
-def to_text(config: dict[str, Any]) -> str:
+def to_text(config: Config) -> str:
     """Returns the YAML text of a config.
 
     The text equals `yaml.safe_dump(config, sort_keys=False)` to the byte, with two exceptions: keys
@@ -125,7 +126,7 @@ _KEY, _END = f',\n  "{DIGEST}": '.encode(), "\n}"
 """The beginning of the last key in the text of a sealed file, and the end of the text."""
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(content: JsonObject) -> JsonObject:
     """Returns the content with a digest of its JSON text.
 
     Raises:
@@ -136,7 +137,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_sealed(
-    path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
+    path: Path, content: JsonObject, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
     """Writes the content, which has at least one key, with its digest as the last key."""
     text = json_text({key: value for key, value in content.items() if key != DIGEST})
@@ -144,7 +145,7 @@ def write_sealed(
     write_text(path, f"{text.removesuffix(_END)}{seal}{_END}\n", sync, confirm)
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_sealed(path: Path) -> JsonObject:
     """Returns the object of a JSON file that `write_sealed` wrote.
 
     Raises:
@@ -154,7 +155,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return unsealed(read_bytes(path), path)
 
 
-def unsealed(data: bytes, path: Path) -> dict[str, Any]:
+def unsealed(data: bytes, path: Path) -> JsonObject:
     """Returns the object of a sealed file's bytes; raises Damaged like `read_sealed`."""
     content = parse_json_of(data, path)
     if not isinstance(content, dict):
@@ -173,7 +174,7 @@ def _is_sound_text(data: bytes) -> bool:
     return bool(key) and last == f'"{digest}"\n}}\n'.encode()
 
 
-def _is_sound(content: Mapping[str, Any]) -> bool:
+def _is_sound(content: JsonObject) -> bool:
     """Returns whether the content matches its digest, however it is formatted."""
     try:
         return sealed(content)[DIGEST] == content[DIGEST]
@@ -185,6 +186,6 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
+def read_sealed_or_none(path: Path) -> JsonObject | None:
     """Returns the object of a sealed file; None if missing or damaged (see `read_json`)."""
     return read_json(path, read_sealed)

@@ -16,6 +16,9 @@ from seqsweep.console import say_error
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. We write at most six."""
 
+JsonObject = dict[str, Any]
+"""An object of a JSON file, whose values have the types of JSON."""
+
 _said: set[str] = set()
 
 
@@ -177,7 +180,7 @@ def write_json(
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
-def _encode(value: Any) -> str:
+def _encode(value: object) -> str:
     """Returns the JSON of a value in one line."""
     # For a number, `repr` is ten times as fast as JSONEncoder, which refuses those not finite.
     is_number = type(value) is int or (type(value) is float and math.isfinite(value))
@@ -247,7 +250,7 @@ def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | Non
         return None
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> JsonObject:
     """Reads a JSON object like `read_json`; returns {} if there is no such object."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}

@@ -9,6 +9,12 @@ from typing import Any
 
 from seqsweep.importing import is_class_path
 
+Config = dict[str, Any]
+"""A config with its sections as in config.yaml, or by dotted keys as in a record."""
+
+FlatConfig = Mapping[str, Any]
+"""The values of a config by dotted key, which readers do not change."""
+
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 """The keys in which the replicates of a config differ.
 
@@ -41,7 +47,7 @@ WITHOUT_INFLUENCE = (
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 
 
-def without_influence(config: Mapping[str, Any]) -> tuple[str, ...]:
+def without_influence(config: FlatConfig) -> tuple[str, ...]:
     """Returns the keys of a flat config, or whole sections, that cannot change its result."""
     # The Dataset of a user may draw random numbers in the workers, and ours draws none there.
     is_ours = config.get("data._target_") == DATA_MODULE
@@ -65,7 +71,7 @@ _PLAIN = {str, int, bool, type(None)}
 """Types whose equal values are always identical, unlike the floats 0.0 and -0.0."""
 
 
-def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
+def run_id(config: Config, data_fingerprint: str | None) -> str:
     """Returns 16 hex digits of the sha256 of the config, the data and SEMANTICS.
 
     Args:
@@ -79,7 +85,7 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 
 
 def decisive(
-    config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
+    config: Config, data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
     """Returns the `config` values and `data` hash that decide a result."""
     # Keys without influence are left out, and also files that the fingerprint replaces.
@@ -135,13 +141,13 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from targets(value, path)
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: FlatConfig) -> Config:
     """Returns a flat config as nested sections.
 
     >>> nested({"a.b": 1, "c": [2]})
     {'a': {'b': 1}, 'c': [2]}
     """
-    config: dict[str, Any] = {}
+    config: Config = {}
     for key, value in flat.items():
         *sections, name = key.split(".")
         node = config

@@ -12,6 +12,8 @@ from seqsweep.runs.documents import to_text
 from seqsweep.runs.eventfiles import PREFIX, event_files
 from seqsweep.runs.files import folders_with, read_bytes, read_object, say_once, stat_of
 from seqsweep.runs.identity import (
+    Config,
+    FlatConfig,
     decisive,
     flatten,
     is_below,
@@ -40,7 +42,7 @@ class Entry:
 
     folder: RunFolder
     state: State
-    config: dict[str, Any]
+    config: Config
     record: Record
     error: str | None
 
@@ -179,7 +181,7 @@ def _config_fault(entry: Entry) -> str | None:
 
 
 def not_begun(
-    planned: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]
+    planned: Mapping[str, FlatConfig], entries: Iterable[Entry]
 ) -> list[Mapping[str, Any]]:
     """Returns the configs planned by run_id that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
@@ -187,7 +189,7 @@ def not_begun(
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]
 
 
-def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def differing_keys(configs: Sequence[FlatConfig]) -> list[str]:
     """Returns the keys that can change a result and differ between configs."""
     # Configs with the same keys in the same order are transposed, ten times as fast as `get`.
     layouts: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}

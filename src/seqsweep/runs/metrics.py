@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
-from seqsweep.runs.identity import is_below, is_own_module
+from seqsweep.runs.identity import FlatConfig, is_below, is_own_module
 from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.record import Direction, Record
 
@@ -171,7 +171,7 @@ def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, f
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
 
 
-def ranking_metric(configs: Iterable[Mapping[str, Any]], records: Iterable[Record] = ()) -> Metric:
+def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()) -> Metric:
     """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
@@ -204,7 +204,7 @@ def ranking_metric(configs: Iterable[Mapping[str, Any]], records: Iterable[Recor
     return known[max(number, key=number.__getitem__)] if number else Metric("", "max")
 
 
-def without_validation(configs: Iterable[Mapping[str, Any]]) -> Metric:
+def without_validation(configs: Iterable[FlatConfig]) -> Metric:
     """Returns the metric that ranks runs without a validation split.
 
     It is `train/loss`, or `train/acc` if keys of `loss.*` differ, because training losses then have

@@ -13,13 +13,15 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from seqsweep.runs.events import append_bytes
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of, write_bytes
-from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
+
+EpochRow = dict[str, float]
+"""The numbers of an epoch by the columns of metrics.csv, such as `epoch`, `step` and `val/acc`."""
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -37,9 +39,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     ]
 
 
-def has_finished(
-    rows: Sequence[Mapping[str, float]], epochs: int, config: Mapping[str, Any]
-) -> bool:
+def has_finished(rows: Sequence[Mapping[str, float]], epochs: int, config: Config) -> bool:
     """Returns whether a run has this many epochs without diverging."""
     # A diverged run may have a row for its last epoch, without a number for the loss.
     loss = "epoch" if is_own_module(config) else "train/loss"

@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from seqsweep.command import command_line
+from seqsweep.runs.files import JsonObject
 
 _PACKAGES = ("seqsweep", "torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorboard")
 
@@ -22,9 +22,9 @@ _PACKAGES = ("seqsweep", "torch", "lightning", "hydra-core", "omegaconf", "numpy
 def provenance(
     threads: int,
     data_fingerprint: str | None,
-    engine: dict[str, Any],
+    engine: JsonObject,
     data_files: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Returns the content of a run's provenance.json.
 
     Args:
@@ -48,7 +48,7 @@ def version() -> str:
 
 
 @functools.cache
-def _environment() -> dict[str, Any]:
+def _environment() -> JsonObject:
     """Returns the entries that do not change while the process runs."""
     return {
         "python": platform.python_version(),

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from seqsweep.runs.documents import unsealed
-from seqsweep.runs.files import Damaged, parse_json_of, read_bytes
-from seqsweep.runs.identity import SEMANTICS
+from seqsweep.runs.files import Damaged, JsonObject, parse_json_of, read_bytes
+from seqsweep.runs.identity import SEMANTICS, Config
 
 State = Literal[
     "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",
@@ -83,9 +83,9 @@ class Record:
         splits: what is known about each split; empty for data of a user's own module.
     """
 
-    content: dict[str, Any] = field(default_factory=dict[str, Any])
+    content: JsonObject = field(default_factory=JsonObject)
     status: State = "incomplete"
-    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    config: Config = field(default_factory=Config)
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     directions: dict[str, Direction] = field(default_factory=dict[str, Direction])
     best_epoch: int | None = None
@@ -106,7 +106,7 @@ class Record:
     digest: str | None = None
 
     @classmethod
-    def of(cls, content: dict[str, Any]) -> "Record":
+    def of(cls, content: JsonObject) -> "Record":
         """Returns the record with the content of a record.json."""
         values = {
             name: value

@@ -6,13 +6,13 @@ A run is done if and only if it has a record.json that is not damaged.
 import os
 import traceback
 from pathlib import Path
-from typing import Any
 
 from seqsweep.runs.documents import read_yaml, to_text, write_sealed
 from seqsweep.runs.eventfiles import PREFIX, event_files
 from seqsweep.runs.files import (
     TEMPORARY,
     Damaged,
+    JsonObject,
     read_object,
     remove,
     remove_temporary,
@@ -22,7 +22,7 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
-from seqsweep.runs.identity import SEMANTICS
+from seqsweep.runs.identity import SEMANTICS, Config
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.provenance import version
 from seqsweep.runs.record import (
@@ -93,7 +93,7 @@ class RunFolder:
             case _:
                 return "an unknown version of seqsweep"
 
-    def failure(self) -> dict[str, Any] | None:
+    def failure(self) -> JsonObject | None:
         """Returns the content of failure.json: why the last attempt ended early; or None."""
         path = self.path / "failure.json"
         failure = read_object(path)
@@ -108,7 +108,7 @@ class RunFolder:
         say_once(f"{path}: is not what a failed run writes; it counts as missing")
         return None
 
-    def config(self) -> dict[str, Any] | None:
+    def config(self) -> Config | None:
         """Returns the run's config; None if config.yaml is missing.
 
         Raises:
@@ -142,7 +142,7 @@ class RunFolder:
         """Raises LockLost if this process has lost the lock of the run."""
         check_held(self.path)
 
-    def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
+    def start(self, config: Config, provenance: JsonObject, sync: bool = True) -> None:
         """Removes earlier results and checkpoints; writes config.yaml and provenance.json."""
         self.check_held()
         checkpoints = self.path / "checkpoints"
@@ -175,7 +175,7 @@ class RunFolder:
         remove_temporary(self.path)
         remove_temporary(self.path / "checkpoints")
 
-    def finish(self, record: dict[str, Any], synced: bool = False) -> None:
+    def finish(self, record: JsonObject, synced: bool = False) -> None:
         """Writes the record, after which the run is done.
 
         The logs are written without a sync, so they are forced to disk before the record appears.
@@ -194,7 +194,7 @@ class RunFolder:
         content = {"semantics": SEMANTICS, "status": "complete"} | record
         write_sealed(self.path / "record.json", content, not synced, self.check_held)
 
-    def refuse(self, config: dict[str, Any], error: BaseException) -> None:
+    def refuse(self, config: Config, error: BaseException) -> None:
         """Writes config.yaml and failure.json of a run that cannot be built."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yaml", to_text(config), confirm=self.check_held)
@@ -232,7 +232,7 @@ class RunFolder:
         self._write_failure(content | {"killed": {"count": count, "epochs": epochs}})
         return count
 
-    def _write_failure(self, content: dict[str, Any]) -> None:
+    def _write_failure(self, content: JsonObject) -> None:
         self.check_held()
         write_json(self.path / "failure.json", content, confirm=self.check_held)
 

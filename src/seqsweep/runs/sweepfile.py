@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from seqsweep.runs.documents import read_sealed_or_none
-from seqsweep.runs.files import read_json, remove_temporary, say_once, write_json
-from seqsweep.runs.identity import SEMANTICS, is_one_value
+from seqsweep.runs.files import JsonObject, read_json, remove_temporary, say_once, write_json
+from seqsweep.runs.identity import SEMANTICS, FlatConfig, is_one_value
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, time_in
 
@@ -26,7 +26,6 @@ SEARCH = "search.json"
 """The file with the choices of a search, which `extras.search` writes."""
 
 _LOCK = ".changing"
-Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ class SweepFile:
 
     command: Sequence[str]
     started: float
-    configs: Mapping[str, Config]
+    configs: Mapping[str, FlatConfig]
     done_before: frozenset[str] = frozenset()
     ended: float | None = None
     earlier: frozenset[str] = frozenset()
     costs: Mapping[str, float] = field(default_factory=dict[str, float])
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
     directory: str = ""
-    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    limits: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     open: bool = False
 
     @classmethod
@@ -166,7 +165,7 @@ def chosen_runs(folders: Iterable[Path]) -> set[str]:
     return {run_id for trial in trials for run_id in trial["run_ids"]}
 
 
-def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
+def _limits(content: JsonObject) -> JsonObject:
     """Returns the limits of a run, with checked types."""
     thresholds = {str(int(epoch)): float(v) for epoch, v in content["thresholds"].items()}
     epochs = {name: content.get(name) for name in ("until", "ends_at")}
@@ -174,7 +173,7 @@ def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
     return {"thresholds": thresholds, **whole}
 
 
-def _common(configs: Sequence[Config]) -> dict[str, Any]:
+def _common(configs: Sequence[FlatConfig]) -> JsonObject:
     """Returns the values that all configs share, by key."""
     if not configs:
         return {}

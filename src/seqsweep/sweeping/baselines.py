@@ -21,6 +21,7 @@ from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.elementary import macro_f1
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import flatten, is_own_module, nested
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
@@ -75,7 +76,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     write_sealed(folder / NAME, content | {"baselines": rows, "notes": notes}, sync=False)
 
 
-def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
+def measure(splits: Splits) -> tuple[list[JsonObject], list[str]]:
     """Returns the baselines, and notes on missing baselines.
 
     The majority class is measured if there is a split val or test. Logistic regression (Cox 1958)
@@ -121,7 +122,7 @@ def _has_sklearn() -> bool:
     return find_spec("sklearn") is not None
 
 
-def _known(folder: Path) -> dict[str, Any]:
+def _known(folder: Path) -> JsonObject:
     """Returns the content of baselines.json; empty if it is outdated.
 
     The file is outdated if another version of seqsweep wrote it, or if scikit-learn has been
@@ -169,7 +170,7 @@ def _shaping(data: Config) -> Config:
     return kept | {"transform": shaping_options(kept.get("transform"))}
 
 
-def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[str, Any]:
+def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> JsonObject:
     """Returns a row of baselines.json: the scores on val and test, and the seconds."""
     start = time.perf_counter()
     predict = fit(splits)

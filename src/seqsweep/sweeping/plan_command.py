@@ -3,7 +3,6 @@
 import io
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -11,6 +10,7 @@ from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
+from seqsweep.runs.files import JsonObject
 from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
@@ -85,7 +85,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
     return f"{run_id}  {state:9}  {member.label}"
 
 
-def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
+def _plain(member: SweepMember, to_train: Collection[str]) -> JsonObject:
     """Returns what `--json` says about a member."""
     run_id, is_begun = member.run_id, member.folder.path.is_dir()
     state = member.folder.state() if is_begun else "not started"

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from seqsweep.console import print_json
 from seqsweep.results.folder_tables import boards_of
-from seqsweep.runs.files import read_object
+from seqsweep.runs.files import JsonObject, read_object
 from seqsweep.runs.ledger import of_this_version, read_folder, read_run
 from seqsweep.runs.metrics import metrics_in, monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.planned_run import PlannedRun
 
-answers: list[Callable[[], dict[str, Any]]] = []
+answers: list[Callable[[], JsonObject]] = []
 """The function that describes what the command trains; empty before its config is accepted."""
 
 
@@ -22,11 +21,11 @@ def print_answer() -> None:
         print_json(describe())
 
 
-def describe_run(run: PlannedRun, path: Path) -> dict[str, Any]:
+def describe_run(run: PlannedRun, path: Path) -> JsonObject:
     """Returns the state and the result of a single run."""
     entry = read_run(RunFolder(path))
     record = entry.record
-    content: dict[str, Any] = {"run_id": run.run_id, "folder": str(path)}
+    content: JsonObject = {"run_id": run.run_id, "folder": str(path)}
     content["state"] = entry.state if path.is_dir() else "not started"
     content |= {"metrics": metrics_in(record), "monitor": monitor_of_config(run.config)}
     content |= {"best_epoch": record.best_epoch, "epochs": record.epochs}
@@ -35,7 +34,7 @@ def describe_run(run: PlannedRun, path: Path) -> dict[str, Any]:
     return content | {"error": entry.error}
 
 
-def describe_sweep(folder: Path) -> dict[str, Any]:
+def describe_sweep(folder: Path) -> JsonObject:
     """Returns the folder of a sweep, with what `leaderboard --json` says about it."""
     # The folder has no run if workers are to train all of them.
     has_runs = any(folder.glob("*/config.yaml"))

@@ -4,7 +4,6 @@ F features (channels), C classes.
 """
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +22,11 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.module import SequenceClassifier, takes_lengths
 from seqsweep.native.library import describe
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.metrics import Metric, monitor_of_config, proposed_direction
 from seqsweep.seeding import global_stream
+from seqsweep.training.checkpoints import CheckpointContent
 from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
@@ -242,7 +243,7 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
     ]
 
 
-def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
+def numerics(trainer: L.Trainer, kind: str) -> JsonObject:
     """Returns what decides the last bits of the results of engine `kind`."""
     # Only this text of torch names the BLAS library.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
@@ -278,7 +279,7 @@ def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
     }
 
 
-def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
+def scaling_of(checkpoint: CheckpointContent) -> Scaling | None:
     """Returns the scaling that `description` has put in a checkpoint, or None."""
     state = checkpoint["scaling"]
     if state is None:
@@ -290,7 +291,7 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
 
 
-def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
+def vocabulary_of(checkpoint: CheckpointContent) -> Vocabulary | None:
     """Returns the vocabulary that `description` has put in a checkpoint, or None."""
     values = checkpoint.get("vocabulary")
     return None if values is None else Vocabulary.from_plain(values)

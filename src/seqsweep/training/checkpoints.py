@@ -41,6 +41,9 @@ _VALUES = (type(None), bool, int, float, complex, str, Tensor, nn.Parameter, tor
            torch.dtype, torch.device)  # fmt: skip
 _GROUPS = (dict, OrderedDict, Counter, list, tuple, set)
 
+CheckpointContent = dict[str, Any]
+"""The content of a checkpoint by name: tensors, and plain values."""
+
 
 def seal(archive: bytes) -> bytes:
     """Returns the zip archive with its digest added as the zip comment."""
@@ -49,7 +52,7 @@ def seal(archive: bytes) -> bytes:
     return content + hashlib.sha256(content).hexdigest().encode()
 
 
-def load_sealed(path: Path) -> dict[str, Any]:
+def load_sealed(path: Path) -> CheckpointContent:
     """Loads a checkpoint of tensors and plain values; runs no code.
 
     Raises:
@@ -72,7 +75,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
 
 
 def save_sealed(
-    checkpoint: dict[str, Any], path: Path, sync: bool = True, confirm: Confirm | None = None
+    checkpoint: CheckpointContent, path: Path, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
     """Writes a checkpoint under a temporary name, then renames it."""
     buffer = io.BytesIO()
@@ -80,7 +83,7 @@ def save_sealed(
     write_bytes(path, seal(buffer.getvalue()), sync, confirm)
 
 
-def save_in_run(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
+def save_in_run(checkpoint: CheckpointContent, path: Path, sync: bool = True) -> None:
     """Writes RUN/checkpoints/NAME with `save_sealed`, if the run's lock is held.
 
     Raises:
@@ -112,7 +115,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+        self, checkpoint: CheckpointContent, path: str | Path, storage_options: object = None
     ) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if Path(path).name == _NEXT:  # not a checkpoint of the user's own callback
@@ -122,7 +125,9 @@ class SealedCheckpointIO(TorchCheckpointIO):
             check_plain(checkpoint, "checkpoint")
         save_in_run(checkpoint, Path(path))
 
-    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: str | Path, *args: object, **options: object
+    ) -> CheckpointContent:
         return load_sealed(Path(path))
 
 
@@ -153,7 +158,7 @@ class BestAndLast(Checkpoint):
             publish(folder, is_better)
 
     def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: CheckpointContent
     ) -> None:
         """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
         checkpoint["files"] = files = sizes_of_logs(Path(trainer.default_root_dir))
@@ -248,7 +253,7 @@ def publish(folder: Path, is_better: bool) -> None:
     new.replace(last)
 
 
-def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
+def _has_best(path: Path, checkpoint: CheckpointContent) -> bool:
     """Returns whether best.ckpt belongs to this checkpoint, or to a later epoch."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
@@ -264,7 +269,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     return epoch == best_epoch or epoch > checkpoint["epoch"]
 
 
-def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
+def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
     """Cuts each log to its size at the checkpoint; False if impossible.
 
     Values that callbacks log at the end of an epoch are written after the epoch's checkpoint. These

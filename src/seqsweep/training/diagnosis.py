@@ -18,6 +18,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
+from seqsweep.runs.files import JsonObject
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
 
@@ -46,7 +47,7 @@ def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
     return [name for name in wanted if name in splits.names]
 
 
-def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
+def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> JsonObject:
     """Returns the class names and confusion matrices for the record.
 
     Args:
@@ -58,7 +59,7 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
     return {"classes": list(splits.class_names), "confusion": plain} if plain else {}
 
 
-def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
+def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject | None:
     """Returns the content of diagnostics.json for a network with weights (P,).
 
     The sequences come from val, else from test, else from train, and from each class in turn. The
@@ -82,9 +83,7 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any
     }
 
 
-def diagnose_run(
-    config: Config, module: SequenceClassifier, splits: Splits
-) -> dict[str, Any] | None:
+def diagnose_run(config: Config, module: SequenceClassifier, splits: Splits) -> JsonObject | None:
     """Returns the content of diagnostics.json for a run that autograd has trained.
 
     The result is None without the native library, or for a network that it cannot trace.
@@ -151,13 +150,13 @@ class Paths:
                 paths.append(self._size + np.flatnonzero(columns == index))
             self._paths[str(label)] = [_thin(path) for path in paths]
 
-    def of(self, points: Points) -> dict[str, dict[str, Any]]:
+    def of(self, points: Points) -> dict[str, JsonObject]:
         """Returns each class's mean path and example paths, from points (R, 2)."""
         sums = [np.bincount(self._cells, column, self._size) for column in points.T]
         means = np.stack(sums, 1) / self._counts[:, None]
         # Four digits are enough for a picture.
         drawn = np.round(np.concatenate([means, points]), 4)
-        classes: dict[str, dict[str, Any]] = {}
+        classes: dict[str, JsonObject] = {}
         for label, positions in self._paths.items():
             mean, *sequences = [drawn[path].tolist() for path in positions]
             classes[label] = {"mean": mean, "sequences": sequences}

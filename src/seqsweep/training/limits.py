@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import as_metric, epoch_score
 from seqsweep.runs.record import Pruned
 
@@ -90,14 +91,14 @@ class Limits:
     ends_at: int | None = None
 
     @classmethod
-    def from_plain(cls, content: Mapping[str, Any] | None) -> "Limits | None":
+    def from_plain(cls, content: JsonObject | None) -> "Limits | None":
         """Returns the limits that `plain` has described; None stays None."""
         if content is None:
             return None
         thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
         return cls(thresholds, content["until"], content["ends_at"])
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> JsonObject:
         """Returns the limits in the form of sweep.json."""
         thresholds = {str(epoch): value for epoch, value in self.thresholds.items()}
         return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}

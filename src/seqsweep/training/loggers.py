@@ -18,7 +18,7 @@ from seqsweep.console import say
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.lock import LockLost, check_held
-from seqsweep.runs.metrics_csv import append_row
+from seqsweep.runs.metrics_csv import EpochRow, append_row
 from seqsweep.training.checkpoints import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment
 
@@ -63,7 +63,7 @@ class RowLogger(Logger):
         """Does nothing: config.yaml holds a run's config."""
 
     @abstractmethod
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[EpochRow]) -> None:
         """Writes rows of epochs in their order, with keys from `COLUMNS`."""
 
 
@@ -93,16 +93,16 @@ class RunTensorBoardLogger(RowLogger):
         if scalars:
             self.events.write([(step or 0, time.time(), scalars)])
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[EpochRow]) -> None:
         self.events.write(event_rows(rows))
 
 
-def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
+def event_rows(rows: Sequence[EpochRow]) -> list[Row]:
     """Returns rows for an `EventFile`; step and epoch do not become tags."""
     now = time.time()
     # The curve of a tag `epoch` would only be a straight line.
     return [
-        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
+        (int(row["step"] or 0), now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
     ]
 
@@ -114,11 +114,11 @@ class EpochCSVLogger(RowLogger):
         self.path = Path(save_dir, "metrics.csv")
         self._has_begun = False
 
-    def log_logged(self, row: dict[str, float]) -> None:
+    def log_logged(self, row: EpochRow) -> None:
         """Takes what a LightningModule of the user has logged in an epoch."""
         append_row(self.path, row)
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[EpochRow]) -> None:
         """Appends rows to metrics.csv, all or none of them."""
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
@@ -128,7 +128,7 @@ class EpochCSVLogger(RowLogger):
         self._has_begun = True
 
 
-def csv_line(row: dict[str, Any]) -> str:
+def csv_line(row: EpochRow) -> str:
     """Formats a row as csv.DictWriter does, in half of its time."""
     # An unknown key would silently be lost, since the header names the columns once for all rows.
     if not _COLUMNS.issuperset(row):
@@ -141,15 +141,15 @@ def csv_line(row: dict[str, Any]) -> str:
 class TextLogger(RowLogger):
     """Writes one line per epoch to train.log."""
 
-    def log_logged(self, row: dict[str, float]) -> None:
+    def log_logged(self, row: EpochRow) -> None:
         self.write([row])
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[EpochRow]) -> None:
         for row in rows:
             log.info(text_line(row))
 
 
-def text_line(row: dict[str, Any]) -> str:
+def text_line(row: EpochRow) -> str:
     """Returns an epoch's message in train.log."""
     names = [*(n for n in COLUMNS[2:] if n in row), *(n for n in row if n not in _COLUMNS)]
     metrics = "  ".join([f"{name} {row[name]:.4g}" for name in names])
@@ -165,7 +165,7 @@ class PrintLoss(RowLogger):
         self.max_epochs = max_epochs
         self.every_n_epochs = every_n_epochs
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[EpochRow]) -> None:
         for row in rows:
             epoch = row["epoch"] + 1
             if epoch % self.every_n_epochs == 0:
@@ -209,10 +209,10 @@ class MemberLog:
         self.folder = folder
         self.loggers = list(loggers)
         self.files: dict[str, int] = {}
-        self._rows: list[tuple[float, dict[str, Any]]] = []
+        self._rows: list[tuple[float, EpochRow]] = []
         self._lines: list[str] = []
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: EpochRow) -> None:
         self._rows.append((time.time(), row))
 
     def flush(self) -> None:

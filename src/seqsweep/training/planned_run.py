@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
-from seqsweep.runs.files import write_bytes
+from seqsweep.runs.files import JsonObject, write_bytes
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.metrics import monitor_of_config
@@ -34,7 +33,7 @@ class PlannedRun:
     """The checked config, with sizes from the data, and a digest if it names code of the user."""
     run_id: str
     data_fingerprint: str | None
-    splits: dict[str, dict[str, Any]] | None = None
+    splits: dict[str, JsonObject] | None = None
     """The size and fingerprint of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, one line each."""
@@ -44,11 +43,11 @@ class PlannedRun:
     """The limits of a search; None if the run trains to its last epoch."""
 
     @functools.cached_property
-    def flat(self) -> dict[str, Any]:
+    def flat(self) -> Config:
         """The config by dotted keys."""
         return dict(flatten(self.config))
 
-    def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
+    def record(self, status: str, result: JsonObject) -> JsonObject:
         """Returns the content of record.json: the result, and the config for tables."""
         return {
             "run_id": self.run_id,

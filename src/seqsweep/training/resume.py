@@ -5,13 +5,12 @@ import glob
 import json
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from seqsweep.config.question import DIGITS
-from seqsweep.runs.files import folders_with, read_bytes, read_object, write_bytes
-from seqsweep.runs.identity import CODE, is_below, is_own_module, without_influence
+from seqsweep.config.schema import Config
+from seqsweep.runs.files import JsonObject, folders_with, read_bytes, read_object, write_bytes
+from seqsweep.runs.identity import CODE, FlatConfig, is_below, is_own_module, without_influence
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.record import NO_RECORD
@@ -37,7 +36,7 @@ class KilledTooOften(Exception):
 
 
 def begin(
-    member: PlannedRun, folder: RunFolder, engine: dict[str, Any], sync: bool = True
+    member: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = True
 ) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
@@ -109,12 +108,12 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
 
 
 @functools.cache
-def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
+def _finished_runs(root: Path) -> dict[str, list[tuple[Path, Config]]]:
     """Returns folders and configs of runs with all their epochs, by `_key`.
 
     Runs have the same key if their results can differ only by the number of epochs or user code.
     """
-    finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+    finished: dict[str, list[tuple[Path, Config]]] = {}
     for folder in (root, *namesakes(root)):
         for path in folders_with(folder, "record.json"):
             record = RunFolder(path).record() or NO_RECORD
@@ -137,13 +136,13 @@ def namesakes(folder: Path) -> list[Path]:
     return [other for other in others if other.name != folder.name]
 
 
-def _key(config: Mapping[str, Any], data_fingerprint: str | None) -> str:
+def _key(config: FlatConfig, data_fingerprint: str | None) -> str:
     ignored = (*without_influence(config), _LENGTH, _SCHEDULER_LENGTH, CODE)
     kept = {key: value for key, value in config.items() if not is_below(key, ignored)}
     return json.dumps([kept, data_fingerprint], sort_keys=True)
 
 
-def _relatives(member: PlannedRun, root: Path) -> list[tuple[Path, dict[str, Any]]]:
+def _relatives(member: PlannedRun, root: Path) -> list[tuple[Path, Config]]:
     return _finished_runs(root).get(_key(member.flat, member.data_fingerprint), [])
 
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import CODE, flatten, targets
+from seqsweep.runs.identity import CODE, Config, flatten, targets
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.text import did_you_mean
@@ -36,7 +36,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     return member_of(config, allowed, run.path / "config.yaml")
 
 
-def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> PlannedRun:
+def member_of(config: Config, allowed: Sequence[str], where: Path) -> PlannedRun:
     """Plans the run of a config that was read from a file.
 
     Args:
@@ -69,7 +69,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     return PlannedRun(data, run.run_id, fingerprint)
 
 
-def _config(run: RunFolder) -> dict[str, Any]:
+def _config(run: RunFolder) -> Config:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")

@@ -9,10 +9,10 @@ import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
+from seqsweep.runs.identity import Config
 from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_until_certain
 from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
@@ -258,7 +258,7 @@ def check_parts(run: PlannedRun, root: Path) -> None:
 @functools.lru_cache(maxsize=64)
 def _check_shared(sections: str) -> None:
     """Builds the data and the Trainer that members of a pool share."""
-    config: dict[str, Any] = json.loads(sections)
+    config: Config = json.loads(sections)
     build_data(config)
     options = config["trainer"]
     options.pop("_target_", None)

@@ -21,7 +21,14 @@ from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
 from seqsweep.importing import find_module
-from seqsweep.runs.identity import CODE, DATA_MODULE, WITHOUT_INFLUENCE, is_below, targets
+from seqsweep.runs.identity import (
+    CODE,
+    DATA_MODULE,
+    WITHOUT_INFLUENCE,
+    Config,
+    is_below,
+    targets,
+)
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """Packages that are not the user's code; provenance.json has their versions."""
@@ -49,7 +56,7 @@ _known: dict[str, Code] = {}
 """The code of each module that a target has named (see `_code`)."""
 
 
-def with_code(config: dict[str, Any]) -> dict[str, Any]:
+def with_code(config: Config) -> Config:
     """Adds a digest of the user's code to a config that names such code."""
     code = code_of(config)
     if not code:
@@ -58,7 +65,7 @@ def with_code(config: dict[str, Any]) -> dict[str, Any]:
     return config | {CODE: hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+def code_of(config: Config) -> dict[str, str]:
     """Returns digests of the user's files and versions of packages, by name.
 
     Loggers do not count. A data source does not count either, because its data have a fingerprint.
@@ -86,7 +93,7 @@ def differing(code: Mapping[str, str], other: Mapping[str, str]) -> str:
     return ", ".join(name for name in names if code.get(name) != other.get(name))
 
 
-def first_file(config: Mapping[str, Any]) -> Path | None:
+def first_file(config: Config) -> Path | None:
     """Returns the first file of the user's code; None without such code."""
     modules = (_module_of(target, key) for target, key in _foreign(config))
     sources = (source for module in modules for source in _code(module)[0].values())
@@ -101,7 +108,7 @@ def place_in_code(error: BaseException) -> str:
     return places[-1] if places else ""
 
 
-def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _foreign(config: Config) -> list[tuple[str, str]]:
     """Returns the targets of the user's own code, each with its first key."""
     ignored = WITHOUT_INFLUENCE
     if (config.get("data") or {}).get("_target_") == DATA_MODULE:

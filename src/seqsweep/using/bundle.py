@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from seqsweep.arguments import Parser, add_allow, add_out
 from seqsweep.console import place, say, say_error
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import flatten, targets
+from seqsweep.runs.identity import FlatConfig, flatten, targets
 from seqsweep.runs.provenance import version
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
@@ -115,7 +114,7 @@ def readme(run: LoadedRun, record: Record, choice: str | None) -> str:
     return "\n".join([*lines, "", *_use(run)]) + "\n"
 
 
-def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _network(run: LoadedRun, config: FlatConfig) -> Iterator[tuple[str, str]]:
     parameters = sum(weights.numel() for weights in run.network.parameters())
     yield "network", f"{config['model._target_']}, {parameters:,} parameters"
     yield "classes", ", ".join(map(_literal, run.class_names))
@@ -130,7 +129,7 @@ def _literal(name: str) -> str:
     return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 
-def _data(run: LoadedRun, config: Mapping[str, Any], record: Record) -> Iterator[tuple[str, str]]:
+def _data(run: LoadedRun, config: FlatConfig, record: Record) -> Iterator[tuple[str, str]]:
     words = [str(config.get("data.source._target_", config.get("data._target_")))]
     for key, value in config.items():
         name = key.removeprefix("data.source.")

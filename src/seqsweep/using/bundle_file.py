@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seqsweep.runs.documents import DIGEST, sealed
 from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
-from seqsweep.runs.identity import CODE
+from seqsweep.runs.identity import CODE, Config
 from seqsweep.runs.provenance import version
 
 FORMAT = 2
@@ -136,7 +136,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
             raise Damaged(f"{path}: {name} has {entry.file_size:,} bytes, too many for a bundle")
 
 
-def _config(data: bytes, path: Path) -> dict[str, Any]:
+def _config(data: bytes, path: Path) -> Config:
     config = parse_json_of(data, path / CONFIG)
     try:
         is_sound = isinstance(config, dict) and config == sealed(config)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.elementary import log, macro_f1
+from seqsweep.runs.files import JsonObject
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -67,7 +68,7 @@ class Evaluation:
         """The number of sequences of each class."""
         return dict(zip(self.class_names, self.confusion.sum(axis=1).tolist(), strict=True))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Returns plain values, for a JSON file."""
         support = self.support
         return {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none, write_sealed
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import Metric, as_metric
 
 NAME = "search.json"
@@ -92,7 +93,7 @@ class SearchFile:
             for key in differing
         ]
 
-    def _decisive(self) -> dict[str, Any]:
+    def _decisive(self) -> JsonObject:
         first = {"sampler": self.method, "pruner": self.pruner, "monitor": self.metric}
         return {**first, "rungs": list(self.rungs), "space": self.space, **self.settings}
 
@@ -121,7 +122,7 @@ def with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]
     return settings if monitor.is_ours else {**settings, "monitor_mode": monitor.direction}
 
 
-def _trial(content: dict[str, Any]) -> Trial:
+def _trial(content: JsonObject) -> Trial:
     thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
     return replace(Trial(**content), thresholds=thresholds)
 

@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.models.module import Diverged
-from seqsweep.runs.files import write_text
+from seqsweep.runs.files import JsonObject, write_text
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import LockLost
 from seqsweep.runs.record import NO_RECORD, Record
@@ -51,8 +51,8 @@ class Findings(NamedTuple):
     """The results of a member's best weights: test metrics, confusion matrices, diagnosis."""
 
     metrics: dict[str, float]
-    confusion: dict[str, Any]
-    diagnosis: dict[str, Any] | None
+    confusion: JsonObject
+    diagnosis: JsonObject | None
 
 
 End = Findings | Diverged | Pruned | Paused
@@ -78,7 +78,7 @@ class Engine(ABC, Generic[M]):
 
     torch_threads = 1
     draws = True
-    origin: dict[str, Any]
+    origin: JsonObject
 
     def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
         self.runs = runs
@@ -168,7 +168,7 @@ class Engine(ABC, Generic[M]):
         failure.__cause__ = error
 
 
-def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, Any]:
+def record_of(member: Member, end: Findings | Diverged | Pruned) -> JsonObject:
     """Returns the content of record.json."""
     best = member.best
     # A run also counts as diverged if only its loss on the test split is not finite.
@@ -179,11 +179,11 @@ def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, An
     if isinstance(end, Diverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
     metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
-    directions: dict[str, Any] = {}
+    directions: JsonObject = {}
     if is_own_module(member.planned.config):
         metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         directions = {"directions": directions_of(member.planned.config, metrics)}
-    result: dict[str, Any] = {
+    result: JsonObject = {
         "metrics": metrics,
         **directions,
         "best_epoch": best.best_epoch,

@@ -19,19 +19,18 @@ from seqsweep.native.step import Network, Work
 from seqsweep.native.structs import flops
 from seqsweep.runs.files import sync as sync_files
 from seqsweep.runs.files import sync_folder
+from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
 from seqsweep.training.build_run import build_loggers, class_weights, description
 from seqsweep.training.callbacks import EarlyStop
-from seqsweep.training.checkpoints import BestAndLast, publish, save_in_run
+from seqsweep.training.checkpoints import BestAndLast, CheckpointContent, publish, save_in_run
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.engine import network_of
 from seqsweep.training.engines.native.shared import schedule_of, template_of
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
-
-Checkpoint = dict[str, Any]
 
 
 class PoolMember:
@@ -121,7 +120,7 @@ class PoolMember:
         self._before = self.native.memory.clone()
         self._steps_before = 0
 
-    def restore(self, last: Checkpoint, best: Checkpoint) -> None:
+    def restore(self, last: CheckpointContent, best: CheckpointContent) -> None:
         """Restores the state from the last and best checkpoints of the run."""
         self.native.weights.copy_(self.template.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
@@ -173,7 +172,7 @@ class PoolMember:
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
-    def take_in(self, row: dict[str, Any], seconds: float) -> bool:
+    def take_in(self, row: EpochRow, seconds: float) -> bool:
         """Records a finished epoch; returns whether another epoch follows."""
         metrics = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         # The weights are copied now, because the next epoch changes them in place.
@@ -211,7 +210,7 @@ class PoolMember:
         publish(folder, is_better)
         self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
 
-    def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
+    def _checkpoints(self) -> tuple[CheckpointContent, CheckpointContent]:
         """Returns the contents of last.ckpt, and of best.ckpt (without an optimizer)."""
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}

@@ -6,10 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
+from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.native.member import PoolMember
@@ -79,7 +79,7 @@ class Pool:
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
         self.judge = judge
-        self.row: dict[str, Any] = {}
+        self.row: EpochRow = {}
         self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
         self._ended: list[tuple[PoolMember, End]] = []

@@ -7,7 +7,7 @@ import functools
 import math
 import queue
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +22,7 @@ from seqsweep.data.transforms import Augmentation
 from seqsweep.elementary import macro_f1
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
+from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.protocol import Findings
@@ -39,7 +40,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     return {"acc": hits.sum(1) / counts.sum((1, 2)), "f1": f1}
 
 
-def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
+def why_diverged(row: EpochRow, epoch: int) -> Diverged | None:
     """Returns the error of a row whose loss or gradient is not finite, or None."""
     # An infinite gradient counts too: it spoils the weights while the losses are still finite.
     for name in ("train/loss", "val/loss", "train/grad_norm"):
@@ -106,14 +107,14 @@ class PoolData:
         return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
 
 
-def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
+def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[EpochRow]:
     """Returns a row of metrics for the epoch that each member has finished."""
     # The training sums come first, then the validation sums of the validated members.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]
     scored = scores(np.stack([each.confusion for each in sums]))  # (N, C, C), all at once
     measured = zip(sums, scored["acc"].tolist(), scored["f1"].tolist(), strict=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[EpochRow] = []
     for member in members:
         train, acc, f1 = next(measured)
         rows.append(

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.seeding import drawing_from, stream
 from seqsweep.training.build_run import plateau_monitor
 from seqsweep.training.checks import sizes_from_data
@@ -104,7 +105,7 @@ class Schedule:
             self._by_epoch.append(self._moved())
         return self._by_epoch[epoch]
 
-    def see(self, metrics: dict[str, Any]) -> None:
+    def see(self, metrics: EpochRow) -> None:
         """Steps a scheduler that follows a metric, after an epoch."""
         if self.follows_metric and self.monitor in metrics:
             self._by_epoch = [self._moved(metrics[self.monitor])]
