@@ -51,16 +51,16 @@ def watch(folder: str) -> None:
     import io
 
     from rich.console import Console
-    from rich.live import Live
 
+    from seqsweep.console import still_table
     from seqsweep.live.display import LiveView
     from seqsweep.live.watch import WatchedFolder
 
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    table = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    table = still_table(console)
     watched = WatchedFolder(Path(folder))
     view = LiveView(watched.progress, console, table)
-    view.start()
+    table.start()
     watched.renew()
     view.renew()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markup import escape
+from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
@@ -95,6 +95,22 @@ class PlainConsole(Console):
         raise BrokenPipeError
 
 
+def shows_table(console: Console) -> bool:
+    """Returns whether the console is a terminal that can redraw lines."""
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
+
+
+def still_table(console: Console) -> Live:
+    """Returns a display that only `update` draws: no thread does, and sys.stdout stays."""
+    return Live(
+        console=console,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        vertical_overflow="crop",
+    )
+
+
 def joined(items: Sequence[str], console: Console) -> str:
     """Returns the items in one line; in several on narrow terminals."""
     lines = list(items[:1])
@@ -113,14 +129,24 @@ def place(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def print_lines(console: Console, *lines: str | Text) -> None:
+    """Prints lines of plain text; a terminal breaks them between words.
+
+    An indented line is a command or a path to copy, so it is not broken.
+    """
+    for line in lines:
+        text = Text(line) if isinstance(line, str) else line
+        is_whole = not console.is_terminal or text.plain.startswith("  ")
+        console.print(text, soft_wrap=is_whole)
+
+
 def print_notes(notes: Sequence[str], console: Console) -> None:
     """Prints at most eight distinct notes, and counts the rest."""
     distinct = list(dict.fromkeys(notes))
     shown = distinct[:_MOST_NOTES]
     if len(distinct) > len(shown):
         shown.append(f"... and {len(distinct) - len(shown)} more notes")
-    for note in shown:
-        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True, highlight=False)
+    print_lines(console, *(Text(note, "yellow") for note in shown))
 
 
 SHARE = 0.05

@@ -124,6 +124,11 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """Returns a text in one line, with control characters as escapes."""
+    return visible(" ".join(text.split()))
+
+
 def plain_text(value: Any) -> str:
     """Returns the text of a config value as on Hydra's command line.
 

@@ -29,7 +29,7 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
             assert watched.returncode == 0
     assert "[4/4]" in said
     assert "by val/acc of the best epoch" in said
-    assert said.splitlines()[-1] == "4 of 4 runs are done"
+    assert said.splitlines()[-1] == "4 of 4 runs done"
     text = text_of(printed)
     assert "╭─ mine: 4 runs" in text
     assert "4 running" in text or "waiting" in text

@@ -8,7 +8,7 @@ import time
 import pytest
 from live_sweeps import EPOCHS, HEADER, config, shown, train
 
-from seqsweep.live.sweep_state import Pace, SweepProgress
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.lock import RunLock
 
 
@@ -37,11 +37,16 @@ def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
         assert progress.seconds_left == pytest.approx(expected)
 
 
-def test_too_little_of_the_work_gives_no_estimate_of_the_time_left():
-    pace = Pace(begun=100.0)
-    for trained, seconds in ((1, None), (10, 60.0)):
-        pace.update(120.0, trained, left=40 - trained)
-        assert pace.seconds_left(120.0) == seconds
+def test_too_little_of_the_work_gives_no_estimate_of_the_time_left(sweep):
+    found = sweep(*(config(seed) for seed in range(4)))
+    path = found.start(0).path
+    progress = found.progress()
+    progress.look()
+    for epoch, seconds in ((0, None), (1, 38 * 20.0)):
+        found.clock.now += 20.0
+        train(path, [epoch])
+        progress.look()
+        assert progress.seconds_left == seconds
 
 
 def test_an_epoch_that_is_trained_again_after_a_resume_counts_as_one(sweep):

@@ -13,9 +13,14 @@ from rich.live import Live
 from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView, show_progress
 from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.table import LiveTable
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.sweepfile import SweepFile
+
+
+def scores(progress: SweepProgress) -> list[float | None]:
+    return [run.score(progress.monitor) for run in progress.best(5)]
 
 
 def test_the_table_shows_the_best_five_complete_and_running_runs(sweep):
@@ -39,6 +44,36 @@ def test_the_table_shows_the_best_five_complete_and_running_runs(sweep):
     assert rows[0][:2] == ["6", "done"]
 
 
+def test_each_running_run_has_a_row_before_its_first_validation(sweep):
+    found = sweep(*(config(seed) for seed in range(9)))
+    progress = found.progress()
+    for index in range(6):
+        found.end(index, accuracy=0.9)
+    train(found.start(6).path, range(4), accuracy=0.1)  # not among the best
+    found.start(7)
+    with RunLock(found.run(6).path), RunLock(found.run(7).path):
+        progress.look()
+        rows = [line.strip("│ ").split() for line in shown(progress).splitlines()]
+    assert ["6", "0.1000", "epoch", "4/10"] in rows
+    assert ["7", "epoch", "0/10"] in rows
+
+
+def test_the_bar_is_not_red_and_each_time_has_a_word(sweep):
+    found = sweep(config(0), config(1))
+    progress = found.progress()
+    progress.look()
+    found.end(0)
+    found.clock.now += 42.0
+    progress.look()
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, color_system="truecolor", width=80).print(
+        LiveTable(progress)
+    )
+    bar = next(line for line in out.getvalue().splitlines() if "━" in line)
+    assert "0:42 elapsed" in bar and "0:42 left" in bar
+    assert "\x1b[36m━" in bar and "\x1b[38;2;249" not in bar
+
+
 def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep):
     targets = [f"data.{name}" for name in ("digits", "order") for _ in range(2)]
     data = [{"source": {"_target_": target}} for target in targets]
@@ -47,7 +82,7 @@ def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep):
     for index, accuracy in enumerate((0.8, 0.9, 0.4, 0.3)):
         found.end(index, accuracy=accuracy)
     progress.look()
-    assert [score for _, score in progress.best(5)] == [0.9, 0.4]
+    assert scores(progress) == [0.9, 0.4]
     rows = [line.strip("│ ").split() for line in shown(progress).splitlines()]
     assert ["digits", "1", "0.9000", "done"] in rows
     assert ["order", "2", "0.4000", "done"] in rows
@@ -59,13 +94,13 @@ def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sw
     for index, loss in enumerate((0.7, 0.4)):
         found.end(index, metrics={"val/loss": loss, "train/loss": 1 - loss})
     progress.look()
-    assert [score for _, score in progress.best(5)] == [0.4, 0.7]
+    assert scores(progress) == [0.4, 0.7]
     for index, loss in enumerate((0.7, 0.4)):
         found.finish(index, metrics={"train/loss": 1 - loss})
     progress = found.progress()
     progress.look()
     assert progress.monitor == "train/loss"
-    assert [score for _, score in progress.best(1)] == [pytest.approx(0.3)]
+    assert scores(progress)[:1] == [pytest.approx(0.3)]
 
 
 def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep):
@@ -109,14 +144,15 @@ def test_a_terminal_without_unicode_shows_a_table(sweep):
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, "ascii") as file:
         console = Console(file=file, force_terminal=True, width=36)
-        view = LiveView(progress, console, Live(console=console, auto_refresh=False))
-        view.start()
-        view.draw()
+        table = Live(console=console, auto_refresh=False)
+        table.start()
+        view = LiveView(progress, console, table)
+        view.renew()
         view.stop()
         file.flush()
         text = raw.getvalue().decode()
     assert "\x1b[2m+---" in text
-    assert "long_long_long_~" in text and "ValueError:~" in text
+    assert "ValueErr" in text and "~" in text
 
 
 def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):
@@ -126,17 +162,15 @@ def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):
     found.end(3)
     out = io.StringIO()
     view = LiveView(found.progress(done_before=["run3"]), Console(file=out, width=40), None)
-    view.look()
+    view.renew()
     found.end(0)
-    found.end(1, status="diverged", error="nan", epoch=3, metrics={})
-    view.look()
-    view.draw()
+    found.end(1, status="diverged", error="nan in epoch 3", epoch=3, metrics={})
+    view.renew()
     found.start(2).fail(ValueError("no luck"))
-    view.look()
     view.stop()
     assert out.getvalue().splitlines() == [
         "[1/3] a=[red]x[/]  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
-        "[2/3] a=\\[b  diverged in epoch 3  0:00 left",
+        "[2/3] a=\\[b  diverged nan in epoch 3  0:00 left",
         "[3/3] a=c  failed ValueError: no luck",
     ]
 
@@ -199,17 +233,16 @@ def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
         progress = SweepProgress(folder, SweepFile((), time.time(), configs))
         with RunLock(entries[9].folder.path):
             progress.look()
-            scores = {run.folder.name: score for run, score in progress.best(15)}
+            ranked = {run.folder.name: run.score(progress.monitor) for run in progress.best(15)}
         assert progress.monitor == (monitor or "val_loss")
-        assert len(scores) == (15 if monitor else 14)
+        assert len(ranked) == (15 if monitor else 14)
         if monitor:
-            assert scores[entries[9].folder.run_id] == value("val_acc", 8, 4)
+            assert ranked[entries[9].folder.run_id] == value("val_acc", 8, 4)
             assert f"{best:.4f}" in shown(progress)
         log = io.StringIO()
         view = LiveView(progress, Console(file=log, width=200), None)
         entries[9].folder.finish(entries[9].record.content, synced=True)
-        view.look()
-        view.draw()
+        view.renew()
         expected = ("val_acc", "test_acc") if monitor else ("val_loss",)
         texts = [f"{name} {value(name, 8, 4):.4g}"[:14] for name in expected]
         assert all(text in log.getvalue() for text in texts)

@@ -25,14 +25,14 @@ def test_watch_ends_when_all_runs_are_done(sweep):
     found = sweep(config(0), config(1))
     for index in range(2):
         found.end(index)
-    assert watched(found.folder)[1].splitlines()[-1] == "2 of 2 runs are done"
-    assert watched(found.run(1).path)[1].splitlines()[-1] == "1 of 1 run is done"
+    assert watched(found.folder)[1].splitlines()[-1] == "2 of 2 runs done"
+    assert watched(found.run(1).path)[1].splitlines()[-1] == "1 of 1 run done"
     found.file().write(found.folder)
     code, text = watched(found.folder)
     assert code == 0
     assert "[2/2] seed=1  val/acc 0.9000" in text
     assert "by val/acc of the best epoch" in text
-    assert text.splitlines()[-1] == "2 of 2 runs are done"
+    assert text.splitlines()[-1] == "2 of 2 runs done"
 
 
 def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep):
@@ -41,7 +41,7 @@ def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep
     found.file().end(found.folder, time.time())
     code, text = watched(found.folder)
     assert code == 1
-    assert "1 of 2 runs is not done; to see why:" in text
+    assert "1 of 2 runs not done; to see why:" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
@@ -53,9 +53,10 @@ def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep):
     code, text = watched(found.folder)
     worker.join()
     assert code == 0
-    first, *_, last = text.splitlines()
-    assert first.startswith("no process trains this sweep yet; to start one: seqsweep work /")
-    assert last == "1 of 1 run is done"
+    first, second, *_, last = text.splitlines()
+    assert first == "no process trains this sweep yet; to start one:"
+    assert second.startswith("  seqsweep work /")
+    assert last == "1 of 1 run done"
 
 
 def test_ctrl_c_ends_watch_and_not_the_sweep(sweep):

@@ -21,7 +21,6 @@ from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS, host_name
 from seqsweep.runs.sweepfile import (
     NAME,
-    Process,
     SweepFile,
     is_sweep_running,
     lock_names,
@@ -150,8 +149,8 @@ def test_a_sweep_on_another_host_runs_until_its_last_heartbeat_is_old(tmp_path):
         assert not is_sweep_running(tmp_path)
 
 
-def locks_in(folder: Path) -> list[Process]:
-    return [*lock_names(path.name for path in folder.iterdir()).values()]
+def locks_in(folder: Path) -> dict[str, str]:
+    return lock_names(path.name for path in folder.iterdir())
 
 
 def test_the_variable_names_the_host_in_locks_and_event_files(tmp_path, monkeypatch):
@@ -161,7 +160,7 @@ def test_the_variable_names_the_host_in_locks_and_event_files(tmp_path, monkeypa
         assert json.loads(Path(lock.path).read_text())["host"] == "pod_0_x"
         holder = holder_of(tmp_path)
         assert holder is not None
-        assert (holder.host, holder.pid) == locks_in(tmp_path)[0]
+        assert locks_in(tmp_path) == {f".running-{holder.host}-{holder.pid}": holder.host}
         EventFile(tmp_path).write([(0, 1.0, {"a": 1.0})])
         assert writer_of(tmp_path) == (holder.host, holder.pid)
     monkeypatch.setenv("SEQSWEEP_HOST", "")
@@ -174,7 +173,7 @@ def test_a_container_sees_the_lock_of_the_one_that_it_replaces(tmp_path, monkeyp
     with sweep_lock(tmp_path):
         monkeypatch.setenv("SEQSWEEP_HOST", "mine-0-fghij")
         with sweep_lock(tmp_path):
-            assert {host for host, _ in locks_in(tmp_path)} == {"mine-0-abcde", "mine-0-fghij"}
+            assert {*locks_in(tmp_path).values()} == {"mine-0-abcde", "mine-0-fghij"}
 
 
 def test_a_usual_folder_has_no_notes(tmp_path):

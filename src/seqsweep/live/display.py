@@ -11,19 +11,19 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from seqsweep.console import pause_after, say_error
+from seqsweep.console import pause_after, say_error, shows_table, still_table
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress
-from seqsweep.live.table import LiveTable, one_line
+from seqsweep.live.table import LiveTable
 from seqsweep.output_log import OutputLog
-from seqsweep.runs.metrics import compared_metric, metrics_in, monitor_of_config, own_metrics
+from seqsweep.runs.metrics import compared_metric, metrics_in, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.text import count, duration, number
@@ -37,7 +37,6 @@ os.register_at_fork(
 
 LOG = "sweep.log"
 """The file in the sweep's folder for all output but the table, while the table is shown."""
-
 
 _QUIET_SECONDS = 30.0
 """The longest time between two lines, if no table is shown."""
@@ -54,26 +53,14 @@ class Screen:
         self._messages: deque[str] = deque()
         self._output = OutputLog(log, self._messages.append)
         self._console = self._output.console
-        # Only `update` draws: rich starts no thread, and does not replace sys.stdout.
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
+        self._live = still_table(self._console)
 
     def start(self) -> None:
-        """Redirects all other output to the log file.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Redirects all other output to the log file."""
         self._output.start()
         self._draw(self._live.start)
 
-    def update(self, table: RenderableType, *, refresh: bool = True) -> None:
-        """Draws a table; without `refresh`, keeps it for the last frame."""
+    def update(self, table: RenderableType, refresh: bool = True) -> None:
         self._draw(lambda: self._live.update(table, refresh=refresh))
 
     def stop(self) -> None:
@@ -127,29 +114,30 @@ class LiveView:
         self.progress = progress
         self.console = console
         self._screen = screen
-        # A table is renewed more often, because it shows each epoch; lines show the ends of runs.
-        self._pause = 0.5 if screen is None else 0.25
-        self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
         self._counted = counted
         self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
 
-    def start(self) -> None:
+    def renew(self, is_last: bool = False) -> float:
+        """Reads the folders and draws; returns the seconds to wait afterwards."""
+        begun = time.monotonic()
+        ended = self.progress.look()
+        # A table is renewed more often, because it shows each epoch; lines show the ends of runs.
         if self._screen is not None:
-            self._screen.start()
+            self._screen.update(LiveTable(self.progress, is_last), refresh=True)
+            return pause_after(time.monotonic() - begun, 0.25)
+        self._print_lines(ended)
+        return pause_after(time.monotonic() - begun, 0.5)
 
-    def look(self) -> None:
-        """Reads the folders of the runs; prints nothing."""
-        self._ended += self.progress.look()
-
-    def draw(self) -> None:
-        """Draws the table, or prints a line for each run just ended."""
-        ended, self._ended = self._ended, []
+    def stop(self) -> None:
+        """Draws the last frame, without the best runs, because the leaderboard follows."""
+        self.renew(is_last=True)
         if self._screen is not None:
-            self._screen.update(LiveTable(self.progress), refresh=True)
-            return
+            self._screen.stop()
+
+    def _print_lines(self, ended: Sequence[RunProgress]) -> None:
         lines = [self._line(run) for run in ended]
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
@@ -171,25 +159,8 @@ class LiveView:
         if run is None:
             epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
             return Text(f"{head}{epochs}{left}", "dim")
-        worker = self.progress.workers.trainer(run) if self.progress.workers.is_shown else None
-        trainer = "" if worker is None else f"  {worker.host} pid {worker.pid}"
-        label = f"{head}{one_line(run.label)}  "
-        return Text.assemble(label, *_result(run), (f"{trainer}{left}", "dim"))
-
-    def renew(self) -> float:
-        """Reads the folders and draws; returns the seconds to wait afterwards."""
-        begun = time.monotonic()
-        self.look()
-        self.draw()
-        return pause_after(time.monotonic() - begun, self._pause)
-
-    def stop(self) -> None:
-        """Draws the final table, without the best runs: the leaderboard follows."""
-        if self._screen is None:
-            self.draw()
-            return
-        self._screen.update(LiveTable(self.progress, is_last=True), refresh=False)
-        self._screen.stop()
+        host = f"  on {run.host}" if self.progress.has_other_hosts and run.host else ""
+        return Text.assemble(f"{head}{run.label}  ", *_result(run), (f"{host}{left}", "dim"))
 
 
 @contextlib.contextmanager
@@ -203,22 +174,22 @@ def show_progress(
     goes to sweep.log. If a run does not finish, the last of this output is shown below the table.
     """
     folder = runs[0].path.parent
-    run_ids = [run.run_id for run in runs]
+    run_ids = {run.run_id for run in runs}
+    watched: list[RunProgress] = []
     errors: list[Exception] = []
     ended = threading.Event()
     screen: Screen | None = None
     thread: threading.Thread | None = None
-    watched: list[RunProgress] = []
     has_failed = True
     try:
         try:
             progress = SweepProgress(folder, _sweep_file(folder, run_ids))
             progress.look()  # The first look finds what was there before the training.
+            watched = [run for run in progress.runs if run.folder.name in run_ids]
             if shows_table(console):
                 screen = Screen(folder / LOG)
+                screen.start()
             view = LiveView(progress, console, screen, counted)
-            view.start()
-            watched = [run for run in progress.runs if run.folder.name in run_ids]
             thread = threading.Thread(target=_show, args=(view, ended, errors), daemon=True)
             thread.start()
         except Exception as error:
@@ -234,9 +205,8 @@ def show_progress(
             if screen is not None:
                 screen.close(has_failed or any(run.record is None for run in watched))
         # A broken pipe without a table needs no message: its reader, such as `head`, has ended.
-        is_table = screen is not None
-        for error in [e for e in errors if is_table or not isinstance(e, BrokenPipeError)]:
-            message = " ".join(f"{type(error).__name__}: {error}".split())
+        if errors and (screen is not None or not isinstance(errors[0], BrokenPipeError)):
+            message = " ".join(f"{type(errors[0]).__name__}: {errors[0]}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
 
@@ -245,43 +215,28 @@ def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> No
     """Shows the sweep until it has ended; adds an error to `errors`."""
     try:
         pause = 0.0
-        # The last look comes after the loop, because runs may end between two looks.
         while not ended.wait(pause):
             pause = view.renew()
-        view.look()
         view.stop()
     except Exception as error:
         errors.append(error)
 
 
-def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
+def _sweep_file(folder: Path, run_ids: set[str]) -> SweepFile:
     """Returns sweep.json, or a substitute if it does not list all runs."""
     sweep = SweepFile.read(folder)
     # Another process may have replaced sweep.json, so it may not list these runs.
-    if sweep is None or not set(run_ids) <= sweep.configs.keys():
+    if sweep is None or not run_ids <= sweep.configs.keys():
         return SweepFile((), time.time(), {run_id: {} for run_id in run_ids})
     return sweep.current()
 
 
-def shows_table(console: Console) -> bool:
-    """Returns whether the console is a terminal that can redraw lines."""
-    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
-
-
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
-    """Returns the result of a run as texts with their styles.
-
-    The texts have no markup, because a label or an error may contain brackets.
-    """
-    if run.state == "diverged":
-        return [("diverged", "red"), f" in epoch {run.record.epoch if run.record else None}"]
-    if run.record is None:
-        return [("failed", "red"), f" {one_line(run.error)}"]
+    """Returns the result of a run as texts with their styles, without markup."""
+    if run.record is None or run.state == "diverged":
+        return [(run.state, "red"), f" {run.error}"]
     if run.record.pruned is not None:
-        epoch, value, _ = run.record.pruned
-        monitor = monitor_of_config(run.config) or ""
-        score = "" if value is None else f"  {monitor} {number(value)}"
-        return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
+        return [("pruned", "yellow"), f" after {count(run.record.pruned[0], 'epoch')}"]
     metrics = metrics_in(run.record)
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
     if own := own_metrics(metrics):  # the monitor is the first

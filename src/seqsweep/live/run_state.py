@@ -11,7 +11,7 @@ from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import Process
+from seqsweep.text import one_line
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """The states of a run on the display. A killed run is `waiting`: a process may resume it."""
@@ -32,8 +32,8 @@ class RunProgress:
         already: the number of epochs that do not count for the pace, because they were trained
             before the first look or copied from another run.
         record: the part of a complete, pruned or diverged run's record that a display needs.
-        lock: the `os.stat` of the run's lock file at the last look; None without a lock.
-        trainer: the process that trains the run or trained it last, if known.
+        host: the host that trains the run or trained it last; None if no look has found it, and
+            empty if it cannot be found.
     """
 
     folder: Path
@@ -47,8 +47,7 @@ class RunProgress:
     already: int = 0
     record: Record | None = None
     error: str = ""
-    lock: os.stat_result | None = None
-    trainer: Process | None = None
+    host: str | None = None
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -85,15 +84,15 @@ class RunProgress:
         `is_first` says that this is the first look, which finds what was there before the sweep.
         """
         # The lock is read first: a run writes its last file before it releases its lock.
-        self.lock = stat_of(f"{self.folder}/lock")
+        is_free = stat_of(f"{self.folder}/lock") is None
         if self._has_record(is_first):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        holder = None if self.lock is None else holder_of(self.folder)
+        holder = None if is_free else holder_of(self.folder)
         self.state = self._unlocked_state
         if holder is not None:
-            self.state, self.trainer = "running", (holder.host, holder.pid)
+            self.state, self.host = "running", holder.host
         self._read_epochs(is_first)
         return failed_again
 
@@ -125,27 +124,22 @@ class RunProgress:
         content = record.content
         self.record = Record.of({key: content[key] for key in _SHOWN if key in content})
         self.state = record.status
-        self.error = record.error or ""
+        self.error = one_line(record.error or "")
         return True
 
     def _has_new_failure(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/failure.json")
-        if stat is None:
-            self._unlocked_state = "waiting"
+        version = None if stat is None else _version(stat)
+        if version == self._failure:
             return False
-        if _version(stat) == self._failure:
-            return False
-        self._failure = _version(stat)
-        failure = RunFolder(self.folder).failure() or {}
+        self._failure = version
         # A failure that an earlier sweep has left says nothing about this sweep.
-        is_old = is_first and stat.st_mtime < self.since
-        match "" if is_old else failure.get("kind"):
-            case "failed" | "interrupted" as kind:
-                self._unlocked_state = kind
-            case _:
-                self._unlocked_state = "waiting"
-        self.error = failure["error"] if self._unlocked_state == "failed" else ""
-        return self._unlocked_state == "failed"
+        is_old = stat is None or (is_first and stat.st_mtime < self.since)
+        failure = {} if is_old else RunFolder(self.folder).failure() or {}
+        kind = failure.get("kind")
+        self._unlocked_state = kind if kind in ("failed", "interrupted") else "waiting"
+        self.error = one_line(failure["error"]) if kind == "failed" else ""
+        return kind == "failed"
 
 
 def _version(stat: os.stat_result) -> tuple[int, int]:

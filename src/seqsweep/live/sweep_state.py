@@ -11,46 +11,23 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from seqsweep.live.hosts import Host, find_hosts
 from seqsweep.live.run_state import RunProgress
-from seqsweep.live.worker_state import Workers
 from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
-from seqsweep.results.run_names import readable_names
+from seqsweep.runs.files import stat_of
 from seqsweep.runs.identity import FlatConfig, is_own_module
+from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.text import one_line
 
 _ENOUGH = 0.03
 """The least share of the work to estimate from, because epochs reach the disk in groups."""
-
-
-@dataclass
-class Pace:
-    """Estimates the time left from the pace of the training since the time `begun`.
-
-    Epochs count by their cost. Between two changes the estimate counts down.
-    """
-
-    begun: float
-    _changed: float = 0.0
-    _trained: float = 0.0
-    _left: float | None = None
-
-    def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if `trained` has changed; `trained` and `left` are costs."""
-        if trained != self._trained:
-            self._trained, self._changed = trained, now
-            is_known = trained > _ENOUGH * (trained + left)
-            self._left = left * (now - self.begun) / trained if is_known else None
-
-    def seconds_left(self, now: float) -> float | None:
-        """Returns the estimate in seconds, or None while there is none."""
-        return None if self._left is None else max(self._left - (now - self._changed), 0.0)
 
 
 class SweepProgress:
@@ -58,6 +35,7 @@ class SweepProgress:
 
     Attributes:
         keys: the config keys in which the runs differ, each with its short name.
+        hosts: the hosts that train the sweep or have trained runs, by name.
     """
 
     def __init__(
@@ -73,8 +51,12 @@ class SweepProgress:
         self.runs = [self._run(name, config) for name, config in configs.items()]
         # Costs are used only if all runs have one, or else the estimate would be distorted.
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
-        self.pace = Pace(clock())
-        self.workers = Workers(folder)
+        self._begun = clock()
+        self._trained = 0.0
+        self._ends: float | None = None
+        self.hosts: dict[str, Host] = {}
+        stat = stat_of(f"{folder}/{NAME}")
+        self._written = 0.0 if stat is None else stat.st_mtime
         self.has_begun = False
         self._pending = {run.folder.name: run for run in self.runs}
         # The first look finds what was done before this sweep.
@@ -83,10 +65,9 @@ class SweepProgress:
     def _run(self, name: str, config: FlatConfig) -> RunProgress:
         folder = self.folder / name
         tail = MetricsTail(folder / "metrics.csv", (self._monitor, self._without_validation))
-        skipped = name in self.sweep.done_before
         # A sweep of one run has no differing keys, so its label is the run_id.
-        label = run_label(config, self.keys) or name
-        is_searched = name in self.sweep.limits
+        label = one_line(run_label(config, self.keys) or name)
+        skipped, is_searched = name in self.sweep.done_before, name in self.sweep.limits
         return RunProgress(folder, config, label, skipped, is_searched, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
@@ -98,28 +79,49 @@ class SweepProgress:
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self._is_first)]
         self.has_begun |= bool(pending)
-        self.workers.look(names, pending, self.clock(), self._is_first)
+        self.hosts = find_hosts(self.folder, names, self.runs, self._written)
         self._is_first = False
         # A failed run stays, because another process or a retry may resume it.
         self._pending = {name: run for name, run in self._pending.items() if run.record is None}
-        trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
-        left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
-        self.pace.update(self.clock(), trained, left)
+        self._estimate()
         return ended
+
+    def _estimate(self) -> None:
+        """Estimates the end from the pace since the start, when epochs have been added.
+
+        Epochs count by their cost. Between two changes the time left counts down.
+        """
+        trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
+        if trained != self._trained:
+            self._trained, now = trained, self.clock()
+            left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
+            is_known = trained > _ENOUGH * (trained + left)
+            self._ends = now + left * (now - self._begun) / trained if is_known else None
 
     def _cost(self, run: RunProgress) -> float:
         """Returns the cost of an epoch; 1 if some costs are unknown."""
         return self._costs.get(run.folder.name, 1.0)
 
     @functools.cached_property
-    def short_names(self) -> dict[str, str]:
-        """The short name of each run, for labels that do not fit."""
-        return readable_names(self.sweep.configs)
+    def columns(self) -> dict[str, dict[str, str]]:
+        """The texts of each column that distinguishes the runs, by run_id."""
+        if not self.keys:
+            return {"run": {run.folder.name: run.label for run in self.runs}}
+        configs = self.sweep.configs.items()
+        return {
+            name: {run_id: one_line(self.keys.text(key, of.get(key))) for run_id, of in configs}
+            for key, name in self.keys.items()
+        }
 
     @functools.cached_property
     def to_train(self) -> int:
         """The number of runs that were not done before the sweep."""
         return sum(not run.skipped for run in self.runs)
+
+    @property
+    def has_other_hosts(self) -> bool:
+        """Tells whether other hosts than this one train the sweep, or have trained runs."""
+        return any(name != host_name() for name in self.hosts)
 
     @property
     def max_epochs(self) -> int:
@@ -134,7 +136,7 @@ class SweepProgress:
     @property
     def seconds_left(self) -> float | None:
         """The estimated time left, or None while there is no estimate."""
-        return self.pace.seconds_left(self.clock())
+        return None if self._ends is None else max(self._ends - self.clock(), 0.0)
 
     @property
     def counts(self) -> Counter[str]:
@@ -164,19 +166,22 @@ class SweepProgress:
         """Tells whether runs have different data, so that one ranking is impossible."""
         return len(set(self.sources.values())) > 1
 
-    def best(self, most: int) -> list[tuple[RunProgress, float]]:
+    def best(self, most: int) -> list[RunProgress]:
         """Returns at most `most` complete and running runs with the best scores.
 
         If the sweep has several data sources, the result is the best run on each of them.
         """
         monitor = self.monitor
-        ranked = [run for run in self.runs if run.state in ("complete", "running")]
-        scores = [(run, score) for run in ranked if (score := run.score(monitor)) is not None]
+        runs = [run for run in self.runs if run.state in ("complete", "running")]
+        scored = [(score, run) for run in runs if (score := run.score(monitor)) is not None]
         # Python keeps the order of equal scores in both directions.
-        is_descending = not monitor.lower_is_better
-        ranked_scores = sorted(scores, key=lambda pair: pair[1], reverse=is_descending)
+        scored.sort(key=lambda pair: pair[0], reverse=not monitor.lower_is_better)
+        ranked = [run for _, run in scored]
         if self.has_several_sources:
-            firsts = {self.sources[p[0].folder.name]: p for p in reversed(ranked_scores)}
-            order = dict.fromkeys(self.sources.values())
-            ranked_scores = [firsts[source] for source in order if source in firsts]
-        return ranked_scores[:most]
+            firsts = {self.sources[run.folder.name]: run for run in reversed(ranked)}
+            ranked = [
+                firsts[source]
+                for source in dict.fromkeys(self.sources.values())
+                if source in firsts
+            ]
+        return ranked[:most]

@@ -1,7 +1,7 @@
 """Draws a sweep's live table, in a frame that fits any terminal."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from time import localtime, strftime
 from typing import Any
 
 from rich.box import ROUNDED
@@ -12,15 +12,17 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from seqsweep.live.hosts import Host
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress
-from seqsweep.live.worker_state import Worker, Workers
-from seqsweep.text import count, duration, number
+from seqsweep.text import count, duration, number, one_line
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
-_CELL: dict[str, Any] = {"vertical": "bottom", "no_wrap": True, "overflow": "ellipsis"}
+_ONE_LINE: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
+_MOST_HOSTS = 8
 _MOST_BEST = 5
+_MOST_RUNNING = 3
 _MOST_FAILED = 5
 _ALWAYS = ("done", "running", "failed", "waiting")
 _STYLES = {
@@ -33,14 +35,12 @@ _STYLES = {
 
 
 class LiveTable:
-    """A frame with progress, workers, best runs and failed runs.
+    """A frame with progress, hosts, the best runs, running runs and failed runs.
 
-    The columns of the best runs do not jump: their widths depend only on the sweep's configs.
-    On a narrow terminal the runs have one column, with short names if the labels do not fit. No
-    line is wrapped.
+    The columns do not jump: their widths depend only on the sweep's configs. No line is wrapped.
 
     Args:
-        is_last: whether to leave out the workers, the best runs and the time left.
+        is_last: whether to show only the counts and the failed runs.
     """
 
     def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
@@ -66,20 +66,26 @@ class LiveTable:
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
         yield self._counts()
-        if self.progress.workers.is_shown and not self.is_last:
+        if self.progress.has_other_hosts and not self.is_last:
             yield ""
-            yield from worker_lines(self.progress.workers)
-        best = [] if self.is_last else self.progress.best(_MOST_BEST)
-        if best:
-            yield ""
-            yield _best_table(self.progress, best, width)
+            yield _hosts_table(self.progress.hosts.values())
         runs = self.progress.runs
         failed = [run for kind in ("failed", "diverged") for run in runs if run.state == kind]
-        if failed:
+        best = [] if self.is_last else self._best_rows()
+        if best or failed:
             yield ""
-            yield _failed_table(self.progress, failed[:_MOST_FAILED], width)
-            if len(failed) > _MOST_FAILED:
-                yield Text(f"and {len(failed) - _MOST_FAILED} more", "dim")
+            yield _runs_table(self.progress, best, failed[:_MOST_FAILED], width)
+        if len(failed) > _MOST_FAILED:
+            yield Text(f"and {len(failed) - _MOST_FAILED} more", "dim")
+
+    def _best_rows(self) -> list[tuple[str, RunProgress]]:
+        """Returns the best runs with their ranks, and then other running runs."""
+        best = self.progress.best(_MOST_BEST)
+        # The best runs on different data sets are not ranked against each other.
+        is_ranked = not self.progress.has_several_sources
+        rows = [(str(rank) if is_ranked else "", run) for rank, run in enumerate(best, start=1)]
+        others = [run for run in self.progress.runs if run.state == "running" and run not in best]
+        return rows + [("", run) for run in others[:_MOST_RUNNING]]
 
     def _bar(self) -> Table:
         """Returns the line with the progress bar, the percentage, and the times."""
@@ -88,14 +94,15 @@ class LiveTable:
         row = Table.grid(expand=True, padding=(0, 2, 0, 0))
         row.add_column(ratio=1)
         # Fixed widths keep the bar from jumping when a time gets another digit.
-        for min_width in (5, 4, 0 if self.is_last else 9):
+        for min_width in (5, 12, 0 if self.is_last else 9):
             row.add_column(no_wrap=True, justify="right", min_width=min_width)
         elapsed = (progress.sweep.ended or progress.clock()) - progress.sweep.started
         left = None if self.is_last else progress.seconds_left
         row.add_row(
-            ProgressBar(total=total, completed=done),
+            # The default colour of a bar is a red, which looks like a failure.
+            ProgressBar(total=total, completed=done, complete_style="cyan", finished_style="green"),
             Text(f"{100 * done // total} %", "bold"),
-            Text(duration(max(elapsed, 0)), "dim"),
+            Text(f"{duration(max(elapsed, 0))} elapsed", "dim"),
             Text("" if left is None else f"{duration(left)} left", "cyan"),
         )
         return row
@@ -109,86 +116,65 @@ class LiveTable:
             if name in _ALWAYS or counts[name]:
                 style = _STYLES.get(name, "") if counts[name] else "dim"
                 parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
-        line = Text("   ").join(parts)
-        line.no_wrap, line.overflow = True, "ellipsis"
-        return line
+        return Text("   ", **_ONE_LINE).join(parts)
 
 
-def _best_table(
-    progress: SweepProgress, best: Sequence[tuple[RunProgress, float]], width: int
+def _runs_table(
+    progress: SweepProgress,
+    best: Sequence[tuple[str, RunProgress]],
+    failed: Sequence[RunProgress],
+    width: int,
 ) -> Table:
-    """Returns the table of the best runs: rank, config, score, and epoch.
-
-    Each config key has a column of its own if all of them fit into the width.
-    """
+    """Returns a table of runs: rank, config, score, and epoch or error."""
     monitor = progress.monitor
-    score_header = _broken(monitor)
-    score_width = max(_longest(score_header.split("\n")), 7)
+    heading = _broken(monitor) if best else ""
+    score_width = max(_longest(heading.split("\n")), 7) if best else 0
     most_epochs = max(run.max_epochs for run in progress.runs)
-    epoch_width = len(f"epoch {most_epochs}/{most_epochs}")
     # Two spaces follow each column. The rank has one character.
-    room = width - (1 + 2) - (score_width + 2) - (epoch_width + 2)
-    key_widths = {key: _key_width(progress, key) for key in progress.keys}
-    has_key_columns = bool(key_widths) and sum(key_widths.values()) + 2 * len(key_widths) <= room
-    labels = {} if has_key_columns else _labels(progress, progress.runs, room - 2)
+    room = width - (1 + 2) - (score_width + 2) - len(f"epoch {most_epochs}/{most_epochs}")
 
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.show_header = True
-    _add_column(table, "", 1, "dim", "right")
-    if has_key_columns:
-        for key, key_width in key_widths.items():
-            _add_column(table, _broken(progress.keys[key]), key_width, "cyan", "right")
-    else:
-        _add_column(table, "run", max(min(room - 2, _longest(labels.values())), 4), "cyan")
-    _add_column(table, score_header, score_width, "bold", "right")
-    _add_column(table, "", epoch_width)
-
-    for index, (run, score) in enumerate(best, start=1):
-        # The best runs on different data sets are not ranked against each other.
-        rank = "" if progress.has_several_sources else str(index)
-        names = [progress.keys.text(key, run.config.get(key)) for key in key_widths]
-        names = names if has_key_columns else [labels[run.folder.name]]
-        cells = [Text(text) for text in (rank, *map(one_line, names), number(score))]
-        table.add_row(*cells, _epoch(run))
-    return table
-
-
-def _epoch(run: RunProgress) -> Text:
-    if run.state == "complete":
-        return Text("done", "green")
-    return Text(f"epoch {run.tail.epochs}/{run.max_epochs}", "cyan")
-
-
-def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width: int) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    labels = _labels(progress, failed, width // 2)
-    label_width = min(_longest(labels.values()), width // 2)
-    _add_column(table, "", label_width, "red")
-    _add_column(table, "", max(width - label_width - 4, 4))
+    _add_column(table, "", "dim", width=1)
+    for name, name_width in _key_widths(progress.columns, room).items():
+        _add_column(table, name, "cyan", width=name_width)
+    _add_column(table, heading, "bold", width=score_width)
+    _add_column(table, "", justify="left", ratio=1)
+    for rank, run in best:
+        score = run.score(monitor)
+        is_done = run.state == "complete"
+        state = "done" if is_done else f"epoch {run.tail.epochs}/{run.max_epochs}"
+        cells = [rank, *_texts(progress, run), "" if score is None else number(score)]
+        table.add_row(*map(Text, cells), Text(state, "green" if is_done else "cyan"))
+    if best and failed:
+        table.add_row("")
     for run in failed:
-        table.add_row(Text(one_line(labels[run.folder.name])), Text(one_line(run.error)))
+        table.add_row("", *map(Text, _texts(progress, run)), "", Text(run.error, "red"))
     return table
 
 
-def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """Returns labels by run_id; short names if a label is too long."""
-    labels = {run.folder.name: run.label for run in runs}
-    if _longest(labels.values()) <= width:
-        return labels
-    return {name: progress.short_names[name] for name in labels}
+def _key_widths(columns: Mapping[str, Mapping[str, str]], room: int) -> dict[str, int]:
+    """Returns the width of each config key's column, by its heading."""
+    narrow = {
+        _broken(name): min(_longest(texts.values()), _LONGEST_VALUE)
+        for name, texts in columns.items()
+    }
+    wide = {name: max(width, _longest(name.split("\n"))) for name, width in narrow.items()}
+    # Without room for the headings they are cut, because the values distinguish the runs.
+    for widths in (wide, narrow):
+        if sum(widths.values()) + 2 * len(widths) <= room:
+            return widths
+    return {name: min(width, max(room // len(narrow) - 2, 1)) for name, width in narrow.items()}
 
 
-def _add_column(
-    table: Table, header: str, width: int, style: str = "", justify: Any = "left"
-) -> None:
-    heading = Text(header, "dim")
-    table.add_column(heading, width=width, style=style, justify=justify, **_CELL)
+def _texts(progress: SweepProgress, run: RunProgress) -> list[str]:
+    """Returns the texts of a run's config in the columns of the table."""
+    return [texts[run.folder.name] for texts in progress.columns.values()]
 
 
-def _key_width(progress: SweepProgress, key: str) -> int:
-    """Returns the column width of a config key, equal in all frames."""
-    values = [progress.keys.text(key, run.config.get(key)) for run in progress.runs]
-    return min(_longest([*_broken(progress.keys[key]).split("\n"), *values]), _LONGEST_VALUE)
+def _add_column(table: Table, heading: str, style: str = "", **options: Any) -> None:
+    options = {"justify": "right", "vertical": "bottom", **_ONE_LINE, **options}
+    table.add_column(Text(heading, "dim"), style=style, **options)
 
 
 def _longest(texts: Iterable[str]) -> int:
@@ -200,55 +186,18 @@ def _broken(name: str) -> str:
     return name.replace("_", "_\n").replace("/", "/\n")
 
 
-def one_line(text: str) -> str:
-    """Returns a text in one line, without characters that move the cursor."""
-    return "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for char in " ".join(text.split())
-    )
-
-
-_MOST = 8
-
-
-def worker_lines(workers: Workers) -> list[Text]:
-    """Returns a line for each of at most eight workers, and totals.
-
-    `n1 pid 4711   3 running   17 done`
-    """
-    # Silent workers come first, so that each of them has a line of its own.
-    present = sorted(workers.present, key=_order)
-    shown, hidden = present[:_MOST], present[_MOST:]
-    groups = [(f"{worker.host.partition('.')[0]} pid {worker.pid}", [worker]) for worker in shown]
-    if hidden:
-        groups.append((f"and {len(hidden)} more on {_hosts(hidden)}", hidden))
-    if present:
-        groups.append((f"{count(len(present), 'worker')} on {_hosts(present)}", present))
-    rows = [
-        [name, f"{sum(w.running for w in of):,} running", f"{sum(w.done for w in of):,} done"]
-        for name, of in groups
-    ]
-    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines: list[Text] = []
-    for index, (name, *cells) in enumerate(rows):
-        worker = shown[index] if index < len(shown) else None
-        padded = [cell.rjust(size) for cell, size in zip(cells, sizes[1:], strict=True)]
-        style = "dim" if worker is None else ""
-        if worker is not None and worker.is_silent:
-            padded.append(f"no sign of life for {duration(worker.silence)}")
-            style = "yellow"
-        text = "   ".join([name.ljust(sizes[0]), *padded])
-        lines.append(Text(text, style, no_wrap=True, overflow="ellipsis"))
-    return lines
-
-
-def _order(worker: Worker) -> tuple[bool, list[str | int], int]:
-    """Returns a sorting key: silent workers first, n2 before n10."""
-    # Every second part is a number, so parts at the same position have the same type.
-    parts = re.split(r"(\d+)", worker.host)
-    name = [int(part) if index % 2 else part for index, part in enumerate(parts)]
-    return not worker.is_silent, name, worker.pid
-
-
-def _hosts(workers: Collection[Worker]) -> str:
-    return count(len({worker.host for worker in workers}), "host")
+def _hosts_table(hosts: Iterable[Host]) -> Table:
+    """Returns a table with at most eight hosts: `n1   3 running   17 done`."""
+    # Silent hosts come first, so that each of them has a line.
+    ordered = sorted(hosts, key=lambda host: (host.silent_since is None, host.name))
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify, **_ONE_LINE)
+    for host in ordered[:_MOST_HOSTS]:
+        cells = [host.name.partition(".")[0], f"{host.running:,} running", f"{host.done:,} done"]
+        if host.silent_since is not None:
+            cells.append(f"silent since {strftime('%H:%M:%S', localtime(host.silent_since))}")
+        table.add_row(*map(Text, cells), style="" if host.silent_since is None else "yellow")
+    if more := ordered[_MOST_HOSTS:]:
+        table.add_row(Text(f"and {count(len(more), 'more host')}", "dim"))
+    return table

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
+from rich.text import Text
 
-from seqsweep.live.display import LiveView, shows_table
+from seqsweep.console import print_lines, shows_table, still_table
+from seqsweep.live.display import LiveView
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.runs.files import version_of
@@ -33,21 +33,17 @@ def watch(folder: Path, console: Console) -> int:
         ValueError: the folder contains no run.
     """
     watched = WatchedFolder(folder)
-    table: Live | None = None
-    if shows_table(console):
-        # Only `draw` draws: rich starts no thread, and sys.stdout is not replaced.
-        table = Live(
-            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-        )
+    table = still_table(console) if shows_table(console) else None
     view = LiveView(watched.progress, console, table)
     try:
-        view.start()
+        if table is not None:
+            table.start()
         try:
             _follow(watched, view, console)
         finally:
             view.stop()
     except KeyboardInterrupt:
-        console.print("stopped watching; the sweep continues")
+        print_lines(console, "stopped watching; the sweep continues")
         return 130
     return _conclude(watched, console)
 
@@ -61,9 +57,8 @@ def _follow(watched: "WatchedFolder", view: LiveView, console: Console) -> None:
         if watched.is_over():
             return
         if is_first and watched.is_only_planned():
-            place = escape(shlex.quote(str(watched.folder)))
-            line = f"no process trains this sweep yet; to start one: seqsweep work {place}"
-            console.print(line, soft_wrap=True, highlight=False)
+            command = f"  seqsweep work {shlex.quote(str(watched.folder))}"
+            print_lines(console, "no process trains this sweep yet; to start one:", command)
         is_first = False
         time.sleep(pause)
 
@@ -79,15 +74,13 @@ class WatchedFolder:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
         self._version = version_of(f"{self.folder}/{NAME}")
-        self.progress = self._start()
-
-    def _start(self) -> SweepProgress:
         if self.sweep is not None:
-            return SweepProgress(self.folder, self.sweep.current())
-        paths = {entry.folder.path.absolute(): entry.config for entry in read_folder(self.folder)}
+            self.progress = SweepProgress(self.folder, self.sweep.current())
+            return
         # Without sweep.json only the runs that are in the folder are known.
-        configs = {path.name: config for path, config in paths.items()}
-        return SweepProgress(next(iter(paths)).parent, SweepFile((), time.time(), configs))
+        runs = {entry.folder.path.absolute(): entry.config for entry in read_folder(self.folder)}
+        sweep = SweepFile((), time.time(), {path.name: config for path, config in runs.items()})
+        self.progress = SweepProgress(next(iter(runs)).parent, sweep)
 
     def renew(self) -> None:
         """Reads sweep.json again if it has changed.
@@ -145,15 +138,13 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
         entries = read_folder(watched.folder, of_all_versions=True)
         print_folder(console, watched.folder, entries, top=_TOP)
     missing, total = watched.missing(), len(progress.runs)
-    verb = "is" if (missing or total) == 1 else "are"
-    of_all = f"of {count(total, 'run')} {verb}"
+    of_all = f"of {count(total, 'run')}"
     if not missing:
-        console.print(f"{total} {of_all} done", highlight=False)
+        print_lines(console, f"{total} {of_all} done")
         return 0
     quiet = "" if watched.has_ended else ", and no process is training them"
-    lines = [f"[red]{missing} {of_all} not done[/]{quiet}; to see why:"]
-    lines += [f"  seqsweep status {escape(shlex.quote(str(watched.folder)))}"]
+    line = Text.assemble((f"{missing} {of_all} not done", "red"), f"{quiet}; to see why:")
+    print_lines(console, line, f"  seqsweep status {shlex.quote(str(watched.folder))}")
     if watched.sweep is not None:
-        lines += ["to finish the sweep:", f"  {escape(shlex.join(watched.sweep.command))}"]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+        print_lines(console, "to finish the sweep:", f"  {shlex.join(watched.sweep.command)}")
     return 1

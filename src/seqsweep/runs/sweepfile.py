@@ -185,10 +185,6 @@ def _common(configs: Sequence[FlatConfig]) -> JsonObject:
     }
 
 
-Process = tuple[str, int]
-"""A host, spelled as in file names, and the number of a process on it."""
-
-
 def sweep_lock(folder: Path) -> RunLock:
     """Returns the lock of this process's sweep; other processes have other locks."""
     return RunLock(folder, sweep_lock_name())
@@ -199,18 +195,18 @@ def sweep_lock_name() -> str:
     return f".running-{host_name()}-{os.getpid()}"
 
 
-def lock_names(names: Iterable[str]) -> dict[str, Process]:
-    """Returns the sweep locks among these names, with their processes.
+def lock_names(names: Iterable[str]) -> dict[str, str]:
+    """Returns the sweep locks among these names, with their hosts.
 
     >>> lock_names([".running-n1-47", "sweep.json"])
-    {'.running-n1-47': ('n1', 47)}
+    {'.running-n1-47': 'n1'}
     """
     # Later generations of a lock, such as `.running-n1-47.2`, are left out; `runs.lock` finds them.
-    found = [re.fullmatch(r"\.running-(.+)-(\d+)", name) for name in names]
-    return {match[0]: (match[1], int(match[2])) for match in found if match}
+    found = [re.fullmatch(r"\.running-(.+)-\d+", name) for name in names]
+    return {match[0]: match[1] for match in found if match}
 
 
-def _names_in(folder: Path) -> dict[str, Process]:
+def _names_in(folder: Path) -> dict[str, str]:
     return lock_names(path.name for path in folder.glob(".running-*"))
 
 

@@ -33,9 +33,16 @@ from seqsweep.config.messages import explain, refuse_hidden_files, with_place
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
-from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, print_notes, say_error
+from seqsweep.console import (
+    PlainConsole,
+    is_terminal_closed,
+    joined,
+    place,
+    print_notes,
+    say_error,
+    shows_table,
+)
 from seqsweep.importing import without_collections
-from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import remove_empty_root
