@@ -6,12 +6,13 @@ import io
 import sys
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from seqsweep import installation
 from seqsweep.arguments import Parser, whole_number
 from seqsweep.cli import main
-from seqsweep.console import PlainConsole, say, say_error
+from seqsweep.console import PlainConsole, print_lines, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.installation import installation_lines
 
@@ -19,6 +20,17 @@ from seqsweep.installation import installation_lines
 def test_a_path_with_colons_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     PlainConsole().print("seqsweep status a:on:b", soft_wrap=True)
     assert capsys.readouterr().out == "seqsweep status a:on:b\n"
+
+
+def test_a_terminal_breaks_lines_between_words_and_no_command() -> None:
+    for terminal, expected in (
+        (True, "some words of\na note\n  seqsweep watch outputs/a/b\n"),
+        (False, "some words of a note\n  seqsweep watch outputs/a/b\n"),
+    ):
+        out = io.StringIO()
+        console = Console(file=out, width=14, force_terminal=terminal, color_system=None)
+        print_lines(console, "some words of a note", "  seqsweep watch outputs/a/b")
+        assert "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines()) == expected
 
 
 def test_a_closed_pipe_raises_broken_pipe_error() -> None:

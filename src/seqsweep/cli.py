@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.arguments import Parser, add_allow, add_json, add_out, folder_parser, whole_number
-from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
+from seqsweep.console import (
+    PlainConsole,
+    is_terminal_closed,
+    print_json,
+    print_lines,
+    say,
+    say_error,
+)
 from seqsweep.importing import without_collections
 from seqsweep.text import nearest_or_all
 
@@ -265,8 +272,7 @@ def _leaderboard(arguments: list[str]) -> None:
         return
     print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in current):
-        line = status_line(options.folder, current)
-        console.print(line, soft_wrap=True, highlight=False)
+        print_lines(console, status_line(options.folder, current))
 
 
 def _clean(arguments: list[str]) -> None:

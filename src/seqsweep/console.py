@@ -129,15 +129,14 @@ def place(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def print_lines(console: Console, *lines: str | Text) -> None:
-    """Prints lines of plain text; a terminal breaks them between words.
+def print_lines(console: Console, *lines: str, style: str = "", markup: bool = False) -> None:
+    """Prints lines; a terminal breaks them between words.
 
     An indented line is a command or a path to copy, so it is not broken.
     """
     for line in lines:
-        text = Text(line) if isinstance(line, str) else line
-        is_whole = not console.is_terminal or text.plain.startswith("  ")
-        console.print(text, soft_wrap=is_whole)
+        is_whole = not console.is_terminal or line.startswith("  ")
+        console.print(line, style=style, soft_wrap=is_whole, highlight=False, markup=markup)
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
@@ -146,7 +145,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
     shown = distinct[:_MOST_NOTES]
     if len(distinct) > len(shown):
         shown.append(f"... and {len(distinct) - len(shown)} more notes")
-    print_lines(console, *(Text(note, "yellow") for note in shown))
+    print_lines(console, *shown, style="yellow")
 
 
 SHARE = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from seqsweep.console import PlainConsole, place, shown_above
+from seqsweep.console import PlainConsole, place, print_lines, shown_above
 
 _OUT, _ERR = 1, 2
 _MOST_BYTES = 1 << 16
@@ -87,7 +87,7 @@ class OutputLog:
                 self.console.size = size
 
     def _print(self, message: str) -> None:
-        self.console.print(Text(message), soft_wrap=True)
+        print_lines(self.console, message)
 
     def _last_lines(self) -> list[str]:
         """Returns the last lines that were printed since the start."""

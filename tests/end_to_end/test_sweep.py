@@ -48,7 +48,7 @@ def test_a_sweep_is_trained_once_and_extended_and_its_members_can_be_reproduced(
     assert "±" in board  # three seeds of each config in one row
     assert len([line for line in board.splitlines() if re.match(r" [12] .* 3 ", line)]) == 2
     fewer = (seqsweep("plan", *GRID[1:]), seqsweep("train", *GRID))
-    others = "2 more runs of earlier commands are in this folder; the table shows all 6"
+    others = "2 more runs of earlier commands are in this folder; leaderboard and report show"
     assert all(others in done.out for done in fewer) and board in fewer[1].out
     after = _records(tmp_path)
     assert len(after) == 6

@@ -11,9 +11,11 @@ import finished_runs
 import pytest
 from finished_runs import finish_run
 from report_pages import page
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from seqsweep.console import print_lines
 from seqsweep.results.compare import compare
 from seqsweep.results.frame import load_sweep
 from seqsweep.results.leaderboard import leaderboard
@@ -44,6 +46,27 @@ def lines(table: Table) -> list[list[str]]:
     return [line.split() for line in below.splitlines() if line.strip()]
 
 
+def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line():
+    table = Table(box=SIMPLE_HEAD)
+    for name in "ab":
+        table.add_column(name)
+    table.add_row("1", "")
+    title = "a title that is longer than its table"
+
+    def both(console: Console) -> None:
+        print_table(console, table, title)
+        print_lines(console, "and " * 10 + "a note")
+
+    piped = finished_runs.printed(both, width=30)
+    assert piped.splitlines() == [title, "  a   b", " ───────", "  1", "and " * 10 + "a note"]
+    shown = finished_runs.printed(both, width=30, force_terminal=True, no_color=True)
+    # A terminal has the empty lines of the table, and breaks between words.
+    assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()] == [
+        *("a title that is longer than", "its table", "", "  a   b", " ───────", "  1", ""),
+        *("and and and and and and and", "and and and a note"),
+    ]
+
+
 def made(folder: Path, *runs: dict[str, Any]) -> list[Entry]:
     for number, (name, run) in enumerate(zip(string.ascii_letters, runs, strict=False)):
         finish_run(folder / name, run, best_epoch=number, params=1234567, train_seconds=2.04)
@@ -62,7 +85,8 @@ def test_leaderboard_has_a_row_per_config_best_first(tmp_path):
         ["2", "4", "0.5000", "0.2500", "0", "1,234,567", "2.0"],
     ]
     assert len(lines(leaderboard_table(board, top=1))) == 1
-    assert "by val/acc" in printed(leaderboard_table(board))
+    said = finished_runs.printed(lambda console: print_leaderboard(console, board), width=200)
+    assert said.startswith("by val/acc of the best epoch\n")
 
 
 def test_status_shows_every_run_with_its_state(tmp_path):

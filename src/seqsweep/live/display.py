@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from seqsweep.console import pause_after, say_error, shows_table, still_table
+from seqsweep.console import pause_after, print_lines, say_error, shows_table, still_table
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable
@@ -79,7 +79,7 @@ class Screen:
         with drawing, self._console.capture() as drawn:
             self._output.fit_console()
             while self._messages:
-                self._console.print(Text(self._messages.popleft()), soft_wrap=True)
+                print_lines(self._console, self._messages.popleft())
             change()
         # The output is written without a lock, so a terminal that takes no output (Ctrl-S, a dead
         # connection) delays only this thread, and no fork.

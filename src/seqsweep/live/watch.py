@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from seqsweep.console import print_lines, shows_table, still_table
 from seqsweep.live.display import LiveView
@@ -143,8 +142,8 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
         print_lines(console, f"{total} {of_all} done")
         return 0
     quiet = "" if watched.has_ended else ", and no process is training them"
-    line = Text.assemble((f"{missing} {of_all} not done", "red"), f"{quiet}; to see why:")
-    print_lines(console, line, f"  seqsweep status {shlex.quote(str(watched.folder))}")
+    print_lines(console, f"[red]{missing} {of_all} not done[/]{quiet}; to see why:", markup=True)
+    print_lines(console, f"  seqsweep status {shlex.quote(str(watched.folder))}")
     if watched.sweep is not None:
         print_lines(console, "to finish the sweep:", f"  {shlex.join(watched.sweep.command)}")
     return 1

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from seqsweep.console import print_lines
 from seqsweep.results.comparison import Comparison, Side, compare_sweeps
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
 from seqsweep.results.formatting import KeyNames, estimate_text, key_names, run_label
@@ -17,7 +18,7 @@ from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_wor
 from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.tables import print_table, status_line, titled_table
+from seqsweep.results.tables import new_table, print_table, status_line
 from seqsweep.results.words import name_test
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, FlatConfig, flatten
@@ -73,7 +74,7 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
     else:
         _compare_runs(sides, console)
     if not print_sides(console, "environment", sides, _environment_rows(sides)):
-        console.print("[dim]trained in the same environment[/]")
+        print_lines(console, "trained in the same environment", style="dim")
     states = [Counter(entry.state for entry in side.entries) for side in sides]
     plain = [
         {"label": side.label, "folder": str(side.folder), "states": of}
@@ -101,12 +102,11 @@ def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list
 def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, Any]:
     """Compares all other sweeps with the first; prints each sweep's best config."""
     for side in sides:
-        line = status_line(side.folder, side.entries)
-        console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
+        line = f"[bold]{escape(side.label)}[/]  {escape(status_line(side.folder, side.entries))}"
+        print_lines(console, line, markup=True)
     found = [_print_comparison(compare_sweeps(sides[0], side), console) for side in sides[1:]]
     for side in sides:
-        for line in _best_lines(side):
-            console.print(line, soft_wrap=True, highlight=False)
+        print_lines(console, *_best_lines(side), markup=True)
     result: dict[str, Any] = {"overall": {}, "configs": []}
     for one in found:
         overall, configs = result["overall"] | one["overall"], result["configs"] + one["configs"]
@@ -129,7 +129,7 @@ def _print_comparison(found: Comparison, console: Console) -> dict[str, Any]:
     for side, alone in zip(sides, found.alone, strict=True):
         if alone:
             lines.append(_alone_line(side, alone, names))
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    print_lines(console, *lines, markup=True)
     label = found.other.label
     overall: dict[str, Any] = {"interval": found.overall}
     if found.reason:
@@ -158,16 +158,16 @@ def _print_matches(found: Comparison, names: KeyNames, console: Console) -> None
     unit, first = found.variation.unit, found.first.label
     title = f"{found.metric} by config, with the difference over shared {unit}s"
     headers = [*names.values(), first, found.other.label, f"- {first}", f"{unit}s"]
-    table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(names))
+    table = new_table(headers, keys=len(names))
     for match in found.matches[:TOP]:
         values = [escape(names.text(key, value)) for key, value in match.config.items()]
         cells = ["", ""]
         if match.difference:
             cells = [escape(estimate_text(match.difference, "+")), str(match.difference.n)]
         table.add_row(*values, *map(number, match.means), *cells)
-    print_table(console, table)
+    print_table(console, table, f"{title} ({LEVEL:.0%} interval)")
     if len(found.matches) > TOP:
-        console.print(f"[dim]and {len(found.matches) - TOP} more configs[/]", highlight=False)
+        print_lines(console, f"and {len(found.matches) - TOP} more configs", style="dim")
 
 
 def _overall_line(found: Comparison) -> str:
@@ -211,14 +211,14 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     """Prints the keys that differ, and the metrics with their differences to the first run."""
     for side in sides:
         line = f"[bold]{escape(side.label)}[/]  {escape(str(side.folder))}"
-        console.print(line, soft_wrap=True, highlight=False)
+        print_lines(console, line, markup=True)
     entries = [side.entries[0] for side in sides]
     configs = [entry.config for entry in entries]
     # A damaged config is empty, and would make every key differ.
     readable = [config for config in configs if config]
     rows = config_rows(distinguishing_keys(readable, keep_shared=True), configs)
     if not rows:
-        console.print("the configs are equal in everything that affects a result")
+        print_lines(console, "the configs are equal in everything that affects a result")
     if any(entry.state != "complete" for entry in entries):
         rows["state"] = [entry.state for entry in entries]
     print_sides(console, "config", sides, rows)
@@ -229,8 +229,8 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     print_sides(console, title, sides, _metric_rows(entries, reasons))
     for side, why in zip(sides, reasons, strict=True):
         if why:
-            line = f"[yellow]{escape(side.label)}: {why}, so its scores are not compared[/]"
-            console.print(line, soft_wrap=True, highlight=False)
+            line = f"{side.label}: {why}, so its scores are not compared"
+            print_lines(console, line, style="yellow")
 
 
 def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, list[str]]:
@@ -289,11 +289,11 @@ def print_sides(
     console: Console, title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]
 ) -> bool:
     """Prints a table with a column per side; returns whether it has rows."""
-    table = titled_table(title, ["", *(side.label for side in sides)])
+    table = new_table(["", *(side.label for side in sides)])
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
     if rows:
-        print_table(console, table)
+        print_table(console, table, title)
     return bool(rows)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
-from seqsweep.console import place
+from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names
@@ -53,7 +52,7 @@ def print_folder(
     if any(entry.state == "complete" for entry in current):
         _print_boards(console, folder, current, top, every)
     if left_out := other_versions(entries):
-        console.print(f"[yellow]{left_out}: not in the table[/]", soft_wrap=True, highlight=False)
+        print_lines(console, f"{left_out}: not in the table", style="yellow")
 
 
 def _print_boards(
@@ -64,29 +63,25 @@ def _print_boards(
     across = across_sets(entries, planned)
     if across is None:
         board = leaderboard(entries, planned)
-        _print_line(console, find_answer(board).sentence)
+        print_lines(console, find_answer(board).sentence)
         print_leaderboard(console, board, top)
         for line in extra_lines(folder, entries):
-            _print_line(console, line)
+            print_lines(console, line)
         return
-    _print_line(console, answer_of_ranks(across).sentence)
+    print_lines(console, answer_of_ranks(across).sentence)
     sets = data_sets(entries, planned)
     for one in sets if every or len(sets) <= MOST_BOARDS else ():
-        console.print(f"[bold]{escape(one.name)}[/]", highlight=False)
+        print_lines(console, one.name, style="bold")
         board = leaderboard(one.entries, one.planned)
         if board.rows:
             print_leaderboard(console, board, top)
         else:
-            console.print("no run is complete\n", highlight=False)
+            print_lines(console, "no run is complete")
     print_across_sets(console, across, top)
     if len(sets) > MOST_BOARDS and not every:
         command = f"seqsweep leaderboard {shlex.quote(place(folder))} --all"
         line = f"the leaderboards of the {len(sets)} data sets: {command}"
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True, highlight=False)
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+        print_lines(console, line, style="dim")
 
 
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:

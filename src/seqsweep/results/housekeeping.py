@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from seqsweep.console import place
+from seqsweep.console import place, print_lines
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import label_keys
-from seqsweep.results.tables import MOST_ROWS, print_table, status_line, status_table, titled_table
+from seqsweep.results.tables import MOST_ROWS, new_table, print_table, status_line, status_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
@@ -57,20 +57,20 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     print_table(console, status_table(entries, most))
     if most is not None and len(entries) > most:
         more = f"and {len(entries) - most:,} more runs: --all lists them and looks at their files"
-        console.print(f"[dim]{more}[/]", highlight=False)
-    console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
+        print_lines(console, more, style="dim")
+    print_lines(console, status_line(folder, entries))
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
     # A member that has not started has no folder, so only sweep.json lists it.
     waiting = len(sweep.configs.keys() - started) if sweep else 0
     if waiting:
         have = "has" if waiting == 1 else "have"
-        _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
+        print_lines(console, f"{count(waiting, 'run')} of the sweep {have} not started")
     complete = [entry for entry in entries if entry.state == "complete"]
     # Looking at the files of many thousand runs would take longer than all else.
     faults = {e.folder.run_id: found for e in complete[:most] if (found := find_faults(e))}
     for name, found in faults.items():
-        _say(console, f"{name}: {'; '.join(found)}")
+        print_lines(console, f"{name}: {'; '.join(found)}")
     keys = label_keys([entry.config for entry in entries])
     runs = [
         {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
@@ -82,10 +82,6 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     return {"folder": str(folder), "states": states, "not_started": waiting, "runs": runs}
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
 def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, Any]]:
     """Prints and returns the runs, states and size of each folder."""
     rows = [
@@ -93,14 +89,14 @@ def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, A
         for path in folders
     ]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
-    table = titled_table("", ["folder", "runs", *states, "size"])
+    table = new_table(["folder", "runs", *states, "size"])
     for path, counts, size in rows:
         numbers = [str(counts[state] or "") for state in states]
         table.add_row(place(path), str(counts.total()), *numbers, size_text(size))
     print_table(console, table)
     runs = sum(counts.total() for _, counts, _ in rows)
     size = size_text(sum(size for _, _, size in rows))
-    _say(console, f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}")
+    print_lines(console, f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}")
     return [{"folder": place(path), "states": of, "bytes": size} for path, of, size in rows]
 
 
@@ -137,17 +133,19 @@ def clean(
         return
     removals = find_removals(entries, states, checkpoints, wanted)
     for line in _lines(removals, entries):
-        _say(console, line)
+        print_lines(console, line)
     # Runs in use are always mentioned, because the choice may have included them.
     if running := sum(entry.state == "running" for entry in entries):
-        _say(console, f"{count(running, 'run')} in use: not deleted")
+        print_lines(console, f"{count(running, 'run')} in use: not deleted")
     for entry in entries:
         if (link := find_link(entry.folder.path)) is not None:
-            _say(console, f"{place(Path(link))}: is a symbolic link; nothing is deleted behind it")
+            print_lines(
+                console, f"{place(Path(link))}: is a symbolic link; nothing is deleted behind it"
+            )
     if not removals:
-        _say(console, "nothing to delete")
+        print_lines(console, "nothing to delete")
     elif not yes:
-        _say(console, f"{_summary(removals)}: nothing is deleted without --yes")
+        print_lines(console, f"{_summary(removals)}: nothing is deleted without --yes")
     else:
         summary = _summary(removals)
         reasons = delete_all(removals)
@@ -155,8 +153,8 @@ def clean(
         if any(removal.is_whole for removal in removals):
             _renew_results(folder, console)
         for reason in reasons:  # one for each run that is kept
-            _say(console, reason)
-        _say(console, f"deleted: {summary}")
+            print_lines(console, reason)
+        print_lines(console, f"deleted: {summary}")
 
 
 def _renew_results(folder: Path, console: Console) -> None:
@@ -171,7 +169,7 @@ def _renew_results(folder: Path, console: Console) -> None:
     try:
         write_report(folder)
     except (OSError, ValueError) as error:  # the runs are already deleted
-        _say(console, f"no report: {error}")
+        print_lines(console, f"no report: {error}")
 
 
 def _print_choices(entries: Sequence[Entry], console: Console) -> None:
@@ -184,8 +182,8 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
     }
     for option, states in choices.items():
         removals = find_removals(entries, states, option == "--checkpoints", {})
-        _say(console, f"{option:17} {_summary(removals)}")
-    _say(console, "KEY=VALUE ...     the runs with these values")
+        print_lines(console, f"{option:17} {_summary(removals)}")
+    print_lines(console, "KEY=VALUE ...     the runs with these values")
 
 
 def size_text(size: float) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.console import print_lines
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import error_text, key_names, with_deviation
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, leaderboard
@@ -63,16 +64,26 @@ class FittingTable(Table):
     """The index of a column of texts that may be cropped; None for no column."""
 
 
-def print_table(console: Console, table: Table) -> None:
-    """Prints a table; on a terminal only the columns that fit.
+def print_table(console: Console, table: Table, title: str = "") -> None:
+    """Prints a table below its title; on a terminal only the columns that fit.
 
     A table that cannot fit is printed wider than the terminal, because rich would cut numbers.
+    Other programs get no blanks at the ends of lines, and no empty lines around the table.
     """
+    print_lines(console, *([title] if title else []), style="italic")
     if console.is_terminal and isinstance(table, FittingTable):
         table = _fitted(console, table)
     # Rich cuts texts that are wider than the console, so the console is widened.
-    console.width = max(console.width, _width(console, table))
-    console.print(table)
+    width = console.width
+    console.width = max(width, _width(console, table))
+    if console.is_terminal:
+        console.print(table)
+    else:
+        rows = console.render_lines(table, pad=False)
+        lines = ["".join(part.text for part in row).rstrip() for row in rows]
+        text = "\n".join(lines).strip("\n")
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.width = width
 
 
 def _fitted(console: Console, table: FittingTable) -> Table:
@@ -84,8 +95,6 @@ def _fitted(console: Console, table: FittingTable) -> Table:
         result = Table(
             *columns.values(),
             box=table.box,
-            title=table.title,
-            title_justify=table.title_justify,
             pad_edge=table.pad_edge,
         )
         result.rows = table.rows
@@ -104,11 +113,9 @@ def _width(console: Console, table: Table) -> int:
     return console.measure(table, options=console.options.update(width=10_000)).maximum
 
 
-def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
+def new_table(headers: Sequence[str], keys: int = 0) -> FittingTable:
     """Returns a table without rows; the first `keys` columns are for config values."""
-    table = FittingTable(
-        box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
-    )
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     for index, header in enumerate(headers):
         justify, style = "right" if index or keys else "left", "cyan" if index < keys else ""
         table.add_column(escape(header), justify=justify, style=style, no_wrap=True)
@@ -131,7 +138,7 @@ def leaderboard_table(
     shown = (*_ALWAYS, *needed, *filter(is_evaluated, own))
     scores = [n for n in dict.fromkeys((*OURS, *own)) if n in recorded and n in shown]
 
-    table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["#", signs.mark] if marked else ["#"])
     names = key_names(board.keys, (row.config for row in board.rows))
     _add_columns(table, names.values(), style="cyan")
@@ -169,22 +176,21 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     """Prints the leaderboard and its notes; `top` rows, by default `MOST_ROWS`."""
     top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
-    print_table(console, leaderboard_table(board, top, signs))
+    print_table(console, leaderboard_table(board, top, signs), f"by {board.chosen_by}")
     _print_below(console, len(board.rows) - top, leaderboard_notes(board, signs))
 
 
 def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
     # A shortened table must not look like the whole table.
     if cut > 0:
-        console.print(f"[dim]and {cut} more[/]", highlight=False)
-    for note in notes:
-        # A terminal breaks a note between words; in a file each note stays one line.
-        console.print(note, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+        print_lines(console, f"and {cut} more", style="dim")
+    print_lines(console, *notes)
 
 
 def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
     """Prints the table of configs by data sets, and its notes."""
-    print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
+    table = _across_table(found, top, "+/-" if console.options.ascii_only else "±")
+    print_table(console, table, f"{found.metric} by data set")
     cut = len(found.methods) - (top or len(found.methods))
     _print_below(console, cut, ranking_words(found))
 
@@ -195,7 +201,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     keys = list(names.values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
-    table = titled_table(f"{found.metric} by data set", headers, keys=len(keys))
+    table = new_table(headers, keys=len(keys))
     # A narrow terminal omits the last data sets first, because the ranks summarise them.
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
@@ -245,7 +251,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
     """Counts a folder's runs by state: `outputs/sweeps/a: 24 runs, 23 complete, 1 failed`."""
     counts = Counter(entry.state for entry in entries)
     parts = [f"{counts[state]} {state}" for state in _STATES if counts[state]]
-    return f"{escape(str(folder))}: {count(len(entries), 'run')}, {', '.join(parts)}"
+    return f"{folder}: {count(len(entries), 'run')}, {', '.join(parts)}"
 
 
 def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[int]:

@@ -38,6 +38,7 @@ from seqsweep.console import (
     is_terminal_closed,
     joined,
     place,
+    print_lines,
     print_notes,
     say_error,
     shows_table,
@@ -307,8 +308,7 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
             if member.config["when_locked"] == "skip":
                 raise
             if not waiting:
-                line = f"{error}; waiting for it"
-                console.print(line, soft_wrap=True, highlight=False, markup=False)
+                print_lines(console, f"{error}; waiting for it")
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
@@ -336,4 +336,4 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     if event_files(outcome.folder.path):
         folder = shlex.quote(place(outcome.folder.path.parent))
         lines.append(f"  seqsweep tensorboard {folder}")
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    print_lines(console, *lines)

@@ -10,7 +10,7 @@ from rich.console import Console
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import with_place
 from seqsweep.config.shape.expansion import Expansion
-from seqsweep.console import place, print_notes
+from seqsweep.console import place, print_lines, print_notes
 from seqsweep.importing import without_collections
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
@@ -134,14 +134,12 @@ def say_plan(
         f"sweep of {count(len(members), 'run')} in {place(folder)}: {done} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
-    lines = "\n".join([*described, line])
-    console.print(lines, soft_wrap=True, highlight=False, markup=False)
+    print_lines(console, *described, line)
     notes = why_autograd(pending, gpu_available, processes)
     print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     if others := sum(RunFolder(path).record() is not None for path in paths):
         which = "run of an earlier command is" if others == 1 else "runs of earlier commands are"
-        total = f"the table shows all {others + len(members)}"
-        line = f"{others} more {which} in this folder; {total}"
-        console.print(f"[yellow]{line}[/]", soft_wrap=True, highlight=False)
+        line = f"{others} more {which} in this folder; leaderboard and report show them too"
+        print_lines(console, line, style="yellow")

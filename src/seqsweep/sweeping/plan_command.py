@@ -9,7 +9,7 @@ from rich.console import Console
 from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
-from seqsweep.console import print_json
+from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
 from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_plan
@@ -43,7 +43,7 @@ def show_plan(
     if left_out := len(members) - len(first) - len(last):
         lines.append(f"... {left_out:,} more")
     lines += [_line(member, to_train) for member in last]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    print_lines(console, *lines)
     say_plan(members, pending, jobs.runs, folder, console, jobs.described(), processes)
     groups = form(pending, gpu_available)
     pools = [group for group in groups if group.engine == "native"]
@@ -52,8 +52,7 @@ def show_plan(
     if alone:
         how = f"in {processes} processes" if processes > 1 else "one by one"
         lines.append(f"autograd: {count(len(alone), 'run')}, {how}")
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_lines(console, *lines)
     # Members of a pool train side by side, so their time is divided by the number of cores.
     seconds = sum(pool.seconds for pool in pools) / cores()
     seconds += beside_seconds(alone, max(1, processes)) if alone else 0
@@ -64,7 +63,7 @@ def show_plan(
     if pending:
         time = f"{'about' if is_known else 'at least'} {duration(seconds)}"
         words = f"{len(pending)} to train, {time} (by floating-point operations)"
-    console.print(words, soft_wrap=True, highlight=False)
+    print_lines(console, words)
     if is_json:
         head = {"folder": str(folder), "done": len(members) - len(pending)}
         cost = {"seconds": seconds if is_known else None}
@@ -73,7 +72,7 @@ def show_plan(
     limit = jobs.options.ask_above
     if limit is not None and len(pending) > limit:
         line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
-        console.print(line, soft_wrap=True, highlight=False)
+        print_lines(console, line)
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:

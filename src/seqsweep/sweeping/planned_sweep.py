@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from seqsweep.command import command_line
-from seqsweep.console import place, print_notes
+from seqsweep.console import place, print_lines, print_notes
 from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
@@ -83,7 +82,7 @@ def write_sweep(
 
 def say_red(text: str, console: Console) -> None:
     """Prints in red an error that does not end the command."""
-    console.print(f"[red]{escape(text)}[/]", soft_wrap=True, highlight=False)
+    print_lines(console, text, style="red")
 
 
 def write_plan(
@@ -91,9 +90,8 @@ def write_plan(
 ) -> None:
     """Writes sweep.json without training, and prints the command of a worker."""
     write_sweep(members, pending, folder, console)
-    quoted = escape(shlex.quote(place(folder)))
-    lines = ["start any number of workers, on any host that sees the folder:"]
-    console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)
+    line = "start any number of workers, on any host that sees the folder:"
+    print_lines(console, line, f"  seqsweep work {shlex.quote(place(folder))}")
 
 
 def close_sweep(folder: Path) -> None:
@@ -152,5 +150,5 @@ def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
     answer = sys.stdin.readline().strip().lower()
     if answer in ("y", "yes"):
         return True
-    console.print("nothing was trained", highlight=False)
+    print_lines(console, "nothing was trained")
     return False

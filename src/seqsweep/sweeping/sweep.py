@@ -7,12 +7,11 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
-from seqsweep.console import place
+from seqsweep.console import place, print_lines
 from seqsweep.live.display import show_progress
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
@@ -70,8 +69,8 @@ def run_sweep(
         return 0
     code = train_sweep(members, pending, launcher, folder, console)
     if pending and launcher.workers is not None and launcher.workers.detach:
-        command = f"seqsweep watch {escape(shlex.quote(place(folder)))}"
-        console.print(f"to follow them:\n  {command}", soft_wrap=True, highlight=False)
+        command = f"  seqsweep watch {shlex.quote(place(folder))}"
+        print_lines(console, "to follow them:", command)
         return code
     return finish_sweep(members, folder, console, code, started)
 
@@ -136,7 +135,7 @@ def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int])
         with Renewing(folder) if reports else contextlib.nullcontext():
             yield
     except Interrupted as error:
-        console.print(f"[red]{error}[/]")
+        say_red(str(error), console)
         codes.append(error.exit_code)
     except KeyboardInterrupt:
         codes.append(130)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 
 from seqsweep.command import command_line
-from seqsweep.console import pause_after, place
+from seqsweep.console import pause_after, place, print_lines
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.report.write import (
     is_report_fresh,
@@ -94,8 +93,7 @@ def _summarise(
         with interruptible(ENDING):
             problems = write_summary(members, folder, entries)
     except Interrupted as error:
-        words = f"[red]{error}[/]; the same command completes the report"
-        console.print(words, soft_wrap=True, highlight=False)
+        say_red(f"{error}; the same command completes the report", console)
         return error.exit_code
     for problem in problems:
         say_red(problem, console)
@@ -120,13 +118,13 @@ def _conclude(
     states = Counter(entry.state for entry in entries)
     ends = {"pruned": pruned, "diverged": states["diverged"]}
     others = "".join(f", {number} {state}" for state, number in ends.items() if number)
-    quoted = escape(shlex.quote(place(folder)))
+    quoted = shlex.quote(place(folder))
     of_all = f"of {count(len(entries), 'run')}"
-    lines = [f"{states['complete']} {of_all} complete{others} ({duration(seconds)})"]
+    print_lines(console, f"{states['complete']} {of_all} complete{others} ({duration(seconds)})")
     if (folder / "report.html").is_file():
-        lines.append(f"  {escape(place(folder / 'report.html'))}")
+        print_lines(console, f"  {place(folder / 'report.html')}")
     if states["complete"]:
-        lines.append(f"  seqsweep tensorboard {quoted}")
+        print_lines(console, f"  seqsweep tensorboard {quoted}")
     left = len(entries) - states["complete"] - sum(ends.values())
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
@@ -135,15 +133,15 @@ def _conclude(
         ended.subtract({"complete": states["complete"], **ends})
         ended["not started"] = len(entries) - len(started)
         why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
-        lines += [
-            f"[red]{left} {of_all} did not complete ({why})[/]; why:",
-            f"  seqsweep status {quoted}",
-        ]
+        line = f"[red]{left} {of_all} did not complete ({why})[/]; why:"
+        print_lines(console, line, markup=True)
+        print_lines(console, f"  seqsweep status {quoted}")
         if lost:
-            lines.append(f"the search has gone on without {count(len(lost), 'failed run')}")
+            failed = count(len(lost), "failed run")
+            print_lines(console, f"the search has gone on without {failed}")
         if left > len(lost):
-            lines += ["this trains what is missing:", f"  {escape(shlex.join(command_line()))}"]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+            command = f"  {shlex.join(command_line())}"
+            print_lines(console, "this trains what is missing:", command)
     return left
 
 

@@ -3,7 +3,6 @@
 import itertools
 import shlex
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import yaml
@@ -16,11 +15,12 @@ from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole, print_json, print_notes, say
+from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
 from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
 from seqsweep.data.prepare import check_fractions
 from seqsweep.data.sequences import Splits
+from seqsweep.results.tables import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, translate_memory_errors
@@ -159,19 +159,18 @@ _NAME = 20
 
 def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -> None:
     """Prints sizes, channels, classes, duplicates and notes."""
-    say_line = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     total = sum(split.sequences for split in info.splits)
     channels = count(len(info.channels), "channel")
     classes = count(len(info.classes), "class", "classes")
-    say_line(f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
+    print_lines(console, f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
     for table in (_splits(info), _channels(info), _classes(info)):
-        say_line("")
-        console.print(table)
-    say_line("")
+        print_lines(console, "")
+        print_table(console, table)
+    print_lines(console, "")
     if max(len(info.channels), len(info.classes)) > _MOST_ROWS:
-        say_line(f"listed: {_MOST_ROWS} channels and classes (--json lists all)")
+        print_lines(console, f"listed: {_MOST_ROWS} channels and classes (--json lists all)")
     for line in _duplicates(info):
-        say_line(line)
+        print_lines(console, line)
     print_notes(notes, console)
 
 

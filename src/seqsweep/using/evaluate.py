@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
-from seqsweep.console import PlainConsole, print_json, say_error
+from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.models.module import checked_batch
+from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.run_folder import RunFolder
@@ -115,20 +115,22 @@ def _own_split(
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     """Prints the overall scores, the scores by class, and the confusion matrix."""
-    say = partial(console.print, highlight=False, soft_wrap=True)
-    say(escape(title))
+    print_lines(console, title)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, score in result.metrics.items():
         table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
-    console.print(table)
-    console.print(_classes_table(result))
+    print_table(console, table)
+    print_table(console, _classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
-        say(f"not listed: {count(more, 'more class', 'more classes')} (--out FILE.json has all)")
+        print_lines(
+            console,
+            f"not listed: {count(more, 'more class', 'more classes')} (--out FILE.json has all)",
+        )
     if len(result.class_names) <= _MOST_CLASSES:
-        console.print(_confusion_table(result))
+        print_table(console, _confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
-        say(f"in brackets: {LEVEL:.0%} intervals, {kinds}")
+        print_lines(console, f"in brackets: {LEVEL:.0%} intervals, {kinds}")
 
 
 def _classes_table(result: Evaluation) -> Table:

@@ -5,11 +5,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import markup
-
 from seqsweep.arguments import Parser, add_out
 from seqsweep.config.from_overrides import compose
-from seqsweep.console import PlainConsole, say
+from seqsweep.console import PlainConsole, print_lines, say
 from seqsweep.models.module import checked_batch
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import is_own_module
@@ -66,10 +64,10 @@ def explain_command(arguments: Sequence[str]) -> int:
 
 def print_explanation(explanation: Explanation, console: PlainConsole) -> None:
     """Prints the equations of each block, then its tensors in columns."""
-    console.print(f"[bold]{markup.escape(explanation.title)}[/]", highlight=False)
+    print_lines(console, explanation.title, style="bold")
     name_width, shape_width = _widths(explanation)
     for block in explanation.blocks:
-        console.print(f"\n[bold]{markup.escape(block.title)}[/]", highlight=False)
+        print_lines(console, "", block.title, style="bold")
         lines = [f"  {equation}" for equation in block.equations]
         for name, shape, text in block.rows:
             lines.append(f"  {name:{name_width}}  {shape!s:{shape_width}}  {text}".rstrip())

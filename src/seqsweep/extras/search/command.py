@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.console import PlainConsole, place, print_notes, say_error
+from seqsweep.console import PlainConsole, place, print_lines, print_notes, say_error
 from seqsweep.extras.search.planning import TrialPlanner, check_searchable
 from seqsweep.extras.search.searchfile import SearchFile, Trial
-from seqsweep.extras.search.session import Search, begin, say, searching
+from seqsweep.extras.search.session import Search, begin, searching
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.extras.search.study import SearchStudy, first_params
@@ -65,10 +65,10 @@ def search(
     params = first_params(settings, planner.space)
     console = PlainConsole()
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
-    say(f"search by {settings.sampler} in {place(folder)}: at most {limits}", console)
+    print_lines(console, f"search by {settings.sampler} in {place(folder)}: at most {limits}")
     if is_plan:
         for line in _plan_lines(settings, [overrides_of(planner.space, each) for each in params]):
-            say(line, console)
+            print_lines(console, line)
         print_notes(first.notes, console)
         return 0
     if SearchFile.read(folder) is None:
@@ -77,7 +77,7 @@ def search(
     with searching(folder, first, console):
         window = Window(settings, planner, config["seed"])
         if window.trials:
-            say(f"{count(len(window.trials), 'trial')} chosen before", console)
+            print_lines(console, f"{count(len(window.trials), 'trial')} chosen before")
         print_notes([*why_autograd([first], gpu_available), *first.notes], console)
         return window.run(launcher, console, started)
 

@@ -12,10 +12,11 @@ from hydra.errors import HydraException
 from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.console import print_lines
 from seqsweep.extras.search.halving import Halving, Standing, draw, judge
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.extras.search.searchfile import Trial
-from seqsweep.extras.search.session import Search, begin, say, searching
+from seqsweep.extras.search.session import Search, begin, searching
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.live.display import show_progress
 from seqsweep.runs.sweepfile import SweepFile
@@ -61,7 +62,9 @@ def search(
     total, sizes = len(members), zip(halving.sizes(len(members)), halving.rungs, strict=True)
     steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
     full = total * halving.rungs[-1]
-    say(f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs", console)
+    print_lines(
+        console, f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs"
+    )
     say_plan(members, pending, halving.population, folder, console, processes=launcher.processes)
     if is_plan:
         return 0

@@ -15,7 +15,7 @@ from rich.console import Console
 from seqsweep.command import has_option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
-from seqsweep.console import place
+from seqsweep.console import place, print_lines
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
@@ -57,11 +57,6 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     return is_plan
 
 
-def say(line: str, console: Console) -> None:
-    """Prints a line without wrapping, colours or markup."""
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
 @contextlib.contextmanager
 def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
     """Holds the lock of the search; first waits if another process holds it.
@@ -75,7 +70,7 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
         except Locked:
             if first.config["when_locked"] == "skip":
                 raise
-            say(f"another process searches in {place(folder)}; waiting for it", console)
+            print_lines(console, f"another process searches in {place(folder)}; waiting for it")
             stack.enter_context(RunLock(folder, LOCK, waits=True))
         yield
 
@@ -197,7 +192,9 @@ class Search(abc.ABC):
         left = [member for member in members if not member.was_done()]
         if not left:
             return 0
-        say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
+        print_lines(
+            console, f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
+        )
         ended = sum(member.was_done() for member in self.members()) - self.done_before
         rounds = shown(left, console, (ended, ended + len(left)))
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
