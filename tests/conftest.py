@@ -1,4 +1,4 @@
-"""What all tests share: one thread, composed configs, a browser, and the moment of every write."""
+"""The fixtures of all tests: one thread, composed configs, a browser, the moment of every write."""
 
 import functools
 import gc

@@ -66,7 +66,7 @@ def records(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.durability
-def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(
+def test_a_killed_archive_resumes_repeats_nothing_and_ends_the_same(
     tmp_path: Path, sets: Path, archive: Any, capsys: pytest.CaptureFixture[str]
 ):
     file = published(tmp_path, "dataset,Lo,Hi\nLarge,0.1,1\nSmal,0.5,0.5\n")

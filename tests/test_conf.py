@@ -40,7 +40,7 @@ def test_every_config_group_has_a_default():
 
 @pytest.mark.parametrize("variant", ["simple", "multilayer", "bidirectional"])
 def test_the_notebook_experiments_have_the_notebooks_data(variant, checked):
-    """tests/test_notebook.py compares what they train: 3 sequences of 6 steps in one batch."""
+    """The tests of the notebook compare what they train: 3 sequences of 6 steps in one batch."""
     source = build(checked(f"experiment=notebook_{variant}")["data"]["source"], "data.source")
     assert source.train.x.shape == (3, 6, 5)
     assert (source.train.labels.tolist(), source.num_classes) == ([0, 1, 0], 2)

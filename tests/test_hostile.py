@@ -351,7 +351,7 @@ class Others:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first test keeps a copy of its sweep for the other tests."""
+    """A folder in which the first test keeps a copy of its sweep for the others."""
     return tmp_path_factory.mktemp("swept") / "outputs"
 
 
@@ -419,7 +419,7 @@ def test_a_run_behind_a_link_is_refused_where_it_would_be_written(
 
 
 def test_the_folders_above_a_sweep_and_a_complete_run_may_be_links(place: Place) -> None:
-    """As on a larger disk. TensorBoard's files of a run behind a link stay as they are."""
+    """The link leads to a larger disk. TensorBoard's files of a run behind it stay as they are."""
     disk = place.root / "disk"
     disk.mkdir()
     place.here.joinpath("outputs").symlink_to(disk)

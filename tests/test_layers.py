@@ -40,7 +40,7 @@ ROOMS = {
     "sklearn": "sweeping using training models data runs config",
 }
 KNOWS = {part: {part, *others.split()} for part, others in ROOMS.items()}
-"""What a part may import besides the leaves."""
+"""The parts that each part may import besides the leaves."""
 
 TORCH = (
     "data.datamodule", "data.batch", "models", "native.step", "native.networks",
@@ -168,7 +168,7 @@ def test_leaves_import_only_leaves_and_so_do_the_command_and_plugins_until_they_
 
 
 def test_the_imports_have_no_cycle():
-    """Only imports at the top count, because others do not run while modules load."""
+    """The imports at the top count, because others do not run while modules load."""
     graph: dict[str, set[str]] = {}
     for found in all_imports():
         if found.at_top and found.imported in sources():

@@ -1,4 +1,4 @@
-"""seqsweep reproduces the teaching notebook's three classifiers and trainings.
+"""The package reproduces the teaching notebook's three classifiers and trainings.
 
 Source: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb, as scripts/notebook_parity.py
 restates it.
@@ -54,7 +54,7 @@ def test_equal_training_gives_the_notebooks_losses(variant, tmp_path):
 
 @pytest.mark.slow  # starts a command, which imports torch
 def test_an_experiment_prints_the_notebooks_lines(start_command, tmp_path):
-    """It prints four lines in the notebook's form, with the losses of metrics.csv."""
+    """The program prints four lines in the notebook's form, with the losses of metrics.csv."""
     process = start_command("train", "experiment=notebook_bidirectional")
     printed, error = process.communicate(timeout=120)
     assert process.returncode == 0, error

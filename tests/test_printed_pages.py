@@ -32,7 +32,7 @@ def blocks_of(text: str) -> list[tuple[str, str]]:
 @pytest.mark.durability
 @pytest.mark.parametrize("part", [0, 1])
 def test_the_examples_of_the_page_run_in_order_and_print_what_it_shows(part, tmp_path, monkeypatch):
-    """Only the section on aeon imports aeon, which takes long."""
+    """The section on aeon alone imports aeon, which takes long."""
     monkeypatch.chdir(tmp_path)
     blocks = blocks_of(sections()[part])
     assert len(blocks) > (10, 0)[part]

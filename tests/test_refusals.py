@@ -102,7 +102,7 @@ def test_a_folder_without_a_clock_has_the_machines_time():
     assert abs(time_in(Path("/nowhere")) - time.time()) < 60
 
 
-def test_a_file_that_is_no_archive_is_not_a_bundle(tmp_path):
+def test_a_file_that_is_not_an_archive_is_not_a_bundle(tmp_path):
     (tmp_path / "a.zip").write_text("not an archive")
     assert not is_bundle(tmp_path / "a.zip") and not is_bundle(tmp_path / "nowhere")
 
@@ -111,7 +111,7 @@ def test_no_shared_split_is_said():
     assert why_untested([], 0.2) == "no split has a score of both configs"
 
 
-def test_missing_memory_is_no_mistake_of_the_config():
+def test_missing_memory_is_not_a_mistake_of_the_config():
     with pytest.raises(MemoryError, match="much"):
         build({"_target_": f"{__name__}.need_much"}, "model")
 

@@ -15,7 +15,7 @@ from seqsweep.config.schema import check
 
 
 def composer(loader: ConfigLoader, *overrides: str) -> MemberComposer:
-    """As the sweeper makes it, for `seqsweep train -m` and these overrides of Hydra's node."""
+    """Returns the composer that the sweeper makes for these overrides of Hydra's node."""
     master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
     return MemberComposer(loader, master)
 
@@ -79,7 +79,7 @@ OVERRIDES = {
 
 @pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES)
 def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list[str]) -> None:
-    """The same config, or an error of the same type and text."""
+    """Both give one config, or an error of one type and text."""
     expected = config_or_error(lambda: by_hydra(compose, overrides))
     for _ in range(2):  # the second time from what it has kept
         found = config_or_error(lambda: compose(overrides))
@@ -107,7 +107,7 @@ def test_changing_a_members_config_changes_no_other(compose: MemberComposer) -> 
 
 
 def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
-    """Also where a number decides another key: max_epochs that of the cosine schedule."""
+    """A number may decide another key: `max_epochs` decides the length of the cosine schedule."""
     grids = [
         [f"seed={seed}", f"optimizer.lr={lr}", f"model.bidirectional={both}"]
         for seed in (0, 1, 7)

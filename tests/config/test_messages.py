@@ -1,4 +1,4 @@
-"""What Hydra, a flag or a constructor refuses is one line that names the key and the fix."""
+"""A refusal by Hydra, a flag or a constructor is one line that names the key and the fix."""
 
 import functools
 import re

@@ -80,7 +80,7 @@ def test_the_keys_of_a_list_count_as_swept(name: Name, tmp_path: Path) -> None:
 
 
 def test_a_search_and_random_splits_are_not_in_the_folder_of_a_grid(name: Name) -> None:
-    """Their table would mix configs with one seed and configs with many."""
+    """The table of such sweeps would mix configs with one seed and configs with many."""
     digest = name(*GRID).rpartition("-")[2]
     searched = name(*GRID, "hydra/sweeper=optuna")
     assert searched == f"digits-hidden_size-tpe-{digest}"

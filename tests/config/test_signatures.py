@@ -1,4 +1,4 @@
-"""What is read from the source is what `inspect` sees, without the import."""
+"""A signature read from the source equals the one that `inspect` sees, without the import."""
 
 import inspect
 import pkgutil

@@ -63,7 +63,7 @@ def test_a_mistake_is_refused_in_one_line(override, message, checked):
 
 @pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
 def test_the_tables_hold_torchs_defaults(name):
-    """Of the arguments that ours lacks, and of lr, which ours has no default for."""
+    """The defaults are those of arguments that ours lacks, and of `lr`, for which ours has none."""
     lr, neutral = TORCH_OPTIMIZERS[name]
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
     ours = inspect.signature(getattr(optimizers, name.lower())).parameters

@@ -47,7 +47,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     size=sizes, batch_size=st.integers(1, 45), world_size=st.integers(1, 6), epoch=st.integers(0, 2)
 )
 def test_processes_share_one_order_evenly(size, batch_size, world_size, epoch):
-    """As `DistributedSampler`: filled up from its own start until it divides, then dealt out."""
+    """The order repeats its start until the number divides, as `DistributedSampler` does."""
     whole = order(size, batch_size, 5, epoch)
     assert sorted(whole) == list(range(size))
     each = [

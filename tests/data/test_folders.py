@@ -161,7 +161,7 @@ def test_a_column_that_is_constant_in_each_file_may_be_the_label(write: Write):
         table(folder)
 
 
-def test_a_column_with_the_usual_name_of_a_part_of_the_path_is_no_feature(write: Write):
+def test_a_column_with_the_usual_name_of_a_part_of_the_path_is_not_a_feature(write: Write):
     folder = write(labelled("", trial="7"))
     splits = table(folder)
     assert splits.train.fingerprint() == EXPECTED.fingerprint()

@@ -31,7 +31,7 @@ def ready(splits: Splits, **options: Any) -> Splits:
 
 
 def known(part: Sequences | None) -> list[int]:
-    """Which of the sequences of `made` these are."""
+    """Returns the positions of these sequences among those of `made`."""
     assert part is not None
     return part.x[:, 0, 1].astype(int).tolist()
 

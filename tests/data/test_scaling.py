@@ -70,7 +70,7 @@ def test_at_most_three_channels_are_listed():
 
 
 @pytest.mark.parametrize("make", [digits, japanese_vowels])
-def test_no_split_of_a_bundled_set_is_told(make):
+def test_a_missing_split_of_a_bundled_set_is_named(make):
     splits = prepare(
         make(), val_fraction=0.2, test_fraction=0, split_seed=0, standardize=True, missing="error"
     )

@@ -194,7 +194,7 @@ def test_bad_input_is_refused_with_its_place(arguments, message):
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint64])
-def test_whole_numbers_that_float64_makes_equal_are_no_constant(kind):
+def test_whole_numbers_that_float64_makes_equal_are_not_a_constant(kind):
     """The check reads the numbers as they are given, since as float64 they do not differ."""
     offsets = np.random.default_rng(0).integers(-60, 61, (12, 5, 1))
     x = (2**60 + offsets).astype(kind)

@@ -1,4 +1,4 @@
-"""csv, parquet and DataFrames give the sequences, splits and groups that equal arrays give."""
+"""Each form of table gives the sequences, splits and groups that equal arrays give."""
 
 import codecs
 import gzip
@@ -149,7 +149,7 @@ def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
         assert read_numbers(numbers).tolist() == list(map(float, numbers))
 
 
-def test_missing_cells_and_spellings_of_a_large_constant_are_no_other_numbers(write, store):
+def test_missing_cells_and_spellings_of_a_large_constant_do_not_change_it(write, store):
     for big in (1e17, float(10**17 + 16)):
         lists = [big, NAN, big, None]
         frame = pa.table({"x": lists, "label": [0, 1, 0, 1]})

@@ -1,4 +1,4 @@
-"""What is wrong with a table is one message that names the place and the way out."""
+"""A mistake in a table gives one message that names the place and the fix."""
 
 import gzip
 from pathlib import Path
@@ -19,7 +19,7 @@ def swap(old: str, new: str) -> str:
 
 
 def bad(content, message: str, **options):
-    """What to store, the options that read it, and what is said of it."""
+    """A table to store, the options that read it, and the expected message."""
     return content, options, message
 
 

@@ -156,7 +156,7 @@ HIDDEN = {
 def test_a_users_option_that_ours_hides_is_refused_if_it_is_chosen(
     refused, tmp_path, typed, hidden
 ):
-    """Its author would think that it acts. Other mistakes have their own messages."""
+    """The author would think that the option acts. Other mistakes have their own messages."""
     for name, text in HIDDEN.items():
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def test_wrong_input_of_a_launcher_is_refused(refused, programs, launcher, overr
     assert text.startswith(message) and "hydra_plugins" not in text
 
 
-def test_a_machine_without_slurm_is_told(refused, programs):
+def test_a_machine_without_slurm_is_named(refused, programs):
     (programs / "sbatch").unlink()
     assert refused("train", "-m", "hydra/launcher=slurm", "data=digits", "seed=0,1") == (
         "hydra/launcher=slurm: no `sbatch` in PATH; run the command on a machine that submits jobs "

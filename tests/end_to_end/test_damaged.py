@@ -153,7 +153,7 @@ def test_the_record_of_another_run_is_not_believed(command, tmp_path):
 
 
 def test_a_command_that_writes_in_a_sweep_removes_what_dead_processes_left(command):
-    """As a killed `report` leaves. A living process's files stay."""
+    """A killed `report` leaves such files. A living process's files stay."""
     assert command("train", *GRID, "sweep.report=false").code == 0
     sweep = Path("outputs/sweeps/s")
     left = [sweep / ".report.json.999999999-0123456789abcdef.tmp", sweep / ".running-elsewhere-7"]
@@ -173,7 +173,7 @@ def test_a_command_that_writes_in_a_sweep_removes_what_dead_processes_left(comma
 
 @pytest.mark.parametrize("verb", ["report", "work"])
 def test_a_folder_that_cannot_be_written_is_named(command, sweep, monkeypatch, verb):
-    """Not a temporary file or a lock in it. The user root may write everywhere."""
+    """A reader writes no temporary file and no lock. The user root may write everywhere."""
     monkeypatch.setattr("os.access", lambda *_: False)
     done = command(verb, sweep)
     assert done.code == 2

@@ -15,7 +15,7 @@ is_native = pytest.mark.skipif(library() is None, reason="no native library")
 
 @pytest.mark.parametrize("engine", [pytest.param("native", marks=is_native), "autograd"])
 def test_the_engine_that_is_planned_trains_beside_the_other(seqsweep, tmp_path, engine):
-    """Without the native library, as on a machine without a compiler, autograd trains."""
+    """A machine without a compiler lacks the native library, so autograd trains."""
     variables = {} if engine == "native" else {"SEQSWEEP_NATIVE": "off"}
     sizes = ("model.hidden_size=4,8", "model.pooling=last,attention")
     grid = ("data=digits", "trainer.max_epochs=1", *sizes)

@@ -292,7 +292,7 @@ class Driver:
             with contextlib.suppress(ValueError):
                 json.loads(path.read_text())
                 continue
-            found.append(f"{path.name} is no whole JSON")
+            found.append(f"{path.name} is not whole JSON")
         config = folder / "config.yaml"
         reference = self.folder("reference") / config.name
         if config.exists() and config.read_bytes() != reference.read_bytes():

@@ -53,7 +53,7 @@ def run_ids(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("outputs/runs/default/*/record.json")}
 
 
-def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, folder):
+def test_an_edited_network_is_trained_anew_and_its_old_runs_are_named(seqsweep, folder):
     assert seqsweep("train", *SETTINGS).code == 0
     (first,) = run_ids(folder)
     old = folder / "outputs/runs/default" / first
@@ -62,7 +62,7 @@ def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, f
     assert list(code["files"]) == ["mine.py", "parts.py"]
     assert (code["git_commit"], code["git_diff"]) == (head.strip(), None)
 
-    (folder / "parts.py").write_text(f"# A comment is no change.\n\n{PARTS}")
+    (folder / "parts.py").write_text(f"# A comment changes nothing.\n\n{PARTS}")
     assert "complete already" in seqsweep("train", *SETTINGS).out
 
     edit(folder)

@@ -69,7 +69,7 @@ def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monke
 
 
 def test_the_modules_of_the_pages_are_short_and_a_users_own_knows_nothing_of_us():
-    """scripts/check_docs.py trains them, as it does the texts of data.md."""
+    """The program `scripts/check_docs.py` trains them, as it does the texts of data.md."""
     text = (DOCS / "your-module.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", text, FENCED))
     assert "seqsweep" not in files.pop("mine.py")

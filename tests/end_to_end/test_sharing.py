@@ -1,4 +1,4 @@
-"""Of two processes with the same run, one trains it."""
+"""Two processes never train the same run at once."""
 
 import re
 import signal

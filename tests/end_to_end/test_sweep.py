@@ -67,7 +67,7 @@ def test_a_sweep_is_trained_once_and_extended_and_its_members_can_be_reproduced(
 
 
 def test_hydras_sweeper_and_launcher_train_the_same_sweep(seqsweep, tmp_path):
-    """They train in the folder that seqsweep's sweeper would make for the same grid."""
+    """The runs train in the folder that seqsweep's sweeper would make for the same grid."""
     result = seqsweep("train", *GRID, "hydra/sweeper=basic", "hydra/launcher=basic")
     assert result.code == 0, result.err
     assert len(_records(tmp_path)) == 4

@@ -66,7 +66,7 @@ def test_processes_of_a_sweep_end_with_it_and_equal_one(seqsweep, start_command,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["signal", pytest.param("limit", marks=pytest.mark.durability)])
-def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start_command, tmp_path):
+def test_a_worker_that_gets_a_signal_says_what_is_left(how, seqsweep, start_command, tmp_path):
     sweep = (*SWEEP, "trainer.max_epochs=100000", "sweep.name=long")
     assert seqsweep("train", *sweep, "--plan-only").code == 0
     folder = tmp_path / "outputs/sweeps/long"
@@ -82,7 +82,7 @@ def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start_com
     assert not list(folder.rglob("lock")) and not list(folder.glob(".running*"))
 
 
-def test_a_worker_with_the_name_of_another_is_told(tmp_path, command):
+def test_a_worker_with_the_name_of_another_is_refused(tmp_path, command):
     SweepFile((), 0.0, {}).write(tmp_path)
     with sweep_lock(tmp_path):
         code, _, err = command("work", tmp_path)

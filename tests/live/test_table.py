@@ -187,7 +187,7 @@ def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> Non
 
 
 def test_a_log_gets_a_line_at_least_every_half_minute(sweep) -> None:
-    """It tells how many epochs are done while no run ends."""
+    """The line has the number of epochs while no run ends."""
     out, found = io.StringIO(), sweep(config())
     found.start(0)
     view = LiveView(found.progress(), Console(file=out, width=200), screen=None)
@@ -222,7 +222,7 @@ def test_an_error_of_the_display_does_not_stop_the_training(method, error, said,
 
 
 def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
-    """Without a monitor, only the records say what ranks the runs."""
+    """A run without a monitor is ranked by the metrics of the records."""
     for monitor, best in (("val_acc", 0.8999), (None, 1.1e-05)):
         # The monitor is the first in a record.
         directions = {monitor: "max"} | DIRECTIONS if monitor else DIRECTIONS

@@ -180,7 +180,7 @@ def on_terminal(
     """
     support = str(Path(__file__).parents[1] / "support")
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
-    # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
+    # An empty PYTHONUNBUFFERED does not count: a stream has its buffer, as usual.
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": support, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder), *arguments]
     with terminal(*command, env=environment) as (process, master):

@@ -88,7 +88,7 @@ def test_a_cell_follows_its_equations_in_each_layer_and_direction(cell, layers, 
      ("gru", nn.GRU, {}), ("lstm", nn.LSTM, {})],
 )  # fmt: skip
 def test_a_step_of_torchs_cells_computes_what_torchs_module_computes(cell, module, options):
-    """With torch's names of the weights in torch's order, and the same draws of first weights."""
+    """The weights of torch's module have the same names, order and first values."""
     torch.manual_seed(0)
     theirs = module(F, H, 2, batch_first=True, bidirectional=True, **options)
     torch.manual_seed(0)
@@ -233,7 +233,7 @@ def test_a_class_is_the_cell_of_a_network_by_itself_or_by_its_path():
 
 
 def test_a_class_has_the_options_that_it_declares():
-    """nonlinearity in its constructor, weight_hh for orthogonal matrices, or a forget gate."""
+    """The options need `nonlinearity` in the constructor, `weight_hh`, or a forget gate."""
     assert not torch.allclose(logits_of(cell=Doubled), logits_of(cell="rnn"))
     assert not torch.equal(logits_of(cell=Doubled, nonlinearity="relu"), logits_of(cell=Doubled))
     for cell in (Doubled, MGU):
@@ -260,7 +260,7 @@ def test_a_class_has_the_options_that_it_declares():
         (Undrawn, "first_weights for 'bias_ih' returns NoneType; must be a tensor of shape (4,)"),
     ],
 )
-def test_a_class_that_is_no_cell_is_refused_with_what_is_wrong(cell: Any, message: str):
+def test_a_class_that_is_not_a_cell_is_refused_with_the_reason(cell: Any, message: str):
     with pytest.raises(ValueError, match=re.escape(message)):
         RNNClassifier(F, H, 2, cell)
     with pytest.raises(ValueError, match="unexpected keyword argument 'dtt'"):

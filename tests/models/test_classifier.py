@@ -46,14 +46,14 @@ every_network = pytest.mark.parametrize("arguments", PLAIN + WITH_OPTIONS, ids=s
 
 
 def network(**arguments: Any) -> RNNClassifier:
-    """In float64, so that an equality up to rounding is one to 1e-12."""
+    """Computes in float64, so that equal up to rounding means equal to 1e-12."""
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"input_size": F, "hidden_size": H, "num_classes": C}
     return RNNClassifier(**(sizes | arguments)).double()
 
 
 def padded(filler: float = 0.0, extra: int = 0, symbols: bool = False) -> Tensor:
-    """(B, T + extra, F), or symbols (B, T + extra, 1), `filler` after their ends."""
+    """Returns x (B, T + extra, F), or symbols (B, T + extra, 1), with `filler` after their ends."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(B, T, F, dtype=torch.float64, generator=generator)
     if symbols:
@@ -197,7 +197,7 @@ def test_layer_norm_equals_the_formula_of_ba_et_al_between_layers():
 
 
 def test_dropout_follows_the_normalisation():
-    """In training, by hand with the same random numbers."""
+    """The training is repeated by hand with the same random numbers."""
     model, x = network(layer_norm=True, num_layers=2, dropout=0.5), padded()
     assert isinstance(model.rnn, NormedLayers)
     first, second = model.rnn.layers

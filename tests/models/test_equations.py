@@ -11,7 +11,7 @@ from seqsweep.models.tracing import trace
 
 
 class Nested(Cell):
-    """Its output is the state before."""
+    """A cell whose output is the state before."""
 
     state_size = staticmethod(lambda hidden: 2 * hidden)
 

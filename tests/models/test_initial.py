@@ -35,7 +35,7 @@ def test_weights_are_uniform_as_torchs_and_differ_by_no_more_than_rounding(cell)
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("cell", GATES)
 def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
-    """It keeps the norm of every state, which is what Saxe et al. 2014 ask of it."""
+    """An orthogonal matrix keeps the norm of every state, as Saxe et al. 2014 require."""
     model = network(cell, layer_norm=layer_norm, recurrent_init="orthogonal")
     recurrent = [w for name, w in model.named_parameters() if "weight_hh" in name]
     gates = [gate.detach() for weight in recurrent for gate in weight.split(20)]
@@ -49,7 +49,7 @@ def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
 
 
 def test_orthogonal_matrices_are_exact_and_spread_evenly():
-    """As of a uniform (Haar) draw: each entry has mean 0 and variance 1/H."""
+    """A uniform (Haar) draw gives each entry mean 0 and variance 1/H."""
     torch.manual_seed(0)
     draws = np.stack([orthogonal(3) for _ in range(4000)])
     assert np.abs(draws.mean(axis=0)).max() < 0.05
@@ -61,7 +61,7 @@ def test_orthogonal_matrices_are_exact_and_spread_evenly():
 
 
 def test_first_weights_have_these_bits_on_every_cpu():
-    """1 / sqrt(33) is not a power of two, so that torch's own weights depend on AVX2."""
+    """The bound 1 / sqrt(33) is not a power of two, so torch's own weights depend on AVX2."""
     torch.manual_seed(0)
     model = RNNClassifier(1, 33, 4, "gru", embedding_dim=5, num_embeddings=9, pooling="attention")
     digest = hashlib.sha256()

@@ -12,7 +12,7 @@ from seqsweep.models.metrics import EpochSums
 
 
 def epoch(seed: int, count: int, classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """logits (N, C), labels (N,), class weights (C,)."""
+    """Returns logits (N, C), labels (N,) and class weights (C,)."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(count, classes, generator=generator)
     labels = torch.randint(classes, (count,), generator=generator)

@@ -149,7 +149,7 @@ def test_equals_a_plain_loop(options, tmp_path):
 
 
 class Automatic(L.LightningModule):
-    """What anyone would write for a plain Trainer, which optimises by itself."""
+    """A module as for a plain Trainer, which optimises by itself."""
 
     def __init__(self, model: nn.Module, optimizer: Any) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ def plain_trainer(folder: Path, **options: Any) -> L.Trainer:
     {"accumulate_grad_batches": 2, "max_steps": 5, "limit_train_batches": 4},
 ])  # fmt: skip
 def test_equals_lightnings_automatic_optimisation(options: dict[str, Any], tmp_path: Path) -> None:
-    """Of 5 batches an epoch, the last step may hold fewer than the others."""
+    """An epoch has 5 batches, so its last step may hold fewer than the others."""
     passed_on = {k: options[k] for k in ("max_steps", "limit_train_batches") if k in options}
     ours, plain = network(), network()
     data = module_of(Splits(sequences()))
@@ -214,7 +214,7 @@ class Mean(nn.Module):
 def test_a_scaled_loss_is_clipped_as_lightning_clips_it(
     init_scale: float, optimizer: Any, tmp_path: Path
 ) -> None:
-    """precision=16-mixed, by torch's GradScaler on the CPU; a step that overflows is left out."""
+    """Trains with `precision=16-mixed` on the CPU; a step that overflows is left out."""
     data = module_of(Splits(sequences()))
     quiet()  # as every run does
     torch.manual_seed(SEED)

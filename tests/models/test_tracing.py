@@ -154,7 +154,7 @@ def test_the_cells_above_use_every_operation_of_programs():
 
 @pytest.mark.parametrize(("inputs", "hidden"), [(3, 4), (7, 7)])
 def test_the_packaged_programs_are_those_of_the_classes(inputs: int, hidden: int):
-    """Otherwise run: python scripts/programs.py"""
+    """The packaged programs are made by `python scripts/programs.py`."""
     traced = dict(programs.trace_cells(inputs, hidden))
     assert {path.stem for path in programs.PROGRAMS.iterdir()} == traced.keys() > CELLS.keys()
     for name, program in traced.items():
@@ -162,7 +162,7 @@ def test_the_packaged_programs_are_those_of_the_classes(inputs: int, hidden: int
 
 
 class Branched(Cell):
-    """Its products are read more than once, and one reads the input for the output alone."""
+    """A cell whose products are read more than once; one serves the output alone."""
 
     skip: Tensor
     state_size = staticmethod(lambda hidden: 2 * hidden)

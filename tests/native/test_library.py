@@ -98,8 +98,8 @@ def test_a_library_without_its_end_is_a_reason_and_is_built_again(lib, variant):
             assert "it cannot be loaded (" in reason(lib)
 
 
-def test_a_file_that_is_no_library_of_ours_is_a_reason_not_an_error(tmp_path):
-    """It may be of another program, older than one of the functions, or damaged."""
+def test_a_file_that_is_not_our_library_is_a_reason_and_not_an_error(tmp_path):
+    """The file may belong to another program, lack a function, or be damaged."""
     path = tmp_path / build.HERE.file_name("portable")
     other = importlib.util.find_spec("numpy.random.mtrand")
     assert other is not None and other.origin is not None

@@ -105,7 +105,7 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
 
 
 def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
-    """In the text and for --json: no shared seed, no shared config, no shared metric."""
+    """The text and the JSON say it: no shared seed, no shared config, no shared metric."""
     runs = [{"h": 1, "seed": seed, "val/acc": 0.5} for seed in range(4)]
     first = sweep(tmp_path / "a", *runs[:2])
     others = {
@@ -133,7 +133,7 @@ def test_a_config_without_a_score_is_in_only_one_sweep(tmp_path):
 
 
 def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
-    """Its config is empty, so each key of the other runs would differ from it."""
+    """A damaged config is empty, so each key of the other runs would differ from it."""
     folders = [finish_run(tmp_path / name, {"h": 8, "lr": 0.1, "val/acc": 0.5}) for name in "abc"]
     for name in ("config.yaml", "record.json"):
         (folders[2] / name).write_text("{")

@@ -1,4 +1,4 @@
-"""`status` of a folder of sweeps, and `clean`, on the command line."""
+"""The commands `status` and `clean` on folders of sweeps."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Of 300 sweeps the truth is known: verdicts are those of scipy, and chance finds little.
+"""The truth of 300 sweeps is known: verdicts equal scipy's, and chance finds little.
 
 The accuracies are shares of 40 test sequences, so they tie. The configs of half of the sweeps are
 equal, and in the others each config is better than the next.
@@ -134,7 +134,7 @@ def test_the_verdicts_are_scipys_and_the_answer_counts_them(sweeps: list[Sweep],
 
 
 def test_equal_configs_rarely_differ_and_different_ones_always(sweeps: list[Sweep]):
-    """At most one of twenty families of equal configs has a difference, as Holm promises."""
+    """No more than one of twenty families of equal configs has a difference, as Holm promises."""
     found: dict[bool, list[bool]] = {True: [], False: []}
     for one in sweeps:
         if one.kind == "seeds" and "undecided" not in (verdicts := expected_verdicts(one)):

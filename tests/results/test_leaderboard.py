@@ -41,7 +41,7 @@ def order(found: Leaderboard, key: str = "h") -> list[Any]:
 
 
 def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
-    """45 + 45 + 49 hits of 54 are as many as 45 + 46 + 48; the means differ by one bit."""
+    """The hits 45 + 45 + 49 are as many as 45 + 46 + 48; the means differ by one bit."""
     runs = [
         {"h": h, "seed": seed, "val/acc": hits / 54, "val/loss": loss}
         for h, counts, loss in ((1, (45, 45, 49), 0.9), (2, (45, 46, 48), 0.1))
@@ -55,7 +55,7 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
 
 
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
-    """Without validation there is only the training loss, on another scale for each run."""
+    """A run without validation has only the training loss, whose scale differs between runs."""
     for monitor in ("train/loss", "val/acc"):
         runs = [
             {"loss.label_smoothing": s, "monitor": monitor, "train/loss": s, "train/acc": 0.2 + s}
@@ -122,7 +122,7 @@ def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
 def test_the_test_split_never_decides_the_order(monitor, tmp_path):
-    """It does not decide between equal rows either, which have a fixed order."""
+    """Equal rows have a fixed order, which the metric does not decide."""
     for name, tests in (("up", [0, 1, 2, 3]), ("down", [3, 2, 1, 0])):
         runs = [
             {"h": h, "monitor": monitor, "val/acc": 0.5, "val/loss": 0.5,
@@ -141,7 +141,7 @@ def test_an_unfinished_sweep_has_the_monitor_of_its_runs(tmp_path):
 
 
 def test_intervals_stay_within_what_the_metric_can_be(tmp_path):
-    """Also those of differences; Student's t knows no bounds."""
+    """The intervals of differences are clipped too; Student's t knows no bounds."""
     runs = [
         {"h": h, "seed": seed, "val/acc": acc, "val/loss": loss, "test/acc": acc, "own/x": loss}
         for h in (0, 1)

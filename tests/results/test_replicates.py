@@ -87,7 +87,7 @@ def test_the_notes_name_what_varied_and_the_test(tmp_path):
 
 
 def test_runs_that_a_split_seed_does_not_change_are_one_replicate(tmp_path):
-    """Ten equal runs are no sample of ten: they would make any difference significant."""
+    """Ten equal runs are not a sample of ten: they would make any difference significant."""
     runs = [(h, Replicate(0, s)) for h in (0, 1) for s in range(10)]
     # The runs of the two configs ended in another order, so other runs are the newest.
     runs = runs[:10] + runs[:9:-1]
@@ -210,17 +210,17 @@ def by_seed(folder: Path, configs: int, seeds: int):
 
 
 def test_so_many_seeds_find_the_difference_with_the_signed_rank_test(tmp_path):
-    needed = needed_replicates(by_seed(tmp_path, 2, 10), 0.025)
-    assert needed is not None and needed["n"] is not None
+    seeds_needed = needed_replicates(by_seed(tmp_path, 2, 10), 0.025)
+    assert seeds_needed is not None and seeds_needed["n"] is not None
     spread = statistics.stdev(NOISE[1][s] - NOISE[0][s] for s in range(10))
-    draws = np.random.default_rng(0).normal(0.025, spread, size=(1000, needed["n"]))
+    draws = np.random.default_rng(0).normal(0.025, spread, size=(1000, seeds_needed["n"]))
     power = np.mean([signed_rank_p(row) < 0.05 for row in draws.tolist()])
     assert power == pytest.approx(0.8, abs=0.06)
 
 
 @pytest.mark.parametrize(("configs", "seeds", "first"), [(2, 3, 1), (9, 4, 3)])
 def test_the_true_spread_is_in_its_interval(configs, seeds, first):
-    """In 95 % of the cases with two configs, and in more with several, which share the first."""
+    """The share is 95 % with two configs, and more with several, which share the first."""
     rng = np.random.default_rng(0)
     spread = np.hypot(1, first)
     inside = 0
@@ -235,12 +235,12 @@ def test_the_true_spread_is_in_its_interval(configs, seeds, first):
 
 
 def test_no_number_may_be_enough(tmp_path):
-    """For splits the error of the mean stays above spread * sqrt(share)."""
+    """The error of the mean over splits stays above spread * sqrt(share)."""
     runs = crossed((0, 1), folds=5)
     board = ranked(tmp_path / "splits", runs, lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
     assert needed_replicates(board, 0.001) == {"n": None, "low": None, "high": None}
-    needed = needed_replicates(board, 0.5)
-    assert needed is not None and needed["n"] is not None
+    seeds_needed = needed_replicates(board, 0.5)
+    assert seeds_needed is not None and seeds_needed["n"] is not None
     # Runs without a spread have no number.
     assert needed_replicates(by_seed(tmp_path / "one", 2, 1), 0.1) is None
 

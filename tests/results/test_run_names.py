@@ -155,7 +155,7 @@ def test_a_class_of_ours_is_called_by_its_option():
 
 
 def test_two_classes_of_one_name_are_called_by_their_files():
-    """In tables, labels and names of runs; a class whose name is unique has no file."""
+    """Tables, labels and names of runs agree; a class with a unique name has no file."""
     classes = ["mynets.LeakyRNN", "other.LeakyRNN", "other.Net", OURS["model._target_"]]
     configs = [{"model._target_": name} for name in classes]
     names = key_names(["model._target_"], configs)

@@ -62,7 +62,7 @@ def test_the_interval_of_a_mean_is_scipys(n):
 
 @pytest.mark.parametrize("values", [[0.5], [0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
 def test_equal_values_have_no_interval_as_they_show_no_spread(values):
-    """After two seeds with 17 hits each, the next one may have 15."""
+    """The seed after two seeds with 17 hits each may have 15."""
     found = estimate(values)
     assert (found.mean, found.n) == (pytest.approx(values[0]), len(values))
     assert found.low is found.high is None
@@ -183,7 +183,7 @@ def test_xor_is_all_interaction():
 
 
 def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction():
-    """Without the worst cell the plain mean of its row would be too high."""
+    """The plain mean of a row would be too high if its worst cell is missing."""
     configs = grid(a=[0, 1, 2], b=[0, 1], c=[0, 5])[1:]
     scores = [10.0 * c["a"] + c["b"] + c["c"] for c in configs]
     effects = {effect.key: effect for effect in main_effects(configs, scores)}

@@ -1,4 +1,4 @@
-"""What tests of a run's files share: functions of the system that fail or are observed."""
+"""The fixtures of the tests of a run's files: functions of the system that fail or are observed."""
 
 import errno
 from collections.abc import Callable, Generator

@@ -1,4 +1,4 @@
-"""Only what is asked for is deleted, only files of ours, and no run that somebody trains."""
+"""A command deletes only what is asked for, only files of ours, and no run in training."""
 
 import os
 from pathlib import Path

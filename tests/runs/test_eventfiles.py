@@ -1,4 +1,4 @@
-"""Which event files a run has, and who has written the last one."""
+"""A run's event files are found, and the process that wrote the last one."""
 
 from pathlib import Path
 

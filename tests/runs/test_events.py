@@ -39,7 +39,7 @@ def expected(rows: list[Row]) -> Scalars:
 
 
 def accumulated(folder: Path) -> Scalars:
-    """The same, as TensorBoard shows a run's folder."""
+    """Returns the values as TensorBoard shows a run's folder."""
     events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
     events.Reload()
     tags: Any = events.Tags()
@@ -79,8 +79,8 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
 
 
-def test_a_file_goes_on_where_it_was_cut_and_another_attempt_beside_it(tmp_path: Path) -> None:
-    """As a run that is resumed: the old file cut to a checkpoint, the rest in a new one."""
+def test_a_file_continues_where_it_was_cut_and_another_attempt_beside_it(tmp_path: Path) -> None:
+    """A resumed run cuts the old file to a checkpoint, and writes the rest into a new one."""
     first, second = EventFile(tmp_path), EventFile(tmp_path)
     first.write(ROWS[:1])
     size = path_of(first).stat().st_size
@@ -152,7 +152,7 @@ def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -
 
 
 def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
-    """Those that follow a place directly; a record that is cut or damaged is none."""
+    """A record counts if it is whole and follows a place directly."""
     file = EventFile(tmp_path)
     file.write([(3, 1.0, {"a": 1.0})])
     assert file.path is not None

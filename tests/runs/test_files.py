@@ -73,7 +73,7 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -
 
 
 def test_a_confirm_that_raises_leaves_the_old_content(tmp_path: Path) -> None:
-    """It is asked last, when only the rename is left."""
+    """The confirmation comes last, when only the rename is left."""
     write_json(tmp_path / "a.json", 1)
 
     def refuse() -> None:
@@ -130,7 +130,7 @@ def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:
 
 
 def test_no_temporary_name_tells_the_next(tmp_path: Path) -> None:
-    """Who may write in the folder sees a name, and must not plant a link under the next one."""
+    """Another user of the folder sees a name, and must not plant a link under the next one."""
     names = [temporary_name(tmp_path / "report.json") for _ in range(100)]
     assert len(set(names)) == 100
     pid = str(os.getpid())
@@ -187,7 +187,7 @@ def test_a_link_that_fails_leaves_the_old_file(tmp_path, replaced, failing):
 
 
 def test_only_temporary_files_of_dead_processes_are_removed(tmp_path, at_rename, replaced):
-    """Whatever a killed process had begun."""
+    """A killed process may have begun any of these files."""
 
     def gone(pid: int, signum: int) -> None:
         raise ProcessLookupError

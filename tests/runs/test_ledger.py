@@ -1,4 +1,4 @@
-"""What a folder of runs tells: which there are, how each stands, in which keys they differ."""
+"""A folder of runs is read: its runs, their states, and the keys in which they differ."""
 
 import pytest
 from finished_runs import finish_run

@@ -60,7 +60,7 @@ def test_without_a_monitor_the_first_metric_that_all_records_have_ranks():
 
 
 def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name():
-    """It may be a percentage; beside runs of ours too."""
+    """The metric may be a percentage, beside runs of ours too."""
     both = [record(**{"val/acc": "max"}), Record(metrics={"val/acc": 0.5, "lr": 0.1})]
     for records in (both, both[::-1]):
         found = ranking([OWN, {"monitor": "val/acc"}], records)
@@ -73,7 +73,7 @@ def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name
         "f": None,
     }
     names = {name: type(name) for name in metrics_in(Record(metrics=values))}
-    assert names == {"val/acc": Metric, "lr": str}  # the others are no finite numbers
+    assert names == {"val/acc": Metric, "lr": str}  # the others are not finite
 
 
 @pytest.mark.parametrize("name", ["val_loss", "val/loss"])

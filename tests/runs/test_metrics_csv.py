@@ -1,4 +1,4 @@
-"""metrics.csv is read up to its last whole line, and no content of it raises an error."""
+"""The file metrics.csv is read up to its last whole line, and no content raises an error."""
 
 import math
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_only_whole_lines_of_metrics_csv_count(path):
 
 @pytest.mark.parametrize("epochs", [1, 6, 8])
 def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path, epochs):
-    """After a cut the inode is the same, and the file may be longer than at the last look."""
+    """A cut keeps the inode, and the file may be longer than at the last look."""
     write(path, 6, 0.9)
     metrics = MetricsTail(path, [as_metric("val/acc")])
     metrics.look()

@@ -1,4 +1,4 @@
-"""What record.json holds has a type where it is read."""
+"""The content of record.json has a type where it is read."""
 
 import json
 from pathlib import Path

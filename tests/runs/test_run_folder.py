@@ -76,15 +76,15 @@ def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, caps
 
 
 @pytest.mark.parametrize("name", ["copy", "0123456789abcdeg", "0123456789abcde", "A" * 16])
-def test_a_run_under_a_name_that_is_no_run_id_is_complete(folder, name):
-    """As a copy; only the name of a run says which run must be there."""
+def test_a_run_under_a_name_that_is_not_a_run_id_is_complete(folder, name):
+    """The run is a copy; only the name of a run says which run must be there."""
     folder.finish(RESULT)
     moved = RunFolder(folder.path.rename(folder.path.with_name(name)))
     assert (moved.state(), moved.problem()) == ("complete", None)
 
 
 def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(folder, capsys):
-    """Its digest may be of another kind."""
+    """The digest may be of another kind."""
     content = text_of({"semantics": SEMANTICS - 1}, {"digest": "of another kind"})
     (folder.path / "record.json").write_text(content)
     assert (folder.state(), folder.record()) == ("of another version", None)
@@ -198,7 +198,7 @@ def test_failures_are_counted_and_tell_the_last_error(folder, capsys):
     assert str(path) in capsys.readouterr().err
 
 
-def test_a_kill_after_an_interrupt_is_no_interrupt(tmp_path):
+def test_a_kill_after_an_interrupt_is_not_an_interrupt(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.start({}, {})
     folder.fail(ValueError("no"))

@@ -1,4 +1,4 @@
-"""sweep.json gives back the sweep that was written; locks show who trains, if they work there."""
+"""The sweep in sweep.json is the one that was written, and locks show the processes at work."""
 
 import errno
 import fcntl
@@ -185,7 +185,7 @@ def test_a_usual_folder_has_no_notes(tmp_path):
     ("offset", "said"),
     [(-7260, "121 min ahead of"), (7260, "121 min behind"), (180, "3 min behind")],
 )
-def test_a_clock_that_differs_is_told(tmp_path, monkeypatch, offset, said):
+def test_a_clock_that_differs_is_named(tmp_path, monkeypatch, offset, said):
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now + offset)
     (note,) = lock_notes(tmp_path)
@@ -193,7 +193,7 @@ def test_a_clock_that_differs_is_told(tmp_path, monkeypatch, offset, said):
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, number):
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, number):
     def refused(*_: object) -> None:
         raise OSError(number, "no locks")
 

@@ -184,7 +184,7 @@ def test_fits_in_several_threads_are_those_of_one_and_leave_the_programs_random_
 
 
 def test_a_pickle_predicts_the_same_and_holds_tensors_and_plain_values_alone():
-    """So it can be read by another version of torch, or of this package."""
+    """Another version of torch, or of this package, can read the file."""
     x, y = waves()
     estimator = RecurrentClassifier(**SHORT).fit(x, y)
     content = pickle.dumps(estimator)

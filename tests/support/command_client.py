@@ -1,4 +1,4 @@
-"""Is `seqsweep ARGUMENTS` for a shell: a fork of the server that tests/support/commands.py starts.
+"""Runs `seqsweep ARGUMENTS` in a fork of the server that tests/support/commands.py starts.
 
     python -IS command_client.py SERVER ARGUMENTS
 

@@ -33,8 +33,10 @@ def train_slowly(*arguments):
     return train(*arguments)
 pool_data.run = train_slowly
 """
-"""Code for `before`: no task of a pool takes less than 50 ms, so a run of a hundred epochs is
-still under way when a test looks at it, on a fast and idle machine too."""
+"""Code for `before`: no task of a pool takes less than 50 ms.
+
+A run of a hundred epochs is still under way when a test looks at it, on a fast machine too.
+"""
 
 
 def connected(path: Path) -> TextIO:

@@ -24,7 +24,7 @@ def finish_run(
 
 
 def printed(write: Callable[[Console], object], **options: Any) -> str:
-    """What a function writes to a wide console."""
+    """Returns the text that a function writes to a wide console."""
     file = io.StringIO()
     options = {"width": 200} | options
     write(Console(file=file, **options))

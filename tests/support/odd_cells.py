@@ -106,7 +106,7 @@ class TwiceMultiplied(with_weights(matrices=[(1, 1), (3, 2)])):
 
 
 class ManyBlocks(with_weights(gates=6, states=6, matrices=[(6, 6), (1, 6)])):
-    """Its products have six blocks on each side."""
+    """A cell whose products have six blocks on each side."""
 
     def step(self, x, state):
         return torch.tanh(x + functional.linear(state, self.matrix0))
@@ -128,7 +128,7 @@ class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
 
 
 class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
-    """Its products have more blocks than the library takes, so it has no program."""
+    """A cell whose products have too many blocks for the library, so it has no program."""
 
     def step(self, x, state):
         return torch.tanh(x + functional.linear(state, self.matrix0).repeat(1, 17))
@@ -138,7 +138,7 @@ class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
 
 
 class TooLong(Cell):
-    """It has more operations than the library takes, so it has no program."""
+    """A cell with too many operations for the library, so it has no program."""
 
     def step(self, x, state):
         for _ in range(130):

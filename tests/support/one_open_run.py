@@ -68,7 +68,7 @@ class Tracker(Logger):
         self.experiment.tell("end", status)
 
 
-def told(folder: Path, run_id: str, kind: str) -> list[Any]:
+def tracked(folder: Path, run_id: str, kind: str) -> list[Any]:
     """Returns what a run has got of a kind: config, row, end or exit."""
     lines = (folder / f"{run_id}.jsonl").read_text().splitlines()
     return [value for each, value in map(json.loads, lines) if each == kind]
@@ -76,4 +76,4 @@ def told(folder: Path, run_id: str, kind: str) -> list[Any]:
 
 def epochs(folder: Path, run_id: str) -> list[float]:
     """Returns the epochs of the rows, the number of epochs in place of the test's."""
-    return [row["epoch"] for _, row in told(folder, run_id, "row")]
+    return [row["epoch"] for _, row in tracked(folder, run_id, "row")]

@@ -1,4 +1,4 @@
-"""What the files of a run say: its curves, as the csv module and TensorBoard read them, and all."""
+"""Reads the files of a run: its curves, as the csv module and TensorBoard do, and all."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`compose`, `train` and `sweep` do what the commands do and change no state of the program."""
+"""The functions of the API do what the commands do and change no state of the program."""
 
 import os
 import signal

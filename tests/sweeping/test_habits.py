@@ -156,7 +156,7 @@ def test_refusals_name_what_to_do(typed: str, capsys: pytest.CaptureFixture[str]
     assert REFUSED[typed] in line
 
 
-def test_an_experiment_without_its_package_is_told_the_first_line(tmp_path, capsys):
+def test_an_experiment_without_its_package_names_the_first_line(tmp_path, capsys):
     (tmp_path / "experiment").mkdir()
     text = "defaults:\n  - override /data: digits\n"
     (tmp_path / "experiment" / "mine.yaml").write_text(text)

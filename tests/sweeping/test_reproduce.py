@@ -69,7 +69,7 @@ def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> Non
 
 
 def test_a_run_is_reproduced_by_the_engine_that_trained_it(trained, monkeypatch, capsys):
-    """With `engine=auto` that is autograd where there was no native engine."""
+    """An `engine=auto` means autograd where there was no native engine."""
     monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
     run = trained("engine=auto")
     assert read_object(run / "provenance.json")["engine"] == "autograd"

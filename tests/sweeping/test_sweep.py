@@ -108,7 +108,7 @@ def test_a_worker_takes_a_pool_or_a_single_run_of_autograd(tmp_path):
 
 
 def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_again(members, capsys):
-    """It knows from sweep.json which failures are older; a later one counts."""
+    """The worker knows from sweep.json which failures are older; a later one counts."""
     member, other = members[:2]
     for each in (member, other):
         each.folder.path.mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_limits_that_a_search_sets_while_a_sweep_begins_stay(members):
 
 
 class Terminal(io.StringIO):
-    """What a person types."""
+    """The command as a person types it."""
 
     def isatty(self) -> bool:
         return True

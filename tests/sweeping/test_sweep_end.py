@@ -107,7 +107,7 @@ def summary_of(folder: Path) -> dict[str, str]:
     "signum", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.durability)]
 )
 def test_the_summary_may_be_ended_at_any_write(member, tmp_path, at_rename, monkeypatch, signum):
-    """After an extended sweep, each file holds either only its first runs or all runs."""
+    """Each file of an extended sweep holds either only its first runs or all runs."""
     monkeypatch.setattr(time, "strftime", lambda *_: "now")
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
     options = {} if signum == signal.SIGKILL else {"act": lambda: signal.raise_signal(signum)}

@@ -1,4 +1,4 @@
-"""What tests of interrupted work share: runs and their results."""
+"""The fixtures of the tests of interrupted work: runs and their results."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""Any change of a checkpoint is noticed, and a run goes on from what is whole."""
+"""Any change of a checkpoint is noticed, and a run resumes from what is whole."""
 
 import io
 import os
@@ -205,7 +205,7 @@ def test_a_best_that_is_the_last_is_put_back(tmp_path, how):
     assert [path for path in run.contents() if path.endswith(".tmp")] == []
 
 
-def test_a_best_of_an_epoch_yet_to_come_is_no_obstacle(run):
+def test_a_best_of_an_epoch_yet_to_come_does_not_matter(run):
     """Published just before the kill; its epoch is trained again, with the same result."""
     run.write(run.best, 4, 4, {})
     assert resume_point(run.path, "autograd") == run.last

@@ -1,4 +1,4 @@
-"""What a run leaves for pictures: true to its numbers, and off by a switch."""
+"""A run's files for pictures are true to its numbers, and off by a switch."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def run(planned: Callable[..., PlannedRun], tmp_path: Path) -> Callable[..., Run
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 @pytest.mark.parametrize("splits", [["val", "test"], ["test"]], ids=["true", "false"])
 def test_the_confusion_is_that_of_the_recorded_metrics(run, engine, splits):
-    """Without diagnostics there is none of the validation, which might be of another epoch."""
+    """A run without diagnostics has no confusion of the validation, which may be older."""
     switch = f"diagnostics={'val' in splits}"
     found = record(run(f"engine={engine}", switch, "optimizer.lr=0.1").path)
     assert found["classes"] == ["0", "1", "2"]
@@ -65,7 +65,7 @@ def test_states_that_are_not_finite_end_no_run(run, engine):
 
 @pytest.mark.parametrize("width", [3, 10])
 def test_trajectories_are_principal_components(width):
-    """They equal those by numpy's svd, apart from signs."""
+    """The paths equal those of numpy's svd, apart from signs."""
     states = np.random.default_rng(0).normal(size=(40, width)) @ np.diag(1.0 + np.arange(width))
     result = principal(states.astype(np.float32))
     assert result is not None

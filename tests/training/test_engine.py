@@ -77,7 +77,7 @@ def test_a_missing_library_is_named_where_it_would_train(checked):
 
 
 def test_a_gpu_is_not_looked_for_where_the_config_decides(checked):
-    """It imports torch, which `seqsweep plan` does without."""
+    """The check imports torch, which `seqsweep plan` does without."""
 
     def never(_: str) -> bool:
         raise AssertionError("a GPU was looked for")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from one_open_run import epochs, told
+from one_open_run import epochs, tracked
 from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
@@ -41,15 +41,15 @@ def test_a_run_is_fed_at_its_end_and_is_the_same_run_without_its_logger(planned,
     member, plain = planned(*choice), planned(*choice, logger="seed=0")
     assert engine_of(member.config, on_cpu) == engine
     outcome = train(member, tmp_path)
-    *of_epochs, (step, tested) = told(tmp_path, member.run_id, "row")
+    *of_epochs, (step, tested) = tracked(tmp_path, member.run_id, "row")
     written = [{k: float(v) for k, v in row.items()} for row in rows(outcome.folder.path)]
     assert [row | {"step": at} for at, row in of_epochs] == written
     record = outcome.record
     expected = {k: v for k, v in record.metrics.items() if k.startswith("test/")}
     assert (step, tested) == (record.steps, expected | {"epoch": 5})
-    assert told(tmp_path, member.run_id, "config") == [member.config]
-    assert told(tmp_path, member.run_id, "end") == ["success"]
-    assert told(tmp_path, member.run_id, "exit") == [0]
+    assert tracked(tmp_path, member.run_id, "config") == [member.config]
+    assert tracked(tmp_path, member.run_id, "end") == ["success"]
+    assert tracked(tmp_path, member.run_id, "exit") == [0]
     alone = train(plain, tmp_path / "alone")
     assert alone.folder.run_id == member.run_id
     assert rows(alone.folder.path) == rows(outcome.folder.path)
@@ -64,8 +64,8 @@ def test_a_run_that_pauses_and_resumes_has_each_row_once(planned, tmp_path, engi
     train(replace(member, limits=Limits({4: 1.1})), tmp_path)  # is pruned
     train(member, tmp_path)
     assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
-    assert len(told(tmp_path, member.run_id, "config")) == 1
-    assert told(tmp_path, member.run_id, "exit") == [0, 0, 0]
+    assert len(tracked(tmp_path, member.run_id, "config")) == 1
+    assert tracked(tmp_path, member.run_id, "exit") == [0, 0, 0]
 
 
 def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fails(
@@ -77,12 +77,12 @@ def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fa
     assert epochs(tmp_path, member.run_id) == [0, 1]
     train(member, tmp_path)
     assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
-    assert told(tmp_path, member.run_id, "end") == ["failed", "success"]
-    assert told(tmp_path, member.run_id, "exit") == [1, 0]
+    assert tracked(tmp_path, member.run_id, "end") == ["failed", "success"]
+    assert tracked(tmp_path, member.run_id, "exit") == [1, 0]
     diverges = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
     member = planned(*diverges, "optimizer.lr=1000")
     assert train(member, tmp_path).record.status == "diverged"
-    assert told(tmp_path, member.run_id, "end") == ["failed"]
+    assert tracked(tmp_path, member.run_id, "end") == ["failed"]
 
 
 def test_an_error_of_a_logger_is_one_warning_and_the_rest_is_fed_later(planned, tmp_path, capsys):
@@ -101,7 +101,7 @@ def test_an_error_of_a_logger_is_one_warning_and_the_rest_is_fed_later(planned, 
         train_member(member, tmp_path)
         assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
         train_member(member, tmp_path)  # has nothing to feed
-        assert told(tmp_path, member.run_id, "end") == ["success"]
+        assert tracked(tmp_path, member.run_id, "end") == ["success"]
 
 
 def test_a_run_that_another_process_holds_or_that_is_not_done_is_left_alone(planned, tmp_path):

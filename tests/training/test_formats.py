@@ -1,4 +1,4 @@
-"""The same data as npz, ts, csv and parquet are the same to the bit."""
+"""Equal data as npz, ts, csv and parquet are equal to the bit."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 from lightning.pytorch.callbacks import Callback
-from one_open_run import told
+from one_open_run import tracked
 from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
@@ -66,7 +66,7 @@ def inside(folder: Path) -> str:
 
 
 def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(planned, tmp_path):
-    """What a callback logs goes to TensorBoard and to the logger; the logger ends once."""
+    """A callback's values go to TensorBoard and to the logger; the logger ends once."""
     plain = train(planned("engine=autograd"), tmp_path).folder.path
     member = planned(LOGGING, inside(tmp_path), "trainer.log_every_n_steps=1")
     outcome = train(member, tmp_path)
@@ -82,7 +82,7 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
     }
     found = curves(folder)
     assert found.keys() == curves(plain).keys() | expected.keys()
-    logged = told(tmp_path, "None", "row")
+    logged = tracked(tmp_path, "None", "row")
     for tag, curve in expected.items():
         assert found[tag] == curve, tag
         assert [(step, row[tag]) for step, row in logged if tag in row] == curve, tag
@@ -92,13 +92,13 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
     (at_end,) = [row for _, row in logged if "test/loss" in row]
     assert at_end == tested | {"epoch": EPOCHS, "own/test": 0.25}
     for kind, value in (("config", member.config), ("fit", EPOCHS), ("end", "success")):
-        assert told(tmp_path, "None", kind) == [value]
+        assert tracked(tmp_path, "None", kind) == [value]
 
 
 def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
     with pytest.raises(RunFailed, match="here"):
         train(planned(inside(tmp_path)), tmp_path, at("on_train_epoch_end", 2, RuntimeError))
-    assert told(tmp_path, "None", "end") == ["failed"]
+    assert tracked(tmp_path, "None", "end") == ["failed"]
 
 
 class Seeing(Callback):
@@ -114,7 +114,7 @@ class Seeing(Callback):
 
 
 def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
-    """And hear of no validation but those of the fit."""
+    """The callbacks hear only of the validations of the fit."""
     seeing = Seeing()
     outcome = train(planned("engine=autograd"), tmp_path, seeing)
     written = rows(outcome.folder.path)

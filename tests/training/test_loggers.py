@@ -1,4 +1,4 @@
-"""Where a run's rows go: the same bytes whether they come one by one or several at a time."""
+"""A run's rows give the same bytes whether they come one by one or several at a time."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ rows_of_a_run = st.lists(
 
 
 def log_one_by_one(logger: RowLogger, rows: list[dict[str, Any]]) -> None:
-    """As a `SequenceClassifier` does: the step beside the metrics."""
+    """Logs as a `SequenceClassifier` does: the step beside the metrics."""
     for row in rows:
         metrics = {name: value for name, value in row.items() if name != "step"}
         logger.log_epoch(metrics, step=row["step"])

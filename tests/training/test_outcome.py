@@ -54,7 +54,7 @@ def test_a_refused_run_counts_as_failed_and_is_free(member, tmp_path):
 
 @pytest.mark.parametrize("name", ["lock", "record.json"])
 def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member, tmp_path, name):
-    """It was refused here because the disk was full, and another process has begun it since."""
+    """The run was refused here on a full disk, and another process has begun it since."""
     folder = RunFolder(tmp_path / member.run_id)
     folder.path.mkdir()
     if name == "lock":

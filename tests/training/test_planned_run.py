@@ -1,4 +1,4 @@
-"""What planning knows of the data stands in the record, and what cannot train is refused."""
+"""A record has what planning knows of the data, and runs that cannot train are refused."""
 
 import os
 
@@ -51,7 +51,7 @@ def test_a_lack_of_memory_is_one_line(error):
 def test_a_function_that_makes_a_lightning_module_is_refused_before_anything_is_written(
     checked, tmp_path
 ):
-    """Its class is not known before it is built, so our own loop would train it."""
+    """The class is not known before it is built, so our own loop would train it."""
     config = checked(*DATA, f"output_dir={tmp_path}")
     config["model"] = {"_target_": "small_modules.sequence"}
     words = r"^model\._target_=small_modules.sequence: must be a network or the class of a Li"
@@ -79,7 +79,7 @@ def test_float64_as_torchs_default_is_refused_before_the_folder_is_made(checked,
 
 
 def test_an_automatic_batch_is_a_number_before_the_identity(checked):
-    """So a run has the same id, whether the number is given or not."""
+    """A run has the same id, whether the number is given or not."""
     few = plan(checked(*DATA[:-3], "data.source.num_sequences=40", "data.batch_size=auto"))
     assert few.config["data"]["batch_size"] == 24 == few.flat["data.batch_size"]
     many = plan(checked("data=digits"))

@@ -191,7 +191,7 @@ def test_a_helper_of_an_editable_package_counts_by_its_text(
 def test_a_package_that_a_counted_file_imports_counts_by_its_version(
     digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own files and imports do not count; the standard library and torch do not either."""
+    """The package's own files do not count; nor do the standard library and torch."""
     for version in ("1", "2"):
         folder = f"v{version}/site-packages"
         info = f"{folder}/Packed-{version}.dist-info"

@@ -1,4 +1,4 @@
-"""The same sequences give the same predictions in every form; transforms travel with a run."""
+"""Equal sequences give equal predictions in every form; transforms travel with a run."""
 
 import csv
 from pathlib import Path

@@ -88,7 +88,7 @@ def predicted(data: str, folder: str) -> str:
 def test_probabilities_and_scores_have_the_same_bits_on_every_processor(
     trained, monkeypatch, is_old
 ):
-    """In a process of its own, torch, numpy and the library compute as on an old processor."""
+    """A process computes as on an old processor, in torch, numpy and the library."""
     paths = str(trained.folder / "train.npz"), str(trained.run)
     variants = runnable_variants()
     printed: set[str] = set()

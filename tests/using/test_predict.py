@@ -194,7 +194,7 @@ def test_a_run_alone_is_not_chosen_among_others(trained, tmp_path):
 
 
 def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_path):
-    """Its second fold has the better value only because its validation set is easier."""
+    """The second fold has the better value only because its validation set is easier."""
     score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
     runs = crossed((0, 1), folds=2, seeds=3)
     ranked(tmp_path, runs, lambda h, r: score[h, r.fold] + (0.02 if r.seed == 1 else 0.0))

@@ -131,7 +131,7 @@ def test_a_perfect_score_is_not_certain(support):
 
 
 def test_the_interval_of_an_f1_holds_the_true_one():
-    """In samples of a known confusion matrix, at least 93 % of the intervals do."""
+    """Samples of a known confusion matrix are drawn: at least 93 % of the intervals do."""
     rng, counts = np.random.default_rng(0), np.array([[24, 4, 2], [3, 12, 0], [0, 1, 14]])
     of_class = 2 * counts.diagonal() / (counts.sum(axis=0) + counts.sum(axis=1))
     inside: list[bool] = []

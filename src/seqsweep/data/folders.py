@@ -20,7 +20,7 @@ SPLITS = {
 """The names of splits, in columns and of folders."""
 
 _PARTS = ("split", "group", "label", "id")
-"""What a pattern may call a part of a path."""
+"""The names that a pattern may give to a part of a path."""
 
 _GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
@@ -81,7 +81,7 @@ def has_matches(path: str, pattern: str | None) -> bool:
 
 
 def first_table(folder: Path) -> str | None:
-    """Returns the path of a table in a folder; None if it has none but those of runs."""
+    """Returns the path of a table in a folder, or None; runs do not count."""
     tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
     of_runs = ("config.yaml", "sweep.json")
     others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
@@ -118,7 +118,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _ending(path: str) -> str:
-    """Returns the ending of a table's path; an empty text for other and for hidden files."""
+    """Returns the ending of a table's path, or "" for other or hidden files."""
     is_hidden = path.rpartition("/")[2].startswith(".")
     return next((end for end in TABLES if path.lower().endswith(end) and not is_hidden), "")
 

@@ -1,4 +1,4 @@
-"""Reads a folder of recordings as one table, with a column for each part of their paths."""
+"""Reads a folder of recordings as one table; parts of their paths are columns."""
 
 import os
 from collections import Counter

@@ -48,7 +48,7 @@ def readable_names(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def names_of(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Name]:
-    """Returns the name of each run and of its config, by run_id, for flat configs by run_id."""
+    """Returns the name of each run and of its config, by run_id."""
     if len(configs) == 1:
         run_id = next(iter(configs))
         # A single run has no differing key.
@@ -79,7 +79,7 @@ def names_of(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Name]:
 def _joined(
     keys: Sequence[str], names: KeyNames, configs: Sequence[Mapping[str, Any]]
 ) -> tuple[list[str], list[str]]:
-    """Returns the parts of some keys for each config, joined by `-`, and their values as texts."""
+    """Returns each config's parts, joined by `-`, and their values as texts."""
     columns = [_parts(key, names, [config.get(key) for config in configs]) for key in keys]
     joined = ["-".join(column[row] for column in columns) for row in range(len(configs))]
     return joined, [value_key([config.get(key) for key in keys]) for config in configs]

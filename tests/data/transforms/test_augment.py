@@ -1,4 +1,4 @@
-"""What training does to a sequence is a function of (seed, epoch, sequence) alone."""
+"""A sequence is augmented by a function of (seed, epoch, sequence) alone."""
 
 import numpy as np
 

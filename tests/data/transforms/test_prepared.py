@@ -27,7 +27,7 @@ TRANSFORMS: dict[str, dict[str, Any]] = {
 
 
 def raw(seed, offset=0.0, holes=0.15):
-    """x (N, T, F) with missing values in its channel 0 alone, and lengths of 4 to 11 steps."""
+    """Returns x (N, T, F) with missing values in channel 0 alone, and lengths of 4 to 11 steps."""
     rng = np.random.default_rng(seed)
     x = rng.normal(3, 5, (N, T, F)) + offset
     x[:, :, 0][rng.random((N, T)) < holes] = np.nan
@@ -71,7 +71,7 @@ def test_a_checkpoint_transforms_raw_values_as_the_test_split_to_the_bit(
 
 
 def test_time_stamps_keep_their_differences_through_a_transform():
-    """float32 would lose those of numbers near 1.7e9."""
+    """Numbers near 1.7e9 would lose their differences in float32."""
     splits = both(TRANSFORMS["all"], offset=1.7e9)
     assert splits.test is not None and splits.scaling is not None
     values, steps = splits.scaling.apply(raw(1, offset=1.7e9)[0], raw(1)[1])
@@ -104,7 +104,7 @@ def test_masks_mark_what_was_missing_in_the_channels_of_train_and_are_not_scaled
     assert splits.notes == ()  # although a mask is constant in train
 
 
-def test_missing_values_that_are_cropped_away_are_no_reason_to_refuse_data():
+def test_missing_values_that_are_cropped_away_do_not_refuse_data():
     x, lengths = raw(0, holes=0)
     x[:, 0] = np.nan
     x[1, 5, 1] = np.nan
@@ -150,7 +150,7 @@ def test_no_transform_leaves_the_splits_and_the_checkpoint_as_they_were():
 
 
 def test_new_values_take_the_type_of_the_training_data():
-    """The same numbers give the same bits, also where a mean of steps is rounded."""
+    """Equal numbers give equal bits, even if a mean of steps is rounded."""
     means = Shaping(("u",), downsample=3)
     scaling = Scaling("error", "float32", None, np.full(1, 0.3), np.full(1, 1e-4), means)
     x = np.array([[[0.1], [0.7], [0.2]]], dtype=np.float32)

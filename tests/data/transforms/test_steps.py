@@ -8,7 +8,7 @@ from seqsweep.data.fitted import cropped, downsampled, framed
 
 
 def sequences(seed, padding):
-    """x (N, T, F) = (7, 8 + padding, 2), 0 at its padding, and lengths of 3 to 8 steps."""
+    """Returns x (7, 8 + padding, 2), 0 at its padding, and lengths of 3 to 8 steps."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, 9, 7)
     x = rng.normal(size=(7, 8, 2)).astype(np.float32)

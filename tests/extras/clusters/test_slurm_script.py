@@ -79,7 +79,7 @@ def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path):
 
 
 @pytest.mark.durability
-def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path):
+def test_a_worker_that_gets_the_signal_while_it_starts_queues_again(tmp_path):
     worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
     printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
     assert printed.endswith("143\n")

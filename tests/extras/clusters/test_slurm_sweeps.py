@@ -75,7 +75,7 @@ def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
 
 
 def test_a_sweep_survives_kills_of_all_kinds(cluster, start_sweep, tmp_path, local):
-    """Of its command, of a worker and of the controller."""
+    """A sweep survives the death of its command, of a worker and of the controller."""
     folder, before = tmp_path / "sweep", cluster.jobs()
     killed = start_sweep(folder, "hydra.launcher.count=2")
     until_both_train(cluster, folder)

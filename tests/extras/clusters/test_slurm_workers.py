@@ -25,7 +25,7 @@ def log(folder: Path) -> str:
     return path.read_text()
 
 
-def test_a_preempted_worker_is_told_and_starts_again(cluster, folder):
+def test_a_preempted_worker_gets_a_signal_and_starts_again(cluster, folder):
     job = SlurmJobs().start(folder, 1, COMMAND).removeprefix("Slurm job ")
     until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has a log")
     until(lambda: "begun" in log(folder), 20, "it has begun")
@@ -37,7 +37,7 @@ def test_a_preempted_worker_is_told_and_starts_again(cluster, folder):
     assert log(folder).index("worker SIGTERM") < log(folder).rindex("begun")
 
 
-def test_what_slurm_refuses_is_told_in_one_line(cluster, folder):
+def test_a_refusal_by_slurm_is_reported_in_one_line(cluster, folder):
     before = cluster.jobs()
     with pytest.raises(ValueError, match="invalid partition specified: gone") as error:
         SlurmJobs(partition="gone").start(folder, 1, COMMAND)

@@ -85,7 +85,7 @@ def test_there_are_at_most_as_many_workers_as_runs_that_are_left(tmp_path):
     assert cluster.started == [2]
 
 
-def test_a_refused_start_is_no_start(tmp_path):
+def test_a_refused_start_does_not_count(tmp_path):
     class Refusing(Threads):
         def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
             raise ValueError("invalid partition")

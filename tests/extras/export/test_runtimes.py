@@ -83,7 +83,7 @@ def node(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture
 def expected(vowels) -> list[str]:
-    """What the network itself says of the sequences of the section."""
+    """Returns the network's own outputs on the sequences of the section."""
     (folder,) = vowels.glob("outputs/runs/vowels/*")
     loaded = seqsweep.load_run(folder)
     x, lengths = loaded.prepare(np.full((2, 20, 12), 0.5, dtype=np.float32), [9, 20])

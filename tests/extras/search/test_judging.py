@@ -55,7 +55,7 @@ def test_all_train_to_the_first_rung_before_it_is_decided(candidate):
     assert judged(runs) == {run.run_id: Limits(until=1) for run in runs}
 
 
-def test_the_best_part_goes_on_and_the_others_end(candidate):
+def test_the_best_part_continues_and_the_others_end(candidate):
     runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8, 0.5])]
     ends, until = Limits(ends_at=1), Limits(until=2)
     limits = judged(runs)

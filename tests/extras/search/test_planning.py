@@ -37,7 +37,7 @@ def test_a_choice_between_evaluated_sequences_is_refused(compose, overrides, mes
     ],
 )
 def test_an_interval_of_real_numbers_for_a_key_of_whole_ones_is_refused(compose, interval, whole):
-    """Its ends are whole, so they are accepted, and hardly a number between them is."""
+    """The ends of the interval are whole and are accepted; hardly a number between them is."""
     with pytest.raises(ValueError, match=r"must be a whole number.*; or give ") as error:
         planner(compose, "data=digits", interval).plan_ends()
     assert f"'{whole}'" in str(error.value)

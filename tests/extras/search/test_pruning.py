@@ -82,7 +82,7 @@ def test_median_thresholds_equal_the_decisions_of_optuna(minimize, startup, warm
 
 
 def test_successive_halving_of_optuna_promotes_the_same_number():
-    """In one bracket; Optuna's pruner compares completed rungs in the same way."""
+    """One bracket is compared; Optuna's pruner compares completed rungs in the same way."""
     pruner = SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
     ours = Hyperband(EPOCHS, False, min_epochs=3, eta=3)
     first = [n for n in range(60) if ours.bracket(n) == 0]

@@ -126,7 +126,7 @@ def test_a_failure_that_stops_ends_the_search_until_the_next_command(run, tmp_pa
     assert found(tmp_path).confirmed
 
 
-def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(run, tmp_path, capsys):
+def test_a_run_with_a_fresh_seed_that_fails_is_reported_and_tried_again(run, tmp_path, capsys):
     known: list[int] = []
 
     def look(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
@@ -199,7 +199,7 @@ def test_runs_that_cannot_be_judged_are_refused(run, overrides, words):
 
 
 def test_another_sweeper_cannot_look_for_the_worst(compose, tmp_path):
-    """hydra-optuna-sweeper minimizes unless it is told otherwise."""
+    """The package hydra-optuna-sweeper minimizes by default."""
     master = compose.master.copy()
     with open_dict(master):
         master.hydra.sweep.dir = str(tmp_path)

@@ -73,7 +73,7 @@ def halving(**settings: Any) -> Halving:
     return Halving(**(defaults | settings))
 
 
-def test_a_third_of_the_runs_goes_on_at_each_rung():
+def test_a_third_of_the_runs_continues_at_each_rung():
     assert halving().sizes(256) == [256, 86, 29, 10]
     assert halving().epochs(256) == 256 + 86 * 2 + 29 * 6 + 10 * 18
     assert halving(rungs=[2, 4, 5]).sizes(10) == [10, 5, 4]

@@ -49,7 +49,7 @@ def test_the_seed_of_the_search_decides(sampler, settings, space, advance):
 
 
 def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
-    """Also those that run, and those that were refused."""
+    """Running trials and refused trials are included."""
     params = {"model.hidden_size": 5, "optimizer.lr": 0.01, "model.cell": "gru"}
     trials = [Trial(0, params, ["a"]), Trial(1, params), Trial(2, params, ["b"], {1: 0.9})]
     trials += [Trial(3, params, ["c"])]

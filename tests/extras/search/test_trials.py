@@ -92,7 +92,7 @@ def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first(
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
 
 
-def test_classes_of_one_name_are_told_by_their_files(tmp_path: Path):
+def test_classes_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
     """A searched key may be new to the config, as in `+model._target_`."""
     key = "+model._target_"
     trials = [Trial(n, {key: f"{file}.Net"}, []) for n, file in enumerate(("one", "two"))]
@@ -103,7 +103,7 @@ def test_classes_of_one_name_are_told_by_their_files(tmp_path: Path):
 
 
 def test_a_search_remembers_the_direction_of_a_users_own_metric(tmp_path):
-    """And its file of a metric of ours is as it was."""
+    """The file of a metric of ours stays as it was."""
     monitor, halving = Metric("val_mae", "min"), Halving(4, [1, 3], 0, 1, 3)
     finish_own_runs(tmp_path, "val_mae", "min", {"val_mae": "min"}, lambda *given: 300.0 + given[1])
     trials = [Trial(n, {}, [f"{5 * n:016x}"]) for n in range(3)]

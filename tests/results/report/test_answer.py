@@ -78,7 +78,7 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
 
 
 def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
-    """In the second sweep the configs take turns."""
+    """The configs of the second sweep take turns."""
     found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
     assert "hidden_size=32 is better than hidden_size=8: test/acc +0.2400, p 0.031" in found.text
     for size in (8, 16):

@@ -25,7 +25,7 @@ ON_PAPER = """new Promise((done) => {
 FAULTS = """[...document.querySelectorAll(".plot:has(.main-svg)")]
   .flatMap((plot) => Plotly.validate(plot.data, plot.layout) || [])
   .filter((fault) => fault.code !== "unused").map((fault) => fault.msg)"""
-"""What plotly's own check says of the figures that are drawn; a marker of a line is unused."""
+"""The findings of plotly's own check of the figures; a marker of a line is unused."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -210,7 +210,7 @@ def test_the_leaderboard_of_a_search_compares_fresh_seeds_alone(tmp_path):
 
 
 def test_a_search_without_fresh_seeds_compares_nothing(tmp_path):
-    """Its seeds have chosen the configs, so a test of them would err."""
+    """The seeds of a search have chosen the configs, so a test with them would err."""
     trials = [Trial(n, sampled(n), [f"{n}{seed}" for seed in range(8)]) for n in range(3)]
     for trial in trials:
         for seed, run_id in enumerate(trial.run_ids):

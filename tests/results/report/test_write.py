@@ -31,7 +31,7 @@ PAYLOAD = "</script><script>alert(1)</script>"
 
 
 def test_every_text_is_shown_and_none_is_markup(tmp_path):
-    """This covers values, classes, errors, tracebacks, baselines and commands."""
+    """The check covers values, classes, errors, tracebacks, baselines and commands."""
     for number, name in enumerate((PAYLOAD, "<b>x</b>")):
         run = trained(
             tmp_path, {"model.cell": name, "seed": 0}, val__acc=0.5 + number / 10, test__acc=0.5

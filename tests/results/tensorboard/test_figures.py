@@ -15,7 +15,7 @@ from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH, png
 
 NAMES = ["$x_", "日本", "<b>", "a\nb", "", "_hidden", r"$\frac{$", "a name of a class that goes on"]
 DRAWN = ["$x_", "□□", "<b>", "a b", "", "_hidden", r"$\frac{$", "a name of a c…"]
-"""The same, as they are drawn; `$` begins no formula."""
+"""The texts as they are drawn; `$` begins no formula."""
 
 
 def drawn_axes(draw: Callable[..., Figure], *given: Any) -> Any:

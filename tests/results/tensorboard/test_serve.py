@@ -89,7 +89,7 @@ def test_a_port_that_is_used_or_reserved_is_named(tmp_path, monkeypatch):
 
 
 def test_a_tensorboard_that_cannot_be_imported_is_named_with_its_cure(tmp_path, monkeypatch):
-    """As older ones cannot beside a setuptools without pkg_resources."""
+    """Older versions cannot start beside a setuptools without pkg_resources."""
     finish_run(tmp_path / "0", {"seed": 0, "val/acc": 0.5})
     monkeypatch.setitem(sys.modules, "tensorboard.default", None)
     monkeypatch.delattr(tensorboard, "default", raising=False)

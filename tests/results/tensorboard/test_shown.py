@@ -49,7 +49,7 @@ def test_each_mean_has_one_point_at_the_step_of_the_best_epoch(grid):
 
 
 def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
-    """Also of those that are not among the best of the leaderboard, or have not ended."""
+    """Runs outside the leaderboard's best, and runs that have not ended, are included."""
     module = "seqsweep.models.classifier"
     sweep.done("0", {"model._target_": f"{module}.SimpleRNN"}, 0.5)
     sweep.add("1", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])

@@ -85,7 +85,7 @@ def test_a_view_of_more_than_40_runs_names_the_best_40(sweep, target):
     assert best == [f"h={number:02}" for number in range(40, 0, -1)]
 
 
-def test_what_is_no_regular_file_of_the_run_is_not_shown(sweep, target, runs_at):
+def test_only_a_regular_file_of_the_run_is_shown(sweep, target, runs_at):
     """A link may lead out of the sweep, and TensorBoard would wait for a FIFO for ever."""
     sweep.done("0", {"h": 4}, 0.5)
     run = sweep.done("1", {"h": 8}, 0.5).path

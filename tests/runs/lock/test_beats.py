@@ -14,7 +14,7 @@ from seqsweep.runs.lock import RunLock, is_locked
 
 
 def beaten(folder: Path, seconds: float = 10) -> bool:
-    """Whether the lock's file, made old, is touched within some time."""
+    """Returns whether the lock's file, made old, is touched within some time."""
     os.utime(folder / "lock", (1, 1))
     ends = time.monotonic() + seconds
     while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
@@ -36,7 +36,7 @@ def test_one_thread_beats_for_all_locks_while_there_are_any(tmp_path, lock_times
         (thread,) = beating() - before
         assert thread.daemon
         assert all(beaten(folder) for folder in folders)
-        (folders[0] / "lock").unlink()  # by whomever: the others go on
+        (folders[0] / "lock").unlink()  # some process removes it: the others continue
         with RunLock(tmp_path / "e"):
             assert all(beaten(folder) for folder in (*folders[1:], tmp_path / "e"))
         assert beating() - before == {thread}

@@ -131,7 +131,7 @@ def test_blocks_with_the_same_lock_do_not_overlap(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["run", "run/checkpoints"])
 @pytest.mark.parametrize("target", ["outside", "nowhere"])
 def test_a_run_behind_a_link_cannot_be_locked(tmp_path, name, target):
-    """Who has the lock of a run writes and deletes in its folder; other folders may be links."""
+    """The holder of a run's lock writes and deletes in its folder; other folders may be links."""
     outside, link = tmp_path / "outside", tmp_path / name
     outside.mkdir()
     link.parent.mkdir(exist_ok=True)

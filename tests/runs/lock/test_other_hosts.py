@@ -52,8 +52,8 @@ def test_a_reader_removes_the_old_lock_of_a_finished_run(folder, age, left):
     assert (folder / "lock").exists() is left
 
 
-def test_age_is_told_by_the_clock_of_the_file_system(folder, monkeypatch):
-    """That of this machine may be another one than that of the server of its files."""
+def test_age_is_measured_by_the_clock_of_the_file_system(folder, monkeypatch):
+    """The clock of this machine may differ from the clock of the file server."""
     leave_lock_of("elsewhere", folder, age=0)
     monkeypatch.setattr("time.time", lambda: 0.0)
     assert is_locked(folder)
@@ -86,7 +86,7 @@ def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(folder, lock_times
 
 @pytest.mark.parametrize("age", [0.0, 5 * 3600, -5 * 3600])
 def test_a_lock_that_is_touched_is_never_taken_over(folder, lock_times, age):
-    """Its clock may be hours off, and each touch may show another time."""
+    """The clock of the other host may be hours off, and each touch may show another time."""
     lock_times(beat=0.02, stale=0.2)
     leave_lock_of("elsewhere", folder, age)
     ends, touches = time.monotonic() + 1, 0

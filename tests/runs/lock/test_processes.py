@@ -44,7 +44,7 @@ def test_a_killed_holder_frees_the_lock_at_once(folder: Path, start: Start) -> N
 
 @pytest.mark.slow
 def test_looking_from_the_holder_does_not_drop_the_lock(folder, start, monkeypatch):
-    """To close any descriptor of a file drops the process's POSIX locks on it."""
+    """Closing any descriptor of a file drops the process's POSIX locks on it."""
     monkeypatch.chdir(folder.parent)
     with RunLock(folder):
         assert is_locked(folder)
@@ -60,7 +60,7 @@ def test_looking_from_the_holder_does_not_drop_the_lock(folder, start, monkeypat
 
 @pytest.mark.slow
 def test_a_thread_that_looks_meanwhile_does_not_drop_the_lock(tmp_path: Path, start: Start) -> None:
-    """It closes the file that it has looked at, which drops the process's own lock on it."""
+    """A look closes the file, which drops the process's own lock on it."""
     asked, stopped = start(ASK), threading.Event()
     folders = [tmp_path / f"{number:016x}" for number in range(60)]
 
@@ -98,7 +98,7 @@ def test_another_path_to_the_folder_is_the_same_lock(folder: Path, start: Start,
 
 @pytest.mark.slow
 def test_forked_children_neither_drop_nor_keep_the_lock(folder: Path, start: Start) -> None:
-    """As DataLoader workers: one ends while its parent holds the lock, one outlives the parent."""
+    """The children behave as DataLoader workers: one ends first, and one outlives the parent."""
     holder = start(HOLD_WITH_CHILDREN, folder)
     child = int(line(holder))
     assert is_locked(folder)

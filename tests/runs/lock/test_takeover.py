@@ -85,7 +85,7 @@ def test_a_frozen_holder_here_keeps_its_posix_lock_and_loses_the_run(folder, sta
 
 
 def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(folder, lock_times):
-    """Though a lock with the same name and number follows."""
+    """A lock with the same name and number follows."""
     lock_times(beat=0.01)
     with RunLock(folder):
         (folder / "lock").unlink()

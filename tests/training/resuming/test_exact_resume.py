@@ -49,7 +49,7 @@ def draw_from_all() -> None:
 @pytest.mark.sampled(2, 5)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_interrupted_run_equals_an_uninterrupted_one(own, ends_undisturbed, at, interrupt, name):
-    """It is interrupted in its second epoch, and again in its fourth."""
+    """The run is interrupted in its second epoch, and again in its fourth."""
     overrides, arguments = CONFIGS[name]
     member = own(*overrides, **arguments)
     for step in (5, 4):

@@ -1,4 +1,4 @@
-"""`ExactResume` in a plain Trainer: killed and resumed runs of others' modules equal whole ones."""
+"""A plain Trainer with `ExactResume`: killed and resumed runs equal whole ones."""
 
 import functools
 import multiprocessing
@@ -110,7 +110,7 @@ def fit(folder: Path, name: str, rows: Rows, *callbacks: Callback, **options: An
         accelerator="cpu", enable_model_summary=False, default_root_dir=folder, **settings,
         callbacks=[seqsweep.ExactResume(7), rows, kept, *callbacks],
     )  # fmt: skip
-    # Partial optimizers, which `save_hyperparameters` has kept, are no plain values.
+    # Partial optimizers, which `save_hyperparameters` has kept, are not plain values.
     trainer.fit(module, datamodule=data, ckpt_path="last", weights_only=name != "classify")
     trainer.save_checkpoint(folder / "end.ckpt")
     return content(folder / "end.ckpt")
@@ -185,7 +185,7 @@ def test_a_checkpoint_within_an_epoch_is_said_to_be_inexact(tmp_path):
 @pytest.mark.durability
 @pytest.mark.parametrize("name", ["classify", "binary", "regress", "manual", "tag"])
 def test_a_run_that_is_killed_eight_times_equals_a_whole_one(tmp_path, whole, name):
-    """It is killed a random time after its first whole epoch, in the middle of a write perhaps."""
+    """The process is killed a random time after its first whole epoch, perhaps within a write."""
     draw, last = random.Random(name), tmp_path / "last.ckpt"
     for _ in range(8):
         before = last.stat().st_mtime_ns if last.exists() else 0

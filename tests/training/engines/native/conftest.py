@@ -1,4 +1,4 @@
-"""What tests of pools share: members of all kinds, and their results when left alone."""
+"""The fixtures of the tests of pools: members of all kinds, and their results when left alone."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

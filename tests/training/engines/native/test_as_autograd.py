@@ -50,7 +50,7 @@ OTHERS = [
     ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
     ("seed=1", "+data.seed=0", "loss.class_weights=[0.5,3,1]", "loss.label_smoothing=0.1"),
 ]
-"""Without validation, with transformed sequences, other first weights, and a weighted loss."""
+"""A pool without validation, with transforms, other first weights, and a weighted loss."""
 
 
 @pytest.mark.sampled(5)

@@ -64,7 +64,7 @@ def test_the_count_starts_again_with_each_epoch(members_of, at, killed, tmp_path
 def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
     members_of, assert_undisturbed, at, killed, tmp_path
 ):
-    """So the third kill hits only the run that causes it, after the others have their records."""
+    """The third kill hits only the run that causes it, after the others have their records."""
     runs = members_of("trainer.max_epochs=3")
     leave_locks(tmp_path, runs, 101)
     with pytest.raises(killed):

@@ -15,7 +15,7 @@ from seqsweep.training.planned_run import Outcome, PlannedRun, finished
 from seqsweep.training.train import train, train_pool
 
 PRUNES = {"val/acc": 1.1, "val/loss": -1.0, "train/loss": -1.0}
-"""By monitor a threshold that no run can pass."""
+"""A threshold that no run can pass, by monitor."""
 
 
 def limited(members: Sequence[PlannedRun], *each: Limits | None) -> list[PlannedRun]:
@@ -84,7 +84,7 @@ def test_members_that_pause_equal_undisturbed_ones(mixed_members, assert_undistu
 def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
     members_of, assert_undisturbed, tmp_path, is_killed
 ):
-    """Without it the judge would wait for them, and all others would pause."""
+    """A judge that did not count them would wait for them, and all others would pause."""
     early, late = members_of("trainer.max_epochs=2")[0], members_of("trainer.max_epochs=5")[0]
     seen: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What becomes of one member is no matter of the others."""
+"""The end of one member does not affect the others."""
 
 import json
 import signal
@@ -49,7 +49,7 @@ class Batches(Callback):
 
 
 def test_data_seed_0_gives_runs_of_other_seeds_the_same_order(members_of, tmp_path, replace_step):
-    """By both engines; without `data.seed` the seed of the run decides."""
+    """Both engines do so; without `data.seed` the seed of the run decides."""
     own = [("seed=1", "+data.seed=0"), ("seed=2", "+data.seed=0"), ("seed=1",), ("seed=2",)]
     members = members_of("trainer.max_epochs=1", members=own)
     native: list[list[int]] = []
@@ -71,7 +71,7 @@ def test_data_seed_0_gives_runs_of_other_seeds_the_same_order(members_of, tmp_pa
 
 
 def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_step):
-    """In a task with others: they train again what the task had begun."""
+    """The members that share a task train again what the task had begun."""
     members = members_of("trainer.max_epochs=3")
 
     def fails(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:

@@ -71,7 +71,7 @@ def test_first_weights_of_several_threads_are_those_of_one(checked):
 
 
 def test_a_run_leaves_the_programs_random_numbers(checked, tmp_path):
-    """Also the first run of a shape, for which the shared network is built."""
+    """The first run of a shape builds the shared network, and leaves them too."""
 
     def state() -> list[Any]:
         return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]

@@ -51,7 +51,7 @@ def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undistu
 
 
 def test_the_shortest_run_beside_large_ones_ends_first(members_of, replace_step, tmp_path):
-    """It trains all of its epochs while the first large run is still in its first epoch."""
+    """The small run trains all epochs while the first large run is in its first epoch."""
     sizes = [(f"model.hidden_size={size}",) for size in (300, 280, 4, 260)]
     runs = members_of("trainer.max_epochs=4", members=sizes)
     epochs: list[int] = []
