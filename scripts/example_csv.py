@@ -47,7 +47,7 @@ def write(path: Path, count: int, labelled: bool, rng: random.Random) -> None:
 
 
 def write_folder(folder: Path, count: int, rng: random.Random) -> None:
-    """Writes each gesture to a file in a folder of its person and shape."""
+    """Writes each gesture to a file below its person and shape."""
     for gesture in range(count):
         shape = SHAPES[gesture % 3]
         path = folder / f"P{gesture % 5}" / shape / f"{gesture:02}.csv"

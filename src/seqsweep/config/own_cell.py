@@ -15,7 +15,7 @@ _PATTERN = "data.source.pattern"
 
 
 def as_open_key(word: str) -> str:
-    """Returns an override that may add a cell's option, or that quotes a pattern."""
+    """Returns an override as Hydra reads it."""
     # In Hydra's grammar, the braces of a pattern would begin a dict.
     if word.startswith(f"{_PATTERN}=") and word[len(_PATTERN) + 1 :][:1] not in ("'", '"'):
         return quoted(word) or word

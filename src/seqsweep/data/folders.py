@@ -81,7 +81,7 @@ def has_matches(path: str, pattern: str | None) -> bool:
 
 
 def first_table(folder: Path) -> str | None:
-    """Returns the path of a table in a folder, or None; runs do not count."""
+    """Returns the path of a table in a folder that is not that of a run, if any."""
     tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
     of_runs = ("config.yaml", "sweep.json")
     others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
@@ -118,7 +118,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _ending(path: str) -> str:
-    """Returns the ending of a table's path, or "" for other or hidden files."""
+    """Returns the ending of a table's path; empty for other and hidden files."""
     is_hidden = path.rpartition("/")[2].startswith(".")
     return next((end for end in TABLES if path.lower().endswith(end) and not is_hidden), "")
 

@@ -1,4 +1,4 @@
-"""Reads a folder of recordings as one table; parts of their paths are columns."""
+"""Reads a folder of recordings as one table."""
 
 import os
 from collections import Counter

@@ -56,7 +56,7 @@ def table(
     test_path: str | None = None,
     pattern: str | None = None,
 ) -> Splits:
-    """Reads a parquet file, a csv file (also .csv.gz), or a folder of them.
+    """Reads a parquet or csv file, or a folder of them.
 
     In long form each row is a step, in wide form each row is a sequence. A role without an argument
     takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.

@@ -79,7 +79,7 @@ def names_of(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Name]:
 def _joined(
     keys: Sequence[str], names: KeyNames, configs: Sequence[Mapping[str, Any]]
 ) -> tuple[list[str], list[str]]:
-    """Returns each config's parts, joined by `-`, and their values as texts."""
+    """Returns each config's part of a name, and the values as texts."""
     columns = [_parts(key, names, [config.get(key) for config in configs]) for key in keys]
     joined = ["-".join(column[row] for column in columns) for row in range(len(configs))]
     return joined, [value_key([config.get(key) for key in keys]) for config in configs]

@@ -139,7 +139,7 @@ def sealed(content: JsonObject) -> JsonObject:
 def write_sealed(
     path: Path, content: JsonObject, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes a content of at least one key, with its digest as last key."""
+    """Writes a content that is not empty, with its digest as the last key."""
     text = json_text({key: value for key, value in content.items() if key != DIGEST})
     seal = f'{_KEY.decode()}"{_digest(text.encode())}"'
     write_text(path, f"{text.removesuffix(_END)}{seal}{_END}\n", sync, confirm)

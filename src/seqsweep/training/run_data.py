@@ -144,7 +144,7 @@ def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
 
 
 def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
-    """Returns path, time and size of each file that a section names.
+    """Returns path, time and size of each file that a section reads.
 
     These values are part of a cache's key, so that a changed file is read again.
     """
