@@ -81,7 +81,8 @@ def has_matches(path: str, pattern: str | None) -> bool:
 
 
 def first_table(folder: Path) -> str | None:
-    """Returns the path of a table in a folder that is not that of a run, if any."""
+    """Returns the path of a folder's first table, if it has one."""
+    # The tables of runs do not count.
     tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
     of_runs = ("config.yaml", "sweep.json")
     others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
