@@ -107,7 +107,8 @@ def test_a_run_that_diverges_counts_as_done(seqsweep, tmp_path):
     assert "did not complete" not in first.out
     states = {record["status"]: record for record in _found(tmp_path, "record.json")}
     assert set(states) == {"complete", "diverged"}
-    assert f"diverged in epoch {states['diverged']['epoch']}" in first.out
+    assert "diverged train/loss is" in first.out
+    assert f"in epoch {states['diverged']['epoch']}" in first.out
     assert not _found(tmp_path, "failure.json")
     assert "2 runs, 1 complete, 1 diverged" in seqsweep("status", "outputs/sweeps/mine").out
 

@@ -134,5 +134,5 @@ def test_a_single_run_on_a_terminal_shows_its_progress(start_command, tmp_path, 
     assert ("from a callback" in printed) == (end in ("a failure", "a signal"))
     if end == "a success":
         assert "/20" in printed and "val/acc" in printed
-        best, majority, _ = printed.splitlines()[-3:]
+        best, majority, *_ = printed.splitlines()[-4:]
         assert "best epoch" in best and "majority class: val/acc" in majority
