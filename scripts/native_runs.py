@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from seqsweep import compose, load_run
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train_pool
 from seqsweep.using.load import Inputs

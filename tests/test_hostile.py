@@ -21,7 +21,7 @@ from seqsweep.config.schema import Config
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.training.checkpoints import load_sealed, save_sealed, seal
+from seqsweep.training.checkpoint_files import load_sealed, save_sealed, seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 

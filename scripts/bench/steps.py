@@ -71,7 +71,7 @@ def time_native(problem: Problem, members: int) -> float:
     data = Data(x.numpy(), lengths.numpy(), labels.numpy(), CLASSES)
     shape, first = problem.make(Shape), problem.make(RNNClassifier).parameters()
     weights = nn.utils.parameters_to_vector(first).detach()
-    options = hyperparameters(torch.optim.Adam([weights], lr=1e-3))
+    options = hyperparameters(torch.optim.Adam([weights], lr=1e-3).param_groups[0])
     networks = [Network(shape, "adam", weights.clone(), max_norm=1.0) for _ in range(members)]
     # Epochs of 1,536 sequences, so that Python's part of an epoch counts as little as usual.
     order = torch.randperm(SEQUENCES).repeat(8)

@@ -46,7 +46,7 @@ PARTS = {
         "training.loggers:RunTensorBoardLogger.write",
         "training.loggers:text_line",
     ),
-    "write checkpoints": ("training.checkpoints:save_sealed", "runs.files:link"),
+    "write checkpoints": ("training.checkpoint_files:save_sealed", "runs.files:link"),
     "write records": ("runs.run_folder:RunFolder.finish",),
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
     "leaderboard": ("results.folder_tables:print_folder",),

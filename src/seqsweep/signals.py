@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from types import FrameType
 
+from seqsweep.errors import Interrupted
+
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals of Ctrl-C, of a scheduler that ends the program, and of a closed terminal."""
 
@@ -32,3 +34,30 @@ def handled(
     finally:
         for signum, old in taken.items():
             signal.signal(signum, old)
+
+
+class StopOnSignal:
+    """Remembers a signal that has come, until the training may end.
+
+    No exception is raised inside a batch: in the middle of a write or of a C call it would leave a
+    file or a buffer half done. A second signal ends the process the usual way.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None  # the number of the signal
+
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """Handles signals while the block runs, but only in the main thread."""
+        with handled(ENDING, self._receive):
+            yield
+
+    def check(self) -> None:
+        """Raises Interrupted if a signal has come."""
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        self.received = signum
+        # A second signal ends the process, so that the user need not wait for the batch.
+        signal.signal(signum, signal.SIG_DFL)

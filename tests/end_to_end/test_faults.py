@@ -38,7 +38,7 @@ from seqsweep.config.schema import check
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import Damaged, load_sealed
+from seqsweep.training.checkpoint_files import Damaged, load_sealed
 from seqsweep.training.loggers import COLUMNS
 from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
 from seqsweep.training.train import train

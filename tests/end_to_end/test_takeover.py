@@ -55,7 +55,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("engine", "command", "point", "count"),
     [
-        ("native", SWEEP, "seqsweep.training.checkpoints:save_sealed", 5),
+        ("native", SWEEP, "seqsweep.training.checkpoint_files:save_sealed", 5),
         # In the middle of a checkpoint, and at the record.
         pytest.param("autograd", RUN, "os:fsync", 8, marks=rarely),
         pytest.param("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1, marks=rarely),

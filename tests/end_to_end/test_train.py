@@ -12,7 +12,7 @@ from run_files import curves, rows
 
 from seqsweep.data.batch import SequenceDataset
 from seqsweep.training.build_run import build_module
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.run_data import build_data
 
 pytestmark = pytest.mark.slow

@@ -79,7 +79,7 @@ class Case:
         return torch.randperm(len(self.lengths), generator=generator)
 
     def work(self, network: Network, epoch: int = 0, validates: bool = False) -> Work:
-        values = hyperparameters(self.torch_optimizer(self.classifier()))
+        values = hyperparameters(self.torch_optimizer(self.classifier()).param_groups[0])
         return Work(network, self.order(epoch), self.batch_size, values, 1000, validates)
 
     def loss(self, network: nn.Module, rows: Tensor) -> Tensor:

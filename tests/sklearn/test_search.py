@@ -9,9 +9,9 @@ from sklearn import base
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
+from seqsweep.errors import Interrupted
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV, search
-from seqsweep.training.planned_run import Interrupted
 
 clone: Any = base.clone
 BASE = RecurrentClassifier(hidden_size=4, max_epochs=3, lr=0.02)

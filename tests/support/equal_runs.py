@@ -6,7 +6,7 @@ from typing import Any
 
 from run_files import plain
 
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 
 
 def count_equal_runs(one: Path, other: Path) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import is_below, without_influence
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 
 SMALL = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",

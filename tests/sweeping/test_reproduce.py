@@ -18,7 +18,7 @@ from seqsweep.config.schema import Config
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import read_json, read_object, write_json
 from seqsweep.sweeping.reproduce import reproduce
-from seqsweep.training.checkpoints import load_sealed, seal
+from seqsweep.training.checkpoint_files import load_sealed, seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.train import train

@@ -15,11 +15,12 @@ from finished_runs import finish_run
 from waiting import wait_until
 
 from seqsweep.config.schema import Config
+from seqsweep.errors import Interrupted
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
-from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, plan
+from seqsweep.training.planned_run import PlannedRun, interruptible, plan
 
 
 def end_run(folder: Path, name: str, size: int) -> None:

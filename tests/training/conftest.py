@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,26 @@ def at(killed: type[BaseException]) -> type[Callback]:
     """The class of callbacks that end the work at a hook, as a kill does where nothing is given.
 
     `at("on_fit_start", 1)` raises at the first call of this hook. A signal in place of an error is
-    sent to this process, and a function is called.
+    sent to this process, and a function is called. A native run has no Trainer; there the callback
+    is the display of the run, whose hooks are `start`, `stop`, and `on_epochs` after each task.
     """
 
     class At(Callback):
         def __init__(self, hook: str, n: int, end: End = killed) -> None:
             self.left, self.end = n, end
+            self.metrics: object = {}
             setattr(self, hook, self.count)
+
+        def start(self, epochs: int | None) -> None: ...
+
+        def stop(self) -> None: ...
+
+        def on_epochs(self) -> None: ...
+
+        def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
+            if metrics is not self.metrics and metrics:  # each task has metrics of its own
+                self.metrics = metrics
+                self.on_epochs()
 
         def count(self, *_: object, **__: object) -> None:
             self.left -= 1

@@ -14,14 +14,14 @@ import torch
 from run_files import plain
 from torch import nn
 
-from seqsweep.training.checkpoints import (
+from seqsweep.training.checkpoint_files import (
     Damaged,
-    SealedCheckpointIO,
     load_sealed,
     newest_checkpoint,
     resume_point,
     seal,
 )
+from seqsweep.training.checkpoints import SealedCheckpointIO
 
 CONTENT: dict[str, Any] = {
     "epoch": 3,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hooked import train_with
 from one_open_run import epochs, tracked
 from run_files import SMALL, rows
 
@@ -73,7 +74,7 @@ def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fa
 ):
     member = planned("engine=autograd")
     with pytest.raises(RunFailed):
-        train(member, tmp_path, at("on_train_epoch_start", 3, RuntimeError))
+        train_with(member, tmp_path, at("on_train_epoch_start", 3, RuntimeError))
     assert epochs(tmp_path, member.run_id) == [0, 1]
     train(member, tmp_path)
     assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import pytest
+from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 from one_open_run import tracked
 from run_files import SMALL, curves, rows
@@ -97,7 +98,7 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
 
 def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
     with pytest.raises(RunFailed, match="here"):
-        train(planned(inside(tmp_path)), tmp_path, at("on_train_epoch_end", 2, RuntimeError))
+        train_with(planned(inside(tmp_path)), tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert tracked(tmp_path, "None", "end") == ["failed"]
 
 
@@ -116,7 +117,7 @@ class Seeing(Callback):
 def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
     """The callbacks hear only of the validations of the fit."""
     seeing = Seeing()
-    outcome = train(planned("engine=autograd"), tmp_path, seeing)
+    outcome = train_with(planned("engine=autograd"), tmp_path, seeing)
     written = rows(outcome.folder.path)
     of_train = ("train/loss", "train/acc", "train/f1", "train/grad_norm")
     for stage, keys in (("train", of_train), ("validation", ("val/loss", "val/acc"))):
@@ -172,7 +173,7 @@ def test_what_callbacks_log_stands_once_after_two_kills(planned, at, killed, tmp
     member = planned(LOGGING, "trainer.log_every_n_steps=1")
     for step in (STEPS + 1, 2):  # within the second epoch, and within the last one
         with pytest.raises(killed):
-            train(member, tmp_path / "killed", at("on_train_batch_end", step))
+            train_with(member, tmp_path / "killed", at("on_train_batch_end", step))
     resumed = train(member, tmp_path / "killed").folder.path
     alone = train(member, tmp_path / "alone").folder.path
     assert curves(resumed) == curves(alone)

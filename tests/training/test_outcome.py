@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hooked import train_with
 from lock_programs import leave_lock_of
 from run_files import SMALL, rows
 from torch.nn import functional
@@ -69,6 +70,10 @@ def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member
 @pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt", "checkpoints"])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_run_that_loses_a_file_fails_and_is_trained_anew(checked, at, tmp_path, engine, name):
+    ways = {
+        "native": lambda root: train(member, root, at("on_epochs", 3, delete)),
+        "autograd": lambda root: train_with(member, root, at("on_train_epoch_end", 3, delete)),
+    }
     # With a rate that changes no weight, the first epoch stays the best one.
     member = plan(checked(*SMALL, "optimizer.lr=1e-30", "trainer.max_epochs=6", f"engine={engine}"))
 
@@ -77,7 +82,7 @@ def test_a_run_that_loses_a_file_fails_and_is_trained_anew(checked, at, tmp_path
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     with pytest.raises(RunFailed, match=name):
-        train(member, tmp_path, at("on_train_epoch_end", 3, delete))
+        ways[engine](tmp_path)
     assert RunFolder(tmp_path / member.run_id).state() == "failed"
     folder = train(member, tmp_path).folder
     assert [int(row["epoch"]) for row in rows(folder.path)] == list(range(6))

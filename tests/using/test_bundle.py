@@ -16,7 +16,7 @@ import seqsweep
 import seqsweep.cli
 from seqsweep.runs.documents import sealed
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.training.checkpoint_files import load_sealed, save_sealed
 from seqsweep.using.bundle_file import read_bundle, write_bundle
 from seqsweep.using.find_run import find_run
 

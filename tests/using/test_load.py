@@ -17,8 +17,8 @@ from own_network import Mean
 import seqsweep
 from seqsweep.native.library import runnable_variants
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.build_run import DESCRIPTION
-from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.training.checkpoint_files import load_sealed, save_sealed
+from seqsweep.training.description import DESCRIPTION
 from seqsweep.using.bundle_file import encode, write_bundle
 from seqsweep.using.load import Inputs
 

@@ -14,7 +14,7 @@ from replicate_runs import crossed, ranked
 
 import seqsweep
 from seqsweep.runs.files import temporary_name
-from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.training.checkpoint_files import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 from seqsweep.using.prediction_files import Header, write_predictions
 

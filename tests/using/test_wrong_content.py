@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.training.checkpoint_files import load_sealed, save_sealed
 
 Change = Callable[[dict[str, Any]], object]
 MISSING = object()

@@ -6,7 +6,7 @@ N sequences, B batch, T time steps, F features.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,6 +78,23 @@ def as_is(batch: Batch) -> Batch:
 def as_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     """Returns x (B, T, F) and labels (B,) of a batch of equal lengths."""
     return batch.x, batch.labels
+
+
+def checked_batch(batch: Any) -> Batch:
+    """Returns a batch of any DataLoader, with its lengths on the CPU.
+
+    In a batch (x, y) all sequences have the length of x.
+
+    Raises:
+        TypeError: the batch is neither (x, y) nor (x, lengths, y).
+    """
+    parts: list[Any] = list(batch) if isinstance(batch, (tuple, list)) else []
+    if len(parts) not in (2, 3):
+        raise TypeError(f"a batch must be (x, y) or (x, lengths, y), got {type(batch).__name__}")
+    if len(parts) == 2:
+        parts.insert(1, torch.full((len(parts[0]),), parts[0].shape[1]))
+    x, lengths, labels = parts
+    return Batch(x, lengths.cpu(), labels)
 
 
 @dataclass(eq=False)

@@ -1,6 +1,5 @@
 """The LightningDataModule, which serves prepared splits in ordinary DataLoaders."""
 
-import os
 import signal
 from typing import Any, Literal
 
@@ -9,13 +8,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is, as_pair
-from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
+from seqsweep.data.prepare import auto_batch_size, check_batch_size, check_loading, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
-
-_WORKERS = 64
-"""Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
 
 
 class SequenceDataModule(L.LightningDataModule):
@@ -75,14 +71,7 @@ class SequenceDataModule(L.LightningDataModule):
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)
         batch_size = auto_batch_size(self.splits) if batch_size == "auto" else batch_size
         check_batch_size(batch_size, self.splits)
-        if eval_batch_size < 1:
-            raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
-        cores = os.cpu_count() or 1
-        most = max(_WORKERS, 4 * cores)
-        if not 0 <= num_workers <= most:
-            raise ValueError(
-                f"data.num_workers={num_workers}: must be between 0 and {most} with {cores} cores"
-            )
+        check_loading(eval_batch_size, num_workers)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers

@@ -5,6 +5,7 @@ To cut a split is to move sequences from train to a new validation or test split
 N sequences, T steps, F features (channels), C classes.
 """
 
+import os
 from dataclasses import replace
 from typing import get_args
 
@@ -18,6 +19,9 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.text import did_you_mean, listed
+
+_WORKERS = 64
+"""Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
 
 
 def prepare(
@@ -125,6 +129,18 @@ def check_batch_size(batch_size: int, splits: Splits) -> None:
         raise ValueError(
             f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
             " the number of sequences in train"
+        )
+
+
+def check_loading(eval_batch_size: int, num_workers: int) -> None:
+    """Refuses an evaluation batch or a number of workers that is out of range."""
+    if eval_batch_size < 1:
+        raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
+    cores = os.cpu_count() or 1
+    most = max(_WORKERS, 4 * cores)
+    if not 0 <= num_workers <= most:
+        raise ValueError(
+            f"data.num_workers={num_workers}: must be between 0 and {most} with {cores} cores"
         )
 
 

@@ -133,7 +133,7 @@ class RNNClassifier(nn.Module):
                 self.rnn = make(features, hidden_size, num_layers, dropout=between)
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
-        self.to_empty(device=device)
+        _make_empty(self, device)
         self.cell, self.cell_class, self.hidden_size = cell_name(kind), kind, hidden_size
         self.nonlinearity, self.cell_options = nonlinearity, options
         self.pooling: Pooling = pooling
@@ -177,6 +177,15 @@ class RNNClassifier(nn.Module):
         if self.rnn.bidirectional:
             return torch.cat((hidden[-2], hidden[-1]), dim=1)
         return hidden[-1]
+
+
+def _make_empty(network: nn.Module, device: torch.device) -> None:
+    """Moves parameters from the device "meta" to another, without values."""
+    # `Module.to_empty` imports sympy, which takes a quarter of a second.
+    for module in network.modules():
+        for name, old in [*module.named_parameters(recurse=False)]:
+            new = torch.empty(old.shape, dtype=old.dtype, device=device)
+            setattr(module, name, nn.Parameter(new, old.requires_grad))
 
 
 class SimpleRNN(RNNClassifier):

@@ -3,6 +3,8 @@
 B batch, T time steps, F features, H hidden, L layers, D directions, S valid steps of the batch.
 """
 
+import functools
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,6 +65,26 @@ def on_steps(function: Callable[[Tensor], Tensor], steps: Steps) -> Steps:
     if isinstance(steps, PackedSequence):
         return steps._replace(data=function(steps.data))
     return function(steps)
+
+
+def logits_of(network: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns what a network makes of x (B, T, F) and, if it takes them, lengths (B,)."""
+    return network(x, lengths) if takes_lengths(type(network)) else network(x)
+
+
+@functools.cache
+def takes_lengths(kind: type[nn.Module]) -> bool:
+    """Returns whether `forward` takes lengths after x, not x alone.
+
+    An optional second argument counts only if its name has `len`: it may be a first state.
+    """
+    # The text is compared, because an import of Lightning would take a second.
+    if kind.forward.__module__.partition(".")[0] in ("lightning", "pytorch_lightning"):
+        return False  # `forward` is not overridden
+    _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return True
+    return any(p.default is p.empty or "len" in p.name for p in parameters[1:2])
 
 
 def _name_as_torch(_: nn.Module, state_dict: dict[str, Any], prefix: str, __: Any) -> None:

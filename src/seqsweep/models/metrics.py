@@ -4,10 +4,9 @@ C classes, B batch.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from seqsweep.elementary import macro_f1
@@ -82,31 +81,34 @@ class EpochSums:
         self._held, self._norms = [], []
 
 
-class ClosesEpochs(Callback):
-    """A callback that lets a module compute its metrics before other callbacks.
+def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
+    """Returns the class weights (C,) of the loss, or None.
 
-    Lightning calls callbacks before the module's own hooks. So without this callback, the other
-    callbacks would not see the metrics of the epoch.
-
-    Args:
-        train, val, test: the functions called at the end of a training, validation or test epoch.
+    With `balanced` the weight of a class with n of the N sequences is N / (C * n), so that all
+    classes weigh the same. `labels` is None for a user's data module without Splits.
     """
+    if setting is None:
+        return None
+    if setting == "balanced":
+        if labels is None:
+            where = "loss.class_weights=balanced"
+            raise ValueError(f"{where}: must be numbers for a data module without Splits")
+        # No count is 0, because `prepare` refuses a train split that lacks a class.
+        counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
+        return len(labels) / (num_classes * counts.float())
+    # The loss computes in float32, in which a tiny number is 0.
+    weights = torch.tensor(setting).float()
+    if len(weights) != num_classes or weights.min() <= 0 or weights.isinf().any():
+        raise ValueError(
+            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers above 0 "
+            "in float32, one for each class of the data"
+        )
+    return weights
 
-    def __init__(
-        self, train: Callable[[], None], val: Callable[[], None], test: Callable[[], None]
-    ) -> None:
-        self.train, self.val, self.test = train, val, test
 
-    def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this object the trainer's first callback; removes an older `ClosesEpochs`."""
-        callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.train()
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.val()
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.test()
+def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:
+    """Refuses a label smoothing or a clipping value outside its range."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1")
+    if gradient_clip_val is not None and gradient_clip_val <= 0:
+        raise ValueError(f"trainer.gradient_clip_val={gradient_clip_val}: must be above 0, or null")

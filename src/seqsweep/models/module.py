@@ -3,8 +3,6 @@
 B batch, T time steps, F features, C classes.
 """
 
-import functools
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,33 +10,25 @@ from typing import Any, Literal, Self
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from seqsweep.data.batch import Batch
+from seqsweep.data.batch import Batch, checked_batch
+from seqsweep.errors import RunDiverged
 from seqsweep.models.cell_layers import parameter_groups
 from seqsweep.models.classifier import described_network
-from seqsweep.models.metrics import ClosesEpochs, EpochSums
+from seqsweep.models.layers import logits_of
+from seqsweep.models.metrics import EpochSums, check_loss
 from seqsweep.seeding import stream_seed
 
 Stage = Literal["train", "val", "test"]
 ClipAlgorithm = Literal["norm", "value"]
 
 _IN_PROGRESS_BAR = ("train/loss", "val/loss", "val/acc")
-
-
-class Diverged(FloatingPointError):
-    """The loss or the gradient norm of an epoch is NaN or infinite."""
-
-    def __init__(self, name: str, value: float, epoch: int, rate: str = "optimizer.lr") -> None:
-        super().__init__(
-            f"{name} is {value} in epoch {epoch}; try a smaller {rate} or "
-            "trainer.gradient_clip_val=1.0"
-        )
-        self.epoch = epoch
 
 
 class SequenceClassifier(L.LightningModule):
@@ -161,7 +151,7 @@ class SequenceClassifier(L.LightningModule):
         return self(x, lengths)
 
     def close_train_epoch(self) -> None:
-        """Computes training metrics, adds lr and validation metrics; may raise Diverged."""
+        """Computes training metrics, adds lr and validation metrics; may raise RunDiverged."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
@@ -169,7 +159,7 @@ class SequenceClassifier(L.LightningModule):
         self.val_metrics = {}
         for name in ("train/loss", "val/loss", "train/grad_norm"):
             if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
-                raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
+                raise RunDiverged(name, self.epoch_metrics[name], self.current_epoch)
 
     def close_validation(self) -> None:
         """Computes the metrics of a validation; ignores Lightning's sanity check."""
@@ -323,45 +313,31 @@ class SequenceClassifier(L.LightningModule):
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def checked_batch(batch: Any) -> Batch:
-    """Returns a batch of any DataLoader, with its lengths on the CPU.
+class ClosesEpochs(Callback):
+    """A callback that lets a module compute its metrics before other callbacks.
 
-    In a batch (x, y) all sequences have the length of x.
+    Lightning calls callbacks before the module's own hooks. So without this callback, the other
+    callbacks would not see the metrics of the epoch.
 
-    Raises:
-        TypeError: the batch is neither (x, y) nor (x, lengths, y).
+    Args:
+        train, val, test: the functions called at the end of a training, validation or test epoch.
     """
-    parts: list[Any] = list(batch) if isinstance(batch, (tuple, list)) else []
-    if len(parts) not in (2, 3):
-        raise TypeError(f"a batch must be (x, y) or (x, lengths, y), got {type(batch).__name__}")
-    if len(parts) == 2:
-        parts.insert(1, torch.full((len(parts[0]),), parts[0].shape[1]))
-    x, lengths, labels = parts
-    return Batch(x, lengths.cpu(), labels)
 
+    def __init__(
+        self, train: Callable[[], None], val: Callable[[], None], test: Callable[[], None]
+    ) -> None:
+        self.train, self.val, self.test = train, val, test
 
-def logits_of(network: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Returns what a network makes of x (B, T, F) and, if it takes them, lengths (B,)."""
-    return network(x, lengths) if takes_lengths(type(network)) else network(x)
+    def put_first(self, trainer: L.Trainer) -> None:
+        """Makes this object the trainer's first callback; removes an older `ClosesEpochs`."""
+        callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+        callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.train()
 
-@functools.cache
-def takes_lengths(kind: type[nn.Module]) -> bool:
-    """Returns whether `forward` takes lengths after x, not x alone.
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.val()
 
-    An optional second argument counts only if its name has `len`: it may be a first state.
-    """
-    if kind.forward is L.LightningModule.forward:  # not overridden
-        return False
-    _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
-    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
-        return True
-    return any(p.default is p.empty or "len" in p.name for p in parameters[1:2])
-
-
-def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:
-    """Refuses a label smoothing or a clipping value outside its range."""
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1")
-    if gradient_clip_val is not None and gradient_clip_val <= 0:
-        raise ValueError(f"trainer.gradient_clip_val={gradient_clip_val}: must be above 0, or null")
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.test()

@@ -27,9 +27,9 @@ from seqsweep.sklearn.runs import (
     store,
     train_one,
 )
-from seqsweep.training.checkpoints import save_sealed
+from seqsweep.training.checkpoint_files import save_sealed
+from seqsweep.training.devices import restored_torch_state
 from seqsweep.training.planned_run import Outcome, PlannedRun, plan
-from seqsweep.training.trainer import restored_torch_state
 from seqsweep.using.load import LoadedRun, run_of
 
 

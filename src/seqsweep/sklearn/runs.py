@@ -26,8 +26,8 @@ from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
 from seqsweep.sweeping.api import train_in
 from seqsweep.text import nearest_or_all
-from seqsweep.training.build_run import DESCRIPTION
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
+from seqsweep.training.description import DESCRIPTION
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.run_data import forget_data

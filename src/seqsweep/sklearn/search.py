@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import check_random_state
 
 from seqsweep.data.checks import Array
+from seqsweep.errors import Interrupted
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn.arrays import Rows, labels, sequences
@@ -21,7 +22,7 @@ from seqsweep.sklearn.classifier import RecurrentClassifier
 from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store
 from seqsweep.sweeping.api import error_of_signal
 from seqsweep.sweeping.train_groups import train_groups
-from seqsweep.training.planned_run import Interrupted, PlannedRun
+from seqsweep.training.planned_run import PlannedRun
 
 Split = tuple[Array, Array]
 """The positions of the training sequences, and of the test sequences."""

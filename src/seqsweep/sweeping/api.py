@@ -20,10 +20,11 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole
+from seqsweep.errors import Interrupted
 from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
-from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun, plan
+from seqsweep.training.planned_run import Outcome, PlannedRun, plan
 
 
 def train(config: Config | str | Iterable[str]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from seqsweep.console import (
     say_error,
     shows_table,
 )
+from seqsweep.errors import Interrupted
 from seqsweep.importing import without_collections
 from seqsweep.output_log import OutputLog
 from seqsweep.runs.eventfiles import event_files
@@ -58,7 +59,6 @@ from seqsweep.sweeping.train_answer import answers, describe_run
 from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.planned_run import (
-    Interrupted,
     Outcome,
     PlannedRun,
     RunFailed,
@@ -278,10 +278,9 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
     With `when_locked=wait` it first waits until no other process trains the run. It raises the same
     errors as `train_run`.
     """
-    if not shows_table(console):
+    if not (shows_table(console) and member.config["trainer"].get("progress_bar", True)):
         return _wait_and_train(member, root, console)
-    with without_collections():
-        from seqsweep.training.progress_bar import RunProgressBar  # needs Lightning
+    from seqsweep.training.progress_bar import RunProgressBar  # late: most runs show no bar
 
     output = OutputLog(root / member.run_id / "train.log")
     has_failed = True
@@ -296,7 +295,7 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
 
 def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
     """Trains a single run as soon as no other process does."""
-    # Imported here, after the config was checked, because torch and Lightning take seconds.
+    # Imported here, after the config was checked, because torch takes a second.
     with without_collections():
         from seqsweep.training.train import train
 

@@ -89,7 +89,7 @@ def gpu_available(accelerator: str) -> bool:
     # Without a driver `auto` means the CPU, and importing torch to ask for a GPU takes a second.
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
-    from seqsweep.training.trainer import takes_gpu
+    from seqsweep.training.devices import takes_gpu
 
     return takes_gpu(accelerator)
 

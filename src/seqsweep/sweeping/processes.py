@@ -17,6 +17,7 @@ from typing import Any
 
 from seqsweep.command import quoted_value
 from seqsweep.console import place, say_error
+from seqsweep.errors import Interrupted
 from seqsweep.live.display import LOG
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.identity import targets
@@ -26,7 +27,7 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import STOP_FILE, Interrupted
+from seqsweep.training.planned_run import STOP_FILE
 
 MOST_PROCESSES = max(64, os.cpu_count() or 1)
 """The most worker processes that one command starts."""

@@ -18,7 +18,7 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.engine import PROGRAM, program_digest
 from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train

@@ -12,6 +12,7 @@ from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines
+from seqsweep.errors import Interrupted
 from seqsweep.live.display import show_progress
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
@@ -26,7 +27,7 @@ from seqsweep.sweeping.planned_sweep import (
 from seqsweep.sweeping.queue import Queue, SweepMember
 from seqsweep.sweeping.sweep_end import Renewing, finish_sweep
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import STOP_FILE, Interrupted, interruptible
+from seqsweep.training.planned_run import STOP_FILE, interruptible
 
 Rounds = Generator[Sequence[SweepMember]]
 """The members to train next, one list after another. Between two lists a search reads results."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from seqsweep.command import command_line
 from seqsweep.console import pause_after, place, print_lines
+from seqsweep.errors import Interrupted
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.report.write import (
     is_report_fresh,
@@ -29,7 +30,7 @@ from seqsweep.sweeping.planned_sweep import say_red
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
 from seqsweep.training.fed_loggers import feed_done
-from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible
+from seqsweep.training.planned_run import PlannedRun, interruptible
 
 folders_to_print: dict[Path, None] = {}
 """The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""

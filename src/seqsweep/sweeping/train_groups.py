@@ -5,22 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import say_error
+from seqsweep.errors import Interrupted
 from seqsweep.runs.lock import Locked, LockLost
 from seqsweep.sweeping.forming import form
 from seqsweep.text import count
-from seqsweep.training.engines.autograd import AutogradEngine
+from seqsweep.training.devices import takes_gpu
 from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import (
     STOP_FILE,
-    Interrupted,
     Outcome,
     PlannedRun,
     finished,
     record_refusal,
     request_stop_if_configured,
 )
-from seqsweep.training.train import train_pool, train_together
-from seqsweep.training.trainer import takes_gpu
+from seqsweep.training.train import train_by_autograd, train_pool
 
 
 def train_groups(
@@ -55,7 +54,7 @@ def train_groups(
             ended = (
                 train_pool(group.members, root, threads, judge=judge)
                 if group.engine == "native"
-                else train_together(AutogradEngine(group.members, root, None))
+                else [train_by_autograd(member, root) for member in group.members]
             )
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))

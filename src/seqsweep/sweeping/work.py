@@ -19,6 +19,7 @@ from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
 from seqsweep.console import PlainConsole, place, print_notes, say, say_error
+from seqsweep.errors import Interrupted
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.runs.files import check_no_link, stat_of, version_of
 from seqsweep.runs.identity import CODE, nested
@@ -43,7 +44,7 @@ from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.text import count, duration
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, is_final
+from seqsweep.training.planned_run import PlannedRun, interruptible, is_final
 from seqsweep.training.saved_config import member_of, own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of
 

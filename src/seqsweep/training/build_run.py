@@ -8,32 +8,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
-from torch import Tensor, nn
+from torch import nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
-from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.models.module import SequenceClassifier, takes_lengths
-from seqsweep.native.library import describe
-from seqsweep.runs.files import JsonObject
-from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
+from seqsweep.models.layers import takes_lengths
+from seqsweep.models.metrics import class_weights
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.runs.metrics import Metric, monitor_of_config, proposed_direction
 from seqsweep.seeding import global_stream
-from seqsweep.training.checkpoints import CheckpointContent
-from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
+from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
+from seqsweep.training.description import description
 from seqsweep.training.exact_resume import ExactResume
-from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
+from seqsweep.training.fed_loggers import build_loggers, open_arguments
 from seqsweep.training.logged import LoggedMetrics
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
-from seqsweep.training.user_code import code_of
 
 _warn_once = functools.cache(say_error)
 
@@ -147,36 +143,6 @@ def has_one_length(splits: Splits) -> bool:
     return len(lengths) == 1
 
 
-def plateau_monitor(config: Config) -> str:
-    """Returns the metric for a plateau scheduler, by default the run's monitor."""
-    return (config["scheduler"] or {}).get("monitor", config["monitor"])
-
-
-def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
-    """Returns the class weights (C,) of the loss, or None.
-
-    With `balanced` the weight of a class with n of the N sequences is N / (C * n), so that all
-    classes weigh the same. `labels` is None for a user's data module without Splits.
-    """
-    if setting is None:
-        return None
-    if setting == "balanced":
-        if labels is None:
-            where = "loss.class_weights=balanced"
-            raise ValueError(f"{where}: must be numbers for a data module without Splits")
-        # No count is 0, because `prepare` refuses a train split that lacks a class.
-        counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
-        return len(labels) / (num_classes * counts.float())
-    # The loss computes in float32, in which a tiny number is 0.
-    weights = torch.tensor(setting).float()
-    if len(weights) != num_classes or weights.min() <= 0 or weights.isinf().any():
-        raise ValueError(
-            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers above 0 "
-            "in float32, one for each class of the data"
-        )
-    return weights
-
-
 def _build_trainer(
     config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
@@ -226,81 +192,3 @@ def _arguments(config: Config, section: Config, folder: Path, name: str) -> dict
         is_chosen = monitor == chosen
         given["monitor"] = chosen if is_chosen else Metric(monitor, proposed_direction(monitor))
     return given
-
-
-def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds a run's loggers, except loggers that are fed after training."""
-    check_fed_loggers(config, folder)
-    fed = fed_loggers(config)
-    for name, section in (config["logger"] or {}).items():
-        given = (section or {}).get("save_dir")
-        if given is not None and section["_target_"].startswith("seqsweep."):
-            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; the run sets it")
-    return [
-        build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
-        for name, section in (config["logger"] or {}).items()
-        if section is not None and name not in fed
-    ]
-
-
-def numerics(trainer: L.Trainer, kind: str) -> JsonObject:
-    """Returns what decides the last bits of the results of engine `kind`."""
-    # Only this text of torch names the BLAS library.
-    blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
-    cuda = trainer.strategy.root_device.type == "cuda"
-    return {
-        "engine": kind,
-        "device": torch.cuda.get_device_name(trainer.strategy.root_device) if cuda else "cpu",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "blas": blas[0][:200] if blas else None,
-        "mkl": torch.backends.mkl.is_available(),
-        **(describe() if kind == "native" else {}),
-    }
-
-
-DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
-"""The keys that every `description` has."""
-
-
-def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
-    """Returns what checkpoints hold to be usable without the training data.
-
-    `scaling` is None for a user's own data module, which scales its data itself. The key
-    `vocabulary` exists only for data of symbols, and the key `code` only for the user's own code.
-    """
-    vocabulary = splits.vocabulary
-    return {
-        "config": config,
-        "class_names": list(splits.class_names),  # C
-        "channel_names": list(splits.channel_names),  # F
-        "scaling": None if splits.scaling is None else _plain(splits.scaling),
-        **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
-        **({CODE: code_of(config)} if CODE in config else {}),
-    }
-
-
-def scaling_of(checkpoint: CheckpointContent) -> Scaling | None:
-    """Returns the scaling that `description` has put in a checkpoint, or None."""
-    state = checkpoint["scaling"]
-    if state is None:
-        return None
-    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
-    fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
-    shaped = state["shaping"]
-    shaping = None if shaped is None else Shaping.from_state(shaped)
-    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
-
-
-def vocabulary_of(checkpoint: CheckpointContent) -> Vocabulary | None:
-    """Returns the vocabulary that `description` has put in a checkpoint, or None."""
-    values = checkpoint.get("vocabulary")
-    return None if values is None else Vocabulary.from_plain(values)
-
-
-def _plain(scaling: Scaling) -> dict[str, Any]:
-    """Returns a scaling as plain values and tensors (F,)."""
-    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
-    # `torch.load` with weights_only reads tensors, but not numpy arrays.
-    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
-    shaping = None if scaling.shaping is None else scaling.shaping.state()
-    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}

@@ -1,35 +1,24 @@
-"""Callbacks that end a run early: early stopping, limits and signals."""
+"""Callbacks for Lightning's Trainer: early stopping, limits, signals and the progress bar."""
 
-import signal
-from collections.abc import Generator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, ProgressBar
 
-from seqsweep.runs.metrics import as_metric
-from seqsweep.signals import ENDING, handled
-from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
-from seqsweep.training.planned_run import Interrupted
+from seqsweep.signals import StopOnSignal
+from seqsweep.training.engines.protocol import Progress
+from seqsweep.training.limits import BestEpoch, Limits, Patience, Paused, Pruned
 
 
 class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
-    Args:
-        patience: validations without an improvement before the run ends, at least 0.
-        min_delta: the least change that counts as an improvement, at least 0.
+    The arguments are those of `limits.Patience`, which checks them.
     """
 
     def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
-        if patience < 0:
-            raise ValueError(f"patience={patience}: must be at least 0 validations")
-        if min_delta < 0:
-            raise ValueError(f"min_delta={min_delta}: must be at least 0")
-        mode = as_metric(monitor).direction
-        super().__init__(monitor, min_delta, patience, mode=mode)
+        checked = Patience(monitor, patience, min_delta)
+        super().__init__(monitor, min_delta, patience, mode=checked.monitor.direction)
 
 
 class StopAtLimit(Checkpoint):
@@ -62,33 +51,48 @@ class StopAtLimit(Checkpoint):
             trainer.should_stop = True
 
 
-class StopOnSignal(Callback):
-    """Ends the training after the batch in which a signal came.
+class ChecksSignal(Callback):
+    """Ends the training after the batch in which a signal came."""
 
-    No exception is raised inside a batch: in the middle of a write or of a C call it would leave a
-    file or a buffer half done. A second signal ends the process the usual way.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None  # the number of the signal
-
-    @contextmanager
-    def listening(self) -> Generator[None]:
-        """Handles signals while the block runs, but only in the main thread."""
-        with handled(ENDING, self._receive):
-            yield
-
-    def check(self) -> None:
-        """Raises Interrupted if a signal has come."""
-        if self.received is not None:
-            raise Interrupted(self.received)
+    def __init__(self, stop: StopOnSignal) -> None:
+        self.stop = stop
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self.check()
+        self.stop.check()
 
     on_validation_batch_end = on_test_batch_end = on_train_batch_end
 
-    def _receive(self, signum: int, frame: FrameType | None) -> None:
-        self.received = signum
-        # A second signal ends the process, so that the user need not wait for the batch.
-        signal.signal(signum, signal.SIG_DFL)
+
+class DrawsProgress(ProgressBar):
+    """Moves the bar of a run that a Trainer trains.
+
+    Lightning's bars redraw for every batch, which takes longer than a step of a small network.
+    """
+
+    def __init__(self, bar: Progress) -> None:
+        super().__init__()
+        self.bar = bar
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.bar.start(trainer.max_epochs)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        # A loader without a length has infinitely many batches, and the bar then moves by epochs.
+        part = (batch_idx + 1) / trainer.num_training_batches
+        self.bar.draw(trainer.current_epoch + part, trainer.callback_metrics)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        self.bar.stop()

@@ -17,7 +17,7 @@ from seqsweep.importing import is_class_path
 from seqsweep.native.structs import kept_numbers
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import as_metric
-from seqsweep.training.engine import architecture_of
+from seqsweep.training.engine import CHECKPOINT, EARLY_STOP, architecture_of
 from seqsweep.training.run_data import OwnData
 
 _MOST_LAYERS = 1000
@@ -27,10 +27,9 @@ _EMBEDDING = 16
 """The default of model.embedding_dim where the data are symbols."""
 _memory = functools.cache(free_memory)  # a sweep needs it for each of its runs
 
-_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
 """The sizes that a network takes from the data, with their names in messages."""
-_OF_OUR_METRICS = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
+_OF_OUR_METRICS = (EARLY_STOP, "seqsweep.training.schedulers.plateau")
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
@@ -177,6 +176,11 @@ def check_network(config: Config, splits: Splits) -> None:
             build(model, "model", **sizes)
 
 
+def plateau_monitor(config: Config) -> str:
+    """Returns the metric for a plateau scheduler, by default the run's monitor."""
+    return (config["scheduler"] or {}).get("monitor", config["monitor"])
+
+
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     """Refuses callbacks and schedulers whose metric is never logged.
 
@@ -213,7 +217,7 @@ def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
     sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
     for key, section in sections.items():
         # Checkpoints may monitor a missing metric (see `BestEpoch`).
-        if section and section.get("monitor") is not None and section["_target_"] != _CHECKPOINT:
+        if section and section.get("monitor") is not None and section["_target_"] != CHECKPOINT:
             yield key, section
 
 

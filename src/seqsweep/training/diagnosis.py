@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
 from seqsweep.runs.files import JsonObject
@@ -83,15 +82,21 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject | 
     }
 
 
-def diagnose_run(config: Config, module: SequenceClassifier, splits: Splits) -> JsonObject | None:
+def diagnose_run(
+    config: Config,
+    network: nn.Module,
+    splits: Splits,
+    class_weights: Tensor | None,
+    label_smoothing: float,
+) -> JsonObject | None:
     """Returns the content of diagnostics.json for a run that autograd has trained.
 
     The result is None without the native library, or for a network that it cannot trace.
     """
     sizes = splits.input_size, splits.num_classes
-    weights = None if module.class_weights is None else module.class_weights.cpu()
-    network = _in_native(config["model"], module.network, *sizes, weights, module.label_smoothing)
-    return None if network is None else diagnose(splits, network, network.weights)
+    weights = None if class_weights is None else class_weights.cpu()
+    copy = _in_native(config["model"], network, *sizes, weights, label_smoothing)
+    return None if copy is None else diagnose(splits, copy, copy.weights)
 
 
 def native_logits(

@@ -19,8 +19,8 @@ from seqsweep.training.fed_loggers import why_in_trainer
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
 _OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
-_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
-_EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
+CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
+EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
 # The values of Trainer arguments that native accepts. With another value, autograd trains the run.
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
@@ -144,12 +144,12 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
 def _why_not_called_back(config: Config) -> str | None:
     callbacks = [node["_target_"] for node in (config["callbacks"] or {}).values() if node]
     # A pool writes the checkpoints itself; it needs one BestAndLast, which knows the best epoch.
-    if callbacks.count(_CHECKPOINT) != 1:
+    if callbacks.count(CHECKPOINT) != 1:
         return "callbacks without one BestAndLast"
     for target in callbacks:
-        if target not in (_CHECKPOINT, _EARLY_STOP):
+        if target not in (CHECKPOINT, EARLY_STOP):
             return f"the callback {target}"
-    if callbacks.count(_EARLY_STOP) > 1:
+    if callbacks.count(EARLY_STOP) > 1:
         return "more than one EarlyStop"
     for name, node in (config["logger"] or {}).items():
         if node and (why := why_in_trainer(node["_target_"])):

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import as_metric, epoch_score
 from seqsweep.runs.record import Pruned
@@ -25,7 +27,7 @@ class BestEpoch:
         seconds: the training time over all attempts.
     """
 
-    def __init__(self, monitor: str | None) -> None:
+    def __init__(self, monitor: str | None = "val/acc") -> None:
         self.monitor = None if monitor is None else as_metric(monitor)
         self.epochs = 0
         self.best_epoch: int | None = None
@@ -61,6 +63,50 @@ class BestEpoch:
             setattr(self, name, state_dict[name])
         first, second = state_dict["best_score"]
         self._score = (first, second)
+
+
+class Patience:
+    """Counts the validations without an improvement, as Lightning's `EarlyStopping` does.
+
+    Args:
+        patience: validations without an improvement before the run ends, at least 0.
+        min_delta: the least change that counts as an improvement, at least 0.
+    """
+
+    def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
+        if patience < 0:
+            raise ValueError(f"patience={patience}: must be at least 0 validations")
+        if min_delta < 0:
+            raise ValueError(f"min_delta={min_delta}: must be at least 0")
+        self.monitor = as_metric(monitor)
+        self.patience = patience
+        # Lightning compares float32 numbers, so both engines stop after the same epoch.
+        self.min_delta = np.float32(min_delta)
+        self.best_score = np.float32(np.inf if self.monitor.lower_is_better else -np.inf)
+        self.wait_count = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Returns whether the last validation has ended the run."""
+        return 0 < self.wait_count >= self.patience
+
+    def see(self, value: float) -> bool:
+        """Takes the metric of a validation; returns whether it ends the run."""
+        current = np.float32(value)
+        if self.monitor.lower_is_better:
+            is_better = current + self.min_delta < self.best_score
+        else:
+            is_better = current - self.min_delta > self.best_score
+        self.wait_count = 0 if is_better else self.wait_count + 1
+        self.best_score = current if is_better else self.best_score
+        return self.is_over
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"wait_count": self.wait_count, "best_score": float(self.best_score)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.wait_count = state_dict["wait_count"]
+        self.best_score = np.float32(state_dict["best_score"])
 
 
 class Paused(NamedTuple):

@@ -8,8 +8,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from seqsweep.models.module import Diverged, SequenceClassifier
-from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
+from seqsweep.errors import RunDiverged
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.metrics import Metric
 from seqsweep.text import did_you_mean
 
 
@@ -62,7 +63,7 @@ class LoggedMetrics(Checkpoint):
         """Refuses a monitor that is not logged or not finite, and no metrics."""
         value = None if self.monitor is None else self.epoch_metrics.get(self.monitor)
         if value is not None and not math.isfinite(value):
-            raise Diverged(str(self.monitor), value, trainer.current_epoch, "learning rate")
+            raise RunDiverged(str(self.monitor), value, trainer.current_epoch, "learning rate")
         is_last = trainer.current_epoch + 1 == trainer.max_epochs
         has_all = self._was_validated or is_last or not trainer.enable_validation
         names = sorted(trainer.callback_metrics)
@@ -97,18 +98,3 @@ def tested(
         for result in results
         for name, value in result.items()
     }
-
-
-def directions_of(config: Mapping[str, Any], names: Mapping[str, float]) -> dict[str, Direction]:
-    """Returns which direction is better for each metric of a record.
-
-    The monitor comes first, then the other metrics of the validation; a table of runs without a
-    monitor is ranked by the first.
-    """
-    monitor = monitor_of_config(config)
-    metrics = [Metric(name, proposed_direction(name)) for name in names]
-    if monitor is not None:  # the same metric of another split has the same direction
-        alike = {metric for metric in metrics if metric.kind == monitor.kind}
-        metrics = [Metric(m, monitor.direction) if m in alike else m for m in metrics]
-    metrics.sort(key=lambda metric: (metric != monitor, metric.split_name != "val", metric))
-    return {str(metric): metric.direction for metric in metrics}

@@ -3,15 +3,11 @@
 import contextlib
 import logging
 import time
-from abc import abstractmethod
-from argparse import Namespace
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
-
-from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.config.schema import Config
 from seqsweep.console import say
@@ -19,7 +15,7 @@ from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.lock import LockLost, check_held
 from seqsweep.runs.metrics_csv import EpochRow, append_row
-from seqsweep.training.checkpoints import sizes_of_logs
+from seqsweep.training.checkpoint_files import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment
 
 COLUMNS: tuple[str, ...] = (
@@ -38,33 +34,39 @@ _IN_RECORD = ("test/loss", "test/acc", "test/f1")
 log = logging.getLogger(__name__)
 
 
-class RowLogger(Logger):
-    """A logger that takes rows (the metrics of an epoch); subclasses write them."""
+def _ignore(*args: Any, **kwargs: Any) -> None:
+    """Does nothing: a row has all metrics, and config.yaml the config."""
 
-    @property
-    def name(self) -> str:
-        return ""
 
-    @property
-    def version(self) -> str:
-        return ""
+class RowLogger(ABC):
+    """A logger that takes rows (the metrics of an epoch); subclasses write them.
 
-    @rank_zero_only
+    It has the attributes of a Lightning logger without being one, because an import of Lightning
+    takes a second.
+    """
+
+    name = version = ""
+    save_dir: str | None = None
+    root_dir = log_dir = None
+    group_separator = "/"
+
     def log_epoch(self, row: Mapping[str, float], step: int) -> None:
         """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
-        self.write([{**row, "step": step}])
+        if _is_first_process():
+            self.write([{**row, "step": step}])
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Does nothing: TensorBoard and the user's loggers take these metrics."""
-
-    def log_hyperparams(
-        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
-    ) -> None:
-        """Does nothing: config.yaml holds a run's config."""
+    log_metrics = log_hyperparams = log_graph = after_save_checkpoint = save = finalize = _ignore
 
     @abstractmethod
     def write(self, rows: Sequence[EpochRow]) -> None:
         """Writes rows of epochs in their order, with keys from `COLUMNS`."""
+
+
+def _is_first_process() -> bool:
+    """Returns whether this is the process of a run that writes its logs."""
+    from lightning.pytorch.utilities import rank_zero_only  # late: whoever logs has imported it
+
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 class RunTensorBoardLogger(RowLogger):
@@ -72,10 +74,7 @@ class RunTensorBoardLogger(RowLogger):
 
     def __init__(self, save_dir: str) -> None:
         self.events = EventFile(Path(save_dir))
-
-    @property
-    def save_dir(self) -> str:
-        return str(self.events.folder)
+        self.save_dir = str(self.events.folder)
 
     @property
     def experiment(self) -> Any:
@@ -85,12 +84,11 @@ class RunTensorBoardLogger(RowLogger):
             "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
         )
 
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Writes the numbers that callbacks log, without the epoch and the test metrics."""
         hidden = ("epoch", *_IN_RECORD)
         scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
-        if scalars:
+        if scalars and _is_first_process():
             self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[EpochRow]) -> None:
@@ -173,18 +171,18 @@ class PrintLoss(RowLogger):
 
 
 @contextlib.contextmanager
-def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
+def open_loggers(loggers: Sequence[Any], config: Config) -> Generator[None]:
     """Gives the user's own loggers the config, and ends them afterwards.
 
     The project's loggers need neither: config.yaml holds the config, and they keep no file open.
     Lightning itself would end a logger twice: after the fit and after the test.
     """
-    users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
+    users = [logger for logger in loggers if not isinstance(logger, RowLogger)]
     ends = [logger.finalize for logger in users]
     is_good = False
     try:
         for logger in users:
-            logger.finalize = lambda status: None  # pyright: ignore[reportUnknownLambdaType]
+            logger.finalize = lambda status: None
             if config["trainer"].get("enable_autolog_hparams", True):
                 logger.log_hyperparams(config)
         yield

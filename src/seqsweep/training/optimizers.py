@@ -22,7 +22,7 @@ def adam(
 
     The ranges are lr in (0, 1000], betas in [0, 1), eps >= 0 and weight_decay >= 0.
     """
-    _check(lr, weight_decay, betas=betas)
+    check_options(lr, weight_decay, eps, betas=betas)
     return torch.optim.Adam(
         params, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=True
     )
@@ -36,7 +36,7 @@ def adamw(
     weight_decay: float = 0.01,
 ) -> Optimizer:
     """Makes a `torch.optim.AdamW`, whose weight decay is decoupled; ranges as in `adam`."""
-    _check(lr, weight_decay, betas=betas)
+    check_options(lr, weight_decay, eps, betas=betas)
     return torch.optim.AdamW(
         params, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=True
     )
@@ -50,7 +50,7 @@ def sgd(
     nesterov: bool = False,
 ) -> Optimizer:
     """Makes a `torch.optim.SGD`, with momentum in [0, 1); other ranges as in `adam`."""
-    _check(lr, weight_decay, momentum=[momentum])
+    check_options(lr, weight_decay, momentum=momentum, nesterov=nesterov)
     return torch.optim.SGD(
         params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
@@ -65,19 +65,29 @@ def rmsprop(
     weight_decay: float = 0.0,
 ) -> Optimizer:
     """Makes a `torch.optim.RMSprop`; alpha and momentum in [0, 1), other ranges as in `adam`."""
-    _check(lr, weight_decay, momentum=[momentum], alpha=[alpha])
+    check_options(lr, weight_decay, eps, momentum=momentum, alpha=alpha)
     return torch.optim.RMSprop(
         params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay
     )
 
 
-def _check(lr: float, weight_decay: float, **fractions: Iterable[float]) -> None:
+def check_options(
+    lr: float,
+    weight_decay: float,
+    eps: float = 0.0,
+    nesterov: bool = False,
+    betas: Iterable[float] = (),
+    **fractions: float,
+) -> None:
+    """Refuses options of an optimizer that are out of range."""
     # torch accepts lr=0, with which a run would train nothing.
     if not 0 < lr <= 1e3:
         raise ValueError(f"optimizer.lr={lr}: must be above 0 and at most 1000")
-    if weight_decay < 0:
-        raise ValueError(f"optimizer.weight_decay={weight_decay}: must be at least 0")
-    for name, values in fractions.items():
-        for value in values:
-            if not 0 <= value < 1:
-                raise ValueError(f"optimizer.{name}: {value} must be at least 0 and below 1")
+    for name, value in (("weight_decay", weight_decay), ("eps", eps)):
+        if value < 0:
+            raise ValueError(f"optimizer.{name}={value}: must be at least 0")
+    for name, value in [*(("betas", beta) for beta in betas), *fractions.items()]:
+        if not 0 <= value < 1:
+            raise ValueError(f"optimizer.{name}: {value} must be at least 0 and below 1")
+    if nesterov and not fractions["momentum"]:
+        raise ValueError("optimizer.nesterov=true: needs optimizer.momentum above 0")

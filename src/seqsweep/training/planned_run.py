@@ -12,6 +12,7 @@ from types import FrameType
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
+from seqsweep.errors import Interrupted
 from seqsweep.runs.files import JsonObject, write_bytes
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
 from seqsweep.runs.lock import Locked, RunLock
@@ -115,14 +116,6 @@ class RunFailed(Exception):
         else:
             what = f"{type(error).__name__}: {error}{place_in_code(error)}"
             super().__init__(f"the run failed: {what} (traceback in {folder}/failure.json)")
-
-
-class Interrupted(BaseException):
-    """A signal ended the training. Like KeyboardInterrupt, it is not an Exception."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signum).name}")
-        self.exit_code = 128 + signum
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -19,17 +17,14 @@ _OTHERS = _BAR_WIDTH + len("epoch    0:00:00 left 0:00:00 ")
 """The number of characters in a line besides the epoch and the metrics."""
 
 
-class RunProgressBar(ProgressBar):
+class RunProgressBar:
     """Shows one line for the whole run: epochs, losses, accuracy, time left.
-
-    Lightning's bars redraw for every batch, which takes longer than a step of a small network.
 
     Args:
         output: the log that takes all other output while the line is shown.
     """
 
     def __init__(self, console: Console, output: OutputLog | None = None) -> None:
-        super().__init__()
         self._console = console
         self._output = output
         self.progress = Progress(
@@ -48,35 +43,15 @@ class RunProgressBar(ProgressBar):
         self.task = self.progress.add_task("", total=None, epoch="", metrics="")
         self._last_draw = 0.0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
-            if self._output is not None:
-                self._output.start()
-            self.progress.start()
-            self.progress.update(self.task, total=trainer.max_epochs)
+    def start(self, epochs: int | None) -> None:
+        """Shows the line of a run of so many epochs."""
+        if self._output is not None:
+            self._output.start()
+        self.progress.start()
+        self.progress.update(self.task, total=epochs)
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        # A loader without a length has infinitely many batches, and the bar then moves by epochs.
-        part = (batch_idx + 1) / trainer.num_training_batches
-        if not getattr(pl_module, "draws_bar", False):
-            self.draw(trainer.current_epoch + part, trainer.callback_metrics)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._stop()
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Removes the line."""
         with contextlib.suppress(OSError):
             self.progress.stop()
         if self._output is not None:

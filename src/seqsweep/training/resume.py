@@ -15,7 +15,7 @@ from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
+from seqsweep.training.checkpoint_files import load_sealed, logs, resume_point, say
 from seqsweep.training.engine import PROGRAM, program_digest
 from seqsweep.training.engines.protocol import Member
 from seqsweep.training.planned_run import PlannedRun

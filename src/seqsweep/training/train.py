@@ -6,33 +6,29 @@ The steps are the same for one run and for many, and for every engine: see `trai
 import contextlib
 import dataclasses
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning.pytorch.callbacks import Callback
-
-from seqsweep.runs.identity import Config
+from seqsweep.errors import Interrupted
+from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_until_certain
-from seqsweep.training.build_run import build_run
+from seqsweep.training.devices import restored_torch_state, takes_gpu
 from seqsweep.training.engine import engine_of
-from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.engines.protocol import Engine, M
+from seqsweep.training.engines.protocol import Engine, M, Progress
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import log_file
-from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun, RunFailed, finished
+from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed, finished
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
-from seqsweep.training.run_data import build_data, data_of
-from seqsweep.training.trainer import build_trainer, restored_torch_state, takes_gpu
+from seqsweep.training.run_data import data_of
 
 Outcomes = list[Outcome | BaseException]
 
 
 def train(
-    run: PlannedRun, root: Path, progress: Callback | None = None, engine: str | None = None
+    run: PlannedRun, root: Path, progress: Progress | None = None, engine: str | None = None
 ) -> Outcome:
     """Trains one run in the folder `root`/run_id, from its last checkpoint if any.
 
@@ -51,7 +47,7 @@ def train(
     if engine_of(config, takes_gpu) == "native":
         (outcome,) = train_pool([run], root, 1, progress)
     else:
-        (outcome,) = train_together(AutogradEngine([run], root, progress))
+        outcome = train_by_autograd(run, root, progress)
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
@@ -61,7 +57,7 @@ def train_pool(
     runs: Sequence[PlannedRun],
     root: Path,
     threads: int,
-    progress: Callback | None = None,
+    progress: Progress | None = None,
     judge: Judge | None = None,
     largest: int = 500,
 ) -> Outcomes:
@@ -84,6 +80,18 @@ def train_pool(
         if signum is not None:
             return outcomes + [Interrupted(signum)] * (count - len(outcomes))
     return outcomes
+
+
+def train_by_autograd(
+    run: PlannedRun, root: Path, progress: Progress | None = None
+) -> Outcome | BaseException:
+    """Trains a run with the engine `autograd`; the outcome as in `train_together`."""
+    # Imported here, because the import of Lightning takes as long as that of torch.
+    with without_collections():
+        from seqsweep.training.engines.autograd import AutogradEngine
+
+    (outcome,) = train_together(AutogradEngine([run], root, progress))
+    return outcome
 
 
 def train_together(engine: Engine[M]) -> Outcomes:
@@ -239,27 +247,17 @@ def _signal_of(outcomes: Outcomes) -> int | None:
 
 
 def check_parts(run: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run to find mistakes; shared parts are built once.
+    """Builds the parts of a run to find mistakes.
 
     Raises:
         ValueError, TypeError, OSError: a constructor refuses an argument; nothing has started.
     """
     folder = root / run.run_id
     if engine_of(run.config, takes_gpu) == "autograd":
+        with without_collections():
+            from seqsweep.training.build_run import build_run  # late, as in `train_by_autograd`
+
         build_run(run.config, folder)
         return
-    # The seed is set to 0, so that members with different seeds share one check.
-    shared = {"data": run.config["data"] | {"seed": 0}, "trainer": run.config["trainer"]}
-    _check_shared(json.dumps(shared, sort_keys=True))
     # Building the member is the check, so that no constructor's rule is written twice.
     PoolMember(run, folder, data_of(run.config["data"]).prepared)
-
-
-@functools.lru_cache(maxsize=64)
-def _check_shared(sections: str) -> None:
-    """Builds the data and the Trainer that members of a pool share."""
-    config: Config = json.loads(sections)
-    build_data(config)
-    options = config["trainer"]
-    options.pop("_target_", None)
-    build_trainer(**options, folder=Path(), logger=[], callbacks=[])

@@ -2,10 +2,7 @@
 
 import functools
 import logging
-import os
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +11,12 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
-from seqsweep.seeding import restored_generators
 from seqsweep.training.checkpoints import SealedCheckpointIO
+from seqsweep.training.devices import check_trainer
 from seqsweep.training.logged import LoggedMetrics
-
-_MOST_EPOCHS = 10_000_000
 
 
 def build_trainer(
@@ -47,7 +41,7 @@ def build_trainer(
     *,
     folder: Path,
     optimizes: bool = False,
-    logger: list[Logger],
+    logger: list[Any],
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:
@@ -63,7 +57,7 @@ def build_trainer(
         ValueError: a GPU is needed but missing, a number is out of range, or Lightning refuses an
             argument.
     """
-    _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
+    check_trainer(max_epochs, accelerator, devices, check_val_every_n_epoch)
     # Lightning accepts 0 and then trains nothing, which would leave a run without an epoch.
     if not limit_train_batches and limit_train_batches is not None:
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
@@ -128,27 +122,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
 
 
-@contextmanager
-def restored_torch_state(threads: int, draws: bool) -> Generator[None]:
-    """Sets torch's threads in the block, then restores its global state.
-
-    If the block draws from global generators, those of torch, numpy and random are restored too.
-    Otherwise they are left alone, because the program's other threads may draw from them meanwhile.
-    """
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    onednn = torch.backends.mkldnn.enabled
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        # A script that calls `train` keeps its own sequence of random numbers.
-        with torch.random.fork_rng(enabled=draws), restored_generators(enabled=draws):
-            yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.backends.mkldnn.enabled = onednn
-        torch.set_num_threads(before)
-
-
 def avoid_missing_kernels(trainer: L.Trainer) -> None:
     """Switches oneDNN off if it lacks a kernel for the trainer's precision.
 
@@ -168,27 +141,3 @@ def _onednn_has_half_lstm() -> bool:
         except RuntimeError:
             return False
     return True
-
-
-def takes_gpu(accelerator: str) -> bool:
-    """Returns whether Lightning uses a GPU for an accelerator on this machine."""
-    if accelerator != "auto":
-        return accelerator == "gpu"
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:
-    if not 1 <= max_epochs <= _MOST_EPOCHS:
-        raise ValueError(f"trainer.max_epochs={max_epochs}: must be between 1 and {_MOST_EPOCHS:,}")
-    if every < 1:
-        raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if accelerator == "gpu" and gpus == 0:
-        raise ValueError(
-            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} (CUDA: "
-            f"{torch.version.cuda}); use trainer=cpu, or trainer=auto to take a GPU where there is "
-            "one"
-        )
-    most = gpus if accelerator == "gpu" else max(gpus, os.cpu_count() or 1)
-    if isinstance(devices, int) and not 1 <= devices <= most:
-        raise ValueError(f"trainer.devices={devices}: must be 1 to {most} here, or auto")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
-from seqsweep.models.module import checked_batch
+from seqsweep.data.batch import checked_batch
 from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE

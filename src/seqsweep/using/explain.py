@@ -15,7 +15,7 @@ from seqsweep.data.batch import Batch
 from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.equations import short_name
-from seqsweep.models.module import logits_of
+from seqsweep.models.layers import logits_of
 from seqsweep.models.own_programs import describe_cell
 from seqsweep.text import count
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from seqsweep.arguments import Parser, add_out
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, print_lines, say
-from seqsweep.models.module import checked_batch
+from seqsweep.data.batch import checked_batch
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import is_own_module
 from seqsweep.training.build_run import build_module

@@ -21,14 +21,14 @@ from seqsweep.data.lists import padded
 from seqsweep.data.scaling import unit_notes
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
-from seqsweep.models.module import logits_of
+from seqsweep.models.layers import logits_of
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import drawing_from, global_stream
-from seqsweep.training.build_run import scaling_of, vocabulary_of
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.checks import sizes_from_data
+from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.diagnosis import native_logits
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets

@@ -10,7 +10,7 @@ from prepared import prepared
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.training.build_run import description, scaling_of
+from seqsweep.training.description import description, scaling_of
 
 N, T, F = 24, 11, 2
 

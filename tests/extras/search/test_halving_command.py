@@ -26,7 +26,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 

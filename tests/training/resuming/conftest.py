@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 from run_files import SMALL, assert_equal, result
 
@@ -25,9 +26,11 @@ def planned(checked: Callable[..., Config]) -> Callable[..., PlannedRun]:
 def train_anew() -> Callable[..., Outcome]:
     """Trains a run as a new process does, which reads the finished runs again."""
 
-    def call(*arguments: Any) -> Outcome:
+    def call(member: PlannedRun, root: Path, watcher: Any = None) -> Outcome:
         forget_finished_runs()
-        return train(*arguments)
+        if isinstance(watcher, Callback):
+            return train_with(member, root, watcher)
+        return train(member, root, watcher)
 
     return call
 
@@ -42,11 +45,11 @@ def ends_undisturbed(
 
     def call(
         member: PlannedRun,
-        callback: Callback | None = None,
+        watcher: Any = None,
         root: Path = tmp_path,
         like: PlannedRun | None = None,
     ) -> Outcome:
-        outcome = train_anew(member, root, callback)
+        outcome = train_anew(member, root, watcher)
         assert_equal(result(outcome.folder.path), undisturbed(like or member))
         return outcome
 

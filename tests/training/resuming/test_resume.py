@@ -5,10 +5,12 @@ import random
 import signal
 
 import pytest
+from hooked import train_with
 from run_files import epochs_in_log
 
+from seqsweep.errors import Interrupted
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import Interrupted, RunFailed
+from seqsweep.training.planned_run import RunFailed
 from seqsweep.training.train import train
 
 STEPS_PER_EPOCH, EPOCHS = 3, 5
@@ -107,7 +109,7 @@ def test_a_run_stopped_by_a_signal_resumes(planned, ends_undisturbed, tmp_path, 
     member = planned(*CONFIGS["dropout"])
     handlers = [signal.getsignal(number) for number in (2, 15, 1)]
     with pytest.raises(Interrupted, match=signum.name) as stopped:
-        train(member, tmp_path, at(hook, 5, signum))
+        train_with(member, tmp_path, at(hook, 5, signum))
     assert stopped.value.exit_code == 128 + signum
     assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
     folder = tmp_path / member.run_id

@@ -12,7 +12,7 @@ import torch
 
 from seqsweep.data.checks import Array
 from seqsweep.extras.export.contents import count_symbols, input_type, scaling_inside, source_scale
-from seqsweep.models.module import logits_of
+from seqsweep.models.layers import logits_of
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5

@@ -11,19 +11,20 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback
-
 from seqsweep.data.sequences import Splits
-from seqsweep.models.module import Diverged, SequenceClassifier
+from seqsweep.errors import RunDiverged
+from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import seed_globals
-from seqsweep.training.build_run import Parts, build_run, numerics
-from seqsweep.training.callbacks import StopAtLimit
-from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
+from seqsweep.training.build_run import Parts, build_run
+from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
+from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
+from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.devices import numerics
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
-from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
+from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.logged import epoch_metrics_of, tested
@@ -59,16 +60,19 @@ class AutogradRun:
 class AutogradEngine(Engine[AutogradRun]):
     """Trains a single run, which may use the user's own classes."""
 
-    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
+    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Progress | None) -> None:
         super().__init__(runs, root, progress)
         self.torch_threads: int = runs[0].config["threads"]
 
     def build(self) -> list[AutogradRun]:
         (planned,) = self.runs
         folder = self.root / planned.run_id
-        callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
-        self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
-        self.origin = numerics(self.run.parts.trainer, "autograd")
+        bar = [] if self.progress is None else [DrawsProgress(self.progress)]
+        self.signals = ChecksSignal(self.stop)
+        self.run = AutogradRun(
+            planned, folder, build_run(planned.config, folder, [self.signals, *bar])
+        )
+        self.origin = numerics("autograd", self.run.parts.trainer.strategy.root_device)
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
             if self.run.checkpoints is None:
@@ -87,7 +91,7 @@ class AutogradEngine(Engine[AutogradRun]):
             return None
         _end_with_parent()
         end = self._train(newest_checkpoint(run.folder.path))
-        if isinstance(end, Diverged):
+        if isinstance(end, RunDiverged):
             raise end
         record = NO_RECORD if isinstance(end, Paused) else Record.of(record_of(run, end))
         return Outcome(run.folder, record, trained=True)
@@ -130,14 +134,16 @@ class AutogradEngine(Engine[AutogradRun]):
                 if self.limit is not None and self.limit.reached is not None:
                     return self.limit.reached
                 metrics = self._evaluate()
-        except Diverged as error:
+        except RunDiverged as error:
             return error
         # The loggers are closed by now, because a diagnosis may take long and logs nothing.
         if not isinstance(module, SequenceClassifier):
             return Findings(metrics, {}, None)
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
-            diagnosis = diagnose_run(config, module, splits)
+            diagnosis = diagnose_run(
+                config, module.network, splits, module.class_weights, module.label_smoothing
+            )
         return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
 
     def _evaluate(self) -> dict[str, float]:
@@ -155,7 +161,7 @@ class AutogradEngine(Engine[AutogradRun]):
         if is_ours and "val" in splits:  # for its confusion matrix
             callbacks, loggers = trainer.callbacks, trainer.loggers
             # The user's callbacks must not see this validation, but a signal must still end it.
-            trainer.callbacks, trainer.loggers = [self.stop], []
+            trainer.callbacks, trainer.loggers = [self.signals], []
             seed_globals(*DATA_STREAM)
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.callbacks, trainer.loggers = callbacks, loggers

@@ -5,24 +5,35 @@ import json
 import math
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from lightning.pytorch.callbacks import Callback
-
-from seqsweep.models.module import Diverged
+from seqsweep.errors import RunDiverged
 from seqsweep.runs.files import JsonObject, write_text
-from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.lock import LockLost
+from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.signals import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
-from seqsweep.training.logged import directions_of
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
+
+
+class Progress(Protocol):
+    """A display of a single run while it trains, such as `progress_bar.RunProgressBar`."""
+
+    def start(self, epochs: int | None) -> None:
+        """Begins to show a run of so many epochs."""
+
+    def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
+        """Shows the state after `epochs` epochs, which may be 1.5; called very often."""
+
+    def stop(self) -> None:
+        """Ends the display."""
 
 
 class Member(Protocol):
@@ -55,7 +66,7 @@ class Findings(NamedTuple):
     diagnosis: JsonObject | None
 
 
-End = Findings | Diverged | Pruned | Paused
+End = Findings | RunDiverged | Pruned | Paused
 """The end of a member: the results of its best weights, or why it ended early."""
 
 
@@ -71,7 +82,7 @@ class Engine(ABC, Generic[M]):
         draws: whether torch's dropout or code of the user may draw from the global generators.
         origin: the engine, the device and the libraries, for provenance.json. The last bits of the
             results depend on them. `build` sets this attribute.
-        stop: handles the signals; it is a callback of every Trainer.
+        stop: handles the signals.
         outcomes: the outcome or the error of each run that has ended, by run_id.
         is_single: whether this is a single run, whose files are synced one by one.
     """
@@ -80,7 +91,7 @@ class Engine(ABC, Generic[M]):
     draws = True
     origin: JsonObject
 
-    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
+    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Progress | None) -> None:
         self.runs = runs
         self.root = root
         self.progress = progress
@@ -168,15 +179,15 @@ class Engine(ABC, Generic[M]):
         failure.__cause__ = error
 
 
-def record_of(member: Member, end: Findings | Diverged | Pruned) -> JsonObject:
+def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObject:
     """Returns the content of record.json."""
     best = member.best
     # A run also counts as diverged if only its loss on the test split is not finite.
     if isinstance(end, Findings):
         loss = end.metrics.get("test/loss", 0.0)
         if not math.isfinite(loss):
-            end = Diverged("test/loss", loss, best.best_epoch or 0)
-    if isinstance(end, Diverged):
+            end = RunDiverged("test/loss", loss, best.best_epoch or 0)
+    if isinstance(end, RunDiverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
     metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
     directions: JsonObject = {}
@@ -198,3 +209,18 @@ def record_of(member: Member, end: Findings | Diverged | Pruned) -> JsonObject:
     if isinstance(end, Pruned):
         return member.planned.record("pruned", result | {"pruned": end._asdict()})
     return member.planned.record("complete", result | end.confusion)
+
+
+def directions_of(config: Config, names: Mapping[str, float]) -> dict[str, Direction]:
+    """Returns which direction is better for each metric of a record.
+
+    The monitor comes first, then the other metrics of the validation; a table of runs without a
+    monitor is ranked by the first.
+    """
+    monitor = monitor_of_config(config)
+    metrics = [Metric(name, proposed_direction(name)) for name in names]
+    if monitor is not None:  # the same metric of another split has the same direction
+        alike = {metric for metric in metrics if metric.kind == monitor.kind}
+        metrics = [Metric(m, monitor.direction) if m in alike else m for m in metrics]
+    metrics.sort(key=lambda metric: (metric != monitor, metric.split_name != "val", metric))
+    return {str(metric): metric.direction for metric in metrics}

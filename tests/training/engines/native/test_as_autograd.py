@@ -8,7 +8,7 @@ import pytest
 from run_files import rows
 
 from seqsweep.runs.files import read_object
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.planned_run import Outcome
 from seqsweep.training.train import train, train_pool
 

@@ -30,7 +30,7 @@ def test_the_third_killed_process_without_an_epoch_fails_the_run(members_of, at,
     for count in (1, 2):
         leave_locks(tmp_path, [run], 100 + count)
         with pytest.raises(killed):
-            train_pool([run], tmp_path, 1, at("on_fit_start", 1))
+            train_pool([run], tmp_path, 1, at("start", 1))
         assert count_of(tmp_path, run) == {"count": count, "epochs": 0}
         assert RunFolder(tmp_path / run.run_id).state() == "incomplete"
     leave_locks(tmp_path, [run], 103)
@@ -53,7 +53,7 @@ def test_the_count_starts_again_with_each_epoch(members_of, at, killed, tmp_path
     for _ in range(4):
         leave_locks(tmp_path, [run], 100)
         with pytest.raises(killed):
-            train_pool([run], tmp_path, 1, at("on_train_epoch_end", 1))
+            train_pool([run], tmp_path, 1, at("on_epochs", 1))
         counted = count_of(tmp_path, run)
         assert counted["count"] == 1 and counted["epochs"] > before
         before = counted["epochs"]
@@ -68,7 +68,7 @@ def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
     runs = members_of("trainer.max_epochs=3")
     leave_locks(tmp_path, runs, 101)
     with pytest.raises(killed):
-        train_pool(runs, tmp_path, 1, at("on_fit_start", 1))
+        train_pool(runs, tmp_path, 1, at("start", 1))
     leave_locks(tmp_path, runs[:2], 102)
     outcomes = train_pool(runs, tmp_path, 1)
     assert all(isinstance(outcome, Outcome) for outcome in outcomes)

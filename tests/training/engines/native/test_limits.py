@@ -9,7 +9,7 @@ from run_files import assert_equal, result
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import Outcome, PlannedRun, finished
 from seqsweep.training.train import train, train_pool

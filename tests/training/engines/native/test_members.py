@@ -4,17 +4,20 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 
+from seqsweep.errors import Interrupted
 from seqsweep.native.step import Data, Stop, Work, run
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.engines.native.pool import POLL_SECONDS
-from seqsweep.training.planned_run import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import Outcome, RunFailed
 from seqsweep.training.resume import forget_finished_runs
-from seqsweep.training.train import train, train_pool
+from seqsweep.training.train import train_pool
 
 
 def test_a_member_that_diverges_keeps_its_state_before(members_of, assert_undisturbed, tmp_path):
@@ -63,7 +66,8 @@ def test_data_seed_0_gives_runs_of_other_seeds_the_same_order(members_of, tmp_pa
     for member in members:
         train_pool([member], tmp_path / "native", 1)
         batches = Batches()
-        train(member, tmp_path / "autograd", batches, engine="autograd")
+        by_autograd = replace(member, config=member.config | {"engine": "autograd"})
+        train_with(by_autograd, tmp_path / "autograd", batches)
         autograd.append(batches.labels)
     assert native == autograd
     assert native[0] == native[1]
@@ -93,7 +97,7 @@ def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_
 
 def test_a_pool_that_fails_trains_its_runs_alone(members_of, assert_undisturbed, at, tmp_path):
     members = members_of()
-    outcomes = train_pool(members, tmp_path / "pool", 2, at("on_train_epoch_end", 2, RuntimeError))
+    outcomes = train_pool(members, tmp_path / "pool", 2, at("on_epochs", 3, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     assert (
         "the runs trained together failed"
@@ -157,7 +161,7 @@ def test_many_members_train_in_parts(members_of, assert_undisturbed, at, tmp_pat
     """A signal in one part ends those that come after it, too."""
     members = members_of("trainer.max_epochs=30")
     outcomes = train_pool(
-        members, tmp_path / "pool", 1, at("on_train_epoch_end", 1, signal.SIGTERM), largest=2
+        members, tmp_path / "pool", 1, at("on_epochs", 1, signal.SIGTERM), largest=2
     )
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     assert not (tmp_path / "pool" / members[2].run_id).exists()

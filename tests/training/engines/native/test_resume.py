@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.train import train_pool
 
 pytestmark = pytest.mark.usefixtures("saves_each_epoch")
-HOOKS = [
-    ("on_fit_start", 1), ("on_train_epoch_start", 3), ("on_train_epoch_end", 4), ("teardown", 1),
-]  # fmt: skip
+HOOKS = [("start", 1), ("on_epochs", 9), ("on_epochs", 16), ("stop", 1)]
 
 
 def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
@@ -24,7 +22,7 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
+def test_a_pool_killed_between_tasks_equals_the_uninterrupted_one(
     mixed_members, assert_undisturbed, at, killed, tmp_path, hook, n
 ):
     with pytest.raises(killed):
@@ -51,7 +49,7 @@ def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
 def test_a_signal_saves_every_member(members_of, assert_undisturbed, tmp_path, at, signum):
     members = members_of("trainer.max_epochs=30", "model.num_layers=2", "model.dropout=0.3")
     root, handlers = tmp_path / "stopped", [signal.getsignal(number) for number in (2, 15, 1)]
-    outcomes = train_pool(members, root, 1, at("on_train_epoch_end", 2, signum))
+    outcomes = train_pool(members, root, 1, at("on_epochs", 4, signum))
     # The shortest run has ended by then.
     codes = [getattr(outcome, "exit_code", None) for outcome in outcomes]
     interrupted = [m for m, code in zip(members, codes, strict=True) if code == 128 + signum]
@@ -86,7 +84,7 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
 def test_damage_costs_only_time(mixed_members, assert_undisturbed, at, tmp_path, name, killed):
     root = tmp_path / "damaged"
     with pytest.raises(killed):
-        train_pool(mixed_members, root, 1, at("on_train_epoch_end", 1))
+        train_pool(mixed_members, root, 1, at("on_epochs", 2))
     saved = [path.parents[1] for path in root.glob("*/checkpoints/last.ckpt")]
     path = next(run / name for run in saved if not (run / "record.json").exists())
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from seqsweep.errors import Interrupted
 from seqsweep.native.step import Data, Stop, Work
 from seqsweep.native.step import run as train_epochs
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.pool_data import Budget
-from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.train import train_pool
 
 
@@ -38,7 +39,7 @@ def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undistu
         seen.extend((is_locked(folder), (folder / "config.yaml").exists()) for folder in folders)
         signal.raise_signal(signal.SIGINT)
 
-    outcomes = train_pool(large, tmp_path, 1, at("on_fit_start", 1, look_and_end))
+    outcomes = train_pool(large, tmp_path, 1, at("start", 1, look_and_end))
     assert 0 < seen.count((True, True)) < 4
     assert seen.count((True, True)) + seen.count((False, False)) == len(large)
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
@@ -85,7 +86,7 @@ def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, a
             locks.enter_context(RunLock(root / waiting[1]))
             names.extend(waiting[:2])
 
-        outcomes = train_pool(large, root, 1, at("on_fit_start", 1, take))
+        outcomes = train_pool(large, root, 1, at("start", 1, take))
     ended = dict(zip([run.run_id for run in large], outcomes, strict=True))
     finished, locked = ended.pop(names[0]), ended.pop(names[1])
     assert isinstance(finished, Outcome) and not finished.trained

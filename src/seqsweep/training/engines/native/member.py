@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from seqsweep.config.instantiate import build
+from seqsweep.data.prepare import check_loading
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import augmentation_of
-from seqsweep.models.module import check_loss
+from seqsweep.models.metrics import check_loss, class_weights
 from seqsweep.models.own_programs import check_program
 from seqsweep.native.step import Network, Work
 from seqsweep.native.structs import flops
@@ -22,15 +23,22 @@ from seqsweep.runs.files import sync_folder
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
-from seqsweep.training.build_run import build_loggers, class_weights, description
-from seqsweep.training.callbacks import EarlyStop
-from seqsweep.training.checkpoints import BestAndLast, CheckpointContent, publish, save_in_run
+from seqsweep.training.checkpoint_files import CheckpointContent, publish, save_in_run
 from seqsweep.training.checks import check_monitors
-from seqsweep.training.engine import network_of
+from seqsweep.training.description import description
+from seqsweep.training.devices import check_trainer
+from seqsweep.training.engine import CHECKPOINT, EARLY_STOP, network_of
 from seqsweep.training.engines.native.shared import schedule_of, template_of
-from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.fed_loggers import build_loggers
+from seqsweep.training.limits import BestEpoch, Patience, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
+
+_WITHOUT_TRAINER = {
+    CHECKPOINT: "seqsweep.training.limits.BestEpoch",
+    EARLY_STOP: "seqsweep.training.limits.Patience",
+}
+"""The class that replaces a callback, which would need Lightning and its Trainer."""
 
 
 class PoolMember:
@@ -55,6 +63,7 @@ class PoolMember:
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
         check_monitors(config, splits)
+        check_loading(data.get("eval_batch_size", 1), data.get("num_workers", 0))
         check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
         self.planned = planned
         self.run_id = planned.run_id
@@ -85,14 +94,17 @@ class PoolMember:
         self.max_epochs: int = trainer["max_epochs"]
         self.has_val = splits.val is not None
         self.val_every: int = trainer.get("check_val_every_n_epoch", 1)
-        self.early_stop: EarlyStop | None = None
+        devices = trainer.get("devices", 1)
+        check_trainer(self.max_epochs, trainer["accelerator"], devices, self.val_every)
+        self.early_stop: Patience | None = None
         for name, section in (config["callbacks"] or {}).items():
             if section is not None:
-                callback = build(section, f"callbacks.{name}")
-                if isinstance(callback, EarlyStop):
-                    self.early_stop = callback
-                elif isinstance(callback, BestAndLast):
-                    self.best: BestEpoch = callback.best
+                kind = _WITHOUT_TRAINER[section["_target_"]]
+                part = build(section | {"_target_": kind}, f"callbacks.{name}")
+                if isinstance(part, Patience):
+                    self.early_stop = part
+                else:
+                    self.best: BestEpoch = part
         self.description = description(config, splits)
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
@@ -130,8 +142,7 @@ class PoolMember:
         self.epochs = last["epoch"] + 1
         self.best.load_state_dict(last["callbacks"]["BestAndLast"])
         if self.early_stop is not None:
-            stop = last["callbacks"]["EarlyStop"]
-            self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
+            self.early_stop.load_state_dict(last["callbacks"]["EarlyStop"])
         self.schedule.load_state_dict(last["schedule"])
         self.log.files = last["files"]
         self._epochs_saved, self._best_saved = self.epochs, self.best.best_epoch
@@ -139,8 +150,7 @@ class PoolMember:
     @property
     def is_at_end(self) -> bool:
         """Returns whether the member has no epoch left to train."""
-        stop = self.early_stop
-        had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
+        had_stopped = self.early_stop is not None and self.early_stop.is_over
         return self.epochs >= self.max_epochs or had_stopped
 
     def at_limit(self) -> Pruned | Paused | None:
@@ -184,9 +194,7 @@ class PoolMember:
         stops = False
         # Early stopping counts epochs with validation, as Lightning does.
         if self.early_stop is not None and (self.val_every == 1 or "val/loss" in row):
-            # The public hooks of EarlyStopping read a Trainer's metrics; members share one Trainer.
-            current = torch.tensor(row[self.early_stop.monitor])
-            stops, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
+            stops = self.early_stop.see(row[self.early_stop.monitor])
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
@@ -215,9 +223,7 @@ class PoolMember:
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
-            # `best_score` is a tensor, but checkpoints hold it as a plain number.
-            stop = self.early_stop.state_dict()
-            callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
+            callbacks["EarlyStop"] = self.early_stop.state_dict()
         common = {"engine": "native", "callbacks": callbacks, **self.description}
         last = {
             "files": self.log.files,

@@ -10,8 +10,8 @@ from dataclasses import replace
 from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.runs.metrics_csv import EpochRow
-from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.checkpoints import check_written
+from seqsweep.signals import StopOnSignal
+from seqsweep.training.checkpoint_files import check_written
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool_data import (
     Budget,
@@ -91,10 +91,11 @@ class Pool:
         self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
         self._in_lane: PoolMember | None = None
 
-    def advance(self, seconds: float) -> list[PoolMember]:
-        """Trains for at most `seconds`; returns members that finished an epoch or failed."""
+    def advance(self, seconds: float) -> None:
+        """Trains for at most `seconds`, or until a task has ended."""
         self.fill()
-        moved = self._take(seconds) if self.workers.pending else []
+        if self.workers.pending:
+            self._take(seconds)
         self._release()
         if self._ended and self.ending.is_due():
             self._record(_MOST_ENDS)
@@ -103,7 +104,6 @@ class Pool:
             member = self._unfed.pop(0)
             with self.feeding.measuring():
                 feed(member.planned.config, member.folder)
-        return moved
 
     def finish(self, stop: StopOnSignal) -> None:
         """Ends the training: takes all results, and writes all records."""
@@ -183,11 +183,11 @@ class Pool:
         del self.training[member]
         self.workers.submit([member], self._take_findings, self.data.findings, member)
 
-    def _take(self, seconds: float | None) -> list[PoolMember]:
-        """Takes the result of a task within `seconds`; returns members as `advance` does."""
+    def _take(self, seconds: float | None) -> None:
+        """Takes the result of a task, if one ends within `seconds`."""
         done = self.workers.next(seconds)
         if done is None:
-            return []
+            return
         members, take, future = done
         try:
             result = future.result()
@@ -197,19 +197,17 @@ class Pool:
                 if member in self.training:
                     member.undo()
             if isinstance(error, Stopped):
-                return []
+                return
             if len(members) == 1:
                 self._fail(members[0], error)
-                return list(members)
+                return
             # One task for each member shows which of them has caused the error.
             for member in members:
                 self._train([member])
-            return []
-        return take(members, result)
+        else:
+            take(members, result)
 
-    def _take_epochs(
-        self, members: Sequence[PoolMember], results: Sequence[Result]
-    ) -> list[PoolMember]:
+    def _take_epochs(self, members: Sequence[PoolMember], results: Sequence[Result]) -> None:
         rows = rows_of(members, results)
         for member, result, row in zip(members, results, rows, strict=True):
             why = why_diverged(row, member.epochs)
@@ -229,7 +227,6 @@ class Pool:
                 put = self._ready.appendleft if member is self._in_lane else self._ready.append
                 put(member)
         self.row = rows[-1]
-        return list(members)
 
     @property
     def is_judging(self) -> bool:
@@ -270,9 +267,8 @@ class Pool:
             self._ended.append((member, end))
         return True
 
-    def _take_findings(self, members: Sequence[PoolMember], findings: Findings) -> list[PoolMember]:
+    def _take_findings(self, members: Sequence[PoolMember], findings: Findings) -> None:
         self._ended.append((members[0], findings))
-        return []
 
     def _record(self, most: int | None = None) -> None:
         """Saves and records ended members, at most `most` of them."""

@@ -20,7 +20,7 @@ from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import Augmentation
 from seqsweep.elementary import macro_f1
-from seqsweep.models.module import Diverged
+from seqsweep.errors import RunDiverged
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
@@ -40,12 +40,12 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     return {"acc": hits.sum(1) / counts.sum((1, 2)), "f1": f1}
 
 
-def why_diverged(row: EpochRow, epoch: int) -> Diverged | None:
+def why_diverged(row: EpochRow, epoch: int) -> RunDiverged | None:
     """Returns the error of a row whose loss or gradient is not finite, or None."""
     # An infinite gradient counts too: it spoils the weights while the losses are still finite.
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
-            return Diverged(name, row[name], epoch)
+            return RunDiverged(name, row[name], epoch)
     return None
 
 
@@ -135,8 +135,8 @@ def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[Ep
     return rows
 
 
-Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
-"""A function that processes a task's result, and returns members that finished an epoch."""
+Take = Callable[[Sequence[PoolMember], Any], None]
+"""A function that processes the result of a task."""
 
 
 class Workers:

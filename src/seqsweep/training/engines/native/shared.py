@@ -20,8 +20,8 @@ from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.seeding import drawing_from, stream
-from seqsweep.training.build_run import plateau_monitor
-from seqsweep.training.checks import sizes_from_data
+from seqsweep.training.checks import plateau_monitor, sizes_from_data
+from seqsweep.training.optimizers import check_options
 from seqsweep.training.run_data import translate_memory_errors
 
 Options = dict[str, float]
@@ -87,14 +87,20 @@ class Schedule:
     """
 
     def __init__(self, config: Config) -> None:
-        self.optimizer: Optimizer = build(config["optimizer"], "optimizer")(
-            [nn.Parameter(torch.zeros(1))]
-        )
-        make = build(config["scheduler"], "scheduler")
-        self.scheduler: Any = None if make is None else make(self.optimizer)
+        self.scheduler: Any = None
+        section = config["optimizer"]
+        options = {key: v for key, v in section.items() if key not in ("_target_", "_partial_")}
+        # Without a scheduler no optimizer is made, because the first one of a process imports
+        # torch._dynamo, which takes half a second.
+        if config["scheduler"] is None:
+            check_options(**options)
+        else:
+            self.optimizer: Optimizer = build(section, "optimizer")([nn.Parameter(torch.zeros(1))])
+            self.scheduler = build(config["scheduler"], "scheduler")(self.optimizer)
+            options = self.optimizer.param_groups[0]
         self.follows_metric = isinstance(self.scheduler, ReduceLROnPlateau)
         self.monitor = plateau_monitor(config)
-        self._by_epoch = [hyperparameters(self.optimizer)]
+        self._by_epoch = [hyperparameters(options)]
 
     def options(self, epoch: int) -> Options:
         """Returns an epoch's options; if they follow a metric, `epoch` must be the next."""
@@ -114,7 +120,7 @@ class Schedule:
         # The optimizer changes nothing, but a scheduler warns if it has never stepped.
         self.optimizer.step()
         self.scheduler.step(*metric)
-        return hyperparameters(self.optimizer)
+        return hyperparameters(self.optimizer.param_groups[0])
 
     def state_dict(self) -> dict[str, Any] | None:
         """Returns the state of a scheduler that follows a metric, else None."""
@@ -127,7 +133,7 @@ class Schedule:
         if state is not None and self.follows_metric:
             self.scheduler.load_state_dict(state["scheduler"])
             self.optimizer.param_groups[0].update(state["options"])
-            self._by_epoch = [hyperparameters(self.optimizer)]
+            self._by_epoch = [hyperparameters(self.optimizer.param_groups[0])]
 
 
 def schedule_of(config: Config) -> Schedule:
@@ -142,9 +148,8 @@ def _schedule(sections: str) -> Schedule:
     return Schedule(json.loads(sections))
 
 
-def hyperparameters(optimizer: Optimizer) -> Options:
-    """Returns those current options of an optimizer that the native library reads."""
-    options = optimizer.param_groups[0]
+def hyperparameters(options: Mapping[str, Any]) -> Options:
+    """Returns those options of an optimizer that the native library reads."""
     result = {name: float(options[name]) for name in _NAMES if name in options}
     if "betas" in options:
         result["beta1"], result["beta2"] = options["betas"]
