@@ -1,9 +1,57 @@
-"""The errors of the package, which a caller can catch by name."""
+"""The errors that a caller can catch by name.
+
+    SeqsweepError
+      ConfigError       a config or an override is refused; also a ValueError and a TypeError
+      DataError         the data are refused; also a ValueError and a TypeError
+      FolderError       a folder holds no run or no sweep; also a ValueError and a TypeError
+        Damaged         a file has unexpected content
+      RunLocked         another process trains the run
+        LockLost        another process has taken over the run
+      RunFailed         a run failed after it had begun; `__cause__` is the error
+      RunDiverged       a metric is NaN or infinite; also a FloatingPointError
+      KilledTooOften    each process that trained a run was killed
+
+A missing file is an OSError. `Interrupted` is a BaseException, as KeyboardInterrupt is.
+"""
 
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 
 
-class RunDiverged(FloatingPointError):
+class SeqsweepError(Exception):
+    """The base of the errors of this package."""
+
+
+class ConfigError(SeqsweepError, ValueError, TypeError):
+    """A config or an override is refused, before anything is trained."""
+
+
+class DataError(SeqsweepError, ValueError, TypeError):
+    """A source refuses its arguments or files, or the sequences do not suit."""
+
+
+class FolderError(SeqsweepError, ValueError, TypeError):
+    """A folder or a file holds no usable run or sweep."""
+
+
+class Damaged(FolderError):
+    """A file has unexpected content; the message names the file."""
+
+
+class RunLocked(SeqsweepError):
+    """A lock is held already; the message names the process, which may be this one."""
+
+
+class LockLost(RunLocked):
+    """Another process has taken over a run that this process trained."""
+
+
+class RunFailed(SeqsweepError):
+    """A run failed after it had begun, and `__cause__` is the error; or it diverged."""
+
+
+class RunDiverged(SeqsweepError, FloatingPointError):
     """The loss or the gradient norm of an epoch is NaN or infinite."""
 
     def __init__(self, name: str, value: float, epoch: int, rate: str = "optimizer.lr") -> None:
@@ -14,9 +62,24 @@ class RunDiverged(FloatingPointError):
         self.epoch = epoch
 
 
+class KilledTooOften(SeqsweepError):
+    """Each process that trained a run was killed before it had trained another epoch."""
+
+
 class Interrupted(BaseException):
     """A signal ended the training. Like KeyboardInterrupt, it is not an Exception."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")
         self.exit_code = 128 + signum
+
+
+@contextmanager
+def raised_as(kind: type[ConfigError | DataError | FolderError]) -> Generator[None]:
+    """Raises each ValueError and TypeError of the block as `kind`, with the same message."""
+    try:
+        yield
+    except SeqsweepError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise kind(str(error)).with_traceback(error.__traceback__) from error.__cause__

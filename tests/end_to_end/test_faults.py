@@ -35,12 +35,13 @@ from hydra import compose, initialize_config_dir
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
+from seqsweep.errors import Damaged, RunFailed
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoint_files import Damaged, load_sealed
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.loggers import COLUMNS
-from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"

@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.documents import from_text, read_yaml, to_text
-from seqsweep.runs.files import Damaged
 
 
 def plain(config):

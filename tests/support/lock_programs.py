@@ -53,7 +53,8 @@ FORK_INSIDE = """
 import os, sys, time
 from pathlib import Path
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import RunLock, is_locked
+from seqsweep.errors import RunLocked
 root = Path(sys.argv[1])
 lock_files.BEAT_SECONDS = 0.02
 class Child(Exception): pass
@@ -61,7 +62,7 @@ def child():
     said = f"the parent's is {'locked' if is_locked(root / 'parent') else 'free'} by "
     try:
         RunLock(root / "parent").__enter__()
-    except Locked as error:
+    except RunLocked as error:
         said += "its parent" if f"process {os.getppid()} " in str(error) else str(error)
     with RunLock(root / "child"):
         os.utime(root / "child/lock", (1, 1))
@@ -87,12 +88,13 @@ except Child:
 TRY = """
 import sys
 from pathlib import Path
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import RunLock, is_locked
+from seqsweep.errors import RunLocked
 print(is_locked(Path(sys.argv[1])), flush=True)
 try:
     with RunLock(Path(sys.argv[1])):
         print("taken", flush=True)
-except Locked as error:
+except RunLocked as error:
     print(error, flush=True)
 """
 
@@ -100,7 +102,8 @@ except Locked as error:
 RACE = """
 import contextlib, sys, time
 from pathlib import Path
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
+from seqsweep.errors import RunLocked
 print("ready", flush=True)
 with contextlib.ExitStack() as stack:
     for folder in sorted(Path(sys.argv[1]).iterdir()):
@@ -110,7 +113,7 @@ with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(RunLock(folder))
             print(folder.name, flush=True)
-        except Locked:
+        except RunLocked:
             print("locked", flush=True)
     sys.stdin.readline()
 """
@@ -119,7 +122,8 @@ with contextlib.ExitStack() as stack:
 TAKE = """
 import json, os, socket, sys
 from pathlib import Path
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
+from seqsweep.errors import RunLocked
 from seqsweep.runs.lock_files import boot_id
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
@@ -128,7 +132,7 @@ for _ in range(int(sys.argv[2])):
     try:
         with RunLock(folder):
             pass
-    except Locked:
+    except RunLocked:
         refused += 1
 print(refused, flush=True)
 """
@@ -155,13 +159,14 @@ RACE_OF_HOSTS = (
     + """
 import contextlib, time
 from pathlib import Path
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
+from seqsweep.errors import RunLocked
 lock_files.BEAT_SECONDS = 0.002
 def try_to_take(folder):
     while True:
         try:
             return stack.enter_context(RunLock(folder)) is not None
-        except Locked as error:
+        except RunLocked as error:
             if "elsewhere" not in str(error):
                 return False
             time.sleep(0.001)
@@ -186,7 +191,8 @@ CHECK = (
     ELSEWHERE
     + """
 from pathlib import Path
-from seqsweep.runs.lock import LockLost, RunLock, check_held
+from seqsweep.runs.lock import RunLock, check_held
+from seqsweep.errors import LockLost
 lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.05, 0.5
 folder = Path(sys.argv[3])
 with RunLock(folder):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sweep_members import member_at
 
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.errors import RunLocked
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import Queue, SweepMember, time_of_record
 from seqsweep.training.limits import Limits
@@ -46,7 +47,7 @@ def train_all(
     queue = Queue(runs, runs[0].folder.path.parent, pause=PAUSE)
     while taken := queue.take(idle, **options):
         locked = train(taken)
-        queue.settle(taken, {run_id: Locked() for run_id in locked})
+        queue.settle(taken, {run_id: RunLocked() for run_id in locked})
 
 
 def names(runs: Sequence[SweepMember]) -> list[str]:

@@ -14,13 +14,8 @@ import torch
 from run_files import plain
 from torch import nn
 
-from seqsweep.training.checkpoint_files import (
-    Damaged,
-    load_sealed,
-    newest_checkpoint,
-    resume_point,
-    seal,
-)
+from seqsweep.errors import Damaged
+from seqsweep.training.checkpoint_files import load_sealed, newest_checkpoint, resume_point, seal
 from seqsweep.training.checkpoints import SealedCheckpointIO
 
 CONTENT: dict[str, Any] = {

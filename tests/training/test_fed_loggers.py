@@ -10,6 +10,7 @@ from one_open_run import epochs, tracked
 from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
+from seqsweep.errors import RunFailed
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
@@ -18,7 +19,7 @@ from seqsweep.sweeping.forming import why_autograd
 from seqsweep.training.engine import engine_of, why_not_native
 from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train, train_pool
 
 BASE = (*SMALL, "trainer.max_epochs=5")

@@ -14,7 +14,8 @@ from one_open_run import tracked
 from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
-from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
+from seqsweep.errors import RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")

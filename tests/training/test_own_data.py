@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.training.planned_run import RunFailed
+from seqsweep.errors import RunFailed
 from seqsweep.training.user_code import with_code
 
 MODULE = '''\

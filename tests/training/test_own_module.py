@@ -11,10 +11,11 @@ import torch
 import yaml
 
 import seqsweep
+from seqsweep.errors import RunFailed
 from seqsweep.runs.identity import is_own_module
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import build_run
-from seqsweep.training.planned_run import RunFailed, plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.train import check_parts
 

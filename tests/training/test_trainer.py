@@ -8,7 +8,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from run_files import SMALL, rows
 
-from seqsweep.training.planned_run import RunFailed
+from seqsweep.errors import RunFailed
 from seqsweep.training.train import check_parts, train
 from seqsweep.training.trainer import build_trainer
 

@@ -29,6 +29,7 @@ from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
+from seqsweep.errors import ConfigError, raised_as
 from seqsweep.runs.identity import CODE
 from seqsweep.text import nearest_or_all
 
@@ -54,6 +55,7 @@ def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
     return [word for group in groups for word in group]
 
 
+@raised_as(ConfigError)
 def compose(*overrides: str | Iterable[str]) -> Config:
     """Returns the checked config of one run: plain values, with all defaults.
 
@@ -62,7 +64,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
             one by one or as a list.
 
     Raises:
-        ValueError, TypeError: an override is refused, or names several runs.
+        ConfigError: an override is refused, or names several runs.
     """
     words = [*map(as_open_key, words_of(overrides))]
     with hydra_errors_explained(), _our_hydra():

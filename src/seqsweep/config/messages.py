@@ -27,6 +27,7 @@ from omegaconf.errors import (
 
 from seqsweep.command import as_multirun, quoted_value
 from seqsweep.config import CONF_DIR
+from seqsweep.errors import DataError
 from seqsweep.runs.identity import is_below
 from seqsweep.text import listed, nearest_or_all
 
@@ -186,11 +187,11 @@ def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
 
 
 def reworded(error: Exception, message: str) -> Exception:
-    """Returns a FileNotFoundError, OSError, ValueError or TypeError with this message.
+    """Returns an error of Python, or a DataError, with this message.
 
     The error's own class is not used, because some classes take more arguments than a message.
     """
-    for kind in (FileNotFoundError, OSError, ValueError):
+    for kind in (DataError, FileNotFoundError, OSError, ValueError):
         if isinstance(error, kind):
             return kind(message)
     return TypeError(message)

@@ -25,6 +25,7 @@ from seqsweep.data.checks import (
 )
 from seqsweep.data.lists import check_memory, is_list_of_sequences, pad_list
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.errors import DataError, raised_as
 from seqsweep.text import listed
 
 
@@ -56,6 +57,7 @@ def id_notes(part: RawPart) -> tuple[str, ...]:
     return (f"{part.where}: the ids of {len(part.x)} sequences are not distinct ({most})",)
 
 
+@raised_as(DataError)
 def make_sequences(
     x: npt.ArrayLike | Sequence[npt.ArrayLike],
     labels: npt.ArrayLike,
@@ -67,7 +69,7 @@ def make_sequences(
     groups: npt.ArrayLike | None = None,
     where: str = "the arrays",
 ) -> Sequences:
-    """Turns raw arrays into `Sequences`; a wrong array raises a ValueError or TypeError.
+    """Turns raw arrays into `Sequences`; a wrong array raises a DataError.
 
     Args:
         x: real numbers (N, T, F), or (N, T) for one channel (see `float_values`); NaN marks a

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqsweep.errors import FolderError, raised_as
 from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import differing_keys, read_folder
@@ -20,6 +21,7 @@ _TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "folder", "epoch", "st
 """The names of other columns. A key with such a name gets its full name, or a prefix."""
 
 
+@raised_as(FolderError)
 def load_sweep(folder: Path | str) -> "DataFrame":
     """Returns one row per run: its keys, its state, its results.
 
@@ -35,13 +37,14 @@ def load_sweep(folder: Path | str) -> "DataFrame":
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run of this version.
+        FolderError: The folder contains no run of this version.
         ImportError: pandas is not installed.
     """
     _pandas()
     return _runs(Path(folder))
 
 
+@raised_as(FolderError)
 def load_curves(folder: Path | str) -> "DataFrame":
     """Returns one row per epoch of each run, in the order of `load_sweep`.
 
@@ -51,7 +54,7 @@ def load_curves(folder: Path | str) -> "DataFrame":
         The learning rate is `train/lr`, because `lr` may be a key.
 
     Raises:
-        FileNotFoundError, ValueError, ImportError: As in `load_sweep`.
+        FileNotFoundError, FolderError, ImportError: As in `load_sweep`.
     """
     pd = _pandas()
     folder = Path(folder)

@@ -13,12 +13,13 @@ from typing import Any
 
 import yaml
 
+from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
 from seqsweep.runs.identity import FlatConfig, is_number
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
+from seqsweep.runs.lock import RunLock, wait_until_certain
 from seqsweep.runs.record import NO_RECORD, State
 from seqsweep.text import nearest_or_all
 
@@ -112,7 +113,7 @@ def _delete(removal: Removal) -> str | None:
         # The folder is removed only now, because the lock file was in it until the block ended.
         if removal.is_whole:
             folder.path.rmdir()
-    except Locked as error:
+    except RunLocked as error:
         return str(error)
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from yaml.events import AliasEvent, CollectionEndEvent, MappingStartEvent, SequenceStartEvent
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.files import (
     DEEPEST,
     Confirm,
-    Damaged,
     JsonObject,
     json_text,
     parse_json_of,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqsweep.console import say_error
+from seqsweep.errors import Damaged
 
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. We write at most six."""
@@ -20,10 +21,6 @@ JsonObject = dict[str, Any]
 """An object of a JSON file, whose values have the types of JSON."""
 
 _said: set[str] = set()
-
-
-class Damaged(ValueError):
-    """A file has unexpected content; the message names the file."""
 
 
 def say_once(message: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from seqsweep.errors import LockLost, RunLocked
 from seqsweep.runs import lock_files
 from seqsweep.runs.files import check_no_link
 from seqsweep.runs.lock_files import SURE_BEATS, Holder, Look, file_of, generations, look
@@ -38,14 +39,6 @@ _HASTE_SECONDS = 0.2  # after which a process that took a lock by mistake has wi
 _now = functools.partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Locked(Exception):
-    """A lock is held already; the message names the process, which may be this one."""
-
-
-class LockLost(Locked):
-    """Another process has taken over a run that this process trained."""
-
-
 class RunLock:
     """A context manager that holds a lock while its block runs.
 
@@ -63,8 +56,8 @@ class RunLock:
         taken_from: the dead holder from which the lock was taken over, if any.
 
     Raises:
-        Locked: another process holds the lock, or the death of the holder is not certain yet. With
-            `waits` this error is never raised.
+        RunLocked: another process holds the lock, or the death of the holder is not certain yet.
+            With `waits` this error is never raised.
         OSError: the lock file cannot be written, or a run's folder is refused by `check_no_link`.
     """
 
@@ -93,7 +86,7 @@ class RunLock:
             try:
                 with _changing:
                     if self.path in taken:
-                        raise Locked(f"{self.folder} is being trained by this process")
+                        raise RunLocked(f"{self.folder} is being trained by this process")
                     # This repeats only if another process has changed the files meanwhile.
                     while not self._take():
                         pass
@@ -102,7 +95,7 @@ class RunLock:
                         threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
                     taken.update(dict.fromkeys(self._keys, self))
                     return self
-            except Locked:
+            except RunLocked:
                 if not self._waits:
                     raise
             time.sleep(_PAUSE_SECONDS)
@@ -141,7 +134,7 @@ class RunLock:
             self._last_beat = _now()
             self.holder = lock_files.write_holder(self._descriptor, self._file)
             # A process that withdraws tries again. After a collision, one of the two succeeds.
-            with contextlib.suppress(Locked):
+            with contextlib.suppress(RunLocked):
                 is_held = self._dead_generations(self._number) == before and self._is_highest()
         finally:
             if not is_held:
@@ -151,7 +144,7 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the numbers of the other lock files; raises Locked if a holder may live."""
+        """Returns the numbers of the other lock files; raises RunLocked if a holder may live."""
         numbers = [number for number in generations(self.path) if number != mine]
         self.taken_from = None
         for number in numbers:
@@ -160,7 +153,7 @@ class RunLock:
                 if found.life == "unsure":
                     lock_files.doubted.add(file_of(self.path, number))
                 holder = found.holder or "another process"
-                raise Locked(f"{self.folder} is being trained by {holder}")
+                raise RunLocked(f"{self.folder} is being trained by {holder}")
             self.taken_from = found.holder
         return numbers
 
@@ -278,7 +271,7 @@ def remove_lock_of_finished_run(folder: Path) -> None:
     """
     # Resolving the path takes several times as long as this check, which is made for many runs.
     if os.path.lexists(f"{folder}/{RUN_LOCK}"):
-        with contextlib.suppress(Locked, OSError), RunLock(folder, trusts_clock=True):
+        with contextlib.suppress(RunLocked, OSError), RunLock(folder, trusts_clock=True):
             pass  # releasing the lock removes the files
 
 

@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from seqsweep.runs.files import Damaged, open_regular
+from seqsweep.errors import Damaged
+from seqsweep.runs.files import open_regular
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.events import append_bytes
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of, write_bytes
+from seqsweep.runs.files import open_regular, read_bytes, say_once, stat_of, write_bytes
 from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.documents import unsealed
-from seqsweep.runs.files import Damaged, JsonObject, parse_json_of, read_bytes
+from seqsweep.runs.files import JsonObject, parse_json_of, read_bytes
 from seqsweep.runs.identity import SEMANTICS, Config
 
 State = Literal[

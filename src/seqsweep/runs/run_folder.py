@@ -7,11 +7,11 @@ import os
 import traceback
 from pathlib import Path
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.documents import read_yaml, to_text, write_sealed
 from seqsweep.runs.eventfiles import PREFIX, event_files
 from seqsweep.runs.files import (
     TEMPORARY,
-    Damaged,
     JsonObject,
     read_object,
     remove,

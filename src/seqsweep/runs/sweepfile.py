@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.files import JsonObject, read_json, remove_temporary, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, FlatConfig, is_one_value
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, time_in
 
 NAME = "sweep.json"
@@ -218,7 +219,7 @@ def is_sweep_running(folder: Path) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Removes the lock files and temporary files that killed processes have left."""
     for name in _names_in(folder):
-        with contextlib.suppress(Locked, OSError), RunLock(folder, name):
+        with contextlib.suppress(RunLocked, OSError), RunLock(folder, name):
             pass  # releasing the lock removes the files
     # Otherwise a process on another host, whose number means nothing here, may write these files.
     if not is_sweep_running(folder):

@@ -21,6 +21,7 @@ from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array, class_indices, label_names
 from seqsweep.data.lists import padded
+from seqsweep.errors import RunFailed
 from seqsweep.models.cells import cell_name
 from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
@@ -28,7 +29,7 @@ from seqsweep.sweeping.api import train_in
 from seqsweep.text import nearest_or_all
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.description import DESCRIPTION
-from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
+from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.run_data import forget_data
 

@@ -20,13 +20,14 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole
-from seqsweep.errors import Interrupted
+from seqsweep.errors import ConfigError, Interrupted, raised_as
 from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
 from seqsweep.training.planned_run import Outcome, PlannedRun, plan
 
 
+@raised_as(ConfigError)
 def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
     """Trains one run below `output_dir`/runs/`name`, unless it is done already.
 
@@ -41,9 +42,9 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
         `folder`, which `load_run` takes. The record of a run that diverged has no metrics.
 
     Raises:
-        ValueError, TypeError, OSError: the config or the data are refused; nothing was trained.
+        ConfigError, DataError, OSError: the config or the data are refused; nothing was trained.
         RunFailed: the training failed; failure.json in the run's folder holds the traceback.
-        Locked: another process trains this run, and the config says `when_locked: skip`.
+        RunLocked: another process trains this run, and the config says `when_locked: skip`.
         KeyboardInterrupt, SystemExit: Ctrl-C or another signal came; the same call resumes the run.
     """
     planned = plan(check_again(config) if isinstance(config, dict) else compose(config))
@@ -78,6 +79,7 @@ def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
     return outcome
 
 
+@raised_as(ConfigError)
 def sweep(*overrides: str | Iterable[str]) -> Path:
     """Trains the missing runs of a sweep and prints its leaderboard.
 
@@ -92,7 +94,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
         The sweep's folder, which `load_sweep` and `load_curves` take.
 
     Raises:
-        ValueError, TypeError, OSError: a config or the data are refused; nothing was trained.
+        ConfigError, DataError, OSError: a config or the data are refused; nothing was trained.
         KeyboardInterrupt, SystemExit: Ctrl-C or another signal came; the same call trains what is
             missing.
     """

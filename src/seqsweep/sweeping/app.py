@@ -43,12 +43,12 @@ from seqsweep.console import (
     say_error,
     shows_table,
 )
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunFailed, RunLocked
 from seqsweep.importing import without_collections
 from seqsweep.output_log import OutputLog
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import remove_empty_root
-from seqsweep.runs.lock import Locked, is_locked
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available, why_autograd
@@ -61,7 +61,6 @@ from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.planned_run import (
     Outcome,
     PlannedRun,
-    RunFailed,
     finished,
     interruptible,
     monitored,
@@ -116,7 +115,7 @@ def run(
             raise
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
-        if isinstance(error, (RunFailed, Locked)):
+        if isinstance(error, (RunFailed, RunLocked)):
             say_error(message)
             return 1
         say_error(message.replace("\n", r"\n"))  # of a value that was typed
@@ -154,7 +153,7 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
     """Returns the message for an error that needs no traceback; else None."""
     if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
         return None
-    if isinstance(error, (RunFailed, Locked)):
+    if isinstance(error, (RunFailed, RunLocked)):
         return str(error)
     if isinstance(error, yaml.YAMLError):
         return " ".join(str(error).split())
@@ -207,7 +206,9 @@ def task(config: DictConfig) -> float | None:
         _errors.append(error)
     else:
         if outcome.record.status == "diverged":
-            _errors.append(RunFailed(outcome.folder.path, str(outcome.record.error)))
+            _errors.append(
+                RunFailed(f"the run diverged: {outcome.record.error} ({outcome.folder.path})")
+            )
         return monitored(outcome.record)
     return None
 
@@ -243,7 +244,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
             from seqsweep.sweeping.train_groups import train_groups
 
         outcome = train_groups([member], root, threads=1).get(member.run_id)
-    if outcome is None or isinstance(outcome, Locked):
+    if outcome is None or isinstance(outcome, RunLocked):
         return None
     if isinstance(outcome, BaseException):
         raise outcome
@@ -262,7 +263,7 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """Trains a single run unless it is done; prints notes on it.
 
     Raises:
-        Locked: another process trains the run, and the config says `when_locked=skip`.
+        RunLocked: another process trains the run, and the config says `when_locked=skip`.
         RunFailed, Interrupted: the training failed, or a signal came.
     """
     outcome = _finished_and_fed(member, root)
@@ -303,7 +304,7 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
     while True:
         try:
             return train(member, root, bar)
-        except Locked as error:
+        except RunLocked as error:
             if member.config["when_locked"] == "skip":
                 raise
             if not waiting:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from seqsweep.errors import RunLocked
 from seqsweep.runs.files import check_no_link
-from seqsweep.runs.lock import Locked, is_locked
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import sweep_lock_name
@@ -166,7 +167,7 @@ class Queue:
             taken: the runs that `take` has returned.
             outcomes: the outcome or error of each run by run_id, as far as they are known.
         """
-        locked = {name for name, outcome in outcomes.items() if isinstance(outcome, Locked)}
+        locked = {name for name, outcome in outcomes.items() if isinstance(outcome, RunLocked)}
         ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
         for run in ended:  # these runs are not checked again
             self._open.pop(run.run_id, None)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import say_error
-from seqsweep.errors import Interrupted
-from seqsweep.runs.lock import Locked, LockLost
+from seqsweep.errors import Interrupted, LockLost, RunLocked
 from seqsweep.sweeping.forming import form
 from seqsweep.text import count
 from seqsweep.training.devices import takes_gpu
@@ -81,7 +80,7 @@ def _record_errors(
             raise outcome
         if isinstance(outcome, (ValueError, TypeError, OSError)):
             record_refusal(member, outcome, root)
-        if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
+        if isinstance(outcome, Exception) and not isinstance(outcome, RunLocked):
             request_stop_if_configured(member, root)
     for outcome in outcomes:
         if isinstance(outcome, Outcome) and outcome.signum is not None:

@@ -19,12 +19,11 @@ from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
 from seqsweep.console import PlainConsole, place, print_notes, say, say_error
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunLocked
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.runs.files import check_no_link, stat_of, version_of
 from seqsweep.runs.identity import CODE, nested
 from seqsweep.runs.ledger import check_folder, read_folder
-from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import (
     NAME,
@@ -86,7 +85,7 @@ def work_command(arguments: Sequence[str]) -> int:
         is_over = options.stop_after and time.monotonic() - begun >= options.stop_after
         why = "the time of --stop-after is over" if is_over else str(error)
         return _end_early(worker, error, why, options)
-    except Locked:  # containers may share host names and process numbers
+    except RunLocked:  # containers may share host names and process numbers
         say_error(f"{folder}: a worker of this name is at work; set SEQSWEEP_HOST to another name")
         return 1
     return worker.conclude(options.allow)
@@ -169,7 +168,7 @@ class Worker:
 
         Raises:
             Interrupted: a signal came.
-            Locked: another worker has the same name.
+            RunLocked: another worker has the same name.
             ValueError, TypeError, OSError: a config or its data are refused.
         """
         with sweep_lock(self.folder):
@@ -263,7 +262,7 @@ class Worker:
 
         outcomes = train_groups(planned, self.folder, threads=self.threads)
         for outcome in outcomes.values():
-            if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
+            if isinstance(outcome, Exception) and not isinstance(outcome, RunLocked):
                 say_error(str(outcome))  # also in failure.json; the other runs continue
         done = sum(run.is_done() for run in runs)
         say(f"  {done} of {len(runs)} done after {duration(time.monotonic() - begun)}")

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.console import say_error
+from seqsweep.errors import Damaged
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
-from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, refuse_links, write_bytes
+from seqsweep.runs.files import Confirm, link, read_bytes, refuse_links, write_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics_csv import keep_rows
 

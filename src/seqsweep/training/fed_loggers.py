@@ -19,8 +19,9 @@ from seqsweep.config.messages import named
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
+from seqsweep.errors import RunLocked
 from seqsweep.runs.files import read_object, write_json
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.record import Record
@@ -119,7 +120,7 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
         if record is None or not _unfed(config, folder, record.status):
             continue
         try:
-            with contextlib.suppress(Locked), RunLock(folder.path):
+            with contextlib.suppress(RunLocked), RunLock(folder.path):
                 feed(config, folder)
         except OSError as error:  # a folder that cannot be written
             say_error(f"no logger was fed: {error}")

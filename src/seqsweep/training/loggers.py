@@ -11,9 +11,10 @@ from typing import Any
 
 from seqsweep.config.schema import Config
 from seqsweep.console import say
+from seqsweep.errors import LockLost
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.files import refuse_links
-from seqsweep.runs.lock import LockLost, check_held
+from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics_csv import EpochRow, append_row
 from seqsweep.training.checkpoint_files import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment

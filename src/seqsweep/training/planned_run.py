@@ -12,10 +12,10 @@ from types import FrameType
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunLocked
 from seqsweep.runs.files import JsonObject, write_bytes
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import Record, State
 from seqsweep.runs.run_folder import RunFolder
@@ -23,7 +23,7 @@ from seqsweep.signals import handled
 from seqsweep.training.checks import check_network, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
-from seqsweep.training.user_code import place_in_code, with_code
+from seqsweep.training.user_code import with_code
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,6 @@ STOP_FILE = ".stop"
 """A file in a sweep's folder: while it exists, no further member is started."""
 
 
-class RunFailed(Exception):
-    """A run failed after it had begun, and `__cause__` is the error; or it diverged."""
-
-    def __init__(self, folder: Path, error: BaseException | str) -> None:
-        if isinstance(error, str):
-            super().__init__(f"the run diverged: {error} ({folder})")
-        else:
-            what = f"{type(error).__name__}: {error}{place_in_code(error)}"
-            super().__init__(f"the run failed: {what} (traceback in {folder}/failure.json)")
-
-
 @dataclass(frozen=True)
 class Outcome:
     """A finished run, or a run that has paused at the limit of a search.
@@ -162,7 +151,7 @@ def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
     """Writes why a run was refused, if no other process holds its lock."""
     folder = RunFolder(root / member.run_id)
     # Writing the reason may fail too, for example on a full disk.
-    with contextlib.suppress(Locked, OSError), RunLock(folder.path):
+    with contextlib.suppress(RunLocked, OSError), RunLock(folder.path):
         if finished(member, root) is None:
             folder.refuse(member.config, error)
 

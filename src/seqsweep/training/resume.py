@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seqsweep.config.question import DIGITS
 from seqsweep.config.schema import Config
+from seqsweep.errors import KilledTooOften
 from seqsweep.runs.files import JsonObject, folders_with, read_bytes, read_object, write_bytes
 from seqsweep.runs.identity import CODE, FlatConfig, is_below, is_own_module, without_influence
 from seqsweep.runs.lock_files import Holder
@@ -29,10 +30,6 @@ MOST_KILLED = 3
 
 _LENGTH = "trainer.max_epochs"
 _SCHEDULER_LENGTH = "scheduler.max_epochs"
-
-
-class KilledTooOften(Exception):
-    """Each process that trained a run was killed before it had trained another epoch."""
 
 
 def begin(

@@ -15,6 +15,7 @@ from seqsweep.data.info import contents, notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
+from seqsweep.errors import DataError, raised_as
 from seqsweep.runs.identity import DATA_MODULE
 
 DATA_STREAM = (0, "data")
@@ -51,6 +52,7 @@ class Data:
         return _fingerprint(self.source)
 
     @functools.cached_property
+    @raised_as(DataError)
     def prepared(self) -> Splits:
         """The splits that a run trains on."""
         return prepare(self.source, **json.loads(self._options))
@@ -72,11 +74,12 @@ _data = functools.lru_cache(maxsize=8)(Data)
 _small_data = functools.lru_cache(maxsize=128)(Data)
 
 
+@raised_as(DataError)
 def data_of(section: Config) -> Data:
     """Returns the data of a section `data`, shared by runs with equal preparation.
 
     Raises:
-        ValueError, TypeError, OSError: the source is not a group, or refuses arguments or files.
+        DataError, OSError: the source is not a group, or refuses arguments or files.
     """
     source = _source(section)
     options = {key: section[key] for key in _PREPARATION if key in section}
@@ -224,11 +227,12 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
     return OwnData(sizes["input_size"], sizes["num_classes"], tuple(has), classes, channels)
 
 
+@raised_as(DataError)
 def data_fingerprint(config: Config) -> str | None:
     """Returns the data's fingerprint; None if a user's module has none.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read, or see `outline`.
+        DataError, OSError: the data cannot be read, or see `outline`.
     """
     section = config["data"]
     if section.get("_target_") == DATA_MODULE:

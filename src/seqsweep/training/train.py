@@ -9,9 +9,9 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, LockLost, RunFailed, RunLocked
 from seqsweep.importing import without_collections
-from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_until_certain
+from seqsweep.runs.lock import RunLock, wait_until_certain
 from seqsweep.training.devices import restored_torch_state, takes_gpu
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.native.member import PoolMember
@@ -20,7 +20,7 @@ from seqsweep.training.engines.protocol import Engine, M, Progress
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import log_file
-from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed, finished
+from seqsweep.training.planned_run import Outcome, PlannedRun, finished
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
 from seqsweep.training.run_data import data_of
 
@@ -39,7 +39,7 @@ def train(
     Raises:
         ValueError, TypeError: the config cannot be built; nothing has been written.
         OSError: as above, or the lock of the run's folder cannot be written.
-        Locked: another process trains this run, or has taken it over.
+        RunLocked: another process trains this run, or has taken it over.
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
@@ -98,7 +98,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
     """Trains the runs of an engine from their configs to their records.
 
     Returns:
-        The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, the
+        The outcome of each run, or an error in its place: RunLocked, Interrupted, RunFailed, the
         ValueError, TypeError or OSError that refused its config (for which nothing is written), or
         the OSError of a lock that cannot be written.
     """
@@ -141,7 +141,7 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
-    except (Locked, OSError) as error:
+    except (RunLocked, OSError) as error:
         engine.outcomes[member.run_id] = error
         return False
     # Another process may have finished the run since it was planned.

@@ -3,6 +3,7 @@
 import functools
 import logging
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,7 @@ def build_trainer(
     *,
     folder: Path,
     optimizes: bool = False,
-    logger: list[Any],
+    logger: Iterable[Any],
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:

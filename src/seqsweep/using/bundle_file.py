@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqsweep.errors import Damaged
 from seqsweep.runs.documents import DIGEST, sealed
-from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
+from seqsweep.runs.files import parse_json_of, read_bytes, write_bytes
 from seqsweep.runs.identity import CODE, Config
 from seqsweep.runs.provenance import version
 

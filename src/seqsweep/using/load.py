@@ -21,8 +21,9 @@ from seqsweep.data.lists import padded
 from seqsweep.data.scaling import unit_notes
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
+from seqsweep.errors import Damaged, DataError, FolderError, raised_as
 from seqsweep.models.layers import logits_of
-from seqsweep.runs.files import Damaged, say_once
+from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import drawing_from, global_stream
@@ -111,6 +112,7 @@ class LoadedRun:
         shaping = None if self.scaling is None else self.scaling.shaping
         return self.channel_names if shaping is None else shaping.channel_names
 
+    @raised_as(DataError)
     def prepare(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Inputs:
         """Returns the network's input for raw sequences: `run.network(*run.prepare(x))`.
 
@@ -122,7 +124,7 @@ class LoadedRun:
             lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
 
         Raises:
-            ValueError, TypeError: x or lengths have another shape or type than expected, or the run
+            DataError: x or lengths have another shape or type than expected, or the run
                 has no scaling.
         """
         self.check_classifies()
@@ -156,6 +158,7 @@ class LoadedRun:
             say_once(note)
         return self.apply(inputs)
 
+    @raised_as(DataError)
     def evaluate(
         self,
         x: Raw,
@@ -174,7 +177,7 @@ class LoadedRun:
             seed: decides the resamples.
 
         Raises:
-            ValueError, TypeError: see `prepare`, or a label is not a class of the run.
+            DataError: see `prepare`, or a label is not a class of the run.
         """
         probabilities = self.predict_proba(x, lengths)
         given = label_array(labels, "labels")
@@ -220,6 +223,7 @@ class LoadedRun:
         return np.concatenate(parts)
 
 
+@raised_as(FolderError)
 def load_run(
     folder: Path | str, checkpoint: Checkpoint = "best", allow: Sequence[str] = ()
 ) -> LoadedRun:
@@ -235,7 +239,7 @@ def load_run(
 
     Raises:
         FileNotFoundError: there is no checkpoint.
-        ValueError: the file is damaged or incomplete, or its network is not allowed; or a sweep
+        FolderError: the file is damaged or incomplete, or its network is not allowed; or a sweep
             has no complete run, or several data sets.
     """
     path, content = read_content(find_run(Path(folder))[0], checkpoint)

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.errors import RunLocked
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.halving_command import search
@@ -21,7 +22,7 @@ from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import LOCK
 from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.files import read_object
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
@@ -240,7 +241,7 @@ def test_a_second_search_waits_for_the_first(run, expected, undisturbed):
     """Two judges in one folder would overwrite each other's sweep.json."""
     with contextlib.ExitStack() as first:
         first.enter_context(RunLock(undisturbed, LOCK))
-        with pytest.raises(Locked):
+        with pytest.raises(RunLocked):
             run(undisturbed, "when_locked=skip")
         threading.Timer(0.3, first.close).start()
         assert run(undisturbed) == 0

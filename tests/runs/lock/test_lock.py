@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from lock_programs import HOLD, TRY, leave_lock_of, line
 
+from seqsweep.errors import RunLocked
 from seqsweep.runs import lock
 from seqsweep.runs.ledger import read_run
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -41,7 +42,7 @@ def test_an_error_inside_the_block_releases_the_lock(folder: Path) -> None:
 def test_a_process_does_not_lock_a_run_twice(folder: Path) -> None:
     with RunLock(folder):
         for _ in range(2):
-            with pytest.raises(Locked, match=r"0123456789abcdef is .* by this process"):
+            with pytest.raises(RunLocked, match=r"0123456789abcdef is .* by this process"):
                 RunLock(folder).__enter__()
         assert is_locked(folder)
     with RunLock(folder):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from lock_programs import leave_lock_of
 
+from seqsweep.errors import RunLocked
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import (
-    Locked,
     RunLock,
     holder_of,
     is_locked,
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def test_a_fresh_lock_of_another_host_is_respected(folder: Path, age: float) -> None:
     leave_lock_of("elsewhere", folder, age)
     before = (folder / "lock").stat().st_mtime
-    with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
+    with pytest.raises(RunLocked, match="process 4711 on elsewhere"), RunLock(folder):
         pass
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
     assert (folder / "lock").stat().st_mtime == before
@@ -74,7 +74,7 @@ def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(folder, lock_times
     lock_times(beat=0.05)
     leave_lock_of("elsewhere", folder, age)
     assert not is_locked(folder)  # a first look believes the clock
-    with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
+    with pytest.raises(RunLocked, match="process 4711 on elsewhere"), RunLock(folder):
         pass
     assert is_locked(folder)  # so that nobody tries again and again
     assert wait_until_certain([folder])
@@ -93,7 +93,7 @@ def test_a_lock_that_is_touched_is_never_taken_over(folder, lock_times, age):
     while time.monotonic() < ends:
         touches += 1
         os.utime(folder / "lock", (0, time.time() - age + (touches % 2) * 7200))
-        with pytest.raises(Locked), RunLock(folder):
+        with pytest.raises(RunLocked), RunLock(folder):
             pass
         time.sleep(0.01)
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
@@ -105,7 +105,7 @@ def test_an_untouched_lock_is_taken_over_whatever_the_clock_says(folder, monkeyp
     leave_lock_of("elsewhere", folder, age=0)
     assert is_locked(folder)
     time.sleep(0.1)
-    with pytest.raises(Locked), RunLock(folder):
+    with pytest.raises(RunLocked), RunLock(folder):
         pass
     time.sleep(0.25)
     assert not is_locked(folder)

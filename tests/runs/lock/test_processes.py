@@ -22,7 +22,8 @@ from lock_programs import (
     tell,
 )
 
-from seqsweep.runs.lock import Locked, RunLock, holder_of, is_locked
+from seqsweep.errors import RunLocked
+from seqsweep.runs.lock import RunLock, holder_of, is_locked
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -50,7 +51,7 @@ def test_looking_from_the_holder_does_not_drop_the_lock(folder, start, monkeypat
         assert is_locked(folder)
         assert is_locked(Path(folder.name))
         assert RunFolder(folder).state() == "running"
-        with suppress(Locked):
+        with suppress(RunLocked):
             RunLock(folder).__enter__()
         other = start(TRY, folder)
         assert line(other) == "True"
@@ -89,7 +90,7 @@ def test_another_path_to_the_folder_is_the_same_lock(folder: Path, start: Start,
     (folder.parent / "link").symlink_to(folder.parent)
     with RunLock(folder):
         assert is_locked(folder.parent / path)
-        with pytest.raises(Locked), RunLock(folder.parent / path):
+        with pytest.raises(RunLocked), RunLock(folder.parent / path):
             pass
         other = start(TRY, folder)
         assert line(other) == "True"

@@ -10,8 +10,9 @@ import pytest
 from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, leave_lock_of, line, tell
 from waiting import wait_until
 
+from seqsweep.errors import LockLost, RunLocked
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
+from seqsweep.runs.lock import RunLock, check_held, holder_of, is_locked
 
 ROUNDS = 120
 
@@ -50,7 +51,7 @@ def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_
     assert line(holder) == "held"
     assert json.loads((folder / "lock").read_bytes())["posix"] is False
     time.sleep(1)
-    with pytest.raises(Locked, match="on another"), RunLock(folder):
+    with pytest.raises(RunLocked, match="on another"), RunLock(folder):
         pass
     tell(holder)
     assert line(holder) == "may write"

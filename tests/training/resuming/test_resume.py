@@ -8,9 +8,8 @@ import pytest
 from hooked import train_with
 from run_files import epochs_in_log
 
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunFailed
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import RunFailed
 from seqsweep.training.train import train
 
 STEPS_PER_EPOCH, EPOCHS = 3, 5

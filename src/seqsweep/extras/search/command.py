@@ -51,7 +51,7 @@ def search(
     Raises:
         HydraException, ValueError, TypeError, OSError: the settings, a value of the space or the
             data are refused; nothing was trained.
-        Locked: another process searches here, and the config says `when_locked=skip`.
+        RunLocked: another process searches here, and the config says `when_locked=skip`.
     """
     started = time.monotonic()
     is_plan = begin(compose, launcher, prunes=options["pruner"] != "none")

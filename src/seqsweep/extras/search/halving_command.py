@@ -48,7 +48,7 @@ def search(
     Raises:
         ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
             refused; nothing was trained.
-        Locked: another process searches here, and the config says `when_locked=skip`.
+        RunLocked: another process searches here, and the config says `when_locked=skip`.
     """
     started = time.monotonic()
     is_plan = begin(compose, launcher, prunes=True)

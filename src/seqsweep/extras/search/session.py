@@ -16,10 +16,11 @@ from seqsweep.command import has_option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place, print_lines
+from seqsweep.errors import RunLocked
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
@@ -62,12 +63,12 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
     """Holds the lock of the search; first waits if another process holds it.
 
     Raises:
-        Locked: another process searches here, and the config says `when_locked=skip`.
+        RunLocked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(RunLock(folder, LOCK))
-        except Locked:
+        except RunLocked:
             if first.config["when_locked"] == "skip":
                 raise
             print_lines(console, f"another process searches in {place(folder)}; waiting for it")

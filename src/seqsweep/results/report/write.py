@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from seqsweep import text
+from seqsweep.errors import Damaged
 from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline, find_baselines
@@ -35,7 +36,7 @@ from seqsweep.results.words import (
     ranking_words,
 )
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
-from seqsweep.runs.files import Damaged, open_regular, write_text
+from seqsweep.runs.files import open_regular, write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.provenance import version

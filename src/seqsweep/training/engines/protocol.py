@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from seqsweep.errors import RunDiverged
+from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.runs.files import JsonObject, write_text
 from seqsweep.runs.identity import Config, is_own_module
-from seqsweep.runs.lock import LockLost
 from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
-from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
+from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.user_code import place_in_code
 
 
 class Progress(Protocol):
@@ -175,7 +175,9 @@ class Engine(ABC, Generic[M]):
             return
         member.log.say(f"failed: {text}", level="ERROR")
         member.log.write_lines()
-        failure = self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
+        what = f"{type(error).__name__}: {error}{place_in_code(error)}"
+        where = f"(traceback in {member.folder.path}/failure.json)"
+        failure = self.outcomes[member.run_id] = RunFailed(f"the run failed: {what} {where}")
         failure.__cause__ = error
 
 

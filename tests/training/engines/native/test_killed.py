@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from seqsweep.errors import KilledTooOften, RunFailed
 from seqsweep.runs.lock_files import boot_id, host_name
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
-from seqsweep.training.resume import KilledTooOften
+from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.train import train_pool
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunFailed, RunLocked
 from seqsweep.native.step import Data, Stop, Work, run
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import RunLock
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.engines.native.pool import POLL_SECONDS
-from seqsweep.training.planned_run import Outcome, RunFailed
+from seqsweep.training.planned_run import Outcome
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool
 
@@ -116,7 +116,7 @@ def test_runs_that_cannot_train_here_do_not_disturb_the_others(members_of, tmp_p
     (folders[2] / "metrics.csv" / "keep").mkdir(parents=True)
     with RunLock(folders[0]):
         outcomes = train_pool(members, tmp_path, 2)
-    kinds = [Locked, Outcome, RunFailed, Outcome, ValueError]
+    kinds = [RunLocked, Outcome, RunFailed, Outcome, ValueError]
     assert [type(outcome) for outcome in outcomes] == kinds
     trained = [getattr(outcome, "trained", None) for outcome in outcomes]
     assert trained == [None, False, None, True, None]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from seqsweep.errors import Interrupted
+from seqsweep.errors import Interrupted, RunLocked
 from seqsweep.native.step import Data, Stop, Work
 from seqsweep.native.step import run as train_epochs
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.pool_data import Budget
 from seqsweep.training.planned_run import Outcome, PlannedRun
@@ -90,7 +90,7 @@ def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, a
     ended = dict(zip([run.run_id for run in large], outcomes, strict=True))
     finished, locked = ended.pop(names[0]), ended.pop(names[1])
     assert isinstance(finished, Outcome) and not finished.trained
-    assert isinstance(locked, Locked)
+    assert isinstance(locked, RunLocked)
     assert not (root / names[1] / "config.yaml").exists()
     assert all(isinstance(outcome, Outcome) and outcome.trained for outcome in ended.values())
 

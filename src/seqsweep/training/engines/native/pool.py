@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from seqsweep.errors import LockLost
 from seqsweep.native.step import Result, Stopped
-from seqsweep.runs.lock import LockLost
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.checkpoint_files import check_written
