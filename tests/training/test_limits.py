@@ -1,11 +1,17 @@
 """The best epoch is found, and a search ends or pauses a run, by its finished epochs alone."""
 
 import math
+import random
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
 
-from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
+from seqsweep.training.callbacks import EarlyStop
+from seqsweep.training.limits import BestEpoch, Limits, Patience, Paused, Pruned
 
 
 def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
@@ -84,3 +90,46 @@ def test_limits_survive_a_file():
     for limits in (Limits({1: 0.1, 3: 1 / 3}), Limits({1: 0.1}, 4)):
         assert Limits.from_plain(limits.plain()) == limits
     assert Limits.from_plain(None) is None
+
+
+def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
+    """Returns the index of the value after which Lightning's early stopping ends a run."""
+    trainer: Any = SimpleNamespace(
+        state=SimpleNamespace(fn=TrainerFn.FITTING), sanity_checking=False, fast_dev_run=False,
+        val_check_interval=1.0, check_val_every_n_epoch=1, should_stop=False, current_epoch=0,
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+    )  # fmt: skip
+    module: Any = None
+    stop.setup(trainer, module, "fit")
+    for index, value in enumerate(values):
+        trainer.callback_metrics = {stop.monitor: torch.tensor(value)}
+        stop.on_train_epoch_end(trainer, module)
+        if trainer.should_stop:
+            return index
+    return None
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "val/acc"])
+@pytest.mark.parametrize("min_delta", [0.0, 0.1])
+@pytest.mark.parametrize("patience", [0, 1, 3])
+def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience):
+    """Lightning compares float32 numbers; some of these differ only in float64."""
+    draw, ends = random.Random(0), set[int | None]()
+    for _ in range(100):
+        values = [draw.randint(0, 9) / 10 + draw.choice([0, 1e-9]) for _ in range(12)]
+        end = lightnings_end(EarlyStop(monitor, patience, min_delta), values)
+        ends.add(end)
+        whole = Patience(monitor, patience, min_delta)
+        seen_at = next((n for n, value in enumerate(values) if whole.see(value)), None)
+        assert seen_at == end
+        # A run that is resumed after each validation goes on in the same way.
+        state = Patience(monitor, patience, min_delta).state_dict()
+        for n, value in enumerate(values):
+            resumed = Patience(monitor, patience, min_delta)
+            resumed.load_state_dict(state)
+            assert resumed.is_over is False
+            if resumed.see(value):
+                assert n == end and resumed.is_over
+                break
+            state = resumed.state_dict()
+    assert len(ends) > 2

@@ -22,18 +22,21 @@ class Threads(Callback):
 
     def on_train_batch_end(self, *_: object, **__: object) -> None:
         self.threads = torch.get_num_threads()
+        torch.use_deterministic_algorithms(True)
 
 
 @pytest.mark.slow
-def test_a_run_has_the_same_result_with_one_thread_or_two(planned, ends_undisturbed):
+def test_a_run_has_the_same_result_with_one_thread_or_two(planned, undisturbed, ends_undisturbed):
     """The layers of 64 and 2,000 values per step are large enough for torch to use threads."""
     wide = ("model.hidden_size=64", "model.num_layers=2", "trainer.max_epochs=2")
     one, two = planned(*wide), planned(*wide, "threads=2")
     assert one.run_id == two.run_id
+    undisturbed(one)  # before the other run, after which the state of torch is looked at
     seen = Threads()
     ends_undisturbed(two, seen, like=one)
     assert seen.threads == 2
     assert torch.get_num_threads() == 1  # as it was
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize(

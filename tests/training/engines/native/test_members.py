@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -167,3 +167,36 @@ def test_many_members_train_in_parts(members_of, assert_undisturbed, at, tmp_pat
     assert not (tmp_path / "pool" / members[2].run_id).exists()
     train_pool(members, tmp_path / "pool", 2, largest=2)
     assert_undisturbed(members, tmp_path / "pool")
+
+
+class Display:
+    """Keeps what a native run shows; may fail, as a closed terminal does."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.calls: list[Any] = []
+        self.fails = fails
+
+    def start(self, epochs: int | None) -> None:
+        self.calls.append(epochs)
+
+    def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
+        self.calls.append((epochs, metrics.get("epoch", -1)))
+        if self.fails:
+            raise ArithmeticError
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+def test_a_run_shows_its_epochs_and_ends_its_display_in_every_case(members_of, tmp_path):
+    (member,) = members_of("trainer.max_epochs=9", members=[("seed=0",)])
+    display, failing = Display(), Display(fails=True)
+    train_pool([member], tmp_path / "shown", 1, display)
+    first, *drawn, last = display.calls
+    assert (first, last) == (9, "stop") and drawn == sorted(drawn)
+    assert all(epoch <= epochs - 1 < 9 for epochs, epoch in drawn)
+    (outcome,) = train_pool([member], tmp_path / "failing", 1, failing)
+    assert isinstance(outcome, RunFailed) and failing.calls[-1] == "stop"
+    again = Display()
+    train_pool([member], tmp_path / "shown", 1, again)
+    assert again.calls == []  # nothing is left to train
