@@ -64,6 +64,8 @@ train data=digits ~callbacks.early_stopping | train data=digits
 train -m data=digits seed=0,1 hydra/launcher=submitit_local | train -m data=digits seed=0,1 hydra.launcher.processes=2
 train data=digits model.hidden_size=8:64 | train -m data=digits 'model.hidden_size=range(8,65)'
 evaluate tests digits                   | evaluate tests
+train data=csv path=d 'data.source.pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern={label}/*'
+train data=csv data.source.path=d 'pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern="{label}/*"'
 """  # noqa: E501
 ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]
 

@@ -122,6 +122,49 @@ def test_a_column_called_y_is_a_feature_where_the_run_has_such_a_channel(command
     assert code == 0 and [row[0] for row in out.splitlines()[1:]] == ["a", "b"]
 
 
+def write_folder(folder: Path, name: str) -> None:
+    """Writes 24 recordings of two persons and classes; `name` has the place of each."""
+    for index in range(24):
+        path = folder / name.format(person=index % 4 // 2, kind="ab"[index % 2], index=index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(index).normal(index % 2, 1, (3 + index % 5, 2))
+        path.write_text("\n".join(["x,y", *(f"{x:.3f},{y:.3f}" for x, y in values)]))
+
+
+def test_a_run_that_was_trained_on_a_folder_takes_folders(command, tmp_path, monkeypatch):
+    write_folder(tmp_path / "train", "{person}/{kind}/{index:02}.csv")
+    source = ("data=csv", "data.source.path=train", "data.source.pattern={group}/{label}/*.csv")
+    fractions = ("data.val_fraction=0.5", "data.test_fraction=0")
+    record = seqsweep.train(seqsweep.compose([*source, *fractions, *RUN]))
+    folder = Path(record["folder"]).absolute()
+
+    def predicted(name, *options):
+        done = command("predict", folder, name, *options)
+        assert done.code == 0, done.err
+        return [row.split(",") for row in done.out.splitlines()], done.err
+
+    _, said = predicted("train")
+    assert "24 files as {group}/{label}/*.csv" in said and "was trained on this folder" in said
+    # New recordings need no folders of groups, and no classes; their folders may be others.
+    write_folder(tmp_path / "classes", "{kind}/{index:02}.csv")
+    labelled, said = predicted("classes")
+    assert labelled[0][-1] == "label" and "accuracy" in said
+    write_folder(tmp_path / "new", "day{person}/{index:02}.csv")
+    rows, said = predicted("new")
+    assert rows[0] == ["id", "prediction", "p_a", "p_b"] and rows[1][0] == "day0/00.csv"
+    assert sorted(row[1:4] for row in rows) == sorted(row[1:4] for row in labelled)
+    rows, said = predicted("new", "pattern=day{label}/*")
+    assert rows[1][-1] == "0" and "accuracy 0.0000" in said
+    assert "has label 'day0'" in command("evaluate", folder, "new").err
+    # The run finds its folder from other places, and sees that one of the files is another.
+    monkeypatch.chdir("new")
+    assert command("evaluate", folder, "--split", "val").code == 0
+    file = tmp_path / "train/0/a/00.csv"
+    file.write_text(file.read_text() + "\n0.5,0.5")
+    changed = command("evaluate", folder, "--split", "val")
+    assert changed.code == 2 and "have changed since the run was trained" in changed.err
+
+
 def test_a_file_with_points_for_a_run_on_commas_names_the_cause(command, tmp_path):
     write(tmp_path / "new.csv", "id,time,x,y", False)
     points = (tmp_path / "new.csv").read_text().replace(",", ";")

@@ -3,8 +3,9 @@
 import itertools
 import os
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -12,6 +13,8 @@ from seqsweep.text import count, listed, nearest_or_all
 
 TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 """The endings of tables."""
+
+_TABLE = re.compile(rf"(?:.*/)?[^/.][^/]*?({'|'.join(map(re.escape, TABLES))})", re.IGNORECASE)
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -25,6 +28,10 @@ _PARTS = ("split", "group", "label", "id")
 _GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
 
+State = tuple[tuple[str, int, int], ...]
+_seen: dict[str, tuple[float, State]] = {}
+"""The states of folders, and until when they are not looked at again."""
+
 _ENOUGH = 10_000
 """The number of files that are looked at to describe a folder."""
 
@@ -32,8 +39,8 @@ _ENOUGH = 10_000
 class Recordings(NamedTuple):
     """The N files of a folder that hold its sequences."""
 
-    paths: list[str]  # (N,) sorted paths below the folder
-    parts: dict[str, list[str]]  # (N,) texts each, by the part of the path; `id` is always there
+    parts: dict[str, list[str]]  # (N,) texts each, by the part of the path; `id` is all of it
+    pattern: str
     notes: list[str]
 
 
@@ -69,8 +76,7 @@ def find_recordings(folder: Path, pattern: str | None) -> Recordings:
         notes.append(f"{folder}: not read: {listed(others)}")
     texts = [match.groupdict() for match in matches.values()]
     parts = {name: [text[name] for text in texts] for name in form.groupindex}
-    parts["id"] = [*matches]
-    return Recordings([*matches], parts, notes)
+    return Recordings(parts | {"id": [*matches]}, chosen, notes)
 
 
 def has_matches(path: str, pattern: str | None) -> bool:
@@ -98,12 +104,20 @@ def contents(folder: Path) -> str:
     return f"in it: {listed(words) or 'no file'}{', in the folders ' * bool(below)}{listed(below)}"
 
 
-def state(path: Path) -> tuple[tuple[str, int, int], ...]:
+def state(path: str) -> State:
     """Returns path, time and size of a file, or of each table in a folder."""
-    paths = [path]
-    if path.is_dir():
-        paths = sorted(path / name for name in _files(path) if _ending(name))
-    return tuple((str(path), s.st_mtime_ns, s.st_size) for path in paths for s in [path.stat()])
+    if not os.path.isdir(path):
+        return _stats([path])
+    until, found = _seen.get(path, (0.0, ()))
+    if time.monotonic() > until:
+        found = _stats(sorted(f"{path}/{name}" for name in filter(_ending, _files(Path(path)))))
+        # A sweep asks five times for each of its runs: with 10,000 files, it looks once a second.
+        _seen[path] = time.monotonic() + 1e-4 * len(found), found
+    return found
+
+
+def _stats(paths: Iterable[str]) -> State:
+    return tuple((path, s.st_mtime_ns, s.st_size) for path in paths for s in [os.stat(path)])
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -120,8 +134,8 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _ending(path: str) -> str:
     """Returns the ending of a table's path; empty for other and hidden files."""
-    is_hidden = path.rpartition("/")[2].startswith(".")
-    return next((end for end in TABLES if path.lower().endswith(end) and not is_hidden), "")
+    match = _TABLE.fullmatch(path)
+    return match[1].lower() if match else ""
 
 
 def _usual_pattern(folder: Path, paths: Sequence[str]) -> str:

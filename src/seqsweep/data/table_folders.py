@@ -33,8 +33,9 @@ class FolderTable(Table):
 
     def __init__(self, folder: Path, pattern: str | None, csv_options: Mapping[str, Any]) -> None:
         found = find_recordings(folder, pattern)
-        self._csv_options, self._is_usual = csv_options, pattern is None
-        self._files = [folder / path for path in found.paths]
+        self._csv_options = csv_options
+        self._guessed = None if pattern else found.pattern
+        self._files = [folder / path for path in found.parts["id"]]
         self._sizes = [*map(os.path.getsize, self._files)]
         self._ends = np.zeros(len(self._files), np.int64)  # the rows up to the end of each file
         self._single = list[str]()  # columns that must have one value in a file
@@ -69,10 +70,10 @@ class FolderTable(Table):
                 continue
             chosen[role] = column
             usual = _usual(role, names)
-            if usual and role == "label" and self._is_usual:
+            if usual and role == "label" and self._guessed:
                 raise ValueError(
                     f"{self._like.where}: the class may be the folder or column {usual[0]!r};"
-                    " data.source.pattern='**/{label}/*' takes the folder; for the column,"
+                    f" data.source.pattern='{self._guessed}' takes the folder; for the column,"
                     f" {with_options({'label': usual[0]})}"
                 )
             if usual and wanted.get("features") is None:

@@ -96,7 +96,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     guessed = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
-    notes = [*table.notes, *guessed]
+    notes = [*dict.fromkeys(table.notes), *guessed]
     labels = _labels(rows, made, labelled, notes)
     groups = _per_sequence(rows, "group", made) if rows.has("group") else None
     whole = made.whole._replace(labels=labels, groups=groups)

@@ -151,7 +151,7 @@ def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
 
     These values are part of a cache's key, so that a changed file is read again.
     """
-    return tuple(one for path in data_files(section).values() for one in state(Path(path)))
+    return tuple(one for path in data_files(section).values() for one in state(path))
 
 
 def data_files(section: Config) -> dict[str, str]:

@@ -168,8 +168,8 @@ def _columns_of_run(
     table = open_tables(path, **{key: merged[key] for key in keys if key in merged})
     options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
     # The folders of new recordings need not be classes, as in `new/monday/a.csv`.
-    classes = table.texts.get("{label}", ())
-    if not (labelled or {*classes} & {*run.class_names}) and classes:
+    classes = {*table.texts.get("{label}", ())}
+    if classes and not labelled and "pattern" not in given and classes.isdisjoint(run.class_names):
         options["label"] = NONE
     channels = list(run.source_channels)
     if set(channels) <= set(table.names):
