@@ -1,4 +1,4 @@
-"""Measures the reading of a large table: as one csv file, and as a folder of many.
+"""Measures the reading of one large csv file, and of a folder.
 
     python scripts/bench/large_data.py [--mb 1000] [--files 10000]
 
