@@ -8,6 +8,7 @@ import contextlib
 import copy
 import functools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ _JUDGED = ("threads", "sweep.", "trainer.", *(f"optimizer.{key}" for key in _TOR
 drops arguments of `trainer` that equal Lightning's default, and replaces an optimizer of torch by
 ours where its values allow it. Other numbers need the right type.
 """
+
+
+_INTEGER = re.compile(r"([A-Za-z_][\w.]*)=(0|-?[1-9]\d*)")
 
 
 class MemberComposer:
@@ -103,8 +107,13 @@ class MemberComposer:
         """Returns key and value, by override, of numbers that need no check of their own."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            if self._sets_value(text):
-                key, value = self._parse(text).key_or_group, self._parse(text).value()
+            # Hydra's grammar would take half a millisecond for each of a thousand seeds.
+            integer = _INTEGER.fullmatch(text)
+            parsed = f"{integer[1]}=0" if integer else text
+            if self._sets_value(parsed):
+                override = self._parse(parsed)
+                key, value = override.key_or_group, override.value()
+                value = int(integer[2]) if integer else value
                 # The check refuses infinite numbers and NaN, so it must see them.
                 is_number = isinstance(value, (int, float)) and math.isfinite(value)
                 is_free = not key.startswith(_JUDGED) and (key, type(value)) not in self._bound

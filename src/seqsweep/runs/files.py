@@ -253,23 +253,6 @@ def read_object(path: Path) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder, even if another process removes the empty folder meanwhile.
-
-    Raises:
-        FileExistsError: the path is not a folder.
-        FileNotFoundError: the parent folder does not exist.
-    """
-    while True:
-        try:
-            return folder.mkdir(exist_ok=True)
-        except FileExistsError:
-            # `mkdir` found the folder, but it was removed before `mkdir` checked it again.
-            with contextlib.suppress(FileNotFoundError):
-                if not stat.S_ISDIR(folder.lstat().st_mode):
-                    raise
-
-
 def link(source: Path, target: Path) -> None:
     """Makes `target` a hard link to `source`, or else a copy."""
     if target.exists() and target.samefile(source):
