@@ -34,7 +34,7 @@ PARTS = {
         "runs.sweepfile:SweepFile.write",
         "runs.sweepfile:SweepFile.read",
     ),
-    "find finished runs": ("training.planned_run:finished",),
+    "find finished runs": ("training.outcome:finished",),
     "locks": (
         "runs.lock:RunLock.__enter__",
         "runs.lock:RunLock.__exit__",

@@ -6,7 +6,8 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.engines.autograd import AutogradEngine, AutogradRun
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_together
 
 

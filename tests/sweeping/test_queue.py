@@ -14,7 +14,7 @@ from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import Queue, SweepMember, time_of_record
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 
 def finish(run: SweepMember) -> None:

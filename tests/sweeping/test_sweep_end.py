@@ -20,7 +20,8 @@ from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
-from seqsweep.training.planned_run import PlannedRun, interruptible, plan
+from seqsweep.training.outcome import interruptible
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def end_run(folder: Path, name: str, size: int) -> None:

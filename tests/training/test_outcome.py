@@ -14,7 +14,8 @@ from seqsweep.config.schema import Config
 from seqsweep.errors import RunFailed
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import PlannedRun, plan, record_refusal
+from seqsweep.training.outcome import record_refusal
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
 

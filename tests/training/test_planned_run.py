@@ -9,7 +9,8 @@ from run_files import SMALL
 import seqsweep
 from seqsweep.data.info import contents
 from seqsweep.training.checks import check_network_size
-from seqsweep.training.planned_run import STOP_FILE, plan, request_stop_if_configured
+from seqsweep.training.outcome import STOP_FILE, request_stop_if_configured
+from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, translate_memory_errors
 from seqsweep.training.train import check_parts, train, train_pool
 

@@ -29,7 +29,8 @@ from seqsweep.sklearn.runs import (
 )
 from seqsweep.training.checkpoint_files import save_sealed
 from seqsweep.training.devices import restored_torch_state
-from seqsweep.training.planned_run import Outcome, PlannedRun, plan
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.using.load import LoadedRun, run_of
 
 

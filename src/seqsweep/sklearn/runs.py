@@ -29,7 +29,8 @@ from seqsweep.sweeping.api import train_in
 from seqsweep.text import nearest_or_all
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.description import DESCRIPTION
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.run_data import forget_data
 

@@ -24,7 +24,8 @@ from seqsweep.errors import ConfigError, Interrupted, raised_as
 from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
-from seqsweep.training.planned_run import Outcome, PlannedRun, plan
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
 @raised_as(ConfigError)

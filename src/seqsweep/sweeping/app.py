@@ -58,14 +58,8 @@ from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
 from seqsweep.sweeping.train_answer import answers, describe_run
 from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
-from seqsweep.training.planned_run import (
-    Outcome,
-    PlannedRun,
-    finished,
-    interruptible,
-    monitored,
-    plan,
-)
+from seqsweep.training.outcome import Outcome, finished, interruptible, monitored
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 
 register_resolvers()

@@ -21,7 +21,8 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
 from seqsweep.sweeping.train_answer import answers, describe_sweep
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import PlannedRun, interruptible, monitored, plan
+from seqsweep.training.outcome import interruptible, monitored
+from seqsweep.training.planned_run import PlannedRun, plan
 
 Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
 """A function that trains members below a folder. It returns known outcomes and errors by run_id."""

@@ -20,7 +20,7 @@ from seqsweep.runs.sweepfile import (
     sweep_lock,
 )
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 STARTED = ".workers.json"
 """The file with the names of started workers. A worker that finds no run left removes the file."""

@@ -27,7 +27,7 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 MOST_PROCESSES = max(64, os.cpu_count() or 1)
 """The most worker processes that one command starts."""

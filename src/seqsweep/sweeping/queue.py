@@ -15,7 +15,8 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import sweep_lock_name
-from seqsweep.training.planned_run import STOP_FILE, PlannedRun, finished, is_final
+from seqsweep.training.outcome import STOP_FILE, finished, is_final
+from seqsweep.training.planned_run import PlannedRun
 
 AT_ONCE = 64
 """The most runs that a worker plans at once. The worker locks a run only when it trains the run."""

@@ -27,7 +27,7 @@ from seqsweep.sweeping.planned_sweep import (
 from seqsweep.sweeping.queue import Queue, SweepMember
 from seqsweep.sweeping.sweep_end import Renewing, finish_sweep
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import STOP_FILE, interruptible
+from seqsweep.training.outcome import STOP_FILE, interruptible
 
 Rounds = Generator[Sequence[SweepMember]]
 """The members to train next, one list after another. Between two lists a search reads results."""

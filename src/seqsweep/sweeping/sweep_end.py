@@ -30,7 +30,8 @@ from seqsweep.sweeping.planned_sweep import say_red
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
 from seqsweep.training.fed_loggers import feed_done
-from seqsweep.training.planned_run import PlannedRun, interruptible
+from seqsweep.training.outcome import interruptible
+from seqsweep.training.planned_run import PlannedRun
 
 folders_to_print: dict[Path, None] = {}
 """The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""

@@ -10,14 +10,14 @@ from seqsweep.sweeping.forming import form
 from seqsweep.text import count
 from seqsweep.training.devices import takes_gpu
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import (
+from seqsweep.training.outcome import (
     STOP_FILE,
     Outcome,
-    PlannedRun,
     finished,
     record_refusal,
     request_stop_if_configured,
 )
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_by_autograd, train_pool
 
 

@@ -43,7 +43,8 @@ from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.text import count, duration
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import PlannedRun, interruptible, is_final
+from seqsweep.training.outcome import interruptible, is_final
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of, own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of
 

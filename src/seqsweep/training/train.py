@@ -20,7 +20,8 @@ from seqsweep.training.engines.protocol import Engine, M, Progress
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import log_file
-from seqsweep.training.planned_run import Outcome, PlannedRun, finished
+from seqsweep.training.outcome import Outcome, finished
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
 from seqsweep.training.run_data import data_of
 

@@ -14,7 +14,7 @@ from seqsweep.extras.clusters.workers import Workers
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 
 @dataclass

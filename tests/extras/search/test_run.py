@@ -23,7 +23,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train, launch_jobs
 from seqsweep.sweeping.members import SweepMember
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 pytestmark = pytest.mark.slow
 

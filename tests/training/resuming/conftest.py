@@ -10,7 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from run_files import SMALL, assert_equal, result
 
 from seqsweep.config.schema import Config
-from seqsweep.training.planned_run import Outcome, PlannedRun, plan
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train
 

@@ -19,7 +19,7 @@ from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import worker_command
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
-from seqsweep.training.planned_run import STOP_FILE
+from seqsweep.training.outcome import STOP_FILE
 
 _STARTING = ".starting"
 """The name of the lock that a command holds while it starts workers."""

@@ -31,7 +31,7 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown
 from seqsweep.text import count
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import interruptible
+from seqsweep.training.outcome import interruptible
 
 
 @interruptible()

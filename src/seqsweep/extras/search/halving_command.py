@@ -25,7 +25,7 @@ from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import interruptible
+from seqsweep.training.outcome import interruptible
 
 
 @interruptible()

@@ -29,7 +29,8 @@ from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.logged import epoch_metrics_of, tested
 from seqsweep.training.loggers import MemberLog, open_loggers
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.trainer import avoid_missing_kernels
 

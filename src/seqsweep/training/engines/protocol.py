@@ -19,7 +19,8 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.user_code import place_in_code
 
 

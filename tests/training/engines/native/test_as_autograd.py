@@ -9,7 +9,7 @@ from run_files import rows
 
 from seqsweep.runs.files import read_object
 from seqsweep.training.checkpoint_files import load_sealed
-from seqsweep.training.planned_run import Outcome
+from seqsweep.training.outcome import Outcome
 from seqsweep.training.train import train, train_pool
 
 EQUAL = ("status", "run_id", "best_epoch", "epochs", "steps", "params", "num_train")

@@ -10,7 +10,8 @@ import pytest
 from seqsweep.errors import KilledTooOften, RunFailed
 from seqsweep.runs.lock_files import boot_id, host_name
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
 

@@ -11,7 +11,8 @@ from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import Outcome, PlannedRun, finished
+from seqsweep.training.outcome import Outcome, finished
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train, train_pool
 
 PRUNES = {"val/acc": 1.1, "val/loss": -1.0, "train/loss": -1.0}

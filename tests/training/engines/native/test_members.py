@@ -15,7 +15,7 @@ from seqsweep.native.step import Data, Stop, Work, run
 from seqsweep.runs.lock import RunLock
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.engines.native.pool import POLL_SECONDS
-from seqsweep.training.planned_run import Outcome
+from seqsweep.training.outcome import Outcome
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool
 

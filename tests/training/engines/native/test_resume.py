@@ -10,7 +10,8 @@ import pytest
 
 from seqsweep.errors import RunFailed
 from seqsweep.training.checkpoint_files import load_sealed
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
 pytestmark = pytest.mark.usefixtures("saves_each_epoch")

@@ -3,7 +3,7 @@
 That they do not depend on the processor is shown by scripts/native_check.py.
 """
 
-from seqsweep.training.planned_run import Outcome
+from seqsweep.training.outcome import Outcome
 from seqsweep.training.train import train_pool
 
 

@@ -16,7 +16,8 @@ from seqsweep.native.step import run as train_epochs
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.pool_data import Budget
-from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
 
