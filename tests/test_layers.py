@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 LEAVES = {
     f"seqsweep.{name}"
-    for name in ("text", "seeding", "elementary", "command", "console", "output_log",
+    for name in ("text", "pace", "seeding", "elementary", "command", "console", "output_log",
                  "arguments", "importing", "signals", "errors")
 }  # fmt: skip
 ROOMS = {

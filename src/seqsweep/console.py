@@ -1,4 +1,4 @@
-"""Prints lines, errors and notes, and limits the time of drawing."""
+"""Prints lines, errors and notes."""
 
 import contextlib
 import errno
@@ -146,12 +146,3 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
     if len(distinct) > len(shown):
         shown.append(f"... and {len(distinct) - len(shown)} more notes")
     print_lines(console, *shown, style="yellow")
-
-
-SHARE = 0.05
-"""The largest share of the time that repeated work, such as drawing, may take."""
-
-
-def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns the seconds to pause after work, which then takes 5 % of the time."""
-    return max(least, seconds / SHARE)

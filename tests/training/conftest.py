@@ -14,8 +14,8 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 from run_files import result
 
+from seqsweep import pace
 from seqsweep.config.schema import Config
-from seqsweep.training.engines.native import pool_data
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train
@@ -144,7 +144,7 @@ def members_of(
 @pytest.fixture
 def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of each member of a pool after each of its epochs, as if they took minutes."""
-    monkeypatch.setattr(pool_data, "_LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "LONGEST_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

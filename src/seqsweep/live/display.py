@@ -18,11 +18,12 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from seqsweep.console import pause_after, print_lines, say_error, shows_table, still_table
+from seqsweep.console import print_lines, say_error, shows_table, still_table
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.output_log import OutputLog
+from seqsweep.pace import pause_after
 from seqsweep.runs.metrics import compared_metric, metrics_in, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile

@@ -13,8 +13,9 @@ from typing import Self
 from rich.console import Console
 
 from seqsweep.command import command_line
-from seqsweep.console import pause_after, place, print_lines
+from seqsweep.console import place, print_lines
 from seqsweep.errors import Interrupted
+from seqsweep.pace import pause_after
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.report.write import (
     is_report_fresh,

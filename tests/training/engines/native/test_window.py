@@ -13,9 +13,9 @@ import pytest
 from seqsweep.errors import Interrupted, RunLocked
 from seqsweep.native.step import Data, Stop, Work
 from seqsweep.native.step import run as train_epochs
+from seqsweep.pace import Budget
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.engines.native.pool_data import Budget
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool

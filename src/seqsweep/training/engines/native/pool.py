@@ -9,17 +9,14 @@ from dataclasses import replace
 
 from seqsweep.errors import LockLost
 from seqsweep.native.step import Result, Stopped
+from seqsweep.pace import Budget
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.checkpoint_files import check_written
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.pool_data import (
-    Budget,
-    PoolData,
-    Workers,
-    rows_of,
-    why_diverged,
-)
+from seqsweep.training.engines.native.pool_data import PoolData
+from seqsweep.training.engines.native.scores import rows_of, why_diverged
+from seqsweep.training.engines.native.workers import Workers
 from seqsweep.training.engines.protocol import End, Engine, Findings
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
