@@ -1,4 +1,4 @@
-"""How runs end: done, failed, refused or interrupted. Imports no torch (which is slow)."""
+"""The ends of runs: done, failed, refused or interrupted. Imports no torch (which is slow)."""
 
 import contextlib
 import signal
