@@ -13,7 +13,7 @@ from seqsweep.output_log import OutputLog
 _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
 _BAR_WIDTH = 20
-_OTHERS = _BAR_WIDTH + len("epoch    0:00:00 left 0:00:00 ")
+_OTHERS = _BAR_WIDTH + len("epoch    0:00:00 elapsed 0:00:00 left ")
 """The number of characters in a line besides the epoch and the metrics."""
 
 
@@ -29,11 +29,13 @@ class RunProgressBar:
         self._output = output
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(_BAR_WIDTH),
+            # The default colour of a bar is a red, which looks like a failure.
+            BarColumn(_BAR_WIDTH, complete_style="cyan", finished_style="green"),
             TextColumn("{task.fields[metrics]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("elapsed"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
             auto_refresh=False,
             transient=True,
