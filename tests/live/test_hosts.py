@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from live_sweeps import config, shown
 
+from seqsweep.live.hosts import find_hosts
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.sweepfile import sweep_lock
@@ -89,7 +90,9 @@ def test_a_host_without_a_touch_for_a_minute_is_silent_and_comes_first(sweep):
         "a   0 running   0 done",
     ]
     # A second process of the host is alive.
-    Worker(found.folder, "b", 8)
+    names = [Worker(found.folder, "b", 8).lock.name, workers[1].lock.name]
+    for order in (names, names[::-1]):
+        assert find_hosts(found.folder, order, [], 0.0)["b"].silent_since is None
     assert not any("silent" in line for line in lines(progress))
 
 
@@ -110,14 +113,15 @@ def test_at_most_eight_hosts_have_a_line(sweep):
 
 
 def test_done_runs_count_for_the_host_that_their_event_file_names(sweep):
-    """The runs were done before the first look; nobody knows who trained the last one."""
-    found = sweep(*(config(seed) for seed in range(4)))
-    for index, name in enumerate(("n1.example.7", "n1.example.7", "n2.8", None)):
+    """The runs ended before the first look, one of them before the sweep, one without the file."""
+    found = sweep(*(config(seed) for seed in range(5)))
+    for index, name in enumerate(("n1.example.7", "n1.example.7", "n2.8", None, "n2.8")):
         run = found.start(index).path
         if name:
             (run / f"events.out.tfevents.{1700000000 + index}.{name}.0.rows").touch()
         found.finish(index)
-    assert lines(found.progress()) == ["n1   0 running   2 done", "n2   0 running   1 done"]
+    progress = found.progress(done_before=["run4"])
+    assert lines(progress) == ["n1   0 running   2 done", "n2   0 running   1 done"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"host": "a", "pid": "b", "since": 3}'])

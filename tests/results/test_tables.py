@@ -53,16 +53,24 @@ def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line()
     table.add_row("1", "")
     title = "a title that is longer than its table"
 
+    wide = Table(box=None, show_header=False, pad_edge=False)
+    wide.add_column(no_wrap=True)
+    wide.add_row("x" * 40)
+
     def both(console: Console) -> None:
+        print_table(console, wide)
         print_table(console, table, title)
         print_lines(console, "and " * 10 + "a note")
 
     piped = finished_runs.printed(both, width=30)
-    assert piped.splitlines() == [title, "  a   b", " ───────", "  1", "and " * 10 + "a note"]
+    note = "and " * 10 + "a note"
+    assert piped.splitlines() == ["x" * 40, title, "  a   b", " ───────", "  1", note]
     shown = finished_runs.printed(both, width=30, force_terminal=True, no_color=True)
-    # A terminal has the empty lines of the table, and breaks between words.
+    # A terminal has the empty lines of the table, and breaks between words of a note. A wider table
+    # than the terminal does not change that.
     assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()] == [
-        *("a title that is longer than", "its table", "", "  a   b", " ───────", "  1", ""),
+        *("x" * 40, "a title that is longer than", "its table", ""),
+        *("  a   b", " ───────", "  1", ""),
         *("and and and and and and and", "and and and a note"),
     ]
 
