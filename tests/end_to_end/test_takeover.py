@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 BEFORE = """
 import os, signal, sys
 from seqsweep.runs import lock_files
-from seqsweep.training.engines.native.pool_data import Budget
+from seqsweep.pace import Budget
 lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.2, 2.0
 Budget.is_due = lambda *_: True  # a checkpoint after each epoch
 """
