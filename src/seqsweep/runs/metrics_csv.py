@@ -1,4 +1,4 @@
-"""Reads the numbers of metrics.csv, even if the file is damaged.
+"""Reads, appends and cuts the rows of metrics.csv, even if the file is damaged.
 
 The first line names the columns, and every further line holds the metrics of one epoch. A line
 counts if it ends with a line break, has as many cells as the first line, and has a number for the
