@@ -8,8 +8,8 @@ from typing import Any
 from seqsweep.native.step import Stop
 from seqsweep.training.engines.native.member import PoolMember
 
-Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
-"""A function that processes a task's result, and returns members that finished an epoch."""
+Take = Callable[[Sequence[PoolMember], Any], None]
+"""A function that processes the result of a task."""
 
 
 class Workers:
