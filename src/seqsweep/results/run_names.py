@@ -13,7 +13,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -88,8 +88,8 @@ def _joined(
 def _parts(key: str, names: KeyNames, values: Sequence[Any]) -> list[str]:
     """Returns the part of each run's name for one key."""
     name = _plain(names[key])
-    numbers = [value for value in values if is_number(value) and abs(value) < math.inf]
-    digits = dict(zip(map(value_key, numbers), _padded(numbers), strict=True))
+    numbers = {value_key(v): v for v in values if is_number(v) and abs(v) < math.inf}
+    digits = dict(zip(numbers, _padded(numbers.values()), strict=True))
     parts: list[str] = []
     for value in values:
         if number := digits.get(value_key(value)):
@@ -106,13 +106,14 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", text).strip("._") or "_"
 
 
-def _padded(values: Sequence[Any]) -> list[str]:
+def _padded(values: Iterable[Any]) -> list[str]:
     """Returns the texts of numbers with equally many digits and decimals."""
     # The decimals of a float are counted in its shortest text, not in its binary digits.
     exact = [Decimal(repr(value)).normalize() for value in values]
     decimals = max([0, *(-int(value.as_tuple().exponent) for value in exact)])
     texts = [f"{value or abs(value):.{decimals}f}" for value in exact]  # without the sign of -0.0
-    return [text.zfill(max(map(len, texts))) for text in texts]
+    width = max(map(len, texts), default=0)
+    return [text.zfill(width) for text in texts]
 
 
 def _distinct(names: Sequence[str], points: Sequence[str], longest: int) -> list[str]:
