@@ -29,6 +29,7 @@ def blocks_of(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # its advice on workers and logging
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")  # within Lightning
 @pytest.mark.durability
 @pytest.mark.parametrize("part", [0, 1])
 def test_the_examples_of_the_page_run_in_order_and_print_what_it_shows(part, tmp_path, monkeypatch):
