@@ -30,10 +30,6 @@ BAD_CSV = {
         swap("-0.5,run", "-0.5,").replace("-0.4,run", "-0.4,"),
         r"my.csv:5: the label \(column 'class'\) is missing \(2 such rows\)$",
     ),
-    "label that changes": bad(
-        swap("-0.4,run", "-0.4,walk"),
-        r"my.csv:6: sequence 'run_1' has label 'walk' .*, but 'run' at .*my.csv:5; must be one",
-    ),
     "step twice": bad(
         swap("run_1,1", "run_1,0"),
         "my.csv:6: sequence 'run_1' has step 0 a second time; the first is at .*my.csv:5",
@@ -63,8 +59,8 @@ BAD_CSV = {
         "id,x,\na,1,\nb,2,\n", "names the label column; columns: id, x$"
     ),
     "steps without ids": bad(
-        "t,x,label\n0,1,a\n1,2,b\n",
-        "step=t means a row for each step, but no column names the sequence; set data.source.id",
+        "t,x,label\n0,1,a\n0,2,b\n",
+        "step=t repeats, but no column names the sequence; set data.source.id",
     ),
     "no rows": bad("x,label\n", "has no rows"),
     "empty": bad("", "my.csv: is empty"),

@@ -18,7 +18,7 @@ from seqsweep.config.own_cell import with_cell_options
 from seqsweep.config.own_module import names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
-from seqsweep.runs.identity import Config, flatten
+from seqsweep.runs.identity import DATA_MODULE, Config, flatten
 
 Monitor = Literal["val/acc", "val/f1", "val/loss", "train/acc", "train/f1", "train/loss"]
 
@@ -132,6 +132,7 @@ def check(config: DictConfig) -> Config:
     for section in _INJECTED:
         if not (is_own and checked[section] is None):
             checked[section] = check_section(checked[section], section)
+    checked["data"] = _without_windows(checked["data"])
     # `check_section` has filled in the defaults of the project's own arguments. Here Lightning's
     # defaults are dropped.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
@@ -144,6 +145,17 @@ def check(config: DictConfig) -> Config:
     if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero
         raise ValueError("trainer.val_check_interval=0: must be above 0")
     return checked
+
+
+def _without_windows(data: Any) -> Any:
+    """Returns the section `data` without keys of windows that are null, as in runs without any."""
+    if not isinstance(data, dict) or data.get("_target_") != DATA_MODULE:
+        return data
+    given = {name: value for name, value in data.items() if (name, value) != ("split_by", None)}
+    if isinstance(transform := given.get("transform"), dict):
+        unused = [key for key in ("window", "stride") if transform.get(key) is None]
+        given["transform"] = {k: v for k, v in transform.items() if k not in unused}
+    return given
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:

@@ -26,8 +26,8 @@ class SequenceDataModule(L.LightningDataModule):
             data in memory. Only engine=autograd uses these processes.
         shuffle: whether each epoch has a new order, a function of (seed, epoch); else the data's.
         seed: the seed of the run, for orders and augmentation; the splits do not depend on it.
-        val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
-            `prepare`.
+        val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold,
+            split_by: see `prepare`.
 
     Attributes:
         yields_pairs: whether batches are (x, y), for a LightningModule of the user; else `Batch`.
@@ -49,6 +49,7 @@ class SequenceDataModule(L.LightningDataModule):
         transform: TransformOptions | None = None,
         folds: int | None = None,
         fold: int = 0,
+        split_by: Literal["time"] | None = None,
     ) -> None:
         super().__init__()
         if isinstance(source, Sequences):
@@ -66,6 +67,7 @@ class SequenceDataModule(L.LightningDataModule):
             transform=transform,
             folds=folds,
             fold=fold,
+            split_by=split_by,
         )
         scaling = self.splits.scaling
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)

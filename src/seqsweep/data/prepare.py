@@ -6,6 +6,7 @@ N sequences, T steps, F features (channels), C classes.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -18,6 +19,7 @@ from seqsweep.data.scaling import scale
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.data.windows import cut_by_time, cut_windows
 from seqsweep.text import did_you_mean, listed
 
 _WORKERS = 64
@@ -35,12 +37,13 @@ def prepare(
     transform: TransformOptions | None = None,
     folds: int | None = None,
     fold: int = 0,
+    split_by: str | None = None,
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises.
 
     A transform crops before the cut, downsamples before the missing values are filled in, and
-    frames before the resulting channels are standardised. The `scaling` of the result, and the
-    vocabulary of texts, are fitted on train.
+    frames before the resulting channels are standardised. Last, recordings are cut into windows.
+    The `scaling` of the result, and the vocabulary of texts, are fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of train before any
     cut, without the tested fold. The size is divided among the classes by largest remainder; train
@@ -59,6 +62,7 @@ def prepare(
         folds: the number of folds, at least 2; None for no folds. One fold becomes the test split
             instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
+        split_by: `time` cuts the end of each recording off instead of whole recordings.
     """
     known: tuple[str, ...] = get_args(Missing)
     if missing not in known:
@@ -94,13 +98,22 @@ def prepare(
     if split_seed < 0:
         raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
     check_fold(folds, fold)
+    _check_windows(splits, wanted, split_by, folds)
     if folds is not None:
         splits, test_fraction = hold_out(splits, folds, fold, split_seed), 0.0
-    cut = _cut(splits, val_fraction, test_fraction, split_seed)
-    _check_classes(cut)
+    fractions = _fractions(splits, val_fraction, test_fraction)
+    if split_by is None:
+        cut = _cut(splits, fractions, split_seed, wanted.window is not None)
+    else:
+        cut = cut_by_time(splits, fractions, wanted.window or 1)
+    if cut.train.row_labels is None:  # otherwise the classes are those of the windows
+        _check_classes(cut)
     if cut.vocabulary is not None:
         cut = _in_fitted_symbols(cut, cut.vocabulary)
     prepared = scale(cut, standardize, missing, wanted, shaping)
+    if wanted.window is not None:
+        prepared = cut_windows(cut, prepared, wanted)
+        _check_classes(prepared)
     check_augmentation(wanted, prepared.train)
     return prepared
 
@@ -151,8 +164,26 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
             raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
 
 
-def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -> Splits:
-    """Cuts a missing test split, then a missing validation split, from train."""
+def _check_windows(
+    splits: Splits, transform: Transform, split_by: str | None, folds: int | None
+) -> None:
+    """Refuses options that need windows, or exclude each other, and labels by row without."""
+    if split_by not in (None, "time"):
+        raise ValueError(f"data.split_by={split_by!r}: must be time or null")
+    if split_by is not None and folds is not None:
+        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
+    if transform.window is not None:
+        return
+    windows = "data.transform.window=ROWS data.transform.stride=ROWS"
+    if split_by is not None:
+        raise ValueError(f"data.split_by={split_by}: needs windows; {windows}")
+    for part in splits.parts.values():
+        if part.row_labels is not None:
+            raise ValueError(f"{part.label_change}; or cut into windows: {windows}")
+
+
+def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
+    """Returns the shares of the splits to cut from train, 0 where the source has the split."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,
@@ -161,6 +192,11 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
     if sum(fractions.values()) >= 1:
         both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
+    return fractions
+
+
+def _cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:
+    """Cuts a missing test split, then a missing validation split, from train."""
     train, given, notes = splits.train, len(splits.train), list(splits.notes)
     # `rest` has positions in train, so that train itself is copied once, after the last cut.
     rest, parts = np.arange(given), dict[str, Sequences]()
@@ -171,7 +207,8 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
         size = round(fraction * given)
         option = f"data.{split}_fraction={fraction} of {given} sequences"
         if size < 1:
-            raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
+            other = "; data.split_by=time cuts each recording instead" if by_window else ""
+            raise ValueError(f"{option} rounds to none; set it to 0, or raise it{other}")
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
         if train.groups is None:
             taken = _stratified(train.labels[rest], size, rng, option)

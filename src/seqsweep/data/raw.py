@@ -4,7 +4,8 @@ N sequences, T steps of the longest, F features (channels).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,9 @@ class RawPart(NamedTuple):
     where: str  # the beginning of messages
     ids: Array | None = None  # (N,) the names that the file gives its sequences
     groups: Array | None = None  # (N,) a group is never in two splits
+    row_labels: Array | None = None  # (N, T) positions in `row_names`, -1 for a row without label
+    row_names: tuple[Any, ...] = ()  # the labels of rows
+    label_change: str = ""  # where the labels of rows first differ within a sequence
 
     def needed_labels(self) -> Array:
         """Returns the labels (N,); refuses a part without them."""
@@ -148,7 +152,10 @@ def make_splits(
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:
-        names = [label_names(labels[split], where=part.where) for split, part in parts.items()]
+        names = [
+            label_names(part.row_names or labels[split], where=part.where)
+            for split, part in parts.items()
+        ]
         # The labels of all splits count, because a class may be missing in one split.
         class_names = label_names(*names)
     made: dict[str, Sequences] = {}
@@ -163,6 +170,12 @@ def make_splits(
             groups=part.groups,
             where=part.where,
         )
+        if part.row_labels is not None:
+            indices = class_indices(
+                label_array(part.row_names, part.where), class_names, part.where
+            )
+            rows = np.append(indices, -1)[part.row_labels]
+            made[split] = replace(made[split], row_labels=rows, label_change=part.label_change)
         if made[split].input_size != made["train"].input_size:
             raise ValueError(
                 f"{part.where}: {made[split].input_size} channels, but"

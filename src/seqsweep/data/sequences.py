@@ -32,6 +32,10 @@ class Sequences:
         digests: (N,) a hash of each sequence before preparation; None computes the hashes.
         groups: (N,) int64, numbered by first appearance; a group is never in two splits.
             None if there are no groups.
+        row_labels: (N, T) the label of each row of the source, -1 where it has none. None if all
+            rows of a sequence have its label.
+        label_change: where the labels of rows first differ within a sequence, for messages.
+        recordings: (N,) for windows, the digest of the recording that each was cut from.
     """
 
     x: Floats
@@ -41,6 +45,9 @@ class Sequences:
     channel_names: tuple[str, ...]
     digests: npt.NDArray[np.uint64] | None = None
     groups: Int64 | None = None
+    row_labels: Int64 | None = None
+    label_change: str = ""
+    recordings: npt.NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         count, longest, channels = self.x.shape
@@ -49,6 +56,7 @@ class Sequences:
         assert self.lengths.dtype == np.int64 and self.labels.dtype == np.int64
         assert self.lengths.shape == self.labels.shape == (count,)
         assert self.groups is None or self.groups.shape == (count,)
+        assert self.row_labels is None or len(self.row_labels) == count
         assert self.lengths.min() >= 1 and self.lengths.max() <= longest
         assert self.labels.min() >= 0 and self.labels.max() < len(self.class_names)
         if self.x[~self.valid].any():  # NaN counts as not zero
@@ -86,6 +94,15 @@ class Sequences:
         return len(self.class_names)
 
     @property
+    def units(self) -> npt.NDArray[Any] | None:
+        """The group or recording of each window, (N,); None for sequences that are no windows.
+
+        Windows with the same value are not independent of each other.
+        """
+        is_grouped = self.recordings is not None and self.groups is not None
+        return self.groups if is_grouped else self.recordings
+
+    @property
     def valid(self) -> Mask:
         """The mask (N, T): True at steps, False at padding."""
         return np.arange(self.max_length) < self.lengths[:, None]
@@ -102,6 +119,8 @@ class Sequences:
             labels=self.labels[rows],
             digests=self.digests[rows],
             groups=None if self.groups is None else self.groups[rows],
+            row_labels=None if self.row_labels is None else self.row_labels[rows],
+            recordings=None if self.recordings is None else self.recordings[rows],
         )
 
     def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:
@@ -119,6 +138,8 @@ class Sequences:
         if self.groups is not None:
             head.append(self.groups.tolist())
         digest = hashlib.sha256(json.dumps(head).encode())
+        if self.row_labels is not None:
+            digest.update(self.row_labels[self.valid].astype("<i8").tobytes())
         # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
@@ -204,7 +225,7 @@ class Splits:
         for name, part in self.parts.items():
             assert part.digests is not None
             digest.update(json.dumps([name, len(part), part.class_names]).encode())
-            for array in (part.digests, part.labels, part.groups):
+            for array in (part.digests, part.labels, part.groups, part.row_labels):
                 digest.update(b"" if array is None else array.astype("<u8").tobytes())
         return digest.hexdigest()
 

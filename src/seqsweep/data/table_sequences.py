@@ -19,7 +19,7 @@ from seqsweep.data.table_files import Table
 from seqsweep.data.table_folders import open_tables
 from seqsweep.data.table_values import Rows
 from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles
-from seqsweep.text import listed
+from seqsweep.text import count, listed
 
 
 class _Read(NamedTuple):
@@ -37,6 +37,7 @@ class _Assembled(NamedTuple):
     whole: RawPart
     rows: Int64  # (N,) the first row of each sequence
     of_row: Int64  # (S,) the sequence of each row
+    order: Int64 | None = None  # (S,) the rows, sequence by sequence; None where a row is one
 
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
@@ -97,9 +98,12 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     guessed = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
     notes = [*dict.fromkeys(table.notes), *guessed]
-    labels = _labels(rows, made, labelled, notes)
+    if form == "long" and not rows.has("id"):
+        one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
+        notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
+    whole = _with_labels(rows, made, labelled, notes)
     groups = _per_sequence(rows, "group", made) if rows.has("group") else None
-    whole = made.whole._replace(labels=labels, groups=groups)
+    whole = whole._replace(groups=groups)
     if not rows.has("split"):
         return _Read({"train": whole}, roles, form, notes)
     named = _per_sequence(rows, "split", made).tolist()
@@ -145,21 +149,27 @@ def _form_of(rows: Rows) -> Form:
 
 def _assemble_long(rows: Rows) -> _Assembled:
     """Assembles the sequences of a table with a row for each step."""
-    if not rows.has("id"):
-        reason = f"step={rows.roles.columns['step']}" if rows.has("step") else "form=long"
-        raise ValueError(
-            f"{rows.table.where}: {reason} means a row for each step, but no column names the"
-            " sequence; set data.source.id=COLUMN, or data.source.form=wide; if a file is one"
-            " sequence, give the folder of the files"
-        )
-    codes, names = rows.codes("id")
+    if rows.has("id"):
+        codes, names = rows.codes("id")
+    else:
+        codes, names = _one_recording(rows), None
     lengths = np.bincount(codes).astype(np.int64)
     x, first = rows.features(), np.unique(codes, return_index=True)[1]
     order = _order(rows, codes, first)
     if (np.diff(order) < 0).any():
         x = x[order]
     whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names)
-    return _Assembled(whole, first, codes)
+    return _Assembled(whole, first, codes, order)
+
+
+def _one_recording(rows: Rows) -> Int64:
+    """Returns the sequence of each row of a table that names none; refuses repeated steps."""
+    if rows.has("step") and len(np.unique(rows.steps())) < len(rows):
+        raise ValueError(
+            f"{rows.table.where}: step={rows.roles.columns['step']} repeats, but no column names"
+            " the sequence; set data.source.id=COLUMN, or data.source.form=wide"
+        )
+    return np.zeros(len(rows), dtype=np.int64)
 
 
 def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
@@ -219,14 +229,54 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
         first = int(made.rows[made.of_row[row]])
         before, value = (repr(str(values[code])) for code in codes[[first, row]])
         place, column = rows.table.place, rows.roles.columns[role]
+        name = f"sequence {rows.cell(row, 'id')!r}" if rows.has("id") else "the only sequence"
         raise ValueError(
-            f"{place(row)}: sequence {rows.cell(row, 'id')!r} has {role} {value} (column"
-            f" {column!r}), but {before} at {place(first)}; must be one for a sequence"
+            f"{place(row)}: {name} has {role} {value} (column {column!r}), but {before} at"
+            f" {place(first)}; must be one for a sequence"
         )
     return values[codes[made.rows]]
 
 
-def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
+def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> RawPart:
+    """Returns the sequences with their labels, or with those of their rows."""
+    whole, change = made.whole, ""
+    try:
+        whole = whole._replace(labels=_labels(rows, made, labelled))
+    except ValueError as error:
+        change = str(error)
+        if (by_row := _with_row_labels(rows, made, change)) is None:
+            raise
+        return by_row
+    if whole.labels is None and rows.has("label"):
+        if by_row := _with_row_labels(rows, made, change):
+            return by_row
+        missing = (rows.codes("label", may_lack=True).codes < 0).sum()
+        notes.append(f"{rows.table.where}: {missing} labels are missing; none is used")
+    return whole
+
+
+def _with_row_labels(rows: Rows, made: _Assembled, change: str) -> RawPart | None:
+    """Returns sequences with a label for each row; None if a sequence has no label at all.
+
+    Args:
+        change: the message on the first row that differs from its sequence.
+    """
+    if not rows.has("label") or made.order is None:
+        return None
+    codes, values = rows.codes("label", may_lack=True)
+    counts = np.zeros((len(made.rows), len(values)), dtype=np.int64)
+    np.add.at(counts, (made.of_row[codes >= 0], codes[codes >= 0]), 1)
+    if not counts.any(axis=1).all():
+        return None
+    return made.whole._replace(
+        labels=values[counts.argmax(axis=1)],
+        row_labels=join_padded(codes[made.order], np.bincount(made.of_row)),
+        row_names=tuple(values.tolist()),
+        label_change=change,
+    )
+
+
+def _labels(rows: Rows, made: _Assembled, labelled: bool) -> Array | None:
     """Returns each sequence's label; None without a column, or if any label is missing."""
     where = rows.table.where
     if not rows.has("label"):
@@ -238,8 +288,7 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
             )
             raise ValueError(f"{where}: {given}; columns: {named}")
         return None
-    if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():
-        notes.append(f"{where}: {missing} labels are missing; none is used")
+    if (rows.codes("label", may_lack=not labelled).codes < 0).any():
         return None
     return _per_sequence(rows, "label", made)
 

@@ -52,6 +52,9 @@ class Rows:
         if self._count == 0:
             raise ValueError(f"{table.where}: has no rows")
 
+    def __len__(self) -> int:
+        return self._count
+
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
         return role in self._columns

@@ -30,6 +30,8 @@ class TransformOptions(TypedDict, total=False):
     downsample: int | None
     impute: Impute | None
     frame: int | None
+    window: int | None
+    stride: int | None
     jitter: float | None
     time_mask: int | None
 
@@ -48,11 +50,14 @@ class Transform:
     frame: int = 1  # the number of steps that become the channels of one step
     jitter: float = 0.0  # the standard deviation of the noise in training
     time_mask: int = 0  # the most steps that are set to 0 in training
+    window: int | None = None  # the rows of a window; None keeps whole recordings
+    stride: int = 1  # the rows from the beginning of a window to that of the next
 
     @property
     def reshapes(self) -> bool:
         """Returns whether options change the prepared splits, not only what training reads."""
-        return self != Transform(jitter=self.jitter, time_mask=self.time_mask)
+        unscaled = self.jitter, self.time_mask, self.window, self.stride
+        return self != Transform(0, None, 1, None, 1, *unscaled)
 
     @property
     def augments(self) -> bool:
@@ -74,15 +79,10 @@ def transform_of(options: TransformOptions | None) -> Transform:
         raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
     if not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
-    return Transform(
-        first,
-        last,
-        _whole("downsample", given.get("downsample", 1), 1),
-        impute,
-        _whole("frame", given.get("frame", 1), 1),
-        float(jitter),
-        _whole("time_mask", given.get("time_mask", 0), 0),
-    )
+    downsample, frame = (_whole(name, given.get(name, 1), 1) for name in ("downsample", "frame"))
+    time_mask = _whole("time_mask", given.get("time_mask", 0), 0)
+    windows = _windows(given, downsample * frame)
+    return Transform(first, last, downsample, impute, frame, float(jitter), time_mask, *windows)
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -121,6 +121,29 @@ def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
     if first >= last:
         raise ValueError(f"{message} begin before it ends")
     return first, last
+
+
+def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
+    """Returns the rows of a window, and those between two beginnings.
+
+    Args:
+        size: the rows that `downsample` and `frame` join; no step may lie in two windows in part.
+    """
+    window, stride = given.get("window"), given.get("stride")
+    if window is None:
+        if stride is not None:
+            raise ValueError(f"data.transform.stride={stride}: needs data.transform.window=ROWS")
+        return None, 1
+    window = _whole("window", window, 1)
+    stride = window if stride is None else _whole("stride", stride, 1)
+    for name in ("crop", "truncate"):
+        if name in given:
+            raise ValueError(f"data.transform.{name}={given[name]}: must be null with windows")
+    for name, value in (("window", window), ("stride", stride)):
+        if value % size:
+            joined = f"{size}, the rows that downsample and frame join to a step"
+            raise ValueError(f"data.transform.{name}={value}: must be a multiple of {joined}")
+    return window, stride
 
 
 def _whole(name: str, value: Any, least: int) -> int:

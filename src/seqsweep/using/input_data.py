@@ -6,23 +6,25 @@ N sequences, T steps, F features (channels).
 import argparse
 import filecmp
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
-from seqsweep.data.checks import class_indices, label_array, label_texts
+from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, source_of
 from seqsweep.data.folders import has_matches
 from seqsweep.data.raw import RawPart, id_notes
 from seqsweep.data.tables import CSV_OPTIONS, NONE
 from seqsweep.data.text import read as read_text
+from seqsweep.data.windows import Windows, majority, windows_in
 from seqsweep.runs.files import read_object
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.find_run import find_run
@@ -43,24 +45,41 @@ class InputData:
     Attributes:
         name: the file, with the split if the file has several.
         part: the arrays of the sequences: x (N, T, F), lengths and ids.
-        labels: the class name of each sequence; None if the file has no labels.
+        labels: the class name of each sequence or window, empty for a window without one; None if
+            the file has no labels.
         notes: the notes for the user of the data, one line each.
+        windows: the windows that a run on windows cuts the sequences into.
     """
 
     name: str
     part: RawPart
     labels: list[str] | None
     notes: tuple[str, ...]
+    windows: Windows | None = None
 
     def __len__(self) -> int:
-        return len(self.part.x)
+        return len(self.part.x if self.windows is None else self.windows.rows)
+
+    @property
+    def size(self) -> str:
+        """The number of sequences or windows, in words."""
+        if self.windows is None:
+            return count(len(self), "sequence")
+        return f"{count(len(self), 'window')} of {count(len(self.part.x), 'recording')}"
+
+    @property
+    def units(self) -> Array | None:
+        """The group or recording of each window, (M,); None without windows."""
+        if self.windows is None:
+            return None
+        of = self.windows.recordings
+        return of if self.part.groups is None else self.part.groups[of]
 
     @property
     def ids(self) -> list[Any]:
         """The names that the file gives its sequences, or their positions."""
-        ids = self.part.ids
-        if ids is None:
-            return list(range(len(self)))
+        ids: Array = np.arange(len(self.part.x)) if self.part.ids is None else self.part.ids
+        ids = ids if self.windows is None else ids[self.windows.recordings]
         if ids.dtype.kind == "S":
             return np.char.decode(ids, "utf-8", "replace").tolist()
         # JSON cannot hold ids of other types, such as dates, so these become texts.
@@ -108,10 +127,31 @@ def open_data(
     size = len(part.x)
     if part.ids is not None and part.ids.shape != (size,):
         raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({size},)")
+    if run.transform.window is None and part.row_labels is not None:
+        if part.label_change:
+            raise ValueError(part.label_change)
+        part = part._replace(labels=None)
     labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
     where = f"{path} ({name})" if len(stored.parts) > 1 else path
     notes = (*stored.notes, *id_notes(part), *_note_on_training(path, name, run))
-    return InputData(where, part, labels, notes)
+    data = InputData(where, part, labels, notes)
+    return data if run.transform.window is None else _cut(data, run, labelled)
+
+
+def _cut(data: InputData, run: LoadedRun, labelled: bool) -> InputData:
+    """Returns the windows of sequences, as the run was trained on; `labelled` ones only if so."""
+    part, transform = data.part, run.transform
+    assert transform.window is not None
+    lengths = np.full(len(part.x), part.x.shape[1]) if part.lengths is None else part.lengths
+    windows = windows_in(np.asarray(lengths, np.int64), transform.window, transform.stride)
+    if data.labels is None or part.row_labels is None:
+        labels = data.labels and [data.labels[n] for n in windows.recordings]
+        return replace(data, labels=labels, windows=windows)
+    names = _label_names(part, part.row_names, run.class_names)
+    labels = np.array([*names, ""])[majority(part.row_labels, windows, len(names))]
+    if labelled:
+        windows, labels = windows.select(labels != ""), labels[labels != ""]
+    return replace(data, labels=labels.tolist(), windows=windows)
 
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
@@ -257,10 +297,16 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
 
 def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
     """Returns each label's class name, which the run may not know."""
-    labels = label_array(part.needed_labels(), part.where)
     if stored.class_names is not None:
+        labels = label_array(part.needed_labels(), part.where)
         indices = class_indices(labels, stored.class_names, part.where)
         return [stored.class_names[index] for index in indices]
+    return _label_names(part, part.needed_labels(), run_names)
+
+
+def _label_names(part: RawPart, given: npt.ArrayLike, run_names: tuple[str, ...]) -> list[str]:
+    """Returns the class names of labels that a file does not name."""
+    labels = label_array(given, part.where)
     texts = label_texts(labels, part.where)
     # A label that the run does not know keeps its text. `predict` counts it as a wrong prediction.
     try:  # whole numbers may be positions in the class names of the run

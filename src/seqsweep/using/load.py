@@ -19,6 +19,7 @@ from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.lists import padded
 from seqsweep.data.scaling import unit_notes
+from seqsweep.data.transforms import Transform, transform_of
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
 from seqsweep.errors import Damaged, DataError, FolderError, raised_as
@@ -112,11 +113,18 @@ class LoadedRun:
         shaping = None if self.scaling is None else self.scaling.shaping
         return self.channel_names if shaping is None else shaping.channel_names
 
+    @property
+    def transform(self) -> Transform:
+        """The transform of the run's data; nothing for a data module of the user."""
+        data = self.config["data"]
+        return transform_of(data.get("transform") if data.get("_target_") == DATA_MODULE else None)
+
     @raised_as(DataError)
     def prepare(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Inputs:
         """Returns the network's input for raw sequences: `run.network(*run.prepare(x))`.
 
-        Raw sequences are transformed and scaled exactly like the training data.
+        Raw sequences are transformed and scaled exactly like the training data. A run on windows
+        takes windows, which the commands cut from recordings.
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
+from seqsweep.data.checks import Int64
 from seqsweep.data.scaling import unit_notes
-from seqsweep.text import count, did_you_mean, listed
+from seqsweep.data.windows import windows_of
+from seqsweep.text import did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
-from seqsweep.using.load import BATCH_SIZE, LoadedRun
+from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun
 from seqsweep.using.prediction_files import (
     FORMATS,
     Header,
@@ -40,13 +43,14 @@ def predict(arguments: Sequence[str]) -> int:
     data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
         say_error(note)
-    header = Header(run.class_names, data.labels is not None)
+    header = Header(run.class_names, data.labels is not None, data.windows is not None)
     probabilities = probabilities_of(run, data, options.batch_size)
     write_predictions(options.out, kind, header, _batches(data, probabilities), rows)
     accuracy = None
     if data.labels is not None:
         names = np.array(run.class_names)
-        accuracy = float((names[probabilities.argmax(axis=1)] == data.labels).mean())
+        right, labels = names[probabilities.argmax(axis=1)] == data.labels, np.array(data.labels)
+        accuracy = float(right[labels != ""].mean())
     if options.json:
         lines = [] if rows is None else rows.getvalue().splitlines()
         made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
@@ -55,7 +59,7 @@ def predict(arguments: Sequence[str]) -> int:
         return 0
     where = "" if options.out is None else f" in {place(options.out)}"
     score = "" if accuracy is None else f"; accuracy {accuracy:.4f}"
-    say_error(f"{data.name}: {count(len(data), 'sequence')}{where}{score}")
+    say_error(f"{data.name}: {data.size}{where}{score}")
     return 0
 
 
@@ -71,12 +75,15 @@ def _parser() -> Parser:
 
 def _batches(data: InputData, probabilities: Float64) -> Iterator[Predictions]:
     """Yields the predictions for a few hundred sequences at a time."""
-    ids = data.ids
+    ids, steps = data.ids, list[Int64]()
+    if data.windows is not None:
+        steps = [data.windows.first, data.windows.first + data.windows.rows - 1]
     for start in range(0, len(data), BATCH_SIZE):
         rows = slice(start, start + BATCH_SIZE)
         labels = None if data.labels is None else data.labels[rows]
         part = probabilities[rows]
-        yield Predictions(ids[rows], part.argmax(axis=1), part.astype(np.float32), labels)
+        ends = [of[rows].tolist() for of in steps]
+        yield Predictions(ids[rows], part.argmax(axis=1), part.astype(np.float32), labels, ends)
 
 
 def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float64:
@@ -90,6 +97,9 @@ def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float6
         x, lengths = inputs.x.numpy(), inputs.lengths.numpy()
         for note in unit_notes(x, lengths, run.scaling, run.source_channels, data.name):
             say_error(note)
+        if data.windows is not None:
+            cut = windows_of(x, data.windows, run.transform)
+            inputs = Inputs(*map(torch.from_numpy, cut))
         return run.apply(inputs, batch_size)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{data.name}: {error}") from None

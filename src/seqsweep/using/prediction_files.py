@@ -28,24 +28,32 @@ class Predictions(NamedTuple):
         indices: (B,) the predicted classes, as positions in the class names.
         probabilities: (B, C), in the precision of the network.
         labels: (B,) the names of the true classes; None if they are not known.
+        steps: for windows, the first and the last step of each, (B,) twice.
     """
 
     ids: Sequence[Any]
     indices: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     labels: Sequence[str] | None
+    steps: Sequence[Sequence[int]] = ()
 
 
 class Header(NamedTuple):
-    """The names of C classes, and whether the true classes are known."""
+    """The names of C classes, whether the true ones are known, and whether rows are windows."""
 
     class_names: tuple[str, ...]
     has_labels: bool
+    has_windows: bool = False
+
+    @property
+    def before(self) -> list[str]:
+        """The columns before the probabilities."""
+        return ["id", *(("first_step", "last_step") if self.has_windows else ()), "prediction"]
 
     @property
     def columns(self) -> list[str]:
         """The columns of a table: id, prediction, p_<class>, and label if known."""
-        own = ["id", "prediction", *(f"p_{name}" for name in self.class_names)]
+        own = [*self.before, *(f"p_{name}" for name in self.class_names)]
         return [*own, "label"] if self.has_labels else own
 
 
@@ -54,7 +62,7 @@ def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
     names = np.array(header.class_names)
     # NumPy writes a float32 with the fewest digits that restore its bits.
     texts = rows.probabilities.astype(np.str_)
-    columns = [rows.ids, names[rows.indices].tolist(), *texts.T.tolist()]
+    columns = [rows.ids, *rows.steps, names[rows.indices].tolist(), *texts.T.tolist()]
     return columns if rows.labels is None else [*columns, rows.labels]
 
 
@@ -65,14 +73,16 @@ def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> 
         if index == 0:  # nothing is printed before the first batch has succeeded
             writer.writerow(map(quoted_formula, header.columns))
         columns = _columns(header, rows)
-        for column in (0, 1) if rows.labels is None else (0, 1, -1):  # others hold numbers
+        texts = {0, len(header.before) - 1, *(() if rows.labels is None else (-1,))}
+        for column in texts:  # others hold numbers
             columns[column] = list(map(quoted_formula, columns[column]))
         writer.writerows(zip(*columns, strict=True))
 
 
 def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a JSON object for each sequence."""
-    first, last = 2, 2 + len(header.class_names)
+    first = len(header.before)
+    last = first + len(header.class_names)
     for rows in batches:
         for values in zip(*_columns(header, rows), strict=True):
             row = [*values[:first], *map(float, values[first:last]), *values[last:]]
@@ -88,7 +98,8 @@ def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions
         writer: Any = None
         for rows in batches:
             columns = _columns(header, rows)
-            columns[2 : 2 + len(header.class_names)] = list(rows.probabilities.T)
+            first = len(header.before)
+            columns[first : first + len(header.class_names)] = list(rows.probabilities.T)
             arrays = [pyarrow.array(column) for column in columns]
             table = pyarrow.Table.from_arrays(arrays, names=header.columns)
             if writer is None:  # the first batch shows the type of the ids

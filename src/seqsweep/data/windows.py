@@ -1,0 +1,178 @@
+"""Cuts recordings into windows, after they are divided between the splits.
+
+N recordings, T rows of the longest, M windows, W steps of a window, F features (channels).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from seqsweep.data.checks import Array, Int64, Mask
+from seqsweep.data.lists import check_memory
+from seqsweep.data.sequences import Sequences, Splits, digests_of
+from seqsweep.data.transforms import Transform
+from seqsweep.text import count
+
+UNLABELLED = -1
+"""The label of a row without one, and of a window with such a row."""
+
+
+class Windows(NamedTuple):
+    """The windows of some recordings, recording by recording.
+
+    Attributes:
+        recordings: (M,) the position of each window's recording.
+        first: (M,) the first row of each window.
+        rows: (M,) the rows of each window, fewer than asked for in a shorter recording.
+    """
+
+    recordings: Int64
+    first: Int64
+    rows: Int64
+
+    def select(self, kept: Mask) -> "Windows":
+        """Returns the windows for which `kept` (M,) is True."""
+        return Windows(*(column[kept] for column in self))
+
+
+def windows_in(lengths: Int64, window: int, stride: int) -> Windows:
+    """Returns the windows of recordings with so many rows (N,).
+
+    The last rows, which fill no window, are left out. A shorter recording is kept whole.
+    """
+    counts = np.maximum(lengths - window, 0) // stride + 1
+    recordings = np.repeat(np.arange(len(lengths)), counts)
+    first = (np.arange(len(recordings)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
+    return Windows(recordings, first, np.minimum(lengths[recordings], window))
+
+
+def majority(labels: Int64, windows: Windows, classes: int) -> Int64:
+    """Returns the label of most rows of each window, (M,).
+
+    If two labels are equally frequent, it is that of the middle row.
+
+    Args:
+        labels: (N, T) the label of each row, or UNLABELLED.
+    """
+    begins, flat = windows.recordings * labels.shape[1] + windows.first, labels.ravel()
+    counts = np.empty((1 + classes, len(begins)), dtype=np.int64)
+    for label in range(UNLABELLED, classes):
+        sums = np.concatenate([[0], np.cumsum(flat == label)])
+        counts[1 + label] = sums[begins + windows.rows] - sums[begins]
+    most = counts[1:].argmax(axis=0)
+    is_tied = (counts[1:] == counts[1:].max(axis=0)).sum(axis=0) > 1
+    most = np.where(is_tied, flat[begins + windows.rows // 2], most)
+    return np.where(counts[0] > 0, UNLABELLED, most)
+
+
+def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array, Int64]:
+    """Returns the windows of prepared recordings x (N, T, F), as (M, W, F), and their lengths.
+
+    They are a view of x if they begin at equal distances, as those of one recording do.
+    """
+    size = transform.downsample * transform.frame  # the rows that are one step of x
+    steps = min((transform.window or 1) // size, x.shape[1])
+    flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
+    begins = windows.recordings * x.shape[1] + windows.first // size
+    over_steps, over_channels = flat.strides
+    every = np.lib.stride_tricks.as_strided(
+        flat,
+        (len(flat) - steps + 1, steps, x.shape[2]),
+        (over_steps, over_steps, over_channels),
+    )
+    distances = np.unique(np.diff(begins))
+    lengths = -(-windows.rows // size)
+    if len(distances) <= 1:
+        return every[begins[0] : begins[-1] + 1 : int(distances.sum()) or 1], lengths
+    check_memory(len(begins) * every[0].nbytes, "data.transform.window", "the windows")
+    return every[begins], lengths
+
+
+def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits:
+    """Cuts the prepared recordings of each split into windows.
+
+    Args:
+        whole: the splits before they were scaled, whose lengths are in rows.
+    """
+    assert transform.window is not None
+    window, stride = transform.window, transform.stride
+    if window > (most := int(whole.train.lengths.max())):
+        raise ValueError(
+            f"data.transform.window={window}: must be at most {most}, the rows of the longest"
+            " training recording"
+        )
+
+    def cut(name: str, part: Sequences) -> Sequences:
+        rows = whole.parts[name]
+        windows, labels = windows_in(rows.lengths, window, stride), None
+        if rows.row_labels is not None:
+            labels = majority(rows.row_labels, windows, part.num_classes)
+            windows, labels = windows.select(labels >= 0), labels[labels >= 0]
+        if len(windows.rows) == 0:
+            raise ValueError(
+                f"data.transform.window={window}: no window of {name} has a label in all its rows"
+            )
+        return _of_windows(part, windows, labels, transform)
+
+    made = prepared.map(cut)
+    sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
+    note = f"windows of {window} rows, every {stride}: {sizes}"
+    if short := sum(int((part.lengths < window).sum()) for part in whole.parts.values()):
+        note += f"; {count(short, 'shorter recording')} kept whole"
+    return replace(made, notes=(*made.notes, note))
+
+
+def _of_windows(
+    part: Sequences, windows: Windows, labels: Int64 | None, transform: Transform
+) -> Sequences:
+    """Returns windows as sequences; their labels are those of the recordings by default."""
+    of, digests = windows.recordings, part.digests
+    assert digests is not None
+    places = zip(digests[of].tolist(), *(one.tolist() for one in windows[1:]), strict=True)
+    x, lengths = windows_of(part.x, windows, transform)
+    return Sequences(
+        x=x,
+        lengths=lengths,
+        labels=part.labels[of] if labels is None else labels,
+        class_names=part.class_names,
+        channel_names=part.channel_names,
+        digests=digests_of(repr(place).encode() for place in places),
+        groups=None if part.groups is None else part.groups[of],
+        recordings=digests[of],
+    )
+
+
+def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> Splits:
+    """Cuts the end of each training recording off, as val and test.
+
+    Args:
+        fractions: the shares of val and test; 0 cuts none.
+        window: the rows of a window, which each part must have.
+    """
+    train = splits.train
+    shares = {name: fractions[name] for name in ("val", "test") if fractions[name]}
+    cut = {name: np.rint(share * train.lengths).astype(np.int64) for name, share in shares.items()}
+    sizes = {"train": train.lengths - sum(cut.values()), **cut}
+    begin, parts = np.zeros(len(train), np.int64), dict[str, Sequences]()
+    for name, rows in sizes.items():
+        if (shortest := int(rows.min())) < window:
+            n = int(rows.argmin())
+            raise ValueError(
+                f"data.split_by=time: recording {n} has {train.lengths[n]} rows, of which {name}"
+                f" gets {shortest}; must be at least {window}, the rows of a window"
+            )
+        parts[name] = _rows_of(train, begin, rows)
+        begin = begin + rows
+    ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items())
+    note = f"split_by=time: each recording ends with {ends}; no window crosses a border"
+    return replace(splits, notes=(*splits.notes, note), **parts)
+
+
+def _rows_of(part: Sequences, begin: Int64, rows: Int64) -> Sequences:
+    """Returns the rows of each recording from a first one, (N,) each."""
+    index = np.minimum(begin[:, None] + np.arange(rows.max()), part.lengths[:, None] - 1)
+    x, labels = np.take_along_axis(part.x, index[:, :, None], axis=1), part.row_labels
+    labels = None if labels is None else np.take_along_axis(labels, index, axis=1)
+    return replace(part, x=x, lengths=rows, digests=None, row_labels=labels)
