@@ -34,7 +34,7 @@ def find_in_current_folder(target: str) -> None:
     if top in sys.modules:
         return
     here = Path(*_typed_in or [os.getcwd()])
-    is_here = (here / f"{top}.py").is_file() or (here / top / "__init__.py").is_file()
+    is_here = (here / f"{top}.py").is_file() or any((here / top).glob("*.py"))
     if not is_here or importlib.util.find_spec(top) is not None:
         return
     sys.path.append(str(here))

@@ -68,16 +68,6 @@ def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monke
     assert accuracy["accuracy"].value == pytest.approx(record["metrics"]["test/acc"])
 
 
-def test_the_modules_of_the_pages_are_short_and_a_users_own_knows_nothing_of_us():
-    """The program `scripts/check_docs.py` trains them, as it does the texts of data.md."""
-    text = (DOCS / "your-module.md").read_text(encoding="utf-8")
-    files = dict(re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", text, FENCED))
-    assert "seqsweep" not in files.pop("mine.py")
-    assert len(files) == 4 and max(content.count("\n") for content in files.values()) <= 6
-    (module,) = blocks(section("models.md", "A cell of your own"), "python")
-    assert len([line for line in module.splitlines() if line]) <= 25
-
-
 def test_the_commands_of_the_first_hour_lead_to_a_file_that_predicts(seqsweep, tmp_path):
     text = section("data.md", "The first hour")
     assert len(text.splitlines()) < 40

@@ -83,7 +83,7 @@ def test_message_has_the_command_that_was_meant(typed, right, capsys):
 
 
 def test_the_page_for_whoever_comes_from_lightning_hydra_template_has_the_same_answers() -> None:
-    page = Path(__file__).parents[2] / "docs" / "your-module.md"
+    page = Path(__file__).parents[2] / "docs" / "extend.md"
     table = page.read_text(encoding="utf-8").partition("## From lightning-hydra-template")[2]
     rows = re.findall(r"^\| `(\S+=\S+)`.*? \| `(?:-m )?(.*?)`", table, re.MULTILINE)
     differ = [row for row in rows if not row[0].startswith(("experiment=", "logger="))]

@@ -1,11 +1,13 @@
-"""Finds the optional packages (extras) that add a section to a report."""
+"""Finds the extras and the installed packages that add a section to a report."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.report.parts import Section
+from seqsweep.console import say_error
+from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 
@@ -23,6 +25,33 @@ def extra_sections(folder: Path, entries: Sequence[Entry]) -> list[Section]:
     """Returns the sections of all extras that have one for this folder."""
     sections = [extra.find_section(folder, entries) for extra in _extras_of(folder)]
     return [section for section in sections if section is not None]
+
+
+def installed() -> list[EntryPoint]:
+    """Returns the functions of installed packages that write a section, by their names."""
+    return sorted(entry_points(group="seqsweep.sections"))
+
+
+def installed_sections(points: Sequence[EntryPoint], content: Mapping[str, Any]) -> list[Section]:
+    """Returns the sections that functions of installed packages write.
+
+    A function takes the content of report.json, and returns HTML, or "" for no section. If it
+    raises an error, one line tells it, and the report is written without the section.
+    """
+    sections: list[Section] = []
+    for point in points:
+        try:
+            html = point.load()(content)
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            say_error(f"report: without the section {point.name} of {point.value}: {what}")
+            continue
+        title = point.name.replace("_", " ").capitalize()
+        template = TEMPLATES / "installed.html.j2"
+        # The prefix keeps the id apart from those of our sections.
+        name = f"of-{point.name}"
+        sections.append(Section(name, title, template, html=html, is_shown=bool(html)))
+    return sections
 
 
 def extra_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:

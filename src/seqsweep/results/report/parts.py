@@ -59,6 +59,7 @@ class Section:
         view: The variables of the template.
         chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
             runs with fresh seeds.
+        html: What an installed package has written for its section.
         is_shown: Whether the page has the section. report.json has its findings in any case.
     """
 
@@ -69,6 +70,7 @@ class Section:
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
     view: Mapping[str, Any] = field(default_factory=dict[str, Any])
     chosen_by: Collection[str] = ()
+    html: str = ""
     is_shown: bool = True
 
 

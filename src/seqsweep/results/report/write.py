@@ -24,7 +24,12 @@ from seqsweep.results.baselines import best_baseline, find_baselines
 from seqsweep.results.findings import Findings, find_all
 from seqsweep.results.report import board, costs, curves, effects
 from seqsweep.results.report import parts as plots
-from seqsweep.results.report.extra_sections import extra_contents, extra_sections
+from seqsweep.results.report.extra_sections import (
+    extra_contents,
+    extra_sections,
+    installed,
+    installed_sections,
+)
 from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.results.words import (
     answer_of_ranks,
@@ -136,7 +141,11 @@ def analyse(folder: Path, entries: Sequence[Entry]) -> Report:
         ),
         Section("again", "Run it again", TEMPLATES / "again.html.j2", again),
     ]
-    return Report(findings, head | _head(findings), sections)
+    report = Report(findings, head | _head(findings), sections)
+    if points := installed():
+        # Before the last two, which say what failed and how to run it again.
+        sections[-2:-2] = installed_sections(points, json.loads(as_json(report.content)))
+    return report
 
 
 def _head(findings: Findings) -> dict[str, Any]:
@@ -308,7 +317,8 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     # The digest of a record identifies its content.
     states = [[e.folder.run_id, e.state, e.record.digest, e.error] for e in entries]
     own = [version(), planned, baselines.get(DIGEST), sorted(states, key=str)]
-    return _digest([*own, *extra_contents(folder)])
+    others = [[point.name, point.value] for point in installed()]
+    return _digest([*own, *others, *extra_contents(folder)])
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:
