@@ -170,7 +170,7 @@ REFUSED = {
     "too long": ({"transform": {"window": 31}}, "window=31: must be at most 30, the rows"),
     "crop": ({"transform": {"window": 4, "truncate": 9}}, "truncate=9: must be null with windows"),
     "frame": ({"transform": {"window": 6, "frame": 4}}, "window=6: must be a multiple of 4"),
-    "time without": ({"split_by": "time"}, "split_by=time: needs windows; data.transform.window"),
+    "time without": ({"split_by": "time"}, "split_by=time: needs windows, as by data.transform"),
     "time and folds": (
         {"split_by": "time", "folds": 2, "transform": {"window": 4}},
         "split_by=time: must be null with data.folds=2",
@@ -197,8 +197,8 @@ LONG = "case,t,x,label\n" + "".join(f"a,{t},{t},{'ab'[t > 4]}\nb,{t},{t},a\n" fo
 
 def test_a_label_that_changes_within_a_sequence_is_refused_without_windows(write):
     splits = table(write(LONG))
-    message = r"csv:12: sequence 'a' has label 'b' .*'a' at .*csv:2; must be one for a sequence; or"
-    with pytest.raises(ValueError, match=f"{message} cut into windows: data.transform.window="):
+    message = r"csv:12: sequence 'a' has label 'b' .*'a' at .*csv:2; must be one for a sequence"
+    with pytest.raises(ValueError, match=f"{message}; windows have a label each: data.transform.window="):
         prepared(splits, **NO_CUT)
     train = prepared(splits, transform={"window": 3}, **NO_CUT).train
     assert train.labels.tolist() == [0, 0, 1, 0, 0, 0]
@@ -217,6 +217,7 @@ def test_a_label_that_changes_changes_the_fingerprint(write):
 def test_a_table_that_names_no_sequence_is_one_recording(write):
     rows = "".join(f"{t},{t % 3},{'' if t == 12 else 'ab'[t > 6]}\n" for t in range(20))
     splits = table(write(f"time,x,state\n{rows}"), label="state")
-    assert len(splits.train) == 1 and "one sequence of 20 rows" in splits.notes[-1]
+    assert len(splits.train) == 1 and "one sequence of 20 rows" in splits.notes[-2]
+    assert "labels by row" in splits.notes[-1] and "; 1 row without one" in splits.notes[-1]
     train = prepared(splits, transform={"window": 5}, **NO_CUT).train
     assert train.labels.tolist() == [0, 1, 1]

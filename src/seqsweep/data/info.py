@@ -6,7 +6,7 @@ N sequences, S steps of all sequences together, C classes.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,9 +88,12 @@ def describe(splits: Splits) -> Info:
 
 
 def _class_counts(splits: Splits) -> dict[str, Int64]:
-    """Returns the number of sequences (C,) of each class, by split."""
-    parts = splits.parts.items()
-    return {name: np.bincount(part.labels, minlength=splits.num_classes) for name, part in parts}
+    """Returns the number of sequences (C,) of each class, by split; of rows with own labels."""
+    counts: dict[str, Int64] = {}
+    for name, part in splits.parts.items():
+        labels = part.labels if part.row_labels is None else part.row_labels[part.valid]
+        counts[name] = np.bincount(labels[labels >= 0], minlength=splits.num_classes)
+    return counts
 
 
 def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
@@ -145,7 +148,8 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
     """Returns the size, fingerprint and overlap with train of each split.
 
     The fingerprint depends only on the raw sequences and their labels. Order, scaling and filled-in
-    values do not change it.
+    values do not change it. Windows also have the number of their groups or recordings, and, if
+    each recording has one label, `by_recording`: the fingerprint of the recordings.
 
     >>> contents(splits)["test"]
     {'sequences': 54, 'fingerprint': '5f1c0d1e6cb2a3f4', 'also_in_train': 12}
@@ -153,6 +157,13 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
     described: dict[str, dict[str, Any]] = {}
     for name, part in splits.parts.items():
         described[name] = {"sequences": len(part), "fingerprint": _fingerprint(part)}
+        if part.units is not None:
+            unit = "recordings" if part.groups is None else "groups"
+            described[name][unit] = len(np.unique(part.units))
+        if part.by_recording() is not None and part.recordings is not None:
+            _, first = np.unique(part.recordings, return_index=True)
+            whole = replace(part.select(first), digests=part.recordings[first])
+            described[name]["by_recording"] = _fingerprint(whole)
         if name != "train":
             described[name]["also_in_train"] = _common(part, splits.train)
     return described

@@ -174,12 +174,12 @@ def _check_windows(
         raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
     if transform.window is not None:
         return
-    windows = "data.transform.window=ROWS data.transform.stride=ROWS"
+    windows = "data.transform.window=64 data.transform.stride=32"
     if split_by is not None:
-        raise ValueError(f"data.split_by={split_by}: needs windows; {windows}")
+        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
     for part in splits.parts.values():
         if part.row_labels is not None:
-            raise ValueError(f"{part.label_change}; or cut into windows: {windows}")
+            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
 
 
 def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:

@@ -102,6 +102,17 @@ class Sequences:
         is_grouped = self.recordings is not None and self.groups is not None
         return self.groups if is_grouped else self.recordings
 
+    def by_recording(self) -> tuple[Int64, Int64] | None:
+        """Returns each window's recording, numbered (N,), and the recordings' labels.
+
+        The result is None for sequences that are no windows, or if labels change in a recording.
+        """
+        if self.recordings is None:
+            return None
+        _, first, number = np.unique(self.recordings, return_index=True, return_inverse=True)
+        labels = self.labels[first]
+        return (number, labels) if (labels[number] == self.labels).all() else None
+
     @property
     def valid(self) -> Mask:
         """The mask (N, T): True at steps, False at padding."""

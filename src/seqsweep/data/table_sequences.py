@@ -244,18 +244,18 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str])
         whole = whole._replace(labels=_labels(rows, made, labelled))
     except ValueError as error:
         change = str(error)
-        if (by_row := _with_row_labels(rows, made, change)) is None:
+        if (by_row := _with_row_labels(rows, made, change, notes)) is None:
             raise
         return by_row
     if whole.labels is None and rows.has("label"):
-        if by_row := _with_row_labels(rows, made, change):
+        if by_row := _with_row_labels(rows, made, change, notes):
             return by_row
         missing = (rows.codes("label", may_lack=True).codes < 0).sum()
         notes.append(f"{rows.table.where}: {missing} labels are missing; none is used")
     return whole
 
 
-def _with_row_labels(rows: Rows, made: _Assembled, change: str) -> RawPart | None:
+def _with_row_labels(rows: Rows, made: _Assembled, change: str, notes: list[str]) -> RawPart | None:
     """Returns sequences with a label for each row; None if a sequence has no label at all.
 
     Args:
@@ -268,6 +268,10 @@ def _with_row_labels(rows: Rows, made: _Assembled, change: str) -> RawPart | Non
     np.add.at(counts, (made.of_row[codes >= 0], codes[codes >= 0]), 1)
     if not counts.any(axis=1).all():
         return None
+    lacking = (
+        f"; {count(missing, 'row')} without one" if (missing := int((codes < 0).sum())) else ""
+    )
+    notes.append(f"{rows.table.where}: labels by row, as they change within a sequence{lacking}")
     return made.whole._replace(
         labels=values[counts.argmax(axis=1)],
         row_labels=join_padded(codes[made.order], np.bincount(made.of_row)),

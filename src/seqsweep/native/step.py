@@ -154,13 +154,15 @@ def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sum
     return Sums(task.val_loss, confusion, math.nan)
 
 
-def predict(network: Network, data: Data) -> npt.NDArray[np.float32]:
-    """Returns the logits (S, C) of a network; the labels of the data have no effect.
+def predict(network: Network, data: Data, weights: Tensor | None = None) -> npt.NDArray[np.float32]:
+    """Returns the logits (S, C) of a network with the given weights, by default with its own.
+
+    The labels of the data have no effect.
 
     Raises:
-        ValueError: the data do not fit the network.
+        ValueError: the weights have another size, or the data do not fit the network.
     """
-    task, _ = _task_for(network, data, None)
+    task, _ = _task_for(network, data, weights)
     task.trains = 0
     logits = np.empty((data.count, data.num_classes), dtype=np.float32)
     library = functions()

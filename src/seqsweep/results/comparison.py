@@ -171,7 +171,9 @@ def _keys_between(sides: Sequence[Side], differing: Sequence[str]) -> list[str]:
 def _match(first: Row, other: Row, measure: Measure) -> Match:
     metric, variation = measure.metric, measure.variation
     # A seed sets the data or their order, so runs with equal seeds are compared in pairs.
-    checked, sample = check_sets(other, metric, sets_by_replicate(first, variation), variation)
+    checked, sample = check_sets(
+        other, metric, sets_by_replicate(first, metric, variation), variation
+    )
     samples = first.samples[metric].values(), other.samples[metric].values()
     means = [sum(values) / len(values) for values in samples]
     differences = paired(sample, first.samples[metric])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from seqsweep.results.formatting import key_names, run_label, split_words, value_text
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, FlatConfig, is_below
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.metrics import Metric
+from seqsweep.runs.metrics import BY_RECORDING, Metric
 from seqsweep.runs.record import NO_RECORD, Record
 
 Key = TypeVar("Key", bound=tuple[int, ...])
@@ -165,11 +165,16 @@ class Sets(NamedTuple):
     is_known: bool
 
 
-def sets_of(entry: Entry) -> Sets:
-    """Returns the fingerprints of a run's splits, or texts from its config."""
+def sets_of(entry: Entry, metric: Metric | None = None) -> Sets:
+    """Returns the fingerprints of a run's splits, or texts from its config.
+
+    Args:
+        metric: the metric to compare; one by recording is the same for all windows of a recording.
+    """
     data = recordings_key(entry)
     if splits := entry.record.splits:
-        val, test = (splits.get(name, {}).get("fingerprint") for name in ("val", "test"))
+        key = "by_recording" if metric and metric.kind == BY_RECORDING else "fingerprint"
+        val, test = (splits.get(name, {}).get(key) for name in ("val", "test"))
         return Sets(data, value_key(val), value_key(test), is_known=True)
     shaping = {key: value for key, value in sorted(entry.config.items()) if _shapes_splits(key)}
     if entry.record.data_fingerprint is not None:  # the fingerprint covers the source
@@ -255,11 +260,17 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
 
 
-def tested_sequences(record: Record, score: Metric) -> int:
-    """Returns the number of sequences behind a metric, `score`; 0 if unknown."""
+def tested_units(record: Record, score: Metric) -> tuple[int, str]:
+    """Returns the number of independent sequences behind a metric, `score`; 0 if unknown.
+
+    For windows these are their groups or recordings. Also returns the word for one of them.
+    """
     split = score.split_name
-    size = record.splits.get(split, {}).get("sequences")
-    return size or sum(map(sum, record.confusion.get(split, ())))
+    values = record.splits.get(split, {})
+    for unit in ("groups", "recordings", "sequences"):
+        if size := values.get(unit):
+            return size, unit.removesuffix("s")
+    return sum(map(sum, record.confusion.get(split, ()))), "sequence"
 
 
 def group_by(items: Iterable[Item], key: Callable[[Item], Name]) -> dict[Name, list[Item]]:

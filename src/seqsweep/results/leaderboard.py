@@ -25,7 +25,7 @@ from seqsweep.results.data_sets import (
     data_names,
     data_sets,
     group_by,
-    tested_sequences,
+    tested_units,
 )
 from seqsweep.results.effects import Effect, Grid, find_missing, independent_keys, main_effects
 from seqsweep.results.formatting import config_label, key_names, known_settings
@@ -154,11 +154,14 @@ class Leaderboard:
 
     @property
     def tested(self) -> int:
-        """The number of sequences behind a score; 0 if unknown, or if splits vary."""
+        """The number of `tested_units`; 0 if unknown, or if splits vary."""
         # The interval over splits already includes the variation between test sets.
-        if self.variation.resampled:
-            return 0
-        return tested_sequences(self.rows[0].entries[0].record, self.compared)
+        return 0 if self.variation.resampled else self.tested_units[0]
+
+    @property
+    def tested_units(self) -> tuple[int, str]:
+        """The number of independent sequences behind a score, and the word for one."""
+        return tested_units(self.rows[0].entries[0].record, self.compared)
 
     @property
     def tied(self) -> int:
@@ -267,7 +270,7 @@ def _ordered(rows: Sequence[Row], monitor: Metric, variation: Variation) -> list
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]
     order = sorted(range(len(rows)), key=lambda index: keys[index])
-    return with_data([rows[index] for index in order], variation)
+    return with_data([rows[index] for index in order], variation, monitor)
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:

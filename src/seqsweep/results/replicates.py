@@ -200,7 +200,7 @@ def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: Metric) 
     evaluated = name if name in ("val", "test") else "data"
     scored = [
         {
-            (replicate.split, getattr(sets_of(entry), evaluated))
+            (replicate.split, getattr(sets_of(entry, metric), evaluated))
             for replicate, entry in runs.items()
             if metric in numbers(entry)
         }

@@ -86,13 +86,13 @@ def make_row(
     return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 
-def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
+def with_data(rows: Sequence[Row], variation: Variation, metric: Metric) -> list[Row]:
     """Sets `data` of each row, from a replicate that all rows share, if any."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
     return [
-        replace(row, data=value_key(sets_of(entry)))
+        replace(row, data=value_key(sets_of(entry, metric)))
         for row, entry in zip(rows, chosen, strict=True)
     ]
 
@@ -113,7 +113,7 @@ def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
     Args:
         rows: The rows of one data set, best first.
     """
-    first = sets_by_replicate(rows[0], variation) if rows else {}
+    first = sets_by_replicate(rows[0], metric, variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
     for index, (row, sample) in enumerate(checked):
@@ -133,15 +133,16 @@ def check_sets(
     row: Row, metric: Metric, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
     """Sets a row's `apart`; also returns the row's values on equal sequences."""
-    sets = sets_by_replicate(row, variation)
+    sets = sets_by_replicate(row, metric, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
     sample = {key: v for key, v in row.samples.get(metric, {}).items() if not reasons.get(key)}
     return replace(row, apart=next(iter(reasons.values())) if all(reasons.values()) else ""), sample
 
 
-def sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
-    return {key: sets_of(entry) for key, entry in variation.by_replicate(row.entries).items()}
+def sets_by_replicate(row: Row, metric: Metric, variation: Variation) -> dict[Replicate, Sets]:
+    runs = variation.by_replicate(row.entries)
+    return {key: sets_of(entry, metric) for key, entry in runs.items()}
 
 
 CHOICE = "_target_"

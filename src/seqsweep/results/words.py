@@ -14,7 +14,7 @@ from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
 from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
-from seqsweep.runs.metrics import Metric, own_metrics
+from seqsweep.runs.metrics import BY_RECORDING, Metric, has_other_windows, own_metrics
 from seqsweep.text import count, number
 
 CHOSEN = "*"
@@ -229,16 +229,29 @@ def limit_words(board: Leaderboard) -> list[str]:
         if compared > 1:
             reasons[-1] += f": {replicates_override(compared, board.variation.folds)}"
     limits += reasons
+    if has_other_windows([row.entries[0].config for row in board.rows]):
+        limits.append(_windows_words(board))
     if board.rows and board.compares_on_ranking_split:
         limits.append(optimism_words(board))
-    if board.rows and board.compared.kind == "acc" and board.compared in board.rows[0].metrics:
+    if (
+        board.rows
+        and board.compared.kind in ("acc", BY_RECORDING)
+        and board.compared in board.rows[0].metrics
+    ):
         mean = board.rows[0].metrics[board.compared].mean
         error = sampling_error(mean, mean, board.compared, board.tested)
         if error >= _SMALL:
             split = split_words(board.compared.split_name)
-            sequences = f"{count(board.tested, 'sequence')} of {split}"
+            sequences = f"{count(*board.tested_units)} of {split}"
             limits.append(f"sampling error of a difference on {sequences}: {error:.2g}")
     return limits
+
+
+def _windows_words(board: Leaderboard) -> str:
+    """Says how configs with other windows are compared, or why they are not."""
+    if board.compared.kind == BY_RECORDING:
+        return "configs with other windows are compared by recording: by most of its windows"
+    return "other windows are other sequences: without a label by recording they are not compared"
 
 
 def optimism_words(board: Leaderboard) -> str:

@@ -81,6 +81,9 @@ class Metric(str):
         return (self[: start - 1] + self[end:] if start else self[end + 1 :]) or self
 
 
+BY_RECORDING = "recording_acc"
+"""The accuracy of the majority of a recording's windows, which compares windows of other sizes."""
+
 _ACCURACY, _F1, _LOSS = ("acc", "accuracy", 1.0), ("f1", "F1", 1.0), ("loss", "loss", math.inf)
 
 OURS = {
@@ -88,6 +91,11 @@ OURS = {
     for split, in_words in SPLITS.items()
     for kind, words, most in (_ACCURACY, _F1, _LOSS)
     for name in (f"{split}/{kind}",)
+} | {
+    f"{split}/{BY_RECORDING}": Metric(
+        f"{split}/{BY_RECORDING}", "max", (0.0, 1.0), f"{SPLITS[split]} accuracy by recording"
+    )
+    for split in ("val", "test")
 }
 """The metrics of the project's own classifier, by name, in the order of tables."""
 
@@ -174,7 +182,8 @@ def epoch_score(metrics: Mapping[str, float], monitor: Metric) -> tuple[float, f
 def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()) -> Metric:
     """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
-    Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
+    Runs with different monitors are ranked by the default, and runs on different windows by their
+    recordings, if these have a label each. A training loss ranks runs only if it is
     the same loss in all of them. If a run trains a user's own LightningModule, it is the first
     metric that the most records have; monitors come first.
 
@@ -184,7 +193,11 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
     Raises:
         ValueError: two runs disagree on the direction of a metric.
     """
-    configs = list(configs)
+    configs, records = list(configs), list(records)
+    by_recording = OURS[f"val/{BY_RECORDING}"]
+    has_all = records and all(by_recording in record.metrics for record in records)
+    if has_all and has_other_windows(configs):
+        return by_recording
     monitors = [monitor_of_config(config) for config in configs]
     if not any(map(is_own_module, configs)):
         only = monitors[0] if len(set(monitors)) == 1 else None
@@ -202,6 +215,12 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
         known[name] = known[name] if name.is_ours else name
     number = {name: sum(name in each for each in recorded) for name in known}
     return known[max(number, key=number.__getitem__)] if number else Metric("", "max")
+
+
+def has_other_windows(configs: Iterable[FlatConfig]) -> bool:
+    """Returns whether configs cut recordings into different windows."""
+    keys = ("data.transform.window", "data.transform.stride")
+    return len({tuple(config.get(key) for key in keys) for config in configs}) > 1
 
 
 def without_validation(configs: Iterable[FlatConfig]) -> Metric:

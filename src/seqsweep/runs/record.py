@@ -55,11 +55,14 @@ class Pruned(NamedTuple):
 
 
 class Split(TypedDict, total=False):
-    """The values of one split in a record."""
+    """The values of one split in a record; the last three are of windows, see `info.contents`."""
 
     sequences: int
     fingerprint: str
     also_in_train: int
+    recordings: int
+    groups: int
+    by_recording: str
 
 
 @dataclass(frozen=True, slots=True)

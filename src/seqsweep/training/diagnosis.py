@@ -5,7 +5,7 @@ of all sequences as `PackedSequence` holds them.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.config.schema import Config
+from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.elementary import softmax
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
 from seqsweep.runs.files import JsonObject
@@ -56,6 +58,30 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> JsonObj
         return {}
     plain = {split: table.tolist() for split, table in counts.items()}
     return {"classes": list(splits.class_names), "confusion": plain} if plain else {}
+
+
+def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[str, float]:
+    """Returns the accuracy of val and test by recording: of the majority of its windows.
+
+    If two classes are equally frequent, their mean probability decides.
+
+    Args:
+        logits_of: returns the logits (M, C) of a split's windows.
+    """
+    scores: dict[str, float] = {}
+    for name in ("val", "test"):
+        part = splits.parts.get(name)
+        if part is None or (found := part.by_recording()) is None:
+            continue
+        recordings, labels = found
+        probabilities = softmax(logits_of(name).astype(np.float64))
+        votes = np.zeros((len(labels), splits.num_classes))
+        np.add.at(votes, (recordings, probabilities.argmax(axis=1)), 1)
+        shares = np.zeros_like(votes)
+        np.add.at(shares, recordings, probabilities)
+        votes += shares / (1 + np.bincount(recordings))[:, None]  # below 1: it only breaks ties
+        scores[f"{name}/recording_acc"] = float((votes.argmax(axis=1) == labels).mean())
+    return scores
 
 
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject | None:

@@ -149,6 +149,8 @@ def _use(run: LoadedRun) -> list[str]:
     allow = f", allow={json.dumps(foreign)}" if foreign else ""
     option = "".join(f" --allow {name}" for name in foreign)
     new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
+    if run.transform.window is not None:
+        x = f"{x}, windows of {run.transform.window} steps; the commands cut files by themselves"
     if run.vocabulary is not None:
         new, x = "csv", "a list of texts"
     return [

@@ -136,6 +136,11 @@ def _propose(
     has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
     # Zero is tried second. It also works for a channel that has no value in train, and so no mean.
     fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
+    if splits.train.row_labels is not None and not (config["transform"] or {}).get("window"):
+        windows = ["data.transform.window=64", "data.transform.stride=32"]
+        by_time = [*windows, "data.split_by=time"]
+        cut = [by_time] if len(splits.train) == 1 else [windows, by_time]
+        fills = [[*one, *fill] for one in cut for fill in fills]
     missing = [split for split in ("val", "test") if split not in splits.parts]
     # A run would take the missing splits from train; each override prevents this for a split.
     cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]

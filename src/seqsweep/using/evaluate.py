@@ -43,15 +43,15 @@ def evaluate(arguments: Sequence[str]) -> int:
     if options.data is None:
         if options.options:
             raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, probabilities, labels = _own_split(run, options)
+        name, probabilities, labels, units = _own_split(run, options)
     else:
         data = open_data(options.data, options.options, run, options.split, labelled=True)
         for note in data.notes:
             say_error(note)
-        name, labels = data.name, known_labels(data, run)
+        name, labels, units = data.name, known_labels(data, run), data.units
         probabilities = probabilities_of(run, data, options.batch_size)
     result = evaluate_probabilities(
-        probabilities, labels, run.class_names, options.resamples, options.seed
+        probabilities, labels, run.class_names, options.resamples, options.seed, units
     )
     settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
     head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
@@ -61,7 +61,8 @@ def evaluate(arguments: Sequence[str]) -> int:
     if options.json:
         print_json(content)
         return 0
-    print_evaluation(result, f"{name}: {count(len(labels), 'sequence')}", PlainConsole())
+    kind = "sequence" if units is None else "window"
+    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole())
     return 0
 
 
@@ -81,8 +82,8 @@ def _parser() -> Parser:
 
 def _own_split(
     run: LoadedRun, options: argparse.Namespace
-) -> tuple[str, Float64, npt.NDArray[np.int64]]:
-    """Returns the name, probabilities and labels of the run's own split.
+) -> tuple[str, Float64, npt.NDArray[np.int64], npt.NDArray[Any] | None]:
+    """Returns the name, probabilities, labels and `Sequences.units` of the run's own split.
 
     Raises:
         ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
@@ -100,8 +101,10 @@ def _own_split(
     if name not in splits.names:
         hint = did_you_mean(name, splits.names)
         raise ValueError(f"--split={name}: the run's data have only {listed(splits.names)}{hint}")
+    units = None
     if config["data"]["_target_"] == DATA_MODULE:
         part = data.splits.parts[name]
+        units = part.units
         batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
     else:
         batches = dataloader_of(data, name)
@@ -110,7 +113,7 @@ def _own_split(
     for x, lengths, y in map(checked_batch, batches):
         probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
         labels.append(y.numpy())
-    return f"{folder} ({name})", np.concatenate(probabilities), np.concatenate(labels)
+    return f"{folder} ({name})", np.concatenate(probabilities), np.concatenate(labels), units
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
@@ -130,7 +133,8 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         print_table(console, _confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
-        print_lines(console, f"in brackets: {LEVEL:.0%} intervals, {kinds}")
+        of = "" if result.units is None else f" over {result.units} recordings or groups"
+        print_lines(console, f"in brackets: {LEVEL:.0%} intervals{of}, {kinds}")
 
 
 def _classes_table(result: Evaluation) -> Table:

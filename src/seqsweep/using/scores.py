@@ -52,12 +52,14 @@ class Evaluation:
         metrics: the scores by name, see METRICS. A metric that is not defined for these labels is
             missing, for example the area under the ROC curve if only one class occurs.
         classes: the precision, recall and F1 of each class that occurs as a label or prediction.
+        units: the number of recordings or groups of windows; None for other sequences.
     """
 
     class_names: tuple[str, ...]
     confusion: Int64
     metrics: dict[str, Score]
     classes: dict[str, dict[str, Score]]
+    units: int | None = None
 
     @property
     def sequences(self) -> int:
@@ -73,6 +75,7 @@ class Evaluation:
         support = self.support
         return {
             "sequences": self.sequences,
+            **({} if self.units is None else {"units": self.units}),
             "class_names": list(self.class_names),
             "metrics": {name: score._asdict() for name, score in self.metrics.items()},
             "classes": {
@@ -89,6 +92,7 @@ def evaluate(
     class_names: tuple[str, ...],
     resamples: int = 1000,
     seed: int = 0,
+    units: npt.NDArray[Any] | None = None,
 ) -> Evaluation:
     """Scores the probabilities (N, C) against the class indices (N,) of the labels.
 
@@ -107,18 +111,23 @@ def evaluate(
     Args:
         resamples: the number of resamples; 0 for no intervals.
         seed: decides the resamples.
+        units: (N,) for windows, the recording or group of each. Resamples draw whole units, and
+            closed intervals count as many independent windows as there are units.
     """
     cases = _Cases(probabilities, labels)
-    count = len(labels)
+    unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
+    count = int(unit.max()) + 1
     rng = np.random.default_rng(seed)
-    values = cases.measure(np.ones(count, np.int64))
+    values = cases.measure(np.ones(len(labels), np.int64))
     drawn = np.empty((resamples, len(METRICS)))
     for row in drawn:
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
-        row[:] = cases.measure(np.bincount(rng.integers(0, count, count), minlength=count))
+        drawn_units = np.bincount(rng.integers(0, count, count), minlength=count)
+        row[:] = cases.measure(drawn_units[unit])
     confusion = cases.confusion()
-    shares = _shares(confusion)
-    closed = _closed(confusion, shares, values[-1]) if resamples else {}
+    independent: Float64 = np.multiply(confusion, count / len(labels), dtype=np.float64)
+    shares = _shares(independent)
+    closed = _closed(independent, shares, values[-1]) if resamples else {}
     metrics = {
         name: Score(value, *_interval(name, column, closed))
         for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
@@ -131,7 +140,8 @@ def evaluate(
         class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
-    return Evaluation(class_names, confusion, metrics, classes)
+    number = None if units is None else count
+    return Evaluation(class_names, confusion, metrics, classes, number)
 
 
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
@@ -164,7 +174,7 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
     return max(mean - below, 0.0), min(mean + above, 1.0)
 
 
-def _shares(confusion: Int64) -> dict[str, Float64]:
+def _shares(confusion: Float64) -> dict[str, Float64]:
     """Returns precision, recall and F1 with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     # F1 follows from the share of correct predictions among the sequences with the class as label
@@ -178,7 +188,7 @@ def _shares(confusion: Int64) -> dict[str, Float64]:
 
 
 def _closed(
-    confusion: Int64, shares: Mapping[str, Float64], area: float
+    confusion: Float64, shares: Mapping[str, Float64], area: float
 ) -> dict[str, tuple[float, float]]:
     """Returns the closed-form intervals of shares and of means of shares, by metric."""
     actual, total = confusion.sum(axis=1), confusion.sum()

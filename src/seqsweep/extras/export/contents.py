@@ -68,6 +68,8 @@ def metadata(run: LoadedRun) -> dict[str, str]:
         "channel_names": _text(run.source_channels),
         "input": _input(run),
     }
+    if run.transform.window is not None:
+        content |= {"window": str(run.transform.window), "stride": str(run.transform.stride)}
     if run.vocabulary is not None:
         content["vocabulary"] = json.dumps(run.vocabulary.plain(), ensure_ascii=False)
     folder = run.checkpoint.parent

@@ -11,8 +11,13 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.data.sequences import Splits
+import numpy as np
+import torch
+
+from seqsweep.data.checks import Array
+from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.errors import RunDiverged
+from seqsweep.models.layers import logits_of
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
@@ -23,7 +28,12 @@ from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.devices import numerics
-from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
+from seqsweep.training.diagnosis import (
+    confusion_of,
+    diagnose_run,
+    recording_scores,
+    splits_tested,
+)
 from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
@@ -166,13 +176,31 @@ class AutogradEngine(Engine[AutogradRun]):
             seed_globals(*DATA_STREAM)
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.callbacks, trainer.loggers = callbacks, loggers
+        if isinstance(known, Splits) and is_ours:
+            recorded = recording_scores(known, lambda name: self._logits(known.parts[name]))
+        else:
+            recorded = {}
         if "test" not in splits:
-            return {}
+            return recorded
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         if not is_ours:
             return tested(trainer, module, data, run.best.best_metrics)
         trainer.test(module, datamodule=data, verbose=False)
-        return module.test_metrics
+        return module.test_metrics | recorded
+
+    def _logits(self, part: Sequences) -> Array:
+        """Returns the logits (N, C) of a split, in batches."""
+        run, module = self.run, self.run.parts.module
+        assert isinstance(module, SequenceClassifier)
+        size, logits = run.planned.config["data"]["eval_batch_size"], list[Array]()
+        network = module.network.eval()
+        with torch.inference_mode():
+            for start in range(0, len(part), size):
+                rows = slice(start, start + size)
+                x = torch.from_numpy(part.x[rows]).to(module.device)
+                batch = logits_of(network, x, torch.from_numpy(part.lengths[rows]))
+                logits.append(batch.numpy(force=True))
+        return np.concatenate(logits)
 
 
 @functools.cache

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import Augmentation
-from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
-from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
+from seqsweep.native.step import Data, Result, Stop, Work, evaluate, predict, run
+from seqsweep.training.diagnosis import confusion_of, diagnose, recording_scores, splits_tested
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.scores import scores
 from seqsweep.training.engines.protocol import Findings
@@ -63,6 +63,10 @@ class PoolData:
             metrics["test/loss"] = sums["test"].loss
             tested = scores(sums["test"].confusion[None])
             metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
+        weights = member.best_weights
+        metrics |= recording_scores(
+            self.splits, lambda name: predict(member.native, self.native[name], weights)
+        )
         diagnosis = None
         if member.config["diagnostics"]:
             diagnosis = diagnose(self.splits, member.native, member.best_weights)

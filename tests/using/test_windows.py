@@ -1,0 +1,167 @@
+"""Runs on windows: a row for each window, intervals and comparisons by recording."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import seqsweep
+from seqsweep.data.tables import table
+from seqsweep.runs.record import read_record
+from seqsweep.using.load import Inputs
+from seqsweep.using.scores import evaluate
+
+WINDOW, STRIDE = 8, 4
+
+
+def write_recordings(path: Path, seed: int, by_row: bool = False) -> None:
+    """Writes recordings of two classes, five subjects and 20 to 30 steps."""
+    rng = np.random.default_rng(seed)
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "x", "label", "subject"])
+        for n in range(20):
+            for t in range(int(rng.integers(20, 31))):
+                label = "ab"[(t > 11) if by_row else n % 2]
+                x = rng.normal() + (label == "b") * 0.7
+                table.writerow([f"r{n:02}", f"{x:.3f}", label, f"s{n // 4}"])
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Runs on windows of two sizes, for labels by recording and by row."""
+    folder = tmp_path_factory.mktemp("windows")
+    for name, by_row in (("whole", False), ("rows", True)):
+        write_recordings(folder / f"{name}.csv", 0, by_row)
+        write_recordings(folder / f"{name}_new.csv", 1, by_row)
+        seqsweep.sweep(
+            [
+                "data=csv", f"data.source.path={folder}/{name}.csv", "model.hidden_size=4",
+                f"data.transform.window={WINDOW},12", f"data.transform.stride={STRIDE}",
+                "trainer.max_epochs=2", "optimizer.lr=0.05", f"sweep.name={name}", "seed=0,1",
+                "sweep.report=false", "diagnostics=false", f"output_dir={folder}/outputs",
+            ]
+        )  # fmt: skip
+    return folder
+
+
+def runs_of(folder: Path, name: str, window: int = WINDOW) -> list[Path]:
+    records = sorted((folder / "outputs" / "sweeps" / name).glob("*/record.json"))
+    key = "data.transform.window"
+    return [path.parent for path in records if read_record(path).config[key] == window]
+
+
+@pytest.fixture
+def run(folder) -> Path:
+    return runs_of(folder, "whole")[0]
+
+
+def test_a_row_of_a_prediction_is_that_of_the_window_alone(folder, run, command):
+    done = command("predict", run, folder / "whole_new.csv")
+    rows = rows_of(done.out)
+    given = rows_of((folder / "whole_new.csv").read_text())
+    values = {
+        n: [float(row["x"]) for row in given if row["id"] == n] for n in {r["id"] for r in rows}
+    }
+    spans = [(row["id"], int(row["first_step"]), int(row["last_step"])) for row in rows]
+    assert spans == [
+        (n, first, first + WINDOW - 1)
+        for n, of in sorted(values.items())
+        for first in range(0, len(of) - WINDOW + 1, STRIDE)
+    ]
+    alone = [np.array(values[n][first : last + 1])[:, None] for n, first, last in spans]
+    loaded = seqsweep.load_run(run)
+    found = [[float(row["p_a"]), float(row["p_b"])] for row in rows]
+    assert np.allclose(loaded.predict_proba(alone), found, rtol=0, atol=1e-7)
+    assert f"{len(rows)} windows of 20 recordings" in done.err
+
+
+def test_a_bundle_cuts_files_as_its_run_does(folder, run, command):
+    assert command("bundle", run, "--out", "a.zip").code == 0
+    first, second = (command("predict", of, folder / "whole_new.csv") for of in (run, "a.zip"))
+    assert first.out == second.out and first.code == 0
+
+
+def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder, run):
+    config = read_record(run / "record.json").config
+    section = {k.removeprefix("data."): v for k, v in config.items() if k.startswith("data.")}
+    transform = {"window": section["transform.window"], "stride": section["transform.stride"]}
+    data = seqsweep.SequenceDataModule(table(section["source.path"]), transform=transform)
+    loaded, metrics = seqsweep.load_run(run), read_record(run / "record.json").metrics
+    for name in ("val", "test"):
+        part = data.splits.parts[name]
+        inputs = Inputs(*map(torch.from_numpy, (part.x, part.lengths)))
+        probabilities = loaded.apply(inputs)
+        right = list[bool]()
+        for recording in np.unique(np.asarray(part.recordings)):
+            mine = part.recordings == recording
+            votes = Counter(probabilities[mine].argmax(axis=1).tolist())
+            mean = probabilities[mine].mean(axis=0)
+            most = max(range(2), key=lambda c: (votes[c], mean[c]))
+            right.append(most == part.labels[mine][0])
+        assert metrics[f"{name}/recording_acc"] == np.mean(right) and len(right) == 4
+
+
+def test_windows_of_other_sizes_are_compared_by_recording_or_not_at_all(folder, command):
+    done = command("leaderboard", folder / "outputs" / "sweeps" / "whole", "--json")
+    board = json.loads(done.out)["sets"][0]
+    assert (board["monitor"], board["score"]) == ("val/recording_acc", "test/recording_acc")
+    assert "difference" in board["configs"][1]
+    printed = command("leaderboard", folder / "outputs" / "sweeps" / "whole").out
+    assert "configs with other windows are compared by recording" in printed
+    assert "on 1 group of test" in printed
+
+    done = command("leaderboard", folder / "outputs" / "sweeps" / "rows", "--json")
+    board = json.loads(done.out)["sets"][0]
+    assert (board["monitor"], board["score"]) == ("val/acc", "test/acc")
+    assert "difference" not in board["configs"][1]
+    printed = command("leaderboard", folder / "outputs" / "sweeps" / "rows").out
+    assert "without a label by recording they are not compared" in " ".join(printed.split())
+
+
+def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
+    run = runs_of(folder, "rows")[0]
+    own = json.loads(command("evaluate", run, "--json").out)
+    assert own["units"] == 1 and own["sequences"] > 10
+    assert (
+        own["metrics"]["accuracy"]["value"] == read_record(run / "record.json").metrics["test/acc"]
+    )
+    new = json.loads(command("evaluate", run, folder / "rows_new.csv", "--json").out)
+    assert new["units"] == 5
+    done = command("predict", run, folder / "rows_new.csv")
+    right = [row["prediction"] == row["label"] for row in rows_of(done.out)]
+    assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
+
+
+def test_equal_windows_of_a_recording_count_once():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    of = np.repeat(np.arange(40), 7)
+    once = evaluate(p, labels, ("a", "b", "c"), resamples=50)
+    often = evaluate(p[of], labels[of], ("a", "b", "c"), resamples=50, units=of)
+    for name, score in once.metrics.items():
+        assert often.metrics[name] == pytest.approx(score, abs=1e-9), name
+    for name, scores in once.classes.items():
+        for key, score in scores.items():
+            assert often.classes[name][key] == pytest.approx(score, abs=1e-9), (name, key)
+
+
+def test_labels_that_change_are_refused_for_a_run_without_windows(folder, tmp_path, command):
+    seqsweep.train(
+        [
+            "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
+            "trainer.max_epochs=1", "diagnostics=false", f"output_dir={tmp_path}", "name=plain",
+        ]
+    )  # fmt: skip
+    (run,) = (tmp_path / "runs" / "plain").iterdir()
+    done = command("predict", run, folder / "rows_new.csv")
+    assert done.code == 2 and "must be one for a sequence" in done.err
