@@ -11,6 +11,7 @@ import torch
 
 import seqsweep
 from seqsweep.data.tables import table
+from seqsweep.data.transforms import TransformOptions
 from seqsweep.runs.record import read_record
 from seqsweep.using.load import Inputs
 from seqsweep.using.scores import evaluate
@@ -93,7 +94,7 @@ def test_a_bundle_cuts_files_as_its_run_does(folder, run, command):
 def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder, run):
     config = read_record(run / "record.json").config
     section = {k.removeprefix("data."): v for k, v in config.items() if k.startswith("data.")}
-    transform = {"window": section["transform.window"], "stride": section["transform.stride"]}
+    transform: TransformOptions = {"window": WINDOW, "stride": STRIDE}
     data = seqsweep.SequenceDataModule(table(section["source.path"]), transform=transform)
     loaded, metrics = seqsweep.load_run(run), read_record(run / "record.json").metrics
     for name in ("val", "test"):
