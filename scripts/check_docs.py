@@ -1,4 +1,4 @@
-"""Runs the commands of README and docs, and compares what they print with the pages.
+"""Runs the commands of README, llms.txt and docs, and compares what they print with the pages.
 
     python scripts/check_docs.py [README.md docs/data.md ...]
 
@@ -56,7 +56,7 @@ class Block(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    pages = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))]
+    pages = [CHECKOUT / "README.md", CHECKOUT / "llms.txt", *sorted(CHECKOUT.glob("docs/*.md"))]
     parser.add_argument("pages", nargs="*", type=Path, default=pages)
     options = parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md print what the page shows; every cell of the notebook runs."""
+"""The examples of docs/python.md print what it shows; the guide, and the notebook's cells."""
 
 import json
 import re
@@ -11,8 +11,10 @@ import matplotlib
 import pytest
 
 import seqsweep
+from seqsweep.cli import main
 
-PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "python.md"
 PATTERN = r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?"
 
 
@@ -98,3 +100,18 @@ def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch):
     best = runs.groupby(names["keys"])["val/acc"].mean().idxmax()
     assert differences.index[0] == best
     names["plt"].close("all")
+
+
+def test_the_guide_is_one_page_whose_words_are_those_of_the_json(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["guide"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    page = (ROOT / "llms.txt").read_text(encoding="utf-8")
+    assert text == re.sub("<!--.*-->\n", "", page)
+    assert len(re.findall(r"^\$ seqsweep", text, re.MULTILINE)) == 8
+    assert len(re.findall(r"^\d+\. ", text.partition("## Twelve pitfalls")[2], re.MULTILINE)) == 12
+    schema = json.loads((ROOT / "docs" / "schema.json").read_text(encoding="utf-8"))
+    meaning = text.partition('## What "significant"')[2].partition("**How many")[0]
+    verdicts = schema["$defs"]["config"]["properties"]["verdict"]["enum"]
+    assert {*re.findall("`(.*?)`", meaning), "best"} == set(verdicts)

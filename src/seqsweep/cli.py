@@ -46,6 +46,7 @@ usage: seqsweep COMMAND ...
   bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
+  guide                     print one page for scripts and agents
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -235,6 +236,14 @@ def _complete(arguments: list[str]) -> int:
     return code
 
 
+def _guide(arguments: list[str]) -> None:
+    from seqsweep.config import CONF_DIR
+
+    Parser("guide", "Prints one page for scripts and agents.").parse(arguments)
+    page = CONF_DIR.with_name("llms.txt").read_text(encoding="utf-8")
+    say(re.sub(r"<!--.*?-->\n", "", page).rstrip("\n"))  # the comments are for the page's check
+
+
 def _status(arguments: list[str]) -> None:
     from seqsweep.results.housekeeping import print_status
     from seqsweep.results.tables import MOST_ROWS
@@ -417,4 +426,5 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "bundle": _bundle,
     "clean": _clean,
     "data": _in("using.data_command", "data"),
+    "guide": _guide,
 }
