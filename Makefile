@@ -19,7 +19,7 @@ LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
 .PHONY: sweep test check durability style types fast-tests durability-tests bench native \
   native-check wheels wheel-check hydra-check launcher-check newest-check docs-check order-check \
-  clean
+  site site-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -34,7 +34,7 @@ check: style  ## style, types, fast tests
 
 durability: durability-tests  ## all faults; then the checks, two at a time
 	@$(MAKE) --no-print-directory -j 2 newest-check docs-check native-check hydra-check wheel-check \
-	  launcher-check order-check
+	  launcher-check order-check site-check
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
@@ -60,10 +60,17 @@ native: $(INSTALLED)  ## builds the C++ library if its source has changed
 native-check: native $(ZIG)  ## checks that every compiler and CPU gives equal bits; sanitizers
 	$(BIN)/python scripts/native_check.py
 
+site: $(DURABILITY) native  ## the documents as a site in build/site, with a gallery of reports
+	$(BIN)/python scripts/gallery.py
+	@$(MAKE) --no-print-directory site-check
+
+site-check: $(DURABILITY)  ## builds the site, and checks the links between its pages
+	$(BIN)/sphinx-build -q -W -n docs build/site
+
 wheels: $(ZIG)  ## builds a wheel for each platform, into dist/
 	$(BIN)/python scripts/wheels.py
 
-wheel-check: $(ZIG)  ## installs the wheels in an empty environment and trains
+wheel-check: $(ZIG) $(DURABILITY)  ## installs the wheels in an empty environment and trains
 	$(BIN)/python scripts/wheel_check.py
 
 hydra-check: $(TESTS)  ## tests the oldest and the newest Hydra, in separate environments

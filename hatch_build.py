@@ -1,4 +1,4 @@
-"""The build hook of the wheel: compiles the C++ library and sets the platform tag.
+"""The hooks of the wheel: the C++ library, the platform tag, and the description's links.
 
 The environment variable SEQSWEEP_WHEEL selects another wheel than that of this machine. It is a
 platform of `TARGETS` in src/seqsweep/native/build.py, for which ziglang compiles, or `any` for a
@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 from packaging.tags import platform_tags
 
 
@@ -44,9 +45,26 @@ class NativeLibrary(BuildHookInterface[Any]):
         }
 
 
+class Description(MetadataHookInterface):
+    """Makes the links of the description addresses, or texts while the repository has none."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        root = Path(self.root)
+        links = _load(root / "scripts/links.py")
+        page, address = root / "README.md", links.repository()
+        text = links.with_addresses(page.read_text(encoding="utf-8"), page, address)
+        if address:
+            text = text.replace("<this repository>", address)
+            metadata["urls"] = {
+                "Repository": address,
+                "Changelog": f"{address}/blob/main/CHANGELOG.md",
+            }
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+
+
 def _load(path: Path) -> ModuleType:
     """Loads a module from its file, because the package is not installed yet."""
-    spec = importlib.util.spec_from_file_location("seqsweep_native_build", path)
+    spec = importlib.util.spec_from_file_location(f"seqsweep_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -60,7 +60,7 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
         (run.path / "metrics.csv").write_text("epoch,train/loss,val/acc\n0,1.0,0.5\n")
         record = {"status": status, "config": {}, "metrics": {"val/acc": 0.5}, "epochs": 1}
         run.finish(record | {"pruned": {"epoch": 1, "value": 0.5, "threshold": 0.9}})
-    # The script of docs/search.md, for optuna-dashboard.
+    # The script of docs/searches.md, for optuna-dashboard.
     read = read_study(tmp_path)
     storage = f"sqlite:///{tmp_path}/search.db"
     study = optuna.create_study(storage=storage, study_name="a", direction=read.direction)
