@@ -4,7 +4,7 @@ B sequences, T time steps, F features (channels), C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -39,6 +39,7 @@ from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
+from seqsweep.using.stream import Stream, check_steps, known_network, scaling_of_step
 
 BATCH_SIZE = 512
 """The number of sequences in a batch; torch's last bits depend on it, not those of native."""
@@ -165,6 +166,19 @@ class LoadedRun:
         for note in unit_notes(*arrays, self.scaling, self.source_channels, "x"):
             say_once(note)
         return self.apply(inputs)
+
+    def stream(self) -> Stream:
+        """Returns a stream, which classifies sequences step by step.
+
+        Raises:
+            ValueError: the run cannot be used step by step.
+        """
+        problem = f"{self.checkpoint}: cannot use {{}} step by step"
+        network = known_network(self.network, problem)
+        check_steps(network, self.scaling, self.checkpoint)
+        scaling, kept = scaling_of_step(self.scaling)
+        run, channels = replace(self, scaling=scaling), len(self.source_channels)
+        return Stream(network, lambda values: run.prepare(values).x[:, 0], channels, kept)
 
     @raised_as(DataError)
     def evaluate(

@@ -23,21 +23,25 @@ import seqsweep
 from seqsweep.cli import main
 
 PAGE = Path(__file__).parents[3] / "docs" / "using.md"
-SECTION = PAGE.read_text(encoding="utf-8").partition("## The exported file")[2]
+SECTION, _, STEPS = (
+    PAGE.read_text(encoding="utf-8")
+    .partition("## The exported file")[2]
+    .partition("## Step by step")
+)
 WEB = "onnxruntime-web@1.30.0"
 HEADER = Path("/usr/include/onnxruntime/onnxruntime_cxx_api.h")
 
 pytestmark = pytest.mark.slow
 
 
-def block(language: str) -> str:
-    match = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+def block(language: str, section: str = SECTION) -> str:
+    match = re.search(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert match, f"no {language} in {PAGE}"
     return match[1]
 
 
-def commands() -> list[str]:
-    return re.findall(r"^\$ (.*)$", SECTION, re.MULTILINE)
+def commands(section: str = SECTION) -> list[str]:
+    return re.findall(r"^\$ (.*)$", section, re.MULTILINE)
 
 
 def required(is_there: object, what: str) -> None:
@@ -55,19 +59,20 @@ def run(folder: Path, *command: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def vowels(tmp_path_factory) -> Path:
-    """A folder with vowels.onnx, which the commands of the section have made."""
+    """A folder with vowels.onnx and vowels-step.onnx, which the commands of the page have made."""
     folder = tmp_path_factory.mktemp("vowels")
-    train, export = (line.split()[1:] for line in commands()[:2])
+    train, *exports = (line.split()[1:] for line in [*commands()[:2], *commands(STEPS)])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         record = seqsweep.train(seqsweep.compose(train[1:]))
-        words = [word.replace("RUN_ID", record["run_id"]) for word in export]
-        assert Path(words[1]).resolve() == Path(record["folder"]).resolve()
-        with redirect_stdout(StringIO()) as printed, pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
-    shown = re.findall(r"^vowels.onnx: .* classes", SECTION, re.MULTILINE)
-    assert shown == re.findall(r"^vowels.onnx: .* classes", printed.getvalue(), re.MULTILINE)
+        for export, section in zip(exports, (SECTION, STEPS), strict=True):
+            words = [word.replace("RUN_ID", record["run_id"]) for word in export]
+            assert Path(words[1]).resolve() == Path(record["folder"]).resolve()
+            with redirect_stdout(StringIO()) as printed, pytest.raises(SystemExit) as ended:
+                main(words)
+            assert ended.value.code == 0
+            line = re.compile(r"^vowels.*.onnx: .* classes", re.MULTILINE)
+            assert line.findall(section) == line.findall(printed.getvalue())
     return folder
 
 
@@ -102,6 +107,27 @@ def test_the_program_in_javascript_prints_the_same(vowels, node, expected):
     shutil.copy(vowels / "vowels.onnx", node)
     (node / "vowels.mjs").write_text(block("js"), encoding="utf-8")
     assert run(node, "node", "vowels.mjs") == expected
+
+
+@pytest.mark.durability
+def test_the_loop_over_steps_in_javascript_prints_the_same(vowels, node, expected):
+    shutil.copy(vowels / "vowels-step.onnx", node)
+    (node / "steps.mjs").write_text(block("js", STEPS), encoding="utf-8")
+    lines = run(node, "node", "steps.mjs")
+    assert len(lines) == 20
+    assert [lines[8], lines[19]] == expected
+
+
+@pytest.mark.durability
+def test_the_loop_over_steps_in_cpp_computes_the_same(vowels, expected):
+    required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
+    source = PAGE.parents[1] / "scripts" / "bench" / "stream" / "stream.cpp"
+    compile_line, _ = commands()[-2:]
+    run(vowels, *compile_line.replace("vowels.cpp", str(source)).replace("vowels", "steps").split())
+    np.full((20, 1, 12), 0.5, dtype=np.float32).tofile(vowels / "x.bin")
+    run(vowels, "./steps", "20", "1", "12", "vowels-step.onnx")
+    rows = np.fromfile(vowels / "vowels.cpp.bin", dtype=np.float32).reshape(20, 9)[[8, 19]]
+    assert [f"{row.argmax() + 1} {row.max():.3f}" for row in rows] == expected
 
 
 @pytest.mark.durability

@@ -25,8 +25,9 @@ def export_command(arguments: Sequence[str]) -> int:
     from seqsweep.using.input_data import open_run
 
     run, _ = open_run(options)
-    difference = export(run, path)
+    difference = export(run, path, options.step)
     channels = count(len(run.source_channels), "channel")
+    channels = f"one step of {channels}" if options.step else channels
     say(
         f"{place(path)}: {type(run.network).__name__}, {channels}, "
         f"{len(run.class_names)} classes, {path.stat().st_size:,} bytes; differs from the network "
@@ -42,14 +43,16 @@ def _parser() -> Parser:
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
     add_out(parser, _ENDING, "the file to write", required=True)
+    words = "write a network that reads one step and its states, for streams"
+    parser.add_argument("--step", action="store_true", help=words)
     words = "best or last: which weights of the run (best)"
     parser.add_argument("--checkpoint", metavar="NAME", help=words)
     add_allow(parser)
     return parser
 
 
-def export(run: "LoadedRun", path: Path) -> float:
-    """Writes a run's network as an ONNX file.
+def export(run: "LoadedRun", path: Path, step: bool = False) -> float:
+    """Writes a run's network as an ONNX file, for whole sequences or for single steps.
 
     An existing file is replaced only by a correct file.
 
@@ -62,12 +65,12 @@ def export(run: "LoadedRun", path: Path) -> float:
         ImportError: onnx or onnxruntime is missing.
     """
     check_output(path, _ENDING)
-    content, difference = encode(run, str(path))
+    content, difference = encode(run, str(path), step)
     write_bytes(path, content)
     return difference
 
 
-def encode(run: "LoadedRun", where: str) -> tuple[bytes, float]:
+def encode(run: "LoadedRun", where: str, step: bool = False) -> tuple[bytes, float]:
     """Returns the content of a run's ONNX file, and the largest difference as in `export`."""
     # These imports are late, because they need torch and optional packages.
     try:
@@ -77,5 +80,5 @@ def encode(run: "LoadedRun", where: str) -> tuple[bytes, float]:
         raise ImportError(f"{needed}: pip install 'seqsweep[export]'") from error
     from seqsweep.extras.export.check import checked
 
-    content = onnx_file.write(run)
+    content = onnx_file.write(run, step)
     return content, checked(run, onnx_file.read(content), where)

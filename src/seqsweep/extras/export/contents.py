@@ -1,28 +1,19 @@
 """Decides which networks become ONNX files, and what the files hold."""
 
 import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
-from seqsweep.models.cell_layers import CellLayers
-from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
-from seqsweep.models.layers import AttentionPooling, NormedLayers
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 
 _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
-
-_KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_LAYERS = (
-    nn.RNN, nn.GRU, nn.LSTM, CellLayers, NormedLayers, AttentionPooling, nn.Embedding, nn.Linear,
-    nn.LayerNorm, nn.Dropout, nn.ModuleList,
-)  # fmt: skip
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
@@ -60,8 +51,10 @@ def channels_beyond_float32(run: LoadedRun) -> list[str]:
     return [run.source_channels[f] for f in np.flatnonzero(is_coarse)]
 
 
-def metadata(run: LoadedRun) -> dict[str, str]:
-    """Returns the metadata of an ONNX file: names, origin, kind of input."""
+def metadata(
+    run: LoadedRun, states: Mapping[str, tuple[type, tuple[int | str, ...]]]
+) -> dict[str, str]:
+    """Returns the metadata of an ONNX file: names, origin, kind of input, states."""
     content = {
         "seqsweep_version": version(),
         "class_names": _text(run.class_names),
@@ -72,6 +65,12 @@ def metadata(run: LoadedRun) -> dict[str, str]:
         content |= {"window": str(run.transform.window), "stride": str(run.transform.stride)}
     if run.vocabulary is not None:
         content["vocabulary"] = json.dumps(run.vocabulary.plain(), ensure_ascii=False)
+    if states:
+        described = {
+            name: {"shape": shape, "type": kind.__name__, "first": 0, "new": f"new_{name}"}
+            for name, (kind, shape) in states.items()
+        }
+        content |= {"input": f"one step: {content['input']}", "states": json.dumps(described)}
     folder = run.checkpoint.parent
     # A checkpoint that was copied out of its run's folder has no run_id.
     return content | ({"run_id": folder.parent.name} if folder.name == "checkpoints" else {})
@@ -90,45 +89,7 @@ def _text(names: Iterable[str]) -> str:
     return json.dumps(list(names), ensure_ascii=False)
 
 
-class Layer(NamedTuple):
-    """A recurrent layer: its module, its index in this module, the normalisation before it."""
-
-    rnn: nn.RNNBase | CellLayers
-    number: int
-    norm: nn.LayerNorm | None
-
-
-def layers_of(network: RNNClassifier) -> list[Layer]:
-    """Returns the recurrent layers in their order."""
-    rnn = network.rnn
-    if not isinstance(rnn, NormedLayers):
-        return [Layer(rnn, number, None) for number in range(rnn.num_layers)]
-    layers = [layer for layer in rnn.layers if isinstance(layer, (nn.RNNBase, CellLayers))]
-    norms = [None, *(norm for norm in rnn.norms if isinstance(norm, nn.LayerNorm))]
-    return [Layer(layer, 0, norm) for layer, norm in zip(layers, norms, strict=True)]
-
-
 def count_symbols(run: LoadedRun) -> int | None:
     """Returns the number of symbols; None where the network reads values."""
     embedding = getattr(run.network, "embedding", None)
     return embedding.num_embeddings if isinstance(embedding, nn.Embedding) else None
-
-
-def recurrent_network(run: LoadedRun) -> RNNClassifier:
-    """Returns the run's network, if it can be written.
-
-    Raises:
-        ValueError: the network is the user's own, or has layers of the user's own.
-    """
-    network = run.network
-    # A subclass of the user's own may compute anything in its `forward`.
-    unknown = f"the network {type(network).__module__}.{type(network).__qualname__}"
-    if type(network) in _KINDS:
-        assert isinstance(network, RNNClassifier)
-        layers = list(network.modules())[1:]  # without the network itself
-        others = [type(layer).__name__ for layer in layers if type(layer) not in _LAYERS]
-        others += ["LSTM with proj_size" for layer in layers if getattr(layer, "proj_size", 0)]
-        if not others:
-            return network
-        unknown = f"layers of type {others[0]}"
-    raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")

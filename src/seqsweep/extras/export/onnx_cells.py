@@ -1,6 +1,7 @@
 """Adds the cells of `models/cell.py` as ONNX nodes, from their programs.
 
 The operator Scan contains the part `state` of a program; the other parts compute all steps at once.
+The file of a single step needs no Scan.
 
 B sequences, T time steps, I inputs of a layer, H hidden. The functions take and return the names of
 arrays in the graph.
@@ -14,10 +15,10 @@ from onnx import GraphProto
 from torch import Tensor
 
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
-from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.own_programs import traced
 from seqsweep.models.torch_operations import Untraceable
 from seqsweep.native.program import Instruction, Matrix, Program, as_number
+from seqsweep.using.stream import Layer, as_cells
 
 _COMPARISONS = {"lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
 _OPERATORS = {"maximum": "Max", "minimum": "Min", **_COMPARISONS}
@@ -26,33 +27,35 @@ _FUSED = {"fma": ("add", 1), "fms": ("sub", 1), "fnma": ("sub", -1)}
 """The operation after the product, with 1 if the product is its left operand."""
 
 
-def add_cell(graph: Graph, rnn: CellLayers, number: int, position: int, x: str, valid: str) -> str:
-    """Adds one layer: x (T, B, I), valid (B, T, 1) -> outputs (T, B, D*H), 0 at padding.
+def add_cell(
+    graph: Graph, layer: Layer, position: int, x: str, valid: str, is_step: bool = False
+) -> str:
+    """Adds one layer: x (T, B, I), valid (T, B, 1) -> outputs (T, B, D*H), 0 at padding.
 
     Args:
-        number: the index of the layer in its module.
         position: the index of the layer in the network.
+        is_step: whether x (B, I) and valid (B, 1) are a single step, after states from outside.
 
     Raises:
         Untraceable: the cell has no program.
     """
-    valid = graph.node("Transpose", valid, perm=[1, 0, 2])
+    rnn = as_cells(layer.rnn)
     zeros = graph.constant("zeros", np.zeros(rnn.hidden_size, dtype=np.float32))
     outputs: list[str] = []
     for inputs, ending in rnn.lanes():
-        layer, _, direction = ending.removeprefix("_l").partition("_")
-        if layer == str(number):
+        number, _, direction = ending.removeprefix("_l").partition("_")
+        if number == str(layer.number):
             program = traced(rnn.cell, inputs, rnn.hidden_size, json.dumps(rnn.options))
             if isinstance(program, str):
                 raise Untraceable(program)
             name = "_".join(filter(None, (f"l{position}", direction)))
             lane = _Lane(graph, program, rnn.weights(ending), rnn.hidden_size, name)
-            outputs.append(graph.node("Where", valid, lane.add(x, valid), zeros))
-    return graph.node("Concat", *outputs, axis=2)
+            outputs.append(graph.node("Where", valid, lane.add(x, valid, is_step), zeros))
+    return graph.node("Concat", *outputs, axis=-1)
 
 
 class _Lane:
-    """One layer and direction in a graph: rows are (T, B, H), and in a Scan (B, H).
+    """One layer and direction: its rows are (T, B, H), and those of a step (B, H).
 
     Args:
         weights: the weights of the cell by their names.
@@ -67,14 +70,27 @@ class _Lane:
         self._hidden, self._name = hidden, name
         self._values: dict[str, str] = {}  # the arrays of the program's values
 
-    def add(self, x: str, valid: str) -> str:
+    def add(self, x: str, valid: str, is_step: bool) -> str:
         """Adds all steps: x (T, B, I), valid (T, B, 1) -> the outputs, of any value at padding."""
         self._values["x"] = x
         self._add_part("weights", self._graph)
         self._add_part("input", self._graph)
-        self._add_scan(valid)
+        if is_step:
+            self._add_step(valid)
+        else:
+            self._add_scan(valid)
         self._add_part("output", self._graph)
         return self._value(self._program.result)
+
+    def _add_step(self, valid: str) -> None:
+        """Adds a single step, which reads the states before it and writes those after it."""
+        names = [f"s{n}" for n in range(self._program.states)]
+        state = self._graph.state(f"state_{self._name}", len(names) * self._hidden)
+        blocks = tuple(f"{self._name}/{name}" for name in names)
+        self._graph.nodes("Split", (state,), blocks, axis=-1)
+        self._values |= dict(zip(names, blocks, strict=True))
+        new = self._add_states(self._graph, blocks, valid)
+        self._graph.node("Concat", *new, output=f"new_{state}", axis=-1)
 
     def _add_scan(self, valid: str) -> None:
         """Adds the loop over the valid steps; the reverse direction begins at the end."""
@@ -111,10 +127,7 @@ class _Lane:
         names = {name: f"{self._name}/{name}" for name in (*states, *read)}
         is_valid = f"{self._name}/is_valid"
         self._values = outside | names
-        self._add_part("state", body)
-        # At padding a state stays as it is: in the reverse direction it is still 0.
-        pairs = zip(map(self._value, self._program.next_state), states, strict=True)
-        written = [body.node("Where", is_valid, new, names[before]) for new, before in pairs]
+        written = self._add_states(body, [names[name] for name in states], is_valid)
         # An output of a Scan must not be a state as well.
         written += [body.node("Identity", self._value(name)) for name in kept]
         self._values = outside
@@ -122,6 +135,13 @@ class _Lane:
         inputs.append(array_info(is_valid, np.bool_, ("batch", 1)))
         outputs = [array_info(name, np.float32, ("batch", self._hidden)) for name in written]
         return body.finish(self._name, inputs, outputs)
+
+    def _add_states(self, graph: Graph, states: Sequence[str], is_valid: str) -> list[str]:
+        """Adds the next states."""
+        self._add_part("state", graph)
+        # At padding a state stays as it is: in the reverse direction it is still 0.
+        pairs = zip(map(self._value, self._program.next_state), states, strict=True)
+        return [graph.node("Where", is_valid, new, before) for new, before in pairs]
 
     def _add_part(self, part: str, graph: Graph) -> None:
         for instruction in self._program.parts[part]:

@@ -13,21 +13,17 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from seqsweep.data.checks import Array
 from seqsweep.extras.export.check import Answer, Outputs
-from seqsweep.extras.export.contents import (
-    count_symbols,
-    input_type,
-    layers_of,
-    metadata,
-    recurrent_network,
-    scaling_inside,
-)
+from seqsweep.extras.export.contents import count_symbols, input_type, metadata, scaling_inside
 from seqsweep.extras.export.onnx_layers import add_embedding, add_layers, add_pooling
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 from seqsweep.extras.export.onnx_scaling import add_scaling, add_usable
+from seqsweep.extras.export.onnx_step import add_step
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.torch_operations import Untraceable
 from seqsweep.using.load import LoadedRun
+from seqsweep.using.stream import check_steps, known_network, layers_of
 
 OPSET = 17
 """The version of the ONNX operators; runtimes since 2022 know it."""
@@ -35,37 +31,44 @@ OPSET = 17
 _IR_VERSION = 8
 """The version of the file format that belongs to the operators."""
 
+_LENGTHS = {"lengths": (np.int64, ("batch",))}
+_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
-def write(run: LoadedRun) -> bytes:
+
+def write(run: LoadedRun, step: bool = False) -> bytes:
     """Returns the run's network as the content of an ONNX file.
 
     Inputs: x (B, T, F), which holds raw values or indices of symbols, and lengths (B,) int64.
     Outputs: logits and probabilities, each (B, C). B, T and the lengths may vary. The outputs are
     NaN for a sequence without steps, or with a value that `LoadedRun.prepare` would refuse.
 
+    With `step`, x is a single step (B, F), and the other inputs are the states before it. The
+    outputs are those of the steps so far, and the next states.
+
     Raises:
         ValueError: the network has a part that the graph cannot express.
     """
-    network = recurrent_network(run)
+    network = known_network(run.network, f"{run.checkpoint}: cannot write {{}} as .onnx")
+    if step:
+        check_steps(network, run.scaling, run.checkpoint)
     graph = Graph()
     try:
-        _add_network(graph, network, run)
+        features, usable = (add_step if step else _add_sequences)(graph, network, run)
     except Untraceable as error:
         what = f"model.cell={network.cell} as .onnx, because it has no program"
         raise ValueError(f"{run.checkpoint}: cannot write {what}: {error}") from error
-    classes = network.fc.out_features
-    proto = graph.finish(
-        type(network).__name__,
-        [
-            array_info("x", input_type(run), ("batch", "time", len(run.source_channels))),
-            array_info("lengths", np.int64, ("batch",)),
-        ],
-        [array_info(n, np.float32, ("batch", classes)) for n in ("logits", "probabilities")],
-    )
+    _add_head(graph, network, features, usable)
+    shape = ("batch", *([] if step else ["time"]), len(run.source_channels))
+    inputs = {"x": (input_type(run), shape), **(graph.states if step else _LENGTHS)}
+    of_head = np.float32, ("batch", network.fc.out_features)
+    outputs = {"logits": of_head, "probabilities": of_head}
+    outputs |= {f"new_{name}": state for name, state in graph.states.items()}
+    infos = ([array_info(name, *one) for name, one in side.items()] for side in (inputs, outputs))
+    proto = graph.finish(type(network).__name__, *infos)
     opset = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(proto, opset_imports=opset, ir_version=_IR_VERSION)
     model.producer_name = "seqsweep"
-    helper.set_model_props(model, metadata(run))
+    helper.set_model_props(model, metadata(run, graph.states))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
 
@@ -73,22 +76,36 @@ def write(run: LoadedRun) -> bytes:
 def read(content: bytes) -> Answer:
     """Returns a function that runs the content of an ONNX file in ONNX Runtime."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    run: Any = session.run
+    states = session.get_inputs()[1:]
+    if states[0].name == "lengths":
+        return lambda x, lengths: Outputs(*run(None, {"x": x, "lengths": lengths}))
 
-    def answer(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64]) -> Outputs:
-        results: Any = session.run(["logits", "probabilities"], {"x": x, "lengths": lengths})
-        return Outputs(*results)
+    def answer_by_step(x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
+        feeds = {one.name: np.zeros((len(x), one.shape[1]), _TYPES[one.type]) for one in states}
+        outputs = list[Outputs]()
+        for step in x.swapaxes(0, 1):
+            logits, probabilities, *new = run(None, {"x": step, **feeds})
+            feeds = dict(zip(feeds, new, strict=True))
+            outputs.append(Outputs(logits, probabilities))
+        last = lengths - 1, np.arange(len(x))
+        return Outputs(*(np.stack(steps)[last] for steps in zip(*outputs, strict=True)))
 
-    return answer
+    return answer_by_step
 
 
-def _add_network(graph: Graph, network: RNNClassifier, run: LoadedRun) -> None:
-    """Adds all nodes, from x and lengths to logits and probabilities."""
+def _add_sequences(graph: Graph, network: RNNClassifier, run: LoadedRun) -> tuple[str, str]:
+    """Adds the nodes up to the head's input (B, D*H), and the mask (B, 1) of usable outputs."""
     prepared = add_scaling(graph, scaling_inside(run), "x", "lengths")
     usable = add_usable(graph, prepared, count_symbols(run))
     embedding = network.embedding
     x = prepared.x if embedding is None else add_embedding(graph, embedding, prepared.x)
     output, state = add_layers(graph, layers_of(network), x, prepared)
     features = state if network.pooling == "last" else add_pooling(graph, network, output, prepared)
+    return features, usable
+
+
+def _add_head(graph: Graph, network: RNNClassifier, features: str, usable: str) -> None:
     logits = graph.node("Gemm", features, *graph.linear("fc", network.fc), transB=1)
     nan = graph.constant("not_a_number", np.array([np.nan], dtype=np.float32))
     graph.node("Where", usable, logits, nan, output="logits")

@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from seqsweep.extras.export.contents import Layer
 from seqsweep.extras.export.onnx_cells import add_cell
 from seqsweep.extras.export.onnx_nodes import Graph
 from seqsweep.extras.export.onnx_scaling import Prepared
 from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.using.stream import Layer
 
 _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 """The positions of torch's gates (r z n, i f g o) in ONNX's order (z r n, i o f g)."""
 
 
 def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
-    """Adds the embedding of each symbol: (B, T, 1) -> (B, T, E)."""
+    """Adds the embedding of each symbol: (..., 1) -> (..., E)."""
     # Any other value would end the whole batch with an error, so the first symbol replaces it.
     first = graph.constant("first_symbol", np.array([0], dtype=np.float32))
     last = np.array([embedding.num_embeddings - 1], dtype=np.float32)
@@ -30,7 +30,7 @@ def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
     is_index = graph.node("And", graph.node("GreaterOrEqual", x, first), at_most)
     index = graph.cast(graph.node("Where", is_index, x, first), np.int64)
     vectors = graph.constant("embedding.weight", embedding.weight.detach().numpy())
-    return graph.node("Gather", vectors, graph.node("Squeeze", index, graph.axes(2)))
+    return graph.node("Gather", vectors, graph.node("Squeeze", index, graph.axes(-1)))
 
 
 def add_layers(graph: Graph, layers: list[Layer], x: str, prepared: Prepared) -> tuple[str, str]:
@@ -41,18 +41,25 @@ def add_layers(graph: Graph, layers: list[Layer], x: str, prepared: Prepared) ->
     lengths = graph.cast(prepared.lengths, np.int32)
     output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
     for position, layer in enumerate(layers):
-        if layer.norm is not None:
-            weights = graph.linear(f"rnn.norms.{position - 1}", layer.norm)
-            options: dict[str, Any] = {"axis": -1, "epsilon": layer.norm.eps}
-            output = graph.node("LayerNormalization", output, *weights, **options)
+        output = add_norm(graph, layer, position, output)
         if isinstance(layer.rnn, CellLayers):
-            output = add_cell(graph, layer.rnn, layer.number, position, output, prepared.valid)
+            valid = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
+            output = add_cell(graph, layer, position, output, valid)
         else:
             output, state = _add_layer(graph, layer.rnn, layer.number, position, output, lengths)
     if not state:
         return output, _add_final(graph, output, prepared.lengths, layers[-1].rnn)
     by_sequence = graph.node("Transpose", state, perm=[1, 0, 2])  # (B, D, H)
     return output, graph.node("Reshape", by_sequence, graph.axes(0, -1))
+
+
+def add_norm(graph: Graph, layer: Layer, position: int, x: str) -> str:
+    """Adds the normalisation before a layer, if it has one."""
+    if layer.norm is None:
+        return x
+    weights = graph.linear(f"rnn.norms.{position - 1}", layer.norm)
+    options: dict[str, Any] = {"axis": -1, "epsilon": layer.norm.eps}
+    return graph.node("LayerNormalization", x, *weights, **options)
 
 
 def _add_final(graph: Graph, output: str, lengths: str, rnn: nn.RNNBase | CellLayers) -> str:

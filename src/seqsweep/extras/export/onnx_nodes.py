@@ -19,6 +19,7 @@ class Graph:
         self._prefix = prefix
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
+        self.states: dict[str, tuple[type[np.generic], tuple[int | str, ...]]] = {}
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Adds a node with one output."""
@@ -37,6 +38,11 @@ class Graph:
         if name not in self._constants:
             # A view with strides would be written in the wrong order.
             self._constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
+        return name
+
+    def state(self, name: str, width: int, kind: type[np.generic] = np.float32) -> str:
+        """Adds a state (B, width) of a stream, 0 at first; the output `new_NAME` must follow."""
+        self.states[name] = kind, ("batch", width)
         return name
 
     def linear(self, name: str, module: nn.Linear | nn.LayerNorm) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> 
     """Adds the preparation of raw values for the network, with zeros as padding."""
     values = x
     if scaling is not None:
-        values, lengths = _scaled(graph, scaling, x, lengths)
+        values, lengths = add_scaled(graph, scaling, x, lengths)
     valid = _add_valid(graph, values, lengths)
     return Prepared(graph.node("Where", valid, values, _zero(graph)), lengths, valid)
 
@@ -40,21 +40,28 @@ def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
     Args:
         symbols: the number of symbols if x holds their indices; None if values must be finite.
     """
-    x, lengths, valid = prepared
+    all_usable = add_all_usable(graph, prepared.x, prepared.valid, symbols, axes=[1, 2])
+    has_steps = graph.node("Greater", prepared.lengths, graph.axes(0))
+    return graph.node("Unsqueeze", graph.node("And", all_usable, has_steps), graph.axes(1))
+
+
+def add_all_usable(graph: Graph, x: str, valid: str, symbols: int | None, axes: list[int]) -> str:
+    """Adds a mask (B,) of the sequences whose valid steps can all be read; see `add_usable`."""
     bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
     is_usable = graph.node("Less", graph.node("Abs", x), bound)  # False for NaN
     if symbols is not None:
         not_negative = graph.node("GreaterOrEqual", x, _zero(graph))
         is_usable = graph.node("And", is_usable, not_negative)
     counted = graph.cast(graph.node("Or", is_usable, graph.node("Not", valid)), np.float32)
-    all_usable = graph.node("ReduceMin", counted, axes=[1, 2], keepdims=0)  # (B,) 0.0 or 1.0
-    has_steps = graph.node("Greater", lengths, graph.axes(0))
-    result = graph.node("And", graph.cast(all_usable, np.bool_), has_steps)
-    return graph.node("Unsqueeze", result, graph.axes(1))
+    all_usable = graph.node("ReduceMin", counted, axes=axes, keepdims=0)  # (B,) 0.0 or 1.0
+    return graph.cast(all_usable, np.bool_)
 
 
-def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
-    """Adds transform, filling and standardisation, in the order of `Scaling.apply`."""
+def add_scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
+    """Adds transform, filling and standardisation, in the order of `Scaling.apply`.
+
+    Without transforms of several steps, x may also be a single step (B, F).
+    """
     kind, shaping = np.dtype(scaling.dtype).type, scaling.shaping
     values = graph.cast(x, kind)
     if shaping is not None:
@@ -65,8 +72,8 @@ def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, 
     if shaping is not None:
         is_missing = graph.node("IsNaN", values)
         if shaping.masked:  # a mask is 1 where the value was missing
-            masks = graph.node("Gather", is_missing, graph.axes(*shaping.masked), axis=2)
-            whole = graph.node("Concat", whole, graph.cast(masks, kind), axis=2)
+            masks = graph.node("Gather", is_missing, graph.axes(*shaping.masked), axis=-1)
+            whole = graph.node("Concat", whole, graph.cast(masks, kind), axis=-1)
         channels = len(shaping.channel_names) + len(shaping.masked)
         whole, lengths = _add_frames(graph, shaping.frame, whole, lengths, channels)
     if scaling.mean is None or scaling.deviation is None:
