@@ -82,11 +82,12 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
         (len(flat) - steps + 1, steps, x.shape[2]),
         (over_steps, over_steps, over_channels),
     )
+    # The native engine reads rows that follow each other, so it makes a copy of a view.
+    check_memory(len(begins) * every[0].nbytes, "data.transform.window", "the windows")
     distances = np.unique(np.diff(begins))
     lengths = -(-windows.rows // size)
     if len(distances) <= 1:
         return every[begins[0] : begins[-1] + 1 : int(distances.sum()) or 1], lengths
-    check_memory(len(begins) * every[0].nbytes, "data.transform.window", "the windows")
     return every[begins], lengths
 
 

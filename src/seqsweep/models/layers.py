@@ -72,6 +72,19 @@ def logits_of(network: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
     return network(x, lengths) if takes_lengths(type(network)) else network(x)
 
 
+def logits_in_batches(network: nn.Module, x: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """Returns the logits (N, C) in float64 of x (N, T, F), computed `size` sequences at a time."""
+    parts: list[Tensor] = []
+    device = next(network.parameters(), x).device
+    with torch.inference_mode():
+        for rows, steps in zip(x.split(size), lengths.split(size), strict=True):
+            # Padding beyond the longest sequence of a batch would only cost time. A single
+            # batch stays as it is, because a network of the user's own may read its padding.
+            rows = rows[:, : int(steps.max())] if len(rows) < len(x) else rows
+            parts.append(logits_of(network, rows.to(device), steps).double().cpu())
+    return torch.cat(parts)
+
+
 @functools.cache
 def takes_lengths(kind: type[nn.Module]) -> bool:
     """Returns whether `forward` takes lengths after x, not x alone.

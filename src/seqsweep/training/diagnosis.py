@@ -74,7 +74,7 @@ def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[
         if part is None or (found := part.by_recording()) is None:
             continue
         recordings, labels = found
-        probabilities = softmax(logits_of(name).astype(np.float64))
+        probabilities = softmax(logits_of(name).astype(np.float64, copy=False))
         votes = np.zeros((len(labels), splits.num_classes))
         np.add.at(votes, (recordings, probabilities.argmax(axis=1)), 1)
         shares = np.zeros_like(votes)

@@ -23,7 +23,7 @@ from seqsweep.data.transforms import Transform, transform_of
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
 from seqsweep.errors import Damaged, DataError, FolderError, raised_as
-from seqsweep.models.layers import logits_of
+from seqsweep.models.layers import logits_in_batches
 from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import CODE, DATA_MODULE, is_own_module
 from seqsweep.runs.run_folder import RunFolder
@@ -224,25 +224,13 @@ class LoadedRun:
         model, classes = self.config["model"], len(self.class_names)
         logits = native_logits(model, self.network, *inputs, classes)
         if logits is None:
-            logits = self._logits_of_torch(inputs, batch_size)
+            logits = logits_in_batches(self.network, *inputs, batch_size).numpy()
         # Double precision keeps small probabilities from being rounded to 0.
         probabilities = softmax(logits)
         if np.isnan(probabilities).any():
             row = int(np.isnan(probabilities).any(axis=1).argmax())
             raise ValueError(f"{self.checkpoint}: the network returns NaN for sequence {row}")
         return probabilities
-
-    def _logits_of_torch(self, inputs: Inputs, batch_size: int) -> Float64:
-        parts: list[Float64] = []
-        with torch.inference_mode():
-            for start in range(0, len(inputs.x), batch_size):
-                lengths = inputs.lengths[start : start + batch_size]
-                x = inputs.x[start : start + batch_size]
-                # Padding beyond the longest sequence of a batch would only cost time. A single
-                # batch stays as it is, because a network of the user's own may read its padding.
-                x = x[:, : int(lengths.max())] if len(x) < len(inputs.x) else x
-                parts.append(logits_of(self.network, x, lengths).double().numpy(force=True))
-        return np.concatenate(parts)
 
 
 @raised_as(FolderError)

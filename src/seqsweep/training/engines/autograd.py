@@ -11,13 +11,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from seqsweep.data.checks import Array
-from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
-from seqsweep.models.layers import logits_of
+from seqsweep.models.layers import logits_in_batches
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
@@ -176,10 +174,16 @@ class AutogradEngine(Engine[AutogradRun]):
             seed_globals(*DATA_STREAM)
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.callbacks, trainer.loggers = callbacks, loggers
+        recorded: dict[str, float] = {}
         if isinstance(known, Splits) and is_ours:
-            recorded = recording_scores(known, lambda name: self._logits(known.parts[name]))
-        else:
-            recorded = {}
+            size, network = run.planned.config["data"]["eval_batch_size"], module.network.eval()
+            tensors = {
+                name: (torch.from_numpy(part.x), torch.from_numpy(part.lengths))
+                for name, part in known.parts.items()
+            }
+            recorded = recording_scores(
+                known, lambda name: logits_in_batches(network, *tensors[name], size).numpy()
+            )
         if "test" not in splits:
             return recorded
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
@@ -187,20 +191,6 @@ class AutogradEngine(Engine[AutogradRun]):
             return tested(trainer, module, data, run.best.best_metrics)
         trainer.test(module, datamodule=data, verbose=False)
         return module.test_metrics | recorded
-
-    def _logits(self, part: Sequences) -> Array:
-        """Returns the logits (N, C) of a split, in batches."""
-        run, module = self.run, self.run.parts.module
-        assert isinstance(module, SequenceClassifier)
-        size, logits = run.planned.config["data"]["eval_batch_size"], list[Array]()
-        network = module.network.eval()
-        with torch.inference_mode():
-            for start in range(0, len(part), size):
-                rows = slice(start, start + size)
-                x = torch.from_numpy(part.x[rows]).to(module.device)
-                batch = logits_of(network, x, torch.from_numpy(part.lengths[rows]))
-                logits.append(batch.numpy(force=True))
-        return np.concatenate(logits)
 
 
 @functools.cache

@@ -63,9 +63,9 @@ class PoolData:
             metrics["test/loss"] = sums["test"].loss
             tested = scores(sums["test"].confusion[None])
             metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
-        weights = member.best_weights
+        native, weights = member.native, member.best_weights
         metrics |= recording_scores(
-            self.splits, lambda name: predict(member.native, self.native[name], weights)
+            self.splits, lambda name: predict(native, self.native[name], weights)
         )
         diagnosis = None
         if member.config["diagnostics"]:
