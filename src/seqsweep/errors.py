@@ -15,8 +15,9 @@ A missing file is an OSError. `Interrupted` is a BaseException, as KeyboardInter
 """
 
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 
 class SeqsweepError(Exception):
@@ -72,6 +73,14 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")
         self.exit_code = 128 + signum
+
+
+class Proposal(ValueError, TypeError):
+    """A file can only be read with further `options`; a `__cause__` of others."""
+
+    def __init__(self, fact: str, options: Mapping[str, Any], hint: str) -> None:
+        super().__init__(f"{fact}; {hint}")
+        self.fact, self.options = fact, options
 
 
 @contextmanager

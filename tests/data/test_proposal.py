@@ -43,7 +43,29 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "x1,x2,label,by\n2,4,a,K B\n2,3,b,M\n1,3,a,K B\n4,3,b,L\n", {}, {"features": ["x1", "x2"]}
     ),
     "what was chosen stays": (
-        "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "x"}, {"decimal": ","}
+        "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "art"}, {"decimal": ","}
+    ),
+    "two columns of an id": (
+        "machine,run,time,x,mode\n" + "".join(
+            f"{n // 6},{n // 3 % 2},{n % 3},{n % 4}.5,{'ab'[n // 3 % 2]}\n" for n in range(24)
+        ), {}, {"id": ["machine", "run"], "label": "mode"},
+    ),
+    "a channel of yes and no": (
+        "id,time,lid,alarm\n" + "".join(
+            f"{n // 3},{n % 3},{n % 2 == 0},{'yes' if n // 3 % 2 else 'no'}\n" for n in range(24)
+        ), {}, {"label": "alarm"},
+    ),
+    "a running number and a sum": (
+        "Nr,w0,w1,art\n" + "".join(f"{n},{n % 4}.5,2,{'ab'[n % 2]}\n" for n in range(1, 13))
+        + "Sum,30,24,\n", {}, {"label": "art", "id": "Nr", "totals": "drop"},
+    ),
+    "y is a channel": (
+        "rec;x;y;art\n" + "".join(
+            f"{n // 3};{n % 5},5;{n},25;{'ab'[n // 3 % 2]}\n" for n in range(24)
+        ), {}, {"decimal": ",", "id": "rec", "label": "art"},
+    ),
+    "nothing that would be refused next": (
+        "id,t,x,art\n1,0,2,a\n1,0,3,a\n2,0,4,b\n2,1,late,b\n", {}, {}
     ),
     "texts": ("name,land\nAnna,de\nJohn,en\nEva,de\nJim,en\n", {},
               {"data": "text", "text_column": "name", "label_column": "land"}),
@@ -57,6 +79,16 @@ def test_only_what_the_rows_show_is_proposed(case, tmp_path):
     with pytest.raises((ValueError, TypeError)) as error:
         table(str(tmp_path / "my.csv"), **given)
     assert proposed(str(error.value)) == expected
+
+
+def test_columns_that_a_proposal_leaves_out_are_named(tmp_path):
+    (tmp_path / "my.csv").write_text(BY_HAND["a remark"][0])
+    with pytest.raises(ValueError, match="is not a number; not a number, so left out: by; set "):
+        table(str(tmp_path / "my.csv"))
+    (tmp_path / "my.csv").write_text("id;t;x;label\n1;0;1,5;a\n1;0;2,5;a\n2;0;3,5;b\n")
+    message = r"'1,5' is not a number; with decimal=\",\": .*:3: sequence '1' has step 0 a second"
+    with pytest.raises(ValueError, match=message):
+        table(str(tmp_path / "my.csv"))
 
 
 def test_columns_are_proposed_for_parquet_and_for_texts(tmp_path):
@@ -79,6 +111,10 @@ KINDS = {
     "UCR_TRAIN.txt": ("  1.0e+00  -2.5e-01\n  2.0e+00  3.5e-01\n", "csv"),
     "walks.tsv": ("id\tx\tlabel\n1\t0.5\ta\n", "csv"),
     "my.npz": ("", "npz"),
+    "empty.csv": ("", "csv"),
+    "blank.csv": ("\n\n", "csv"),
+    "names_only.csv": ("x,label\n\n", "csv"),
+    "binary.csv": ("\0\1\n\2\n", "csv"),
     "my.xls": ("", None),
 }
 

@@ -103,6 +103,13 @@ FORMS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "other names and numbers": (
         PLAIN.replace("id", "CASE").replace("label", "Class").replace("1e3", " 1000 ").encode(), {}
     ),
+    "titles of a spreadsheet": (b"Oven 3,,,,\nby,K. B.,,,\n,,,,\n" + PLAIN.encode(), {}),
+    "titles of a logger": (b"Logger: DL 204\nDate; 2024\n\n\"\n" + TABS, {"skip_rows": 4}),
+    "titles without signs": (b"Logger: DL 204\r\n\r\nRate: 2 Hz\r\n" + TABS, {}),
+    "a mean and a sum": (
+        f"{PLAIN}Mean:,,1.8,1.1,\nSUM,,7.1,6.75,\n,,,,\n".encode(), {"totals": "drop"}
+    ),
+    "a remark": (f"{PLAIN}End of file\n".encode(), {"totals": "drop"}),
     "packed in two parts": (gzip.compress(TABS[:50]) + gzip.compress(TABS[50:]), {}),
 }  # fmt: skip
 
@@ -200,6 +207,86 @@ def test_labels_of_a_csv_file_have_the_names_of_the_same_values(write, names):
     one, other = names.replace("False", "false").replace("True", "true").split(",")
     splits = table(write(f"x,label\n1,{other}\n2,{one}\n"))
     assert splits.class_names == tuple(names.split(","))
+
+
+def test_yes_and_no_are_numbers_in_features_alone(write, store):
+    rows = ["TRUE,yes,1,yes", "False, no ,0,no", ",NA,?,no"]
+    splits = table(write("a,b,c,label\n" + "\n".join(rows)))
+    expected = [[1, 1, 1], [0, 0, 0], [NAN, NAN, NAN]]
+    assert np.array_equal(splits.train.x[:, :, 0], expected, equal_nan=True)
+    assert splits.class_names == ("no", "yes")
+    assert "my.csv: a, b: TRUE and yes are read as 1, FALSE and no as 0" in splits.notes[0]
+    stored = store(a=["no", "YES", None], label=[1, 1, 0])
+    assert np.array_equal(table(stored).train.x[:, 0, 0], [0, 1, NAN], equal_nan=True)
+    for other in ("maybe", "2"):
+        with pytest.raises(ValueError, match="csv:2: column 'a': 'TRUE' is not a number"):
+            table(write(f"a,label\nTRUE,0\n{other},1\n"))
+
+
+def test_several_columns_name_a_sequence(write):
+    path = write("m,run,t,x,subject,label\na,1,0,1,p,0\na,11,0,2,p,1\naa,1,0,3,q,0\naa,1,1,4,q,0\n")
+    stored = read(path, id=["m", "run"])
+    part = stored.parts["train"]
+    assert part.ids is not None and part.ids.dtype.names == ("m", "run")
+    assert part.ids.tolist() == [("a", "1"), ("a", "11"), ("aa", "1")]
+    assert part.x[:, :, 0].tolist() == [[1, 0], [2, 0], [3, 4]]
+    # One of them may be the group, and a test file has the same ones.
+    test = write("run,subject,t,x,label\n1,z,0,5,1\n", "test.csv")
+    splits = table(path, id=["subject", "run"], features="x", test_path=test)
+    assert splits.train.groups is not None and splits.parts["test"].x.tolist() == [[[5]]]
+    one = read(path, labelled=False, id=["m"], step="none", label="none", features="x")
+    assert one.parts["train"].ids is not None and one.parts["train"].ids.tolist() == ["a", "aa"]
+    message = r"csv:3: sequence 'a/11' has group 'q' .*, but 'p' at .*:2"
+    with pytest.raises(ValueError, match=message):
+        table(write("m,run,x,group,label\na,11,1,p,0\na,11,2,q,0\n"), id=["m", "run"])
+    with pytest.raises(ValueError, match=r"csv:3: the id \(column '\[m,run\]'\) is missing"):
+        table(write("m,run,x,label\na,11,1,0\na,,2,1\n"), id=["m", "run"])
+
+
+def test_a_column_that_counts_the_rows_is_never_a_feature(write):
+    def rows(*, first: int, count: int = 12) -> str:
+        lines = (f"{first + n},{n // 3},{n % 5}.5,{n // 3 % 2}" for n in range(count))
+        return "\n".join(["No,id,x,label", *lines])
+
+    for first in (0, 1):
+        splits = table(write(rows(first=first)))
+        assert splits.train.channel_names == ("x",)
+        assert "my.csv: No counts the rows, so it is not a feature" in splits.notes[0]
+    # Any other start, few rows, or a user's choice make it a feature.
+    for content, options in ((rows(first=2), {}), (rows(first=0, count=9), {})):
+        assert table(write(content), **options).train.channel_names == ("No", "x")
+    assert table(write(rows(first=0)), features=["No"]).train.channel_names == ("No",)
+    # A few new rows of a wide table would not show which column counts them.
+    for chosen, right in (({"id": "none"}, "No"), ({"id": "x"}, r"\[x,No\]")):
+        with pytest.raises(ValueError, match=f"No counts the rows.*source.id={right} makes it the"):
+            table(write(rows(first=1)), form="wide", **chosen)
+    assert table(write(rows(first=1)), form="wide", id="No").train.x.shape == (12, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([0, 0.5, 1, 3, 3.5, 4], "1 gap in 't' of up to 2, where a step is 0.5; only the order"),
+        ([*range(10), 12, 13, 17], "2 gaps in 't' of up to 4, where a step is 1; only"),
+        ([0, 1, 3, 7, 15, 31], None),  # no two steps are alike
+        ([0, 1, 2], None),
+    ],
+)
+def test_gaps_between_even_steps_are_said_once(write, steps, said):
+    rows = [f"{name},{step},{step},{name}" for name in (0, 1) for step in steps[name:]]
+    notes = table(write("id,t,x,label\n" + "\n".join(rows))).notes
+    assert len(notes) == 1 + (said is not None)
+    if said:
+        twice = said.replace("1 gap ", "2 gaps ").replace(
+            "2 gaps in 't' of up to 4", "4 gaps in 't' of up to 4"
+        )
+        assert twice in notes[0]
+
+
+def test_gaps_in_dates_are_seconds(store):
+    times = pd.to_datetime(["2024-01-01 00:00:0" + str(s) for s in (0, 1, 2, 7, 8, 9)])
+    notes = table(store(id=[0] * 5 + [1], time=times, x=range(6), label=[0] * 5 + [1])).notes
+    assert "1 gap in 'time' of up to 5 s, where a step is 1 s" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -322,14 +409,15 @@ def test_a_group_column_keeps_its_sequences_together_in_a_cut():
     patients = rng.integers(12, size=80)
     columns = {"a": rng.normal(size=80), "b": np.arange(80.0), "patient": patients}
     frame = pd.DataFrame(columns | {"label": np.arange(80) % 2})
-    splits = from_frame(frame)
+    splits = from_frame(frame, features=["a", "b"])
     cut = prepared(splits).parts
     of = {name: set(patients[part.x[:, 1, 0].astype(int)]) for name, part in cut.items()}
     assert of.keys() == {"train", "val", "test"} and sum(map(len, of.values())) == 12
     # Groups decide the fingerprint, and their names do not.
     plain = from_frame(frame, group="none", features=["a", "b"])
-    renamed = from_frame(frame.assign(patient=frame.patient.map(lambda p: f"p{100 - p}")))
-    other = from_frame(frame.assign(patient=np.arange(80) // 2))
+    other_names = frame.assign(patient=frame.patient.map(lambda p: f"p{100 - p}"))
+    renamed = from_frame(other_names, features=["a", "b"])
+    other = from_frame(frame.assign(patient=np.arange(80) // 2), features=["a", "b"])
     assert splits.fingerprint() == renamed.fingerprint()
     assert len({splits.fingerprint(), other.fingerprint(), plain.fingerprint()}) == 3
     # These positions are those of the version before groups.

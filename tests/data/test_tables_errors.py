@@ -78,6 +78,14 @@ BAD_CSV = {
         "\nfast,a\n1,b\n2,a\n", "my.csv:2: column '0': 'fast'", header=False, label="1"
     ),
     "a row of blanks": bad("x y label\n1 2 a\n1  b\n", "my.csv:3: 2 cells; expected 3, as in"),
+    "a sum": bad(
+        "Oven,,\nx,y,label\n1,2,a\n3,4,b\nSum,6,\n",
+        r"my.csv:5: 'Sum,6,' is not a row of the table; set data.source.totals=drop$",
+    ),
+    "lines to skip": bad(LONG, "skip_rows=-1: must be at least 0", skip_rows=-1),
+    "all lines": bad(LONG, "my.csv: is empty", skip_rows=99),
+    "a column of an id": bad(LONG, "id=tim: has no such column; .*'time'", id=["case", "tim"]),
+    "no column of an id": bad(LONG, "id=.*: must name at least one column", id=[]),
     "no encoding": bad("x\n", "encoding=latin1x: must be an encoding that", encoding="latin1x"),
     "another encoding": bad(b"x;\xfc\n", "my.csv: is not ascii: ", encoding="ascii"),
     "frame": bad("a,b,c,label\n1,2,3,x\n", r"frame=2: must divide .* has 3 \(a,b,c", frame=2),

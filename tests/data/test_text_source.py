@@ -104,6 +104,11 @@ def test_scaling_or_transforming_an_index_is_refused(tmp_path):
         ("a.tsv", b"yes\tgood\nbad\n", ":2: expected LABEL<TAB>TEXT, got no tab"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.parquet", b"PAR1text", ": is cut off or damaged"),
+        (
+            "a.txt",
+            b"".join(b"%d\tx\n" % n for n in range(11)),
+            ": each label occurs once; expected",
+        ),
         ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .parquet, .tsv, .tsv.gz, .txt"),
     ],
 )
@@ -119,6 +124,27 @@ def test_a_bad_option_is_refused(tmp_path):
         text(path, max_length=0)
     with pytest.raises(ValueError, match=r"^text_column=labl: must be a column .* mean 'label'"):
         text(path, text_column="labl")
+    (tmp_path / "a.txt").write_text("name\tkind\nAnna\tde\nJohn\ten\n")
+    with pytest.raises(
+        ValueError, match=r"^text_column=name: .*a.txt has no line of names with it"
+    ):
+        text(str(tmp_path / "a.txt"), text_column="name", label_column="kind")
+
+
+def test_a_tsv_file_has_a_header_where_its_names_are_usual_or_given(tmp_path):
+    rows = "".join(f"{'de' if n % 2 else 'en'}\tName {n}\n" for n in range(12))
+    (tmp_path / "plain.tsv").write_text(rows)
+    expected = text(str(tmp_path / "plain.tsv")).fingerprint()
+    (tmp_path / "usual.tsv").write_text(f"label\ttext\n{rows}")
+    assert text(str(tmp_path / "usual.tsv")).fingerprint() == expected
+    turned = ["name\tkind", *("\t".join(row.split("\t")[::-1]) for row in rows.splitlines())]
+    (tmp_path / "turned.tsv").write_text("\n".join(turned))
+    named = text(str(tmp_path / "turned.tsv"), text_column="name", label_column="kind")
+    assert named.fingerprint() == expected
+    with pytest.raises(
+        ValueError, match=r"once; .*set .*_column=name data.source.label_column=kind"
+    ):
+        text(str(tmp_path / "turned.tsv"))
 
 
 texts = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6)

@@ -198,7 +198,9 @@ LONG = "case,t,x,label\n" + "".join(f"a,{t},{t},{'ab'[t > 4]}\nb,{t},{t},a\n" fo
 def test_a_label_that_changes_within_a_sequence_is_refused_without_windows(write):
     splits = table(write(LONG))
     message = r"csv:12: sequence 'a' has label 'b' .*'a' at .*csv:2; must be one for a sequence"
-    with pytest.raises(ValueError, match=f"{message}; windows have a label each: data.transform.window="):
+    with pytest.raises(
+        ValueError, match=f"{message}; windows have a label each: data.transform.window="
+    ):
         prepared(splits, **NO_CUT)
     train = prepared(splits, transform={"window": 3}, **NO_CUT).train
     assert train.labels.tolist() == [0, 0, 1, 0, 0, 0]

@@ -1,6 +1,8 @@
 """Equal sequences give equal predictions in every form; transforms travel with a run."""
 
 import csv
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,51 @@ def test_a_column_called_y_is_a_feature_where_the_run_has_such_a_channel(command
     (tmp_path / "short.csv").write_text("id,x,y\na,0.5,1\nb,-1,2\n")
     code, out, _ = predicted("short.csv")
     assert code == 0 and [row[0] for row in out.splitlines()[1:]] == ["a", "b"]
+
+
+def spreadsheet(labelled: bool) -> str:
+    """A title, a running number, two columns that name a recording, a channel of words, a sum."""
+    rng = np.random.default_rng(0)
+    end = ",Grade" * labelled
+    lines = ["Oven 3,,,,," + "," * labelled, f"No,Machine,Run,Second,Temp,Open{end}"]
+    for n in range(96):
+        grade = n // 4 % 2
+        temp = rng.normal(grade, 1)
+        grades = f",{'ab'[grade]}" * labelled
+        lines.append(f"{n + 1},M{n // 16},{n // 4 % 4},{n % 4},{temp:.3f},{temp > 0}{grades}")
+    return "\n".join([*lines, "Sum,,,,7," + "," * labelled, ""])
+
+
+def test_a_spreadsheet_comes_to_predictions_without_an_edit(command, tmp_path):
+    for name, labelled in (("train.csv", True), ("new.csv", False)):
+        (tmp_path / name).write_text(spreadsheet(labelled))
+    code, out, _ = command("data", "info", "train.csv")
+    said, proposed = out.rpartition("duplicates: none\n")[2].strip().split("\n\n")
+    assert code == 0
+    assert said.splitlines() == [
+        "train.csv:99: 'Sum,,,,7,,' is not a row of the table; read with label=Grade"
+        " id=[Machine,Run] step=Second totals=drop",
+        "train.csv: the table begins below 1 line (skip_rows=1)",
+        "train.csv: not read, as totals: 'Sum,,,,7,,'",
+        "train.csv: Open: TRUE and yes are read as 1, FALSE and no as 0",
+        "train.csv: No counts the rows, so it is not a feature",
+        "train.csv: long form, id=[Machine,Run], step=Second, label=Grade, features=Temp,Open",
+    ]
+    # The message of `train FILE` is the same command.
+    refused = command("explain", "train.csv").err
+    assert refused.endswith(proposed.replace("seqsweep train ", "seqsweep explain ") + "\n")
+    record = seqsweep.train(seqsweep.compose([*shlex.split(proposed)[2:], *RUN]))
+    assert command("bundle", record["folder"], "--out", "b.zip").code == 0
+    for run in (record["folder"], "b.zip"):
+        rows = command("predict", run, "new.csv").out.splitlines()
+        assert rows[0] == "Machine,Run,prediction,p_a,p_b" and len(rows) == 25
+        assert [row.split(",")[:2] for row in rows[4:6]] == [["M0", "3"], ["M1", "0"]]
+    (line, *_) = command("predict", "b.zip", "new.csv", "--format", "jsonl").out.splitlines()
+    assert [*json.loads(line)] == rows[0].split(",")
+    assert command("predict", "b.zip", "new.csv", "--out", "p.parquet").code == 0
+    assert pyarrow.parquet.read_table("p.parquet").column_names == rows[0].split(",")
+    message = command("evaluate", "b.zip", "new.csv").err
+    assert "columns: No, Machine, Run, Second, Temp, Open; predict needs no labels" in message
 
 
 def write_folder(folder: Path, name: str) -> None:

@@ -55,11 +55,14 @@ def config_of(path: str) -> str | None:
 def _holds_texts(path: str, kind: str) -> bool:
     """Returns whether the first lines hold texts to classify, instead of a table of numbers."""
     try:
-        content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
+        start = unpacked(existing_file(path))[: 1 << 16]
     except (OSError, ValueError):
         return False
+    if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):  # not UTF-16, so binary
+        return False
+    content = start.decode("latin-1").replace("\0", "")
     first, *lines = content.splitlines()[:20] or [""]
-    if not lines:  # a table of many columns
+    if not "".join(lines).strip():  # empty, or a table of many columns
         return False
     if kind != "csv":  # LABEL<TAB>TEXT
         return all(line.count("\t") == 1 and not _is_number(line.split("\t")[1]) for line in lines)

@@ -5,22 +5,26 @@ is its purpose, such as label, id or step.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
+from datetime import date
+from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from seqsweep.command import with_options
+from seqsweep.command import quoted_value, with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import first_table
-from seqsweep.data.table_files import Table, open_table
+from seqsweep.data.table_files import YES_OR_NO, Table, open_table
 from seqsweep.data.table_folders import open_tables
-from seqsweep.data.tables import CSV_OPTIONS, Roles
+from seqsweep.data.table_values import FEW_ROWS
+from seqsweep.data.tables import CSV_OPTIONS, ROLES, Roles
+from seqsweep.errors import Proposal
+from seqsweep.text import listed
 
 _MOST_CLASSES = 20
 """A column of whole numbers with more distinct values is not proposed as the label."""
@@ -29,13 +33,34 @@ _MOST_COLUMNS = 10_000
 """The most columns of a table for which roles are proposed; each takes 0.1 ms."""
 
 
+_MOST_IDS = 8
+"""The most columns of which pairs are tried as the id."""
+
+_DROPPED = "left out"
+"""The key of the columns that proposed features do not have."""
+
+
 class _Column(NamedTuple):
     """A column of the sample."""
 
-    name: str
+    name: Any  # a list for an id of several columns
     codes: Int64  # (S,) equal for equal cells
     values: list[Any]  # the different cells, without missing ones
     order: Array | None  # (S,) the ranks of numbers and dates; None for words
+
+    @property
+    def is_flag(self) -> bool:
+        return all(str(value).strip().lower() in YES_OR_NO for value in self.values)
+
+    @property
+    def is_feature(self) -> bool:
+        is_date = any(isinstance(value, date) for value in self.values[:1])
+        return self.is_flag or (self.order is not None and not is_date)
+
+    def counts_rows(self) -> bool:
+        """Returns whether the cells are 0, 1, 2 ... or 1, 2, 3 ..."""
+        rows = len(self.codes)
+        return rows >= FEW_ROWS and any(self.values == [*range(n, n + rows)] for n in (0, 1))
 
     @property
     def is_whole(self) -> bool:
@@ -47,11 +72,16 @@ class _Column(NamedTuple):
             return 2 <= len(self.values) <= len(self.codes) // 2
         return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
 
-    def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
-        """Returns whether cells look like names of sequences that have one label each."""
+    def names_sequences(
+        self, label: "_Column", others: Sequence["_Column"], step: "_Column | None"
+    ) -> bool:
+        """Returns whether cells look like names of sequences with one label, and steps once."""
         size, rows = len(self.values), len(self.codes)
-        pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
-        if size <= len(label.values) or pairs.shape[1] > size:
+        if size <= len(label.values) or len(_beside(self, label).values) > size:
+            return False
+        if step and len(_beside(self, step).values) < rows:
+            return False
+        if isinstance(self.name, list) and (label.name in self.name or size > rows // 2):
             return False
         is_word, in_blocks = self.order is None, (np.diff(self.codes) != 0).sum() < size
         if is_word:
@@ -66,11 +96,17 @@ class _Column(NamedTuple):
         return bool((np.diff(self.order[rows])[np.diff(ids.codes[rows]) == 0] > 0).all())
 
 
-def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
-    """Returns the error, extended by options that should read the file.
+def with_proposal(
+    error: Exception,
+    path: str,
+    given: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], object] | None = None,
+) -> Exception:
+    """Returns the error, extended by options that read the file.
 
     Args:
         given: the options of the reader; only a reader of texts has `text_column`.
+        read: reads the file with further options. Without it they are not tried.
     """
     options: dict[str, Any] = {}
     with suppress(ValueError, TypeError, OSError, pa.ArrowException):
@@ -78,11 +114,24 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
         options = _for_texts(columns) if columns else _for_table(path, given)
     # Options that the user has set are not replaced.
     defaults = {key: given.get(key, CSV_OPTIONS.get(key)) for key in options}
+    dropped = options.pop(_DROPPED, [])
     kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
-    message = str(error)
-    if kept:
-        message = f"{message.partition('; data.source.')[0]}; {with_options(kept)}"
-    return (TypeError if isinstance(error, TypeError) else ValueError)(message)
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    fact, failed = str(error).partition("; data.source.")[0], None
+    for proposed in (kept, kept | {"totals": "drop"}):
+        try:
+            if read and proposed and "data" not in proposed:
+                read(proposed)
+        except (ValueError, TypeError) as another:
+            failed = failed or another
+            continue
+        if proposed:
+            left_out = f"; not a number, so left out: {listed(dropped)}" if dropped else ""
+            return Proposal(f"{fact}{left_out}", proposed, with_options(proposed))
+    if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
+        words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
+        return kind(f"{fact}; with {words}: {failed}")
+    return kind(str(error))
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
@@ -125,7 +174,8 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
     table = open_tables(path, given.get("pattern"), **options)
-    return {**options, **_roles(_columns(table), table.choose_roles(given))}
+    fixed = [role for role in ROLES if given.get(role) is not None]
+    return {**options, **_roles(_columns(table), table.choose_roles(given), fixed)}
 
 
 def _numbers(columns: Sequence[_Column]) -> list[_Column]:
@@ -168,14 +218,24 @@ def _is_word(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
+def _beside(*columns: _Column) -> _Column:
+    """Returns columns as one, with their rows of cells as its cells."""
+    rows, codes = np.unique(np.stack([c.codes for c in columns]), axis=1, return_inverse=True)
+    return _Column([c.name for c in columns], codes, [*rows.T], None)
+
+
+def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> dict[str, Any]:
     """Guesses the roles of columns without usual names; returns options."""
     by_name = {column.name: column for column in columns}
-    found = {role: by_name[name] for role, name in roles.columns.items()}
-    free = [by_name[name] for name in roles.features]
+    found = {role: by_name[name] for role, name in roles.columns.items() if name in by_name}
+    # Acceleration has a channel y, which is the label of other tables.
+    if "label" not in fixed and "label" in found and not found["label"].is_label():
+        del found["label"]
+    counters = [by_name[name] for name in roles.features if by_name[name].counts_rows()]
+    free = [by_name[name] for name in roles.features if not by_name[name].counts_rows()]
     words = [column for column in free if column.order is None]
     wholes = [column for column in _numbers(free) if column.is_whole]
-    by_size = sorted(words or wholes, key=lambda column: len(column.values))
+    by_size = sorted(words or wholes, key=lambda column: (column.is_flag, len(column.values)))
     labels = [found["label"]] if "label" in found else [c for c in by_size if c.is_label()]
     ids = [found["id"]] if "id" in found else [*words, *wholes]
     # A column such as `subject` usually groups whole recordings. But if the steps increase within
@@ -183,10 +243,13 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     group, steps = found.get("group"), [found["step"]] if "step" in found else _numbers(free)
     if group and len(group.values) < len(group.codes) and any(s.orders(group) for s in steps):
         ids = [group, *ids]
+    of_ids = {column.name for column in (group, *ids, *words, *wholes) if column}
+    few = [column for column in columns if column.name in of_ids][:_MOST_IDS]
+    several = [_beside(*pair) for pair in combinations(few, 2)]
     pairs = (
         {"label": label, "id": column}
-        for label, column in product(labels, ids)
-        if column.names_sequences(label, free)
+        for label, column in chain(product(labels, ids), product(labels, several))
+        if column.names_sequences(label, [*free, *steps], found.get("step"))
     )
     # Without an id, the label must have words, or be the only column of whole numbers.
     is_clear = labels and free[1:] and (words or not labels[1:])
@@ -194,8 +257,15 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     if "id" in found and "step" not in found and len(found["id"].values) < len(found["id"].codes):
         steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
         found |= {"step": steps[0]} if steps else {}
-    left = [column for column in free if column not in found.values()]
-    numbers = [column.name for column in _numbers(left)]
-    new: dict[str, Any] = {role: c.name for role, c in found.items() if role not in roles.columns}
+    if counters and not {"id", "step"} & {*found}:
+        found["id"] = counters[0]
+    taken = {
+        name for c in found.values() for name in ([c.name] if isinstance(c.name, str) else c.name)
+    }
+    left = [column for column in free if column.name not in taken]
+    features = [column.name for column in left if column.is_feature]
+    new = {role: c.name for role, c in found.items() if c.name != roles.columns.get(role)}
+    if not 0 < len(features) < len(left):
+        return new
     # The remaining columns of words cannot be features, so they are left out.
-    return new | ({"features": numbers} if 0 < len(numbers) < len(left) else {})
+    return new | {"features": features, _DROPPED: [c.name for c in left if not c.is_feature]}

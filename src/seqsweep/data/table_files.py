@@ -13,21 +13,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from seqsweep.data.checks import Int64
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.lists import check_memory
-from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
-from seqsweep.text import short
+from seqsweep.data.spreadsheets import (
+    FILLED_LINE,
+    LINE_END,
+    cells_of,
+    delimiter_of,
+    lines_above,
+    says_total,
+    start_of_totals,
+)
+from seqsweep.data.tables import CSV_OPTIONS, Roles, Totals, choose_roles
+from seqsweep.text import count, listed, short
 
-_FILLED_LINE = re.compile(rb"[^\r\n]+")
-_LINE_END = re.compile(rb"\r\n?|\n")
+pc: Any = pyarrow.compute  # the import creates its functions
+
 _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
-_DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
+
+YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
+"""The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
+
+_INVALID = re.compile(r"column #(\d+):.* error to double: invalid value '([^']*)'")
 
 
 @dataclass
@@ -52,6 +68,10 @@ class Table:
     def choose_roles(self, wanted: Mapping[str, Any]) -> Roles:
         """Returns the roles of columns; see `tables.choose_roles`."""
         return choose_roles(self.where, self.names, wanted)
+
+    def counted(self, rows: int) -> Int64:
+        """Returns the numbers of rows, from 0 in each file."""
+        return np.arange(rows)
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
@@ -114,62 +134,101 @@ class CsvTable(Table):
         decimal: str = ".",
         encoding: str = "utf-8",
         header: bool = True,
+        skip_rows: int | None = None,
+        totals: Totals = "error",
     ) -> None:
         self._file = file
         self.decimal, self._encoding, self._header = decimal, encoding, header
-        self._delimiter = delimiter or ""
+        self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows or 0
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
+        if self._skipped < 0:
+            raise ValueError(f"data.source.skip_rows={skip_rows}: must be at least 0")
         content = self._text()
-        first = _FILLED_LINE.search(content)
+        if skip_rows is None and header:
+            self._skipped = lines_above(content, delimiter)
+            content = self._below_titles(content)
+        first = FILLED_LINE.search(content)
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
         line = first[0].decode("utf-8", "backslashreplace")
-        # Blanks separate cells only if no other sign does: `Zeit [s];x` has two cells.
-        signs = [*filter(line.count, _DELIMITERS)] or [" " if line.split()[1:] else ","]
-        self._delimiter = delimiter or max(signs, key=line.count)
-        if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
-            raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
+        self._delimiter = delimiter or delimiter_of(line)
         self._unread: bytes | None = self._text() if self._delimiter == " " else content
         if line.encode() != first[0]:
             raise ValueError(f"{file}: {short(line)} is not UTF-8; save the file as UTF-8")
         try:
-            parsed = csv.reader([line.strip(" ")], delimiter=self._delimiter, skipinitialspace=True)
-            cells = next(parsed)
+            cells = cells_of(line, self._delimiter)
         except csv.Error:  # a cell of more than 128 KiB
             raise ValueError(f"{file}: {short(line)} is not a line of names") from None
-        names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
-        super().__init__(str(file), [*names], self._parse)
+        names = cells if header else [*map(str, range(len(cells)))]
+        super().__init__(str(file), names, self._parse)
+        if self._skipped and skip_rows is None:
+            lines = count(self._skipped, "line")
+            self.notes.append(f"{file}: the table begins below {lines} (skip_rows={self._skipped})")
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads columns by their names: `numbers` as float64, `others` as text."""
         columns = [*numbers, *others]
-        content = self._read()
+        content = self._without_totals(self._read(), has_numbers=bool(numbers))
         _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
         # A column is called by its position in the file, because names may occur twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
         kinds = {position[name]: pa.float64() for name in numbers}
         kinds |= {position[name]: pa.string() for name in others}
-        try:
-            table = self._table(content, column_types=kinds, include_columns=list(kinds))
-        except pa.ArrowInvalid as error:
-            self._raise_with_line(str(error))
+        problems = dict[str, str]()
+        while True:
+            try:
+                table = self._table(content, column_types=kinds, include_columns=list(kinds))
+                break
+            except pa.ArrowInvalid as error:
+                number = _INVALID.search(str(error))
+                if number is None or number[2].strip().lower() not in YES_OR_NO:
+                    self._raise_with_line(str(error))
+                # The column is read again as texts, which become numbers below.
+                kinds[number[1]], problems[number[1]] = pa.string(), str(error)
+        for index, problem in problems.items():
+            if (values := yes_or_no(table[index])) is None:
+                self._raise_with_line(problem)
+            table = table.set_column(table.column_names.index(index), index, values)
+        if problems:
+            names = [self.names[int(index)] for index in problems]
+            self.notes.append(yes_or_no_note(self.where, names))
         return table.rename_columns(columns)
+
+    def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
+        """Returns the content without its last rows if these are totals; may refuse them."""
+        start = start_of_totals(content, self._delimiter)
+        if self._totals == "keep" or start == len(content):
+            return content
+        line = content[start:].decode("utf-8", "replace").strip()
+        if self._totals == "drop":
+            self.notes.append(f"{self.where}: not read, as totals: {short(line)}")
+            return content[:start]
+        is_said = any(says_total(cells_of(one, self._delimiter)) for one in line.splitlines())
+        if is_said and has_numbers:  # a text may be called total
+            raise ValueError(
+                f"{self.where}:{len(LINE_END.findall(content[:start])) + 1}: {short(line)} is not"
+                " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
+            )
+        return content
 
     def sample(self) -> Any:
         """Returns the rows in the first MiB; pyarrow finds the type of each column."""
-        content = self._read()[: 1 << 20]
+        content = self._read()
+        content = content[: start_of_totals(content, self._delimiter)][: 1 << 20]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
 
     def _table(self, content: bytes, **options: Any) -> Any:
         """Parses the rows; the name of a column is its position."""
-        header = _FILLED_LINE.search(content)
+        header = FILLED_LINE.search(content)
         start = header.end() if self._header and header else 0
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
         missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
         names = [str(index) for index in range(len(self.names))]
-        if not _FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
+        if not FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
             return pa.table({name: pa.nulls(0) for name in options.get("include_columns", names)})
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
@@ -204,11 +263,12 @@ class CsvTable(Table):
                 raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
         if b"\0" in content[: 1 << 20]:
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
+        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
+            content = content[5:]  # drops Excel's first line; line numbers stay the same
+        content = self._below_titles(content)
         if content.count(b'"') % 2:
             problem = "a quoted cell does not end: the file has an odd number of"
             raise ValueError(f"{file}: {problem} '\"'")
-        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
-            content = content[5:]  # drops Excel's first line; line numbers stay the same
         if self._delimiter == " ":
             # A pattern for many blanks before the end of a line would look at each blank again and
             # again, so each run of blanks becomes one blank first.
@@ -216,13 +276,21 @@ class CsvTable(Table):
             content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
         return content
 
+    def _below_titles(self, content: bytes) -> bytes:
+        """Returns the content with empty lines in place of the first ones that are skipped."""
+        if not self._skipped:
+            return content
+        ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
+        end = next((each.end() for each in ends), len(content))
+        return b"\n" * self._skipped + content[end:]
+
     def place(self, row: int) -> str:
         """Returns the file and the line, counted from 1, on which a row begins."""
         content = self._read()
         # The header is a row before row 0; an empty line is not a row.
         found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
-        return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
+        return f"{self.where}:{len(LINE_END.findall(before)) + 1}"
 
     def _raise_with_line(self, message: str) -> NoReturn:
         """Raises a ValueError for an error of pyarrow, with the line and the column."""
@@ -239,6 +307,21 @@ class CsvTable(Table):
                 " data.source.features=[...] chooses the feature columns"
             )
         raise ValueError(f"{place}: {message.splitlines()[0]}")
+
+
+def yes_or_no(texts: Any) -> Any:
+    """Returns texts as the numbers of `YES_OR_NO`; None if there is another text."""
+    numbers = dict.fromkeys(map(str.lower, _MISSING)) | YES_OR_NO
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    index = pc.index_in(words, pa.array([*numbers], words.type))
+    if index.null_count > words.null_count:
+        return None
+    return pc.take(pa.array([*numbers.values()], pa.float64()), index)
+
+
+def yes_or_no_note(where: str, names: Sequence[str]) -> str:
+    """Returns the line on columns that `yes_or_no` has turned into numbers."""
+    return f"{where}: {listed(names)}: TRUE and yes are read as 1, FALSE and no as 0"
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

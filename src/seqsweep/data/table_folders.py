@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqsweep.command import with_options
+from seqsweep.data.checks import Int64
 from seqsweep.data.folders import find_recordings
 from seqsweep.data.lists import check_memory
 from seqsweep.data.table_files import Table, open_table
@@ -90,14 +91,19 @@ class FolderTable(Table):
         inner = [name for name in others if name not in self.texts]
         check_memory(sum(self._sizes), self.where, "its files")
         tables, unused, files = list[Any](), set[str](), range(len(self._files))
+        notes = dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             read = pool.map(lambda index: self._rows_of(index, numbers, inner), files)
-            for index, (table, names) in enumerate(read):
+            for index, (table, names, said) in enumerate(read):
                 tables.append(table)
                 unused |= names
+                notes |= dict.fromkeys(
+                    note.replace(str(self._files[index]), self.where) for note in said
+                )
                 if index % 256 == 0:  # packed files need more than their size
                     further = table.nbytes * (len(files) - index)
                     check_memory(further, self.where, f"the rows of its {len(files):,} files")
+        self.notes.extend(notes)
         self._ends = np.cumsum([len(table) for table in tables])
         if empty := [str(self._files[index]) for index in files if not len(tables[index])]:
             self.notes.append(f"{listed(empty)}: without rows, so left out")
@@ -108,11 +114,11 @@ class FolderTable(Table):
 
     def _rows_of(
         self, index: int, numbers: Sequence[str], others: Sequence[str]
-    ) -> tuple[Any, set[str]]:
-        """Returns the rows of a file, and the names of columns that other files lack."""
+    ) -> tuple[Any, set[str], list[str]]:
+        """Returns a file's rows, the columns that other files lack, and notes."""
         columns = [*numbers, *others]
         if not self._sizes[index]:
-            return pa.table({name: pa.nulls(0) for name in columns}), set()
+            return pa.table({name: pa.nulls(0) for name in columns}), set(), []
         table = self._open(index)
         if lacking := [name for name in columns if name not in table.names]:
             hint = "data.source.pattern=... chooses files"
@@ -127,7 +133,8 @@ class FolderTable(Table):
                     f"{table.where}: column {name!r} has several values, but a file of a folder is"
                     " one sequence; data.source.features=[...] leaves the column out"
                 )
-        return rows.select(columns), {*table.names}.difference(self._like.names)
+        more = {*table.names}.difference(self._like.names)
+        return rows.select(columns), more, table.notes
 
     def _joined(self, tables: Iterable[Any], files: Iterable[int]) -> Any:
         """Joins the rows of files, with the columns of their paths."""
@@ -155,6 +162,10 @@ class FolderTable(Table):
             if {*self._like.names} <= {*table.names}
         }
         return self._joined(rows.values(), rows).select(self.names)
+
+    def counted(self, rows: int) -> Int64:
+        """Returns the numbers of rows in their files."""
+        return np.arange(rows) - np.repeat([0, *self._ends[:-1]], np.diff(self._ends, prepend=0))
 
     def place(self, row: int) -> str:
         """Returns the file of a row, and the row's place in it."""

@@ -18,7 +18,7 @@ from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table
 from seqsweep.data.table_folders import open_tables
 from seqsweep.data.table_values import Rows
-from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles
+from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, as_list
 from seqsweep.text import count, listed
 
 
@@ -47,7 +47,17 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
     try:
         first = _read(open_tables(path, pattern, **csv_options), options, labelled)
     except (ValueError, TypeError) as error:
-        raise (with_proposal(error, path, options) if labelled else error) from error
+        if not labelled:
+            raise
+
+        def try_again(proposed: Mapping[str, Any]) -> None:
+            new = {**options, **proposed}
+            tables = open_tables(
+                path, pattern, **{key: new.get(key, csv_options[key]) for key in csv_options}
+            )
+            _read(tables, new, labelled)
+
+        raise with_proposal(error, path, options, try_again) from error
     if (test_path := options.get("test_path")) is not None:
         if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
@@ -81,8 +91,10 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     """Returns options that read the second file like the first, but as one split."""
     # The second file needs no groups. It needs ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
-    columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
-    absent = [role for role in optional if columns[role] not in second.names]
+    columns: dict[str, Any] = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
+    if main.roles.ids:
+        columns["id"] = [*main.roles.ids]
+    absent = [role for role in optional if not {*as_list(columns[role])} <= {*second.names}]
     columns |= dict.fromkeys(absent, NONE)
     return {**columns, "features": main.roles.features, "form": main.form}
 
@@ -91,12 +103,14 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
     roles = table.choose_roles(options)
     rows = Rows(table, roles)
+    if options.get("features") is None:
+        _leave_out_counters(rows, options)
     shape = _steps_and_channels(rows, options)
-    form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
+    form = _form_of(rows, options)
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
-    guessed = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
+    guessed = [f"{table.where}: {form} form, {rows.roles.words()}"] if roles.guessed else []
     notes = [*dict.fromkeys(table.notes), *guessed]
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
@@ -105,7 +119,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     groups = _per_sequence(rows, "group", made) if rows.has("group") else None
     whole = whole._replace(groups=groups)
     if not rows.has("split"):
-        return _Read({"train": whole}, roles, form, notes)
+        return _Read({"train": whole}, rows.roles, form, notes)
     named = _per_sequence(rows, "split", made).tolist()
     split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
     rows.check("split", (split_of == "")[made.of_row], "train, val or test")
@@ -115,7 +129,23 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         if len(index):
             chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
             parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
-    return _Read(parts, roles, form, notes)
+    return _Read(parts, rows.roles, form, notes)
+
+
+def _leave_out_counters(rows: Rows, options: Mapping[str, Any]) -> None:
+    """Leaves out features that count the rows; refuses them in wide form."""
+    names, where, ids = rows.counters(), rows.table.where, rows.roles.ids
+    fact = f"{where}: {listed(names)} counts the rows, so it is not a feature"
+    if len(names) == len(rows.roles.features):
+        raise ValueError(f"{fact}, and there is no other")
+    if names and _form_of(rows, options) == "wide":
+        # A few new rows do not show which column counts them, so a run must know its name.
+        ids = [*(ids or filter(None, [rows.roles.columns.get("id")])), *names]
+        given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
+        raise ValueError(f"{fact}; data.source.id={given} makes it the name of a sequence")
+    if names:
+        rows.leave_out(names)
+        rows.table.notes.append(fact)
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -137,8 +167,12 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
     return sizes[0], sizes[1]
 
 
-def _form_of(rows: Rows) -> Form:
+def _form_of(rows: Rows, options: Mapping[str, Any]) -> Form:
     """Returns `long` for steps or repeated ids if no column has lengths; else `wide`."""
+    if form := options.get("form"):
+        return form
+    if any(options.get(key) is not None for key in ("frame", "reshape")):
+        return "wide"
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step") or rows.table.texts:
@@ -185,6 +219,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
                 f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
                 f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
             )
+        _note_gaps(rows, np.diff(steps[order])[np.diff(codes[order]) == 0])
         return order
     # Rows of one id that are not adjacent may belong to two sequences.
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
@@ -196,6 +231,21 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
             " data.source.step=COLUMN, which orders its rows"
         )
     return np.argsort(codes, kind="stable")
+
+
+def _note_gaps(rows: Rows, sizes: Array) -> None:
+    """Notes where steps are missing in recordings whose steps are equally long otherwise."""
+    is_time = sizes.dtype.kind == "m"
+    sizes = sizes / np.timedelta64(1, "s") if is_time else sizes.astype(np.float64)
+    usual = np.median(sizes) if len(sizes) else 0.0
+    gaps = sizes[sizes > 1.5 * usual]
+    if not len(gaps) or (np.abs(sizes - usual) > 0.1 * usual).mean() > 0.25:
+        return
+    unit, where = " s" if is_time else "", rows.table.where
+    rows.table.notes.append(
+        f"{where}: {count(len(gaps), 'gap')} in {rows.roles.columns['step']!r} of up to"
+        f" {gaps.max():g}{unit}, where a step is {usual:g}{unit}; only the order of steps is read"
+    )
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:

@@ -5,6 +5,7 @@ S rows of a table, F features (channels).
 
 import re
 from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,11 +15,17 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
-from seqsweep.data.table_files import Table
+from seqsweep.data.table_files import Table, yes_or_no, yes_or_no_note
 from seqsweep.data.tables import Roles
 from seqsweep.text import short
 
 pc: Any = pyarrow.compute  # the import creates its functions
+
+_BESIDE = "\x1f"
+"""The sign of ASCII that stands between the parts of an id of several columns."""
+
+FEW_ROWS = 10
+"""The fewest rows in which a column that counts them is not one by chance."""
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that count as missing labels and ids; pandas may write a missing value as `nan`."""
@@ -40,14 +47,22 @@ class Rows:
     def __init__(self, table: Table, roles: Roles) -> None:
         self.table = table
         self.roles = roles
-        read = table.read(roles.features, list(roles.columns.values()))
+        one = {role: name for role, name in roles.columns.items() if role != "id" or not roles.ids}
+        # The group may be one of the columns of the id.
+        others = [*dict.fromkeys([*one.values(), *roles.ids])]
+        read = table.read(roles.features, others)
         columns = [
             column if name in table.texts else _plain(column)
             for name, column in zip(read.column_names, read.columns, strict=True)
         ]
         # Columns are taken by position, because a look-up by name searches all columns.
         self._features: list[Any] = columns[: len(roles.features)]
-        self._columns = dict(zip(roles.columns, columns[len(roles.features) :], strict=True))
+        by_name = dict(zip(others, columns[len(roles.features) :], strict=True))
+        self._columns = {role: by_name[name] for role, name in one.items()}
+        if roles.ids:
+            texts = [self._as_texts("id", _plain(by_name[name])) for name in roles.ids]
+            beside = pa.scalar(_BESIDE, pa.large_string())
+            self._columns["id"] = pc.binary_join_element_wise(*texts, beside)
         self._count: int = read.num_rows
         if self._count == 0:
             raise ValueError(f"{table.where}: has no rows")
@@ -74,7 +89,27 @@ class Rows:
 
     def cell(self, row: int, role: str) -> Any:
         """Returns the value of a cell as a Python object."""
-        return self._columns[role][row].as_py()
+        value = self._columns[role][row].as_py()
+        return value.replace(_BESIDE, "/") if isinstance(value, str) else value
+
+    def counters(self) -> list[str]:
+        """Returns the features that count rows, from 0 or 1."""
+        if self._count < FEW_ROWS:
+            return []
+        counted, names = self.table.counted(self._count), list[str]()
+        for name, column in zip(self.roles.features, self._features, strict=True):
+            if pa.types.is_boolean(column.type) or not _is_number(column.type):
+                continue
+            ends = [column[row].as_py() for row in (0, 1)]
+            if ends in ([0, 1], [1, 2]) and (column.to_numpy() == ends[0] + counted).all():
+                names.append(name)
+        return names
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Drops feature columns."""
+        kept = [f for f, name in enumerate(self.roles.features) if name not in names]
+        self._features = [self._features[f] for f in kept]
+        self.roles = self.roles._replace(features=tuple(self.roles.features[f] for f in kept))
 
     def features(self) -> Array:
         """Returns the feature columns (S, F) as floats; frees them, so a second call fails."""
@@ -99,6 +134,10 @@ class Rows:
     def _numbers(self, name: str, column: Any) -> Array:
         """Returns a feature column (S,) in float32 or float64; NaN is a missing cell."""
         kind, types = column.type, pa.types
+        is_text = types.is_string(kind) or types.is_large_string(kind)
+        if is_text and (values := yes_or_no(column)) is not None:
+            self.table.notes.append(yes_or_no_note(self.table.where, [name]))
+            column, kind = values, values.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
@@ -144,6 +183,8 @@ class Rows:
         if values.dtype.kind == "O":
             check_short(values, role, self.table.where)
             values = values.astype(np.str_)
+        if role == "id" and self.roles.ids:
+            values = _divided(values, self.roles.ids)
         if role == "label" and self.table.has_text_cells:
             values = _class_names(values)
         return Codes(np.where(missing, -1, codes), values)
@@ -170,6 +211,8 @@ class Rows:
                 column = pc.replace_substring(column, self.table.decimal, ".")
             column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
+        if pa.types.is_timestamp(column.type):
+            return column.to_numpy()
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
         if not is_text and (pa.types.is_boolean(column.type) or not _is_number(column.type)):
@@ -188,6 +231,15 @@ class Rows:
         if missing.any():
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
+
+
+def _divided(values: Array, names: Sequence[str]) -> Array:
+    """Returns joined ids (N,) as an array with a field for each of their columns."""
+    parts = np.array([text.split(_BESIDE) for text in values.tolist()], np.str_)
+    divided = np.empty(len(values), [(name, parts.dtype) for name in names])
+    for name, texts in zip(names, parts.T, strict=True):
+        divided[name] = texts
+    return divided
 
 
 def _plain(column: Any) -> Any:

@@ -15,8 +15,12 @@ from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, listed, printable
 
 Form = Literal["long", "wide"]
+Totals = Literal["error", "drop", "keep"]
 
-CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True}
+CSV_OPTIONS = {
+    "delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True, "skip_rows": None,
+    "totals": "error",
+}  # fmt: skip
 """The options of csv files, and their defaults."""
 
 
@@ -39,7 +43,7 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 def table(
     path: str,
-    id: str | None = None,
+    id: str | list[str] | None = None,
     step: str | None = None,
     label: str | None = None,
     features: str | list[str] | None = None,
@@ -53,6 +57,8 @@ def table(
     decimal: Literal[".", ","] = ".",
     encoding: str = "utf-8",
     header: bool = True,
+    skip_rows: int | None = None,
+    totals: Totals = "error",
     test_path: str | None = None,
     pattern: str | None = None,
 ) -> Splits:
@@ -62,7 +68,7 @@ def table(
     takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.
 
     Args:
-        id: the column that names the sequence of a row.
+        id: the column that names the sequence of a row, or several that do so together.
         step: the column of numbers or dates that orders the rows of a sequence. Without it the rows
             keep the order of the file, and the rows of one id must be adjacent.
         label: the column of the class; a sequence has one class.
@@ -79,6 +85,9 @@ def table(
             file, or blanks if the line has none of them.
         decimal, encoding: the decimal sign and the encoding of a csv file.
         header: whether a csv file has a line of names; if not, its columns are called 0, 1, 2, ...
+        skip_rows: the number of lines above a csv table; by default those with fewer cells.
+        totals: last rows of a csv file that say sum, total or mean, or lack the numbers of the
+            rows above, are an error, dropped or kept.
         test_path: a second file with the same columns, which is the test split.
         pattern: for a folder with a sequence in each file, what the parts of a path below it are:
             `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
@@ -125,6 +134,7 @@ class Roles(NamedTuple):
     columns: dict[str, str]  # by role; a role without a column is left out
     features: tuple[str, ...]  # in the order of the channels
     guessed: bool  # whether the features or a role were found without an argument
+    ids: tuple[str, ...] = ()  # the columns that name a sequence together, if there are several
 
     def words(self) -> str:
         """Returns the roles and features as text: `id=case, label=y, features=a,b`."""
@@ -141,25 +151,37 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
     columns = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}
-    for role, name in columns.items():
+    if not (ids := as_list(columns.pop("id", ()))) and wanted.get("id") == []:
+        raise ValueError(f"{where}: data.source.id=[]: must name at least one column")
+    for role, name in [*columns.items(), *(("id", name) for name in ids)]:
         _check_column(where, real, role, name)
     features = _given_features(where, real, wanted.get("features"))
     taken = [*columns.values(), *(features or ())]
+    taken += [name for name in ids if not ids[1:] or name != columns.get("group")]
     _refuse_repeated(where, taken, "column {} is given for two purposes; give each once")
     guessed = features is None
     for role in [role for role in ROLES if wanted.get(role) is None]:
-        free = set(real).difference(features or (), columns.values())
+        free = set(real).difference(
+            features or (), columns.values(), ids if role != "group" else ()
+        )
         if (name := _guess(where, [name for name in real if name in free], role)) is not None:
             columns[role], guessed = name, True
+    used = {*columns.values(), *ids}
+    if ids:
+        columns["id"] = f"[{','.join(ids)}]" if ids[1:] else ids[0]
     columns = {role: columns[role] for role in ROLES if role in columns}
-    used = set(columns.values())
     features = features or tuple(name for name in real if name not in used)
     if not features:
         raise ValueError(
             f"{where}: has no feature column beside {listed(sorted(used))};"
             " data.source.features=[...] names them"
         )
-    return Roles(columns, features, guessed)
+    return Roles(columns, features, guessed, tuple(ids) if ids[1:] else ())
+
+
+def as_list(given: str | Sequence[str]) -> list[str]:
+    """Returns the names of one or of several columns."""
+    return [given] if isinstance(given, str) else [*given]
 
 
 def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
@@ -182,7 +204,7 @@ def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, 
     if given is None:
         return None
     known, features = set(names), list[str]()
-    for pattern in [given] if isinstance(given, str) else given:
+    for pattern in as_list(given):
         matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
         if not matching and pattern not in known:
             _check_column(where, names, "features", pattern)

@@ -18,6 +18,7 @@ from seqsweep.data.vocabulary import Tokens, Vocabulary
 from seqsweep.text import did_you_mean, listed
 
 _OF_LINES = (".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_FEW_LINES = 10
 _ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)
 
 
@@ -50,7 +51,8 @@ def text(
         path: a .csv, .csv.gz or .parquet file with a text column and a label column, read with
             pyarrow; or a .txt or .tsv file (also .gz) without a header, with LABEL<TAB>TEXT in each
             line. Texts are in UTF-8.
-        text_column, label_column: the columns of a csv or parquet file; by default `text`, `label`.
+        text_column, label_column: the columns, by default `text` and `label`; a .tsv file with
+            these names, or names given here, has a header.
         tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
         test_path: a second file, which becomes the test split.
     """
@@ -112,15 +114,33 @@ def read_texts(
     file = existing_file(path)
     if not file.name.lower().endswith(_ENDINGS):
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
-    if file.name.lower().endswith(_OF_LINES):
-        return _read_lines(file, labelled)
-    from seqsweep.data.proposal import with_proposal
-
     columns = {"text_column": text_column, "label_column": label_column}
+    has_lines = not has_header(file, columns)
+    new = {key: name for key, name in columns.items() if name is not None}
+    if has_lines and new:
+        key, name = next(iter(new.items()))
+        problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
+        raise ValueError(f"{key}={name}: {file} {problem}")
     try:
-        return _read_columns(file, columns, labelled)
+        return _read_lines(file, labelled) if has_lines else _read_columns(file, columns, labelled)
     except ValueError as error:
-        raise (with_proposal(error, path, columns) if labelled else error) from error
+        if not labelled or ".txt" in file.name.lower():
+            raise
+        from seqsweep.data.proposal import with_proposal
+
+        raise with_proposal(
+            error, path, columns, lambda more: read_texts(path, **new, **more)
+        ) from error
+
+
+def has_header(file: Path, columns: Mapping[str, str | None]) -> bool:
+    """Returns whether a file of texts begins with names of columns."""
+    name = file.name.lower()
+    if not name.endswith(_OF_LINES) or ".tsv" not in name:
+        return not name.endswith(_OF_LINES)
+    first = unpacked(file)[: 1 << 16].decode("utf-8", "replace").partition("\n")[0]
+    cells = {*first.strip().split("\t")}
+    return bool(cells & {*columns.values()}) or "text" in cells <= {"text", "label"}
 
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
@@ -141,6 +161,10 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
     without = next((index for index, line in enumerate(texts) if "\t" not in line), None)
     if without is None:
         pairs = [line.partition("\t") for line in texts]
+        if labelled and len({label for label, *_ in pairs}) == len(pairs) > _FEW_LINES:
+            raise ValueError(
+                f"{file}: each label occurs once; expected LABEL<TAB>TEXT in each line"
+            )
         check_short([label for label, *_ in pairs], "label", str(file))
         labels = np.array([label for label, *_ in pairs], dtype=np.str_)
         return Texts(file, [text for *_, text in pairs], labels, place)

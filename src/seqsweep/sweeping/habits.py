@@ -3,6 +3,7 @@
 Nothing is guessed silently: the command is refused, and the message shows the right command.
 """
 
+import contextlib
 import re
 import shlex
 from collections import deque
@@ -117,11 +118,26 @@ def with_meant(message: str, words: Sequence[str]) -> str:
         notes.append("save the table as a .csv file")
     if right is None and not notes:
         return message
+    if right is not None:
+        right = _with_needs(right)
     # The right command replaces the message's list of similar names, because it says more.
     fact = "; ".join([re.split(_SHORTER, message)[0], *notes])
     if right is None:
         return fact
     return f"{fact}; did you mean: {shlex.join(['seqsweep', *right])}"
+
+
+def _with_needs(right: list[str]) -> list[str]:
+    """Returns a command with the options that its data file needs, as `data info` says them."""
+    from seqsweep.training.proposed_run import propose  # late, because it composes configs
+
+    of_data = [word for word in right if word.startswith(("data=", "data."))]
+    if not any(word.startswith("data.source.path=") for word in of_data):
+        return right
+    with contextlib.suppress(ValueError, TypeError, OSError):
+        proposed = propose(of_data).overrides
+        return [*(word for word in right if word not in of_data), *proposed]
+    return right
 
 
 def meant(words: Sequence[str]) -> list[str] | None:

@@ -1,6 +1,5 @@
 """The command `data info`: describes data, and proposes a command. Imports no torch."""
 
-import itertools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +12,13 @@ from rich.table import Table
 from seqsweep.arguments import Parser, add_json
 from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
-from seqsweep.config.from_overrides import compose
-from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
 from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
-from seqsweep.data.prepare import check_fractions
-from seqsweep.data.sequences import Splits
 from seqsweep.results.tables import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
-from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import data_of, translate_memory_errors
+from seqsweep.training.proposed_run import propose
+from seqsweep.training.run_data import translate_memory_errors
 
 _USAGE = """\
 usage: seqsweep data info SOURCE [KEY=VALUE ...]
@@ -58,12 +53,9 @@ def _info(arguments: Sequence[str]) -> int:
     overrides = [*_overrides_for(options.source), *given]
     if any(word.startswith("data=") for word in given):
         del overrides[0]  # this is the `data=` for SOURCE, which the user's choice replaces
-    config = compose(overrides)["data"]
-    check_fractions(config["val_fraction"], config["test_fraction"])
     with translate_memory_errors():
-        splits = data_of(config).source
+        splits, proposed, notes, problem = propose(overrides)
     info = describe(splits)
-    proposed, notes, problem = _propose(overrides, config, splits, info)
     command = " ".join(["seqsweep", "train", *map(shlex.quote, proposed)])
     if options.json:
         content = {"source": options.source, **vars(info), "notes": notes}
@@ -119,40 +111,6 @@ def _override(option: str) -> str:
     shared = yaml.safe_load((CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8"))
     section = "data" if key in shared else "data.source"
     return f"{section}.{key}={value}"
-
-
-def _propose(
-    overrides: list[str], config: Config, splits: Splits, info: Info
-) -> tuple[list[str], tuple[str, ...], str | None]:
-    """Returns the given overrides with the fewest others that a training needs.
-
-    Also returns the notes of such a run, and the problem if no proposed run can train.
-
-    Args:
-        config: the checked section `data`.
-        splits: the data as they were read.
-    """
-    problem = None
-    has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
-    # Zero is tried second. It also works for a channel that has no value in train, and so no mean.
-    fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
-    if splits.train.row_labels is not None and not (config["transform"] or {}).get("window"):
-        windows = ["data.transform.window=64", "data.transform.stride=32"]
-        by_time = [*windows, "data.split_by=time"]
-        cut = [by_time] if len(splits.train) == 1 else [windows, by_time]
-        fills = [[*one, *fill] for one in cut for fill in fills]
-    missing = [split for split in ("val", "test") if split not in splits.parts]
-    # A run would take the missing splits from train; each override prevents this for a split.
-    cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]
-    # The smallest changes are tried first.
-    fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))
-    for left_out, fill in itertools.product(fewer, fills):
-        proposed = [*overrides, *fill, *sorted(left_out)]
-        try:
-            return proposed, plan(compose(proposed)).notes, None
-        except (ValueError, TypeError) as error:
-            problem = str(error)
-    return overrides, splits.notes, problem
 
 
 _MOST_ROWS = 20

@@ -19,10 +19,11 @@ from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
-from seqsweep.data.files import Stored, check_options, read_file, source_of
+from seqsweep.data.files import Stored, check_options, existing_file, read_file, source_of
 from seqsweep.data.folders import has_matches
 from seqsweep.data.raw import RawPart, id_notes
-from seqsweep.data.tables import CSV_OPTIONS, NONE
+from seqsweep.data.tables import CSV_OPTIONS, NONE, as_list
+from seqsweep.data.text import has_header
 from seqsweep.data.text import read as read_text
 from seqsweep.data.windows import Windows, majority, windows_in
 from seqsweep.runs.files import read_object
@@ -76,10 +77,17 @@ class InputData:
         return of if self.part.groups is None else self.part.groups[of]
 
     @property
+    def id_names(self) -> tuple[str, ...]:
+        """The columns that name a sequence, for the header of predictions."""
+        return (None if self.part.ids is None else self.part.ids.dtype.names) or ("id",)
+
+    @property
     def ids(self) -> list[Any]:
         """The names that the file gives its sequences, or their positions."""
         ids: Array = np.arange(len(self.part.x)) if self.part.ids is None else self.part.ids
         ids = ids if self.windows is None else ids[self.windows.recordings]
+        if ids.dtype.names:  # several columns; their texts are tuples
+            return ids.tolist()
         if ids.dtype.kind == "S":
             return np.char.decode(ids, "utf-8", "replace").tolist()
         # JSON cannot hold ids of other types, such as dates, so these become texts.
@@ -173,9 +181,13 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
             if " is not a number;" in text and decimal != "." and "decimal" not in options:
                 text = f"{text.rpartition(';')[0]}, as the run was trained with decimal={decimal!r}"
                 text += "; give decimal=. if this file has points"
+            if "=COLUMN names the label column" in text:
+                text += "; predict needs no labels"
             raise reworded(error, text) from None
     # The file has the columns of the training file, unless the options name other columns.
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
+    if not has_header(existing_file(path), columns):
+        columns = {}
     named = reading_options(words, path, "seqsweep.data.text.read_texts")
     # A label column that the options name must exist.
     needed = labelled or "label_column" in named
@@ -206,7 +218,8 @@ def _columns_of_run(
     merged = {**options, **given}
     keys = ("pattern", *CSV_OPTIONS)
     table = open_tables(path, **{key: merged[key] for key in keys if key in merged})
-    options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
+    named = {key: source[key] for key in _RUN_COLUMNS if source.get(key) is not None}
+    options |= {key: of for key, of in named.items() if {*as_list(of)} <= {*table.names}}
     # The folders of new recordings need not be classes, as in `new/monday/a.csv`.
     classes = {*table.texts.get("{label}", ())}
     if classes and not labelled and "pattern" not in given and classes.isdisjoint(run.class_names):

@@ -43,7 +43,8 @@ def predict(arguments: Sequence[str]) -> int:
     data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
         say_error(note)
-    header = Header(run.class_names, data.labels is not None, data.windows is not None)
+    has_windows = data.windows is not None
+    header = Header(run.class_names, data.labels is not None, has_windows, data.id_names)
     probabilities = probabilities_of(run, data, options.batch_size)
     write_predictions(options.out, kind, header, _batches(data, probabilities), rows)
     accuracy = None

@@ -44,11 +44,13 @@ class Header(NamedTuple):
     class_names: tuple[str, ...]
     has_labels: bool
     has_windows: bool = False
+    id_names: tuple[str, ...] = ("id",)
 
     @property
     def before(self) -> list[str]:
         """The columns before the probabilities."""
-        return ["id", *(("first_step", "last_step") if self.has_windows else ()), "prediction"]
+        steps = ("first_step", "last_step") if self.has_windows else ()
+        return [*self.id_names, *steps, "prediction"]
 
     @property
     def columns(self) -> list[str]:
@@ -62,7 +64,8 @@ def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
     names = np.array(header.class_names)
     # NumPy writes a float32 with the fewest digits that restore its bits.
     texts = rows.probabilities.astype(np.str_)
-    columns = [rows.ids, *rows.steps, names[rows.indices].tolist(), *texts.T.tolist()]
+    ids = [*zip(*rows.ids, strict=True)] if header.id_names[1:] else [rows.ids]
+    columns = [*ids, *rows.steps, names[rows.indices].tolist(), *texts.T.tolist()]
     return columns if rows.labels is None else [*columns, rows.labels]
 
 
@@ -73,7 +76,7 @@ def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> 
         if index == 0:  # nothing is printed before the first batch has succeeded
             writer.writerow(map(quoted_formula, header.columns))
         columns = _columns(header, rows)
-        texts = {0, len(header.before) - 1, *(() if rows.labels is None else (-1,))}
+        texts = [*range(len(header.before)), *(() if rows.labels is None else (-1,))]
         for column in texts:  # others hold numbers
             columns[column] = list(map(quoted_formula, columns[column]))
         writer.writerows(zip(*columns, strict=True))
