@@ -1,6 +1,8 @@
-"""Runs the commands of README, llms.txt and docs, and compares what they print with the pages.
+"""Runs the commands of the pages, and compares what they print.
 
     python scripts/check_docs.py [README.md docs/data.md ...]
+
+The pages are README.md, llms.txt and those of docs/.
 
 Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
 In a `console` block the lines after `$` run in a shell, and the first lines shown below them must

@@ -14,15 +14,15 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def repository() -> str:
-    """Returns the address of the repository without a slash at its end; "" while it has none."""
+    """Returns the address of the repository, "" while it has none."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         return tomllib.load(file)["tool"]["seqsweep"]["repository"].rstrip("/")
 
 
 def with_addresses(text: str, page: Path, address: str, inside: Path | None = None) -> str:
-    """Returns the Markdown with its links to files as addresses, or as texts if there is none.
+    """Returns a Markdown text whose links to files are addresses, or texts.
 
-    An image without an address is left out. Web addresses and places in the same page stay.
+    They are texts if there is no address, and an image is left out. Web addresses and places in the same page stay.
 
     Args:
         page: the file of the text, to which its links are relative.
