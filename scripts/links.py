@@ -22,7 +22,8 @@ def repository() -> str:
 def with_addresses(text: str, page: Path, address: str, inside: Path | None = None) -> str:
     """Returns a Markdown text whose links to files are addresses, or texts.
 
-    They are texts if there is no address, and an image is left out. Web addresses and places in the same page stay.
+    They are texts if there is no address, and an image is left out. Web addresses and places in
+    the same page stay.
 
     Args:
         page: the file of the text, to which its links are relative.

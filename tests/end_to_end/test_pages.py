@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,10 +46,10 @@ def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     text = section("data.md", "Data larger than memory")
-    make, module = blocks(text, "python")
+    (make,) = blocks(text, "python")
     exec(compile(make, "data.md", "exec"), {})
     (option,) = blocks(text, "yaml")
-    Path("big.py").write_text(module)
+    shutil.copy(DOCS.parent / "scripts/example_mapped.py", ".")
     Path("conf/data").mkdir(parents=True)
     Path("conf/data/mapped.yaml").write_text(option)
     (arguments,) = commands(text)
@@ -57,7 +58,7 @@ def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monke
     assert trained.code == 0, trained.err
     (record,) = records(tmp_path)
     assert record["metrics"]["test/acc"] > 0.9
-    data: Any = importlib.import_module("big").Mapped(".")
+    data: Any = importlib.import_module("example_mapped").Mapped(".")
     assert isinstance(data.splits.train.x, np.memmap) and len(data.splits.train) == 1_600
     # The checkpoint scales raw values as the DataModule does.
     (folder,) = tmp_path.glob("outputs/runs/*/*")
