@@ -142,6 +142,13 @@ def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
 
 
+def test_windows_of_a_single_recording_have_no_intervals():
+    p, labels = np.full((9, 2), 0.5), np.arange(9) % 2
+    result = evaluate(p, labels, ("a", "b"), units=np.zeros(9, np.int64))
+    scores = [*result.metrics.values(), *result.classes["a"].values()]
+    assert all(score.low is score.high is None for score in scores)
+
+
 def test_equal_windows_of_a_recording_count_once():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)

@@ -131,6 +131,8 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         )
     if len(result.class_names) <= _MOST_CLASSES:
         print_table(console, _confusion_table(result))
+    if result.units == 1:
+        print_lines(console, "no intervals, because all windows are of one recording or group")
     if any(score.low is not None for score in result.metrics.values()):
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
         of = "" if result.units is None else f" over {result.units} recordings or groups"

@@ -112,11 +112,12 @@ def evaluate(
         resamples: the number of resamples; 0 for no intervals.
         seed: decides the resamples.
         units: (N,) for windows, the recording or group of each. Resamples draw whole units, and
-            closed intervals count as many independent windows as there are units.
+            closed intervals count as many independent windows as there are units; one has none.
     """
     cases = _Cases(probabilities, labels)
     unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
-    count = int(unit.max()) + 1
+    if (count := int(unit.max()) + 1) == 1 and units is not None:
+        resamples = 0  # nothing is known about other recordings
     rng = np.random.default_rng(seed)
     values = cases.measure(np.ones(len(labels), np.int64))
     drawn = np.empty((resamples, len(METRICS)))
