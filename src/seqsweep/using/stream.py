@@ -30,7 +30,6 @@ _LAYERS = (
     nn.LayerNorm, nn.Dropout, nn.ModuleList,
 )  # fmt: skip
 
-
 _ENDLESS = 2**53
 """More steps than a stream can have; double precision counts exactly up to this number."""
 
@@ -55,8 +54,8 @@ class Stream:
         channels: int,
         kept: range,
     ) -> None:
-        self._network, self._prepare, self._channels = network, prepare, channels
-        self._kept = kept
+        self._network, self._prepare = network, prepare
+        self._channels, self._kept = channels, kept
         self._cells = list[tuple[Cell, int, nn.LayerNorm | None]]()
         for rnn, number, norm in layers_of(network):
             layers = as_cells(rnn)

@@ -38,7 +38,7 @@ def largest_over_prefixes(run, batch=3, steps=12):
     return worst
 
 
-@pytest.mark.sampled(9)
+@pytest.mark.sampled(8, 24)
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("cell", [*CELLS, *odd_cells.CELLS])
 def test_each_prefix_has_the_outputs_of_the_whole_file_and_of_the_network(made_run, cell, pooling):
@@ -49,6 +49,7 @@ def test_each_prefix_has_the_outputs_of_the_whole_file_and_of_the_network(made_r
         assert from_network < 1e-5
 
 
+@pytest.mark.sampled(4, 12)
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize(
     "scaling",

@@ -38,9 +38,8 @@ def add_step(graph: Graph, network: RNNClassifier, run: LoadedRun) -> tuple[str,
     if network.embedding is not None:
         x = add_embedding(graph, network.embedding, x)
     for position, layer in enumerate(layers_of(network)):
-        x = add_cell(
-            graph, layer, position, add_norm(graph, layer, position, x), valid, is_step=True
-        )
+        x = add_norm(graph, layer, position, x)
+        x = add_cell(graph, layer, position, x, valid, is_step=True)
     is_begun = graph.node("Greater", count, start)
     if network.pooling == "mean":
         total = graph.state("sum", network.hidden_size, np.float64)
