@@ -152,6 +152,7 @@ def test_a_spreadsheet_comes_to_predictions_without_an_edit(command, tmp_path):
         "train.csv: No counts the rows, so it is not a feature",
         "train.csv: long form, id=[Machine,Run], step=Second, label=Grade, features=Temp,Open",
     ]
+    assert command("data", "info", "train.csv", "totals=keep").code == 2
     # The message of `train FILE` is the same command.
     refused = command("explain", "train.csv").err
     assert refused.endswith(proposed.replace("seqsweep train ", "seqsweep explain ") + "\n")
@@ -161,6 +162,8 @@ def test_a_spreadsheet_comes_to_predictions_without_an_edit(command, tmp_path):
         rows = command("predict", run, "new.csv").out.splitlines()
         assert rows[0] == "Machine,Run,prediction,p_a,p_b" and len(rows) == 25
         assert [row.split(",")[:2] for row in rows[4:6]] == [["M0", "3"], ["M1", "0"]]
+    by_number = command("predict", "b.zip", "new.csv", "id=No", "step=none").out.splitlines()
+    assert by_number[1].startswith("1,") and len(by_number) == 97
     (line, *_) = command("predict", "b.zip", "new.csv", "--format", "jsonl").out.splitlines()
     assert [*json.loads(line)] == rows[0].split(",")
     assert command("predict", "b.zip", "new.csv", "--out", "p.parquet").code == 0

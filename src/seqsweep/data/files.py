@@ -16,6 +16,7 @@ from seqsweep.command import with_options
 from seqsweep.data.folders import TABLES, contents, first_table
 from seqsweep.data.lists import check_memory
 from seqsweep.data.raw import RawPart
+from seqsweep.data.spreadsheets import is_number
 from seqsweep.text import did_you_mean, listed, nearest_or_all
 
 _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(TABLES, "tables.table")}
@@ -65,13 +66,9 @@ def _holds_texts(path: str, kind: str) -> bool:
     if not "".join(lines).strip():  # empty, or a table of many columns
         return False
     if kind != "csv":  # LABEL<TAB>TEXT
-        return all(line.count("\t") == 1 and not _is_number(line.split("\t")[1]) for line in lines)
+        return all(line.count("\t") == 1 and not is_number(line.split("\t")[1]) for line in lines)
     cells = (cell for line in lines for cell in re.split("[,;\t|]", line))
-    return "text" in first.lower().split(",") or not any(map(_is_number, cells))
-
-
-def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"[\s\d.e+-]+", cell) is not None and re.search(r"\d", cell) is not None
+    return "text" in first.lower().split(",") or not any(map(is_number, cells))
 
 
 def existing_file(path: str) -> Path:

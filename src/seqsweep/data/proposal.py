@@ -118,7 +118,8 @@ def with_proposal(
     kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
     kind = TypeError if isinstance(error, TypeError) else ValueError
     fact, failed = str(error).partition("; data.source.")[0], None
-    for proposed in (kept, kept | {"totals": "drop"}):
+    is_free = given.get("totals", "error") == "error"
+    for proposed in (kept, kept | {"totals": "drop"})[: 1 + is_free]:
         try:
             if read and proposed and "data" not in proposed:
                 read(proposed)
@@ -169,7 +170,8 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
     # If there are two columns, texts and numbers, the numbers are probably the labels.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
-        return {} if is_folder else {"data": "text", **_for_texts(columns)}
+        is_table = is_folder or any(value != CSV_OPTIONS.get(key) for key, value in given.items())
+        return {} if is_table else {"data": "text", **_for_texts(columns)}
     # Users who set features or a form know the columns, so no roles are proposed.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 FILLED_LINE = re.compile(rb"[^\r\n]+")
 LINE_END = re.compile(rb"\r\n?|\n")
 _DELIMITERS = ",\t;|"
-_NUMBER = re.compile(r"[\s\d.,e+-]*\d[\s\d.,e+-]*", re.IGNORECASE)
+_NUMBER = re.compile(r"[\s\d.,e+-]+", re.IGNORECASE)
 _TOTALS = {
     "sum", "total", "totals", "mean", "average", "avg", "std", "min", "max",
     "summe", "gesamt", "mittelwert", "durchschnitt", "somme", "moyenne",
@@ -36,7 +36,7 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 
 def is_number(cell: str) -> bool:
     """Returns whether a cell holds a number, with a decimal point or comma."""
-    return _NUMBER.fullmatch(cell) is not None
+    return _NUMBER.fullmatch(cell) is not None and any(map(str.isdigit, cell))
 
 
 def lines_above(content: bytes, delimiter: str | None) -> int:

@@ -43,6 +43,8 @@ _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "
 YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 """The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
 
+YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
+
 _INVALID = re.compile(r"column #(\d+):.* error to double: invalid value '([^']*)'")
 
 
@@ -192,7 +194,7 @@ class CsvTable(Table):
             table = table.set_column(table.column_names.index(index), index, values)
         if problems:
             names = [self.names[int(index)] for index in problems]
-            self.notes.append(yes_or_no_note(self.where, names))
+            self.notes.append(f"{self.where}: {listed(names)}: {YES_OR_NO_NOTE}")
         return table.rename_columns(columns)
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
@@ -215,7 +217,7 @@ class CsvTable(Table):
     def sample(self) -> Any:
         """Returns the rows in the first MiB; pyarrow finds the type of each column."""
         content = self._read()
-        content = content[: start_of_totals(content, self._delimiter)][: 1 << 20]
+        content = content[: min(start_of_totals(content, self._delimiter), 1 << 20)]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
 
@@ -317,11 +319,6 @@ def yes_or_no(texts: Any) -> Any:
     if index.null_count > words.null_count:
         return None
     return pc.take(pa.array([*numbers.values()], pa.float64()), index)
-
-
-def yes_or_no_note(where: str, names: Sequence[str]) -> str:
-    """Returns the line on columns that `yes_or_no` has turned into numbers."""
-    return f"{where}: {listed(names)}: TRUE and yes are read as 1, FALSE and no as 0"
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

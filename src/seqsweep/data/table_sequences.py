@@ -51,11 +51,8 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
             raise
 
         def try_again(proposed: Mapping[str, Any]) -> None:
-            new = {**options, **proposed}
-            tables = open_tables(
-                path, pattern, **{key: new.get(key, csv_options[key]) for key in csv_options}
-            )
-            _read(tables, new, labelled)
+            new = {**csv_options, **options, **proposed}
+            _read(open_tables(path, pattern, **{key: new[key] for key in CSV_OPTIONS}), new, True)
 
         raise with_proposal(error, path, options, try_again) from error
     if (test_path := options.get("test_path")) is not None:
@@ -142,7 +139,10 @@ def _leave_out_counters(rows: Rows, options: Mapping[str, Any]) -> None:
         # A few new rows do not show which column counts them, so a run must know its name.
         ids = [*(ids or filter(None, [rows.roles.columns.get("id")])), *names]
         given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
-        raise ValueError(f"{fact}; data.source.id={given} makes it the name of a sequence")
+        raise ValueError(
+            f"{fact}; data.source.id={given} makes it the name of a sequence, and"
+            f" data.source.step={names[0]} the step of one long recording"
+        )
     if names:
         rows.leave_out(names)
         rows.table.notes.append(fact)

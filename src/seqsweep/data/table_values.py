@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
-from seqsweep.data.table_files import Table, yes_or_no, yes_or_no_note
+from seqsweep.data.table_files import YES_OR_NO_NOTE, Table, yes_or_no
 from seqsweep.data.tables import Roles
 from seqsweep.text import short
 
@@ -136,7 +136,7 @@ class Rows:
         kind, types = column.type, pa.types
         is_text = types.is_string(kind) or types.is_large_string(kind)
         if is_text and (values := yes_or_no(column)) is not None:
-            self.table.notes.append(yes_or_no_note(self.table.where, [name]))
+            self.table.notes.append(f"{self.table.where}: {name}: {YES_OR_NO_NOTE}")
             column, kind = values, values.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(

@@ -135,7 +135,7 @@ def _with_needs(right: list[str]) -> list[str]:
     if not any(word.startswith("data.source.path=") for word in of_data):
         return right
     with contextlib.suppress(ValueError, TypeError, OSError):
-        proposed = propose(of_data).overrides
+        _, proposed, _, _ = propose(of_data)
         return [*(word for word in right if word not in of_data), *proposed]
     return right
 

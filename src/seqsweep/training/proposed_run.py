@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from seqsweep.command import quoted_value
 from seqsweep.config.from_overrides import compose
@@ -14,25 +13,13 @@ from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of
 
 
-class ProposedRun(NamedTuple):
-    """A run on data as they were read.
+def propose(
+    overrides: Sequence[str],
+) -> tuple[Splits, list[str], tuple[str, ...], str | None]:
+    """Returns data, and the given overrides with the fewest others that a training needs.
 
-    Attributes:
-        overrides: the given ones, with the fewest others that a training needs.
-        notes: the notes of such a run.
-        problem: why no proposed run can train, or None.
-    """
-
-    splits: Splits
-    overrides: list[str]
-    notes: tuple[str, ...]
-    problem: str | None
-
-
-def propose(overrides: Sequence[str]) -> ProposedRun:
-    """Proposes a run with these overrides of `data`.
-
-    A table that cannot be read is read as its error proposes, which a note says.
+    Also returns the notes of such a run, and the problem if no proposed run can train. A table that
+    cannot be read is read as its error proposes, which a note says.
 
     Raises:
         ValueError, TypeError, OSError: an override is wrong, or the data cannot be read.
@@ -48,13 +35,18 @@ def propose(overrides: Sequence[str]) -> ProposedRun:
             cause = cause.__cause__
         if cause is None:
             raise
-        options = {k: quoted_value(value) for k, value in cause.options.items()}
-        said = (f"{cause.fact}; read with {' '.join(f'{k}={v}' for k, v in options.items())}",)
-        new = [f"{k if k == 'data' else f'data.source.{k}'}={v}" for k, v in options.items()]
-        kept = [word for word in overrides if not ("data" in options and word.startswith("data="))]
-        overrides = [*kept, *new]
-        config = compose(overrides)["data"]
-        splits = data_of(config).source
+        words = [f"{key}={quoted_value(value)}" for key, value in cause.options.items()]
+        said = (f"{cause.fact}; read with {' '.join(words)}",)
+        # Only `data=text` replaces an override.
+        new = {word.partition("=")[0]: word for word in overrides}
+        for word in words:
+            new |= {"data": word} if word.startswith("data=") else {word: f"data.source.{word}"}
+        overrides = [*new.values()]
+        try:
+            config = compose(overrides)["data"]
+            splits = data_of(config).source
+        except (ValueError, TypeError, OSError):  # texts are proposed without a trial
+            raise error from None
     problem = None
     has_holes = config["missing"] == "error" and any(of.missing for of in describe(splits).channels)
     # Zero is tried second. It also works for a channel that has no value in train, and so no mean.
@@ -72,7 +64,7 @@ def propose(overrides: Sequence[str]) -> ProposedRun:
     for left_out, fill in itertools.product(fewer, fills):
         proposed = [*overrides, *fill, *sorted(left_out)]
         try:
-            return ProposedRun(splits, proposed, (*said, *plan(compose(proposed)).notes), None)
+            return splits, proposed, (*said, *plan(compose(proposed)).notes), None
         except (ValueError, TypeError) as error:
             problem = str(error)
-    return ProposedRun(splits, [*overrides], (*said, *splits.notes), problem)
+    return splits, [*overrides], (*said, *splits.notes), problem

@@ -22,7 +22,7 @@ from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, existing_file, read_file, source_of
 from seqsweep.data.folders import has_matches
 from seqsweep.data.raw import RawPart, id_notes
-from seqsweep.data.tables import CSV_OPTIONS, NONE, as_list
+from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, as_list
 from seqsweep.data.text import has_header
 from seqsweep.data.text import read as read_text
 from seqsweep.data.windows import Windows, majority, windows_in
@@ -253,6 +253,8 @@ def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, A
             value = text.strip("'\"") if key == "pattern" else yaml.safe_load(text)
         except yaml.YAMLError:
             raise ValueError(f"{word}: cannot be read as YAML; put the value in quotes") from None
+        if isinstance(value, bool) and key in ROLES:  # YAML means false by No, a usual name
+            value = text
         options[key] = convert(value, parameters[key].annotation, key)
     return options
 
