@@ -10,9 +10,14 @@ import pytest
 import torch
 
 import seqsweep
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 from seqsweep.data.tables import table
 from seqsweep.data.transforms import TransformOptions
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import read_record
+from seqsweep.training.diagnosis import recording_scores
 from seqsweep.using.load import Inputs
 from seqsweep.using.scores import evaluate
 
@@ -109,6 +114,26 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
             most = max(range(2), key=lambda c: (votes[c], mean[c]))
             right.append(most == part.labels[mine][0])
         assert metrics[f"{name}/recording_acc"] == np.mean(right) and len(right) == 4
+
+
+def test_many_windows_outvote_a_sure_one():
+    x = np.arange(12, dtype=np.float32).reshape(2, 6, 1)
+    part = make_sequences(x, ["a", "b"])
+    options: TransformOptions = {"window": 2}
+    data = seqsweep.SequenceDataModule(
+        Splits(part, test=part), val_fraction=0, standardize=False, transform=options
+    )
+    p = np.array([[0.51, 0.49], [0.51, 0.49], [0.01, 0.99]])
+    logits = np.log(np.concatenate([p, p[:, ::-1]]))
+    assert recording_scores(data.splits, lambda _: logits) == {"test/recording_acc": 1.0}
+
+
+def test_windows_of_one_size_are_ranked_by_their_own_metric(folder):
+    entries = read_folder(folder / "outputs" / "sweeps" / "whole")
+    ours = [entry for entry in entries if entry.config["data.transform.window"] == WINDOW]
+    board = leaderboard(ours)
+    assert (board.monitor, board.compared) == ("val/acc", "test/acc")
+    assert leaderboard(entries).monitor == "val/recording_acc"
 
 
 def test_windows_of_other_sizes_are_compared_by_recording_or_not_at_all(folder, command):
