@@ -223,6 +223,14 @@ def test_yes_and_no_are_numbers_in_features_alone(write, store):
             table(write(f"a,label\nTRUE,0\n{other},1\n"))
 
 
+def test_a_sequence_may_be_called_total(write):
+    path = write("id,x,label\n1,2,a\n2,3,b\n3,4,b\nTotal,5,a\n")
+    assert [len(table(path, totals=mode).train) for mode in ("keep", "drop")] == [4, 3]
+    # Many rows of a kind at the end are data.
+    many = write("id,x,label\n" + "".join(f"{n},2,a\n" for n in range(30)) + "total,5,b\n" * 6)
+    assert len(table(many).train) == 31
+
+
 def test_several_columns_name_a_sequence(write):
     path = write("m,run,t,x,subject,label\na,1,0,1,p,0\na,11,0,2,p,1\naa,1,0,3,q,0\naa,1,1,4,q,0\n")
     stored = read(path, id=["m", "run"])
@@ -257,9 +265,9 @@ def test_a_column_that_counts_the_rows_is_never_a_feature(write):
         assert table(write(content), **options).train.channel_names == ("No", "x")
     assert table(write(rows(first=0)), features=["No"]).train.channel_names == ("No",)
     # A few new rows of a wide table would not show which column counts them.
-    for chosen, right in (({"id": "none"}, "No"), ({"id": "x"}, r"\[x,No\]")):
+    for one, right in (("none", "No"), ("x", r"\[x,No\]")):
         with pytest.raises(ValueError, match=f"No counts the rows.*source.id={right} makes it the"):
-            table(write(rows(first=1)), form="wide", **chosen)
+            table(write(rows(first=1)), form="wide", id=one)
     assert table(write(rows(first=1)), form="wide", id="No").train.x.shape == (12, 2, 1)
 
 

@@ -127,7 +127,7 @@ def with_proposal(
             failed = failed or another
             continue
         if proposed:
-            left_out = f"; not a number, so left out: {listed(dropped)}" if dropped else ""
+            left_out = f"; left out: {listed(dropped)}" if dropped else ""
             return Proposal(f"{fact}{left_out}", proposed, with_options(proposed))
     if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
