@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from prepared import prepared
 
 import seqsweep
 from seqsweep.data.raw import make_sequences
@@ -100,10 +101,10 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
     config = read_record(run / "record.json").config
     section = {k.removeprefix("data."): v for k, v in config.items() if k.startswith("data.")}
     transform: TransformOptions = {"window": WINDOW, "stride": STRIDE}
-    data = seqsweep.SequenceDataModule(table(section["source.path"]), transform=transform)
+    splits = prepared(table(section["source.path"]), standardize=True, transform=transform)
     loaded, metrics = seqsweep.load_run(run), read_record(run / "record.json").metrics
     for name in ("val", "test"):
-        part = data.splits.parts[name]
+        part = splits.parts[name]
         inputs = Inputs(*map(torch.from_numpy, (part.x, part.lengths)))
         probabilities = loaded.apply(inputs)
         right = list[bool]()
@@ -116,16 +117,29 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
         assert metrics[f"{name}/recording_acc"] == np.mean(right) and len(right) == 4
 
 
+@pytest.mark.slow
+def test_the_engines_agree_on_the_accuracy_by_recording(folder, run):
+    config = read_record(run / "record.json")
+    again = seqsweep.train(
+        [
+            "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
+            f"data.transform.window={WINDOW}", f"data.transform.stride={STRIDE}",
+            "trainer.max_epochs=2", "optimizer.lr=0.05", f"seed={config.config['seed']}",
+            "engine=autograd", "diagnostics=false", f"output_dir={folder}/again",
+        ]
+    )  # fmt: skip
+    names = ("val/recording_acc", "test/recording_acc")
+    assert [again["metrics"][name] for name in names] == [config.metrics[name] for name in names]
+
+
 def test_many_windows_outvote_a_sure_one():
     x = np.arange(12, dtype=np.float32).reshape(2, 6, 1)
     part = make_sequences(x, ["a", "b"])
     options: TransformOptions = {"window": 2}
-    data = seqsweep.SequenceDataModule(
-        Splits(part, test=part), val_fraction=0, standardize=False, transform=options
-    )
+    splits = prepared(Splits(part, test=part), val_fraction=0.0, transform=options)
     p = np.array([[0.51, 0.49], [0.51, 0.49], [0.01, 0.99]])
     logits = np.log(np.concatenate([p, p[:, ::-1]]))
-    assert recording_scores(data.splits, lambda _: logits) == {"test/recording_acc": 1.0}
+    assert recording_scores(splits, lambda _: logits) == {"test/recording_acc": 1.0}
 
 
 def test_windows_of_one_size_are_ranked_by_their_own_metric(folder):

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
 from seqsweep.models.layers import logits_in_batches
@@ -176,14 +177,14 @@ class AutogradEngine(Engine[AutogradRun]):
             trainer.callbacks, trainer.loggers = callbacks, loggers
         recorded: dict[str, float] = {}
         if isinstance(known, Splits) and is_ours:
-            size, network = run.planned.config["data"]["eval_batch_size"], module.network.eval()
-            tensors = {
-                name: (torch.from_numpy(part.x), torch.from_numpy(part.lengths))
-                for name, part in known.parts.items()
-            }
-            recorded = recording_scores(
-                known, lambda name: logits_in_batches(network, *tensors[name], size).numpy()
-            )
+            size, network = run.planned.config["data"].get("eval_batch_size", 512), module.network
+
+            def logits(name: str) -> Array:
+                part = known.parts[name]
+                x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
+                return logits_in_batches(network.eval(), x, lengths, size).numpy()
+
+            recorded = recording_scores(known, logits)
         if "test" not in splits:
             return recorded
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
