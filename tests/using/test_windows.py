@@ -15,6 +15,7 @@ from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tables import table
 from seqsweep.data.transforms import TransformOptions
+from seqsweep.extras.export.contents import metadata
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import read_record
@@ -95,6 +96,11 @@ def test_a_bundle_cuts_files_as_its_run_does(folder, run, command):
     assert command("bundle", run, "--out", "a.zip").code == 0
     first, second = (command("predict", of, folder / "whole_new.csv") for of in (run, "a.zip"))
     assert first.out == second.out and first.code == 0
+
+
+def test_an_exported_file_names_its_windows(run):
+    named = metadata(seqsweep.load_run(run))
+    assert (named["window"], named["stride"]) == (str(WINDOW), str(STRIDE))
 
 
 def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder, run):

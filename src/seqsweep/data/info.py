@@ -160,10 +160,9 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
         if part.units is not None:
             unit = "recordings" if part.groups is None else "groups"
             described[name][unit] = len(np.unique(part.units))
-        if part.by_recording() is not None and part.recordings is not None:
-            _, first = np.unique(part.recordings, return_index=True)
-            whole = replace(part.select(first), digests=part.recordings[first])
-            described[name]["by_recording"] = _fingerprint(whole)
+        if found := part.by_recording():
+            whole = part.select(found[0])
+            described[name]["by_recording"] = _fingerprint(replace(whole, digests=whole.recordings))
         if name != "train":
             described[name]["also_in_train"] = _common(part, splits.train)
     return described

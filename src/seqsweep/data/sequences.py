@@ -103,15 +103,14 @@ class Sequences:
         return self.groups if is_grouped else self.recordings
 
     def by_recording(self) -> tuple[Int64, Int64] | None:
-        """Returns each window's recording, numbered (N,), and the recordings' labels.
+        """Returns the first window of each recording, and each window's recording, numbered (N,).
 
         The result is None for sequences that are no windows, or if labels change in a recording.
         """
         if self.recordings is None:
             return None
         _, first, number = np.unique(self.recordings, return_index=True, return_inverse=True)
-        labels = self.labels[first]
-        return (number, labels) if (labels[number] == self.labels).all() else None
+        return (first, number) if (self.labels[first][number] == self.labels).all() else None
 
     @property
     def valid(self) -> Mask:

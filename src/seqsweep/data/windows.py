@@ -166,7 +166,7 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
             )
         parts[name] = _rows_of(train, begin, rows)
         begin = begin + rows
-    ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items())
+    ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items()) or "train"
     note = f"split_by=time: each recording ends with {ends}; no window crosses a border"
     return replace(splits, notes=(*splits.notes, note), **parts)
 

@@ -73,7 +73,7 @@ def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[
         part = splits.parts.get(name)
         if part is None or (found := part.by_recording()) is None:
             continue
-        recordings, labels = found
+        recordings, labels = found[1], part.labels[found[0]]
         probabilities = softmax(logits_of(name).astype(np.float64, copy=False))
         votes = np.zeros((len(labels), splits.num_classes))
         np.add.at(votes, (recordings, probabilities.argmax(axis=1)), 1)
