@@ -99,7 +99,7 @@ def test_a_bundle_cuts_files_as_its_run_does(folder, run, command):
 
 
 def test_an_exported_file_names_its_windows(run):
-    named = metadata(seqsweep.load_run(run))
+    named = metadata(seqsweep.load_run(run), {})
     assert (named["window"], named["stride"]) == (str(WINDOW), str(STRIDE))
 
 
