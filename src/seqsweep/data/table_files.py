@@ -199,20 +199,23 @@ class CsvTable(Table):
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
+        tail = content[-4096:].rstrip(b"\r\n")
+        last = tail[max(map(tail.rfind, (b"\n", b"\r"))) + 1 :].decode("utf-8", "replace")
+        is_said = says_total(cells_of(last, self._delimiter))
+        # Only a last row that says so is an error; a text may be called total.
+        if self._totals == "keep" or (self._totals == "error" and not (is_said and has_numbers)):
+            return content
         start = start_of_totals(content, self._delimiter)
-        if self._totals == "keep" or start == len(content):
+        if start == len(content):
             return content
         line = content[start:].decode("utf-8", "replace").strip()
         if self._totals == "drop":
             self.notes.append(f"{self.where}: not read, as totals: {short(line)}")
             return content[:start]
-        is_said = any(says_total(cells_of(one, self._delimiter)) for one in line.splitlines())
-        if is_said and has_numbers:  # a text may be called total
-            raise ValueError(
-                f"{self.where}:{len(LINE_END.findall(content[:start])) + 1}: {short(line)} is not"
-                " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
-            )
-        return content
+        raise ValueError(
+            f"{self.where}:{len(LINE_END.findall(content[:start])) + 1}: {short(line)} is not"
+            " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
+        )
 
     def sample(self) -> Any:
         """Returns the rows in the first MiB; pyarrow finds the type of each column."""
