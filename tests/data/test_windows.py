@@ -25,7 +25,7 @@ def recordings(lengths, seed=0, groups=None) -> Sequences:
 
 
 def with_rows(part: Sequences, seed=0, least=0) -> Sequences:
-    """The same recordings with labels by row."""
+    """Returns the same recordings with labels by row."""
     shape = part.x.shape[:2]
     rows = np.random.default_rng(seed).integers(least, 2, size=shape)
     return Sequences(

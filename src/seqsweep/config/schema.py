@@ -148,7 +148,7 @@ def check(config: DictConfig) -> Config:
 
 
 def _without_windows(data: Any) -> Any:
-    """Returns the section `data` without keys of windows that are null, as in runs without any."""
+    """Returns the section `data` without unused keys of windows."""
     if not isinstance(data, dict) or data.get("_target_") != DATA_MODULE:
         return data
     given = {name: value for name, value in data.items() if (name, value) != ("split_by", None)}

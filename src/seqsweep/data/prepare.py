@@ -183,7 +183,7 @@ def _check_windows(
 
 
 def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
-    """Returns the shares of the splits to cut from train, 0 where the source has the split."""
+    """Returns the shares to cut from train; 0 for given splits."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,

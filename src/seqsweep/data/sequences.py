@@ -95,7 +95,7 @@ class Sequences:
 
     @property
     def units(self) -> npt.NDArray[Any] | None:
-        """The group or recording of each window, (N,); None for sequences that are no windows.
+        """The group or recording of each window, (N,); None without windows.
 
         Windows with the same value are not independent of each other.
         """
@@ -105,7 +105,7 @@ class Sequences:
     def by_recording(self) -> tuple[Int64, Int64] | None:
         """Returns the first window of each recording, and each window's recording, numbered (N,).
 
-        The result is None for sequences that are no windows, or if labels change in a recording.
+        The result is None without windows, or if labels change in a recording.
         """
         if self.recordings is None:
             return None

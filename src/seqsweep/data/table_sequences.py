@@ -306,7 +306,7 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str])
 
 
 def _with_row_labels(rows: Rows, made: _Assembled, change: str, notes: list[str]) -> RawPart | None:
-    """Returns sequences with a label for each row; None if a sequence has no label at all.
+    """Returns sequences with labels by row; None if one lacks any.
 
     Args:
         change: the message on the first row that differs from its sequence.

@@ -55,7 +55,7 @@ class Pruned(NamedTuple):
 
 
 class Split(TypedDict, total=False):
-    """The values of one split in a record; the last three are of windows, see `info.contents`."""
+    """The values of one split in a record; the last three are of windows."""
 
     sequences: int
     fingerprint: str

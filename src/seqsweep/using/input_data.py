@@ -147,7 +147,7 @@ def open_data(
 
 
 def _cut(data: InputData, run: LoadedRun, labelled: bool) -> InputData:
-    """Returns the windows of sequences, as the run was trained on; `labelled` ones only if so."""
+    """Returns the windows of sequences; only those with labels if `labelled`."""
     part, transform = data.part, run.transform
     assert transform.window is not None
     lengths = np.full(len(part.x), part.x.shape[1]) if part.lengths is None else part.lengths

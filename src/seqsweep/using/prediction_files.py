@@ -39,7 +39,7 @@ class Predictions(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The names of C classes, whether the true ones are known, and whether rows are windows."""
+    """The names of C classes, and which further columns a table has."""
 
     class_names: tuple[str, ...]
     has_labels: bool
