@@ -1,4 +1,4 @@
-"""A data set in a file: batches are read from a memory map, and never the whole file.
+"""A data set whose batches are read from a memory map.
 
 docs/data.md writes x.npy and y.npy, and trains on them by `data=mapped`.
 """
@@ -16,7 +16,7 @@ from seqsweep.data.fitted import Scaling
 
 
 class Mapped(L.LightningDataModule):
-    """x.npy (N, T, F) stays in its file; y.npy (N,) has the labels 0 to C - 1."""
+    """The splits of x.npy (N, T, F) with the labels y.npy (N,)."""
 
     def __init__(self, folder: str, batch_size: int = 32, seed: int = 0) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ def is_class_path(value: Any) -> bool:
 def find_in_current_folder(target: str) -> None:
     """Appends the current folder to sys.path, if a `_target_` needs it."""
     top = target.partition(".")[0]
-    if top in sys.modules:
+    if not top or top in sys.modules:
         return
     here = Path(*_typed_in or [os.getcwd()])
     is_here = (here / f"{top}.py").is_file() or any((here / top).glob("*.py"))

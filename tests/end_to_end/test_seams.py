@@ -1,11 +1,14 @@
 """A package outside of `src` has each part that a user can write; docs/extend.md shows it."""
 
+import importlib.metadata
 import json
 import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +33,7 @@ def mine(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def installed(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installed(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Installs the package as pip does: with a folder that lists its entry points."""
     project = tomllib.loads((mine / "pyproject.toml").read_text())["project"]
     folder = mine / "{name}-{version}.dist-info".format(**project)
@@ -40,9 +43,17 @@ def installed(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
     (folder / "entry_points.txt").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(mine)
+    forget_entry_points()
     for module in ("mine", "mine.sections"):  # another test has imported it from its own folder
         monkeypatch.delitem(sys.modules, module, raising=False)
-    return mine
+    yield mine
+    forget_entry_points()
+
+
+def forget_entry_points() -> None:
+    """Clears the cache with which conftest.py makes many calls of `main` fast."""
+    cached: Any = importlib.metadata.entry_points
+    cached.cache_clear()
 
 
 def test_a_killed_sweep_is_completed_reported_with_the_own_section_and_predicts(

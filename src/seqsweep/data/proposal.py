@@ -138,7 +138,7 @@ def with_proposal(
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
     """Returns options: the label has the fewest values, the text (words) has the most."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
-    texts = [column.name for column in others if column.order is None]
+    texts = [column.name for column in others if column.order is None and len(label.values) > 1]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
