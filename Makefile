@@ -32,9 +32,9 @@ check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 	@$(BIN)/python scripts/code_figures.py --above
 
-durability: durability-tests  ## all faults; then the checks, two at a time
-	@$(MAKE) --no-print-directory -j 2 newest-check docs-check native-check hydra-check wheel-check \
-	  launcher-check order-check site-check
+durability: durability-tests  ## all faults; then the checks, two at a time, the long ones first
+	@$(MAKE) --no-print-directory -j 2 native-check docs-check wheels wheel-check order-check \
+	  newest-check hydra-check launcher-check site-check ORDER="--of 4"
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
@@ -67,10 +67,11 @@ site: $(DURABILITY) native  ## the documents as a site in build/site, with a gal
 site-check: $(DURABILITY)  ## builds the site, and checks the links between its pages
 	$(BIN)/sphinx-build -q -W -n docs build/site
 
-wheels: $(ZIG)  ## builds a wheel for each platform, into dist/
+wheels: $(ZIG) $(DURABILITY)  ## builds a wheel for each platform, into dist/
 	$(BIN)/python scripts/wheels.py
+	$(BIN)/twine check --strict dist/*.whl
 
-wheel-check: $(ZIG) $(DURABILITY)  ## installs the wheels in an empty environment and trains
+wheel-check: $(ZIG)  ## installs the wheels in an empty environment and trains
 	$(BIN)/python scripts/wheel_check.py
 
 hydra-check: $(TESTS)  ## tests the oldest and the newest Hydra, in separate environments
@@ -85,8 +86,8 @@ newest-check: $(TESTS)  ## tests the newest torch, Lightning and Optuna, in a se
 docs-check: $(DURABILITY) native  ## runs the commands of README and docs
 	$(BIN)/python scripts/check_docs.py
 
-order-check: $(TESTS) native  ## runs each file of tests alone
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/test_order.py
+order-check: $(TESTS) native  ## runs each file of tests alone; ORDER="--of 4": every fourth one
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/test_order.py $(ORDER)
 
 clean:
 	rm -rf .venv .venv-hydra .venv-launcher .venv-newest src/seqsweep/native/lib

@@ -1,13 +1,15 @@
 """Runs each file of tests alone.
 
-    python scripts/test_order.py [tests/test_conf.py ...]
+    python scripts/test_order.py [--of N] [tests/test_conf.py ...]
 
 A test that passes in `make test` may need what an earlier file has left. A file runs in a fork of a
 process that has imported the large packages, and nothing of seqsweep. The cases of a test need the
-same, so one of them is enough here. `make test SHUFFLE=SEED` runs all tests in a random order,
-which shows what disturbs a later test.
+same, so one of them is enough here. With `--of N`, one file of N runs, on each day others. `make
+test SHUFFLE=SEED` runs all tests in a random order, which shows what disturbs a later test.
 """
 
+import argparse
+import datetime
 import importlib
 import os
 import shutil
@@ -37,10 +39,15 @@ class OneCase:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--of", type=int, default=1, metavar="N")
+    parser.add_argument("files", nargs="*")
+    options = parser.parse_args()
     os.chdir(CHECKOUT)
     for name in PACKAGES:
         importlib.import_module(name)
-    paths = sys.argv[1:] or sorted(map(str, Path("tests").rglob("test_*.py")))
+    paths = options.files or sorted(map(str, Path("tests").rglob("test_*.py")))
+    paths = paths[datetime.date.today().toordinal() % options.of :: options.of]
     with tempfile.TemporaryDirectory() as shared, CommandServer(Path(shared)):
         os.environ[SHARED] = shared
         failed = run_alone(paths)
