@@ -33,8 +33,8 @@ check: style  ## style, types, fast tests
 	@$(BIN)/python scripts/code_figures.py --above
 
 durability: durability-tests  ## all faults; then the checks, two at a time, the long ones first
-	@$(MAKE) --no-print-directory -j 2 native-check docs-check wheels wheel-check order-check \
-	  newest-check hydra-check launcher-check site-check ORDER="--of 4"
+	@$(MAKE) --no-print-directory -j 2 native-check docs-check wheels order-check newest-check \
+	  hydra-check launcher-check wheel-check site-check ORDER="--of 4"
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
