@@ -1,8 +1,10 @@
 """Windows lie inside one recording of one split, and have the label of most of their rows."""
 
+import math
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from prepared import prepared
 
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.tables import table
+from seqsweep.data.tables import from_frame, table
 from seqsweep.data.windows import UNLABELLED, majority, windows_in
 
 NO_CUT = {"val_fraction": 0.0, "test_fraction": 0.0, "standardize": False}
@@ -223,3 +225,11 @@ def test_a_table_that_names_no_sequence_is_one_recording(write):
     assert "labels by row" in splits.notes[-1] and "; 1 row without one" in splits.notes[-1]
     train = prepared(splits, transform={"window": 5}, **NO_CUT).train
     assert train.labels.tolist() == [0, 1, 1]
+
+
+def test_numeric_labels_by_row_may_be_nan():
+    rows = {"t": range(6), "x": range(6), "label": [2.0, 2.0, math.nan, 1.0, 1.0, 1.0]}
+    splits = from_frame(pa.table({name: pa.array(cells) for name, cells in rows.items()}))
+    assert splits.class_names == ("1", "2") and splits.train.labels.tolist() == [0]
+    assert splits.train.row_labels is not None
+    assert splits.train.row_labels.tolist() == [[1, 1, -1, 0, 0, 0]]

@@ -42,24 +42,23 @@ class _Assembled(NamedTuple):
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
     """Reads a file, and `test_path` as the test split if the options name one."""
-    csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
-    pattern = options.get("pattern")
+
+    def opened(path: str, given: Mapping[str, Any]) -> Table:
+        csv_options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
+        return open_tables(path, given.get("pattern"), **csv_options)
+
+    def read_with(more: Mapping[str, Any]) -> _Read:
+        return _read(opened(path, {**options, **more}), {**options, **more}, labelled)
+
     try:
-        first = _read(open_tables(path, pattern, **csv_options), options, labelled)
+        first = read_with({})
     except (ValueError, TypeError) as error:
-        if not labelled:
-            raise
-
-        def try_again(proposed: Mapping[str, Any]) -> None:
-            new = {**csv_options, **options, **proposed}
-            _read(open_tables(path, pattern, **{key: new[key] for key in CSV_OPTIONS}), new, True)
-
-        raise with_proposal(error, path, options, try_again) from error
+        raise (with_proposal(error, path, options, read_with) if labelled else error) from error
     if (test_path := options.get("test_path")) is not None:
         if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
-        table = open_tables(test_path, pattern, **csv_options)
+        table = opened(test_path, options)
         second = _read(table, {**options, **_as_in(first, table)}, labelled)
         first.parts["test"] = second.parts["train"]
         first.notes.extend(second.notes)
@@ -100,10 +99,10 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
     roles = table.choose_roles(options)
     rows = Rows(table, roles)
-    if options.get("features") is None:
-        _leave_out_counters(rows, options)
-    shape = _steps_and_channels(rows, options)
     form = _form_of(rows, options)
+    if options.get("features") is None:
+        _leave_out_counters(rows, form)
+    shape = _steps_and_channels(rows, options)
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
@@ -113,8 +112,8 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
         notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
     whole = _with_labels(rows, made, labelled, notes)
-    groups = _per_sequence(rows, "group", made) if rows.has("group") else None
-    whole = whole._replace(groups=groups)
+    if rows.has("group"):
+        whole = whole._replace(groups=_per_sequence(rows, "group", made))
     if not rows.has("split"):
         return _Read({"train": whole}, rows.roles, form, notes)
     named = _per_sequence(rows, "split", made).tolist()
@@ -129,13 +128,13 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     return _Read(parts, rows.roles, form, notes)
 
 
-def _leave_out_counters(rows: Rows, options: Mapping[str, Any]) -> None:
+def _leave_out_counters(rows: Rows, form: Form) -> None:
     """Leaves out features that count the rows; refuses them in wide form."""
     names, where, ids = rows.counters(), rows.table.where, rows.roles.ids
     fact = f"{where}: {listed(names)} counts the rows, so it is not a feature"
     if len(names) == len(rows.roles.features):
         raise ValueError(f"{fact}, and there is no other")
-    if names and _form_of(rows, options) == "wide":
+    if names and form == "wide":
         # A few new rows do not show which column counts them, so a run must know its name.
         ids = [*(ids or filter(None, [rows.roles.columns.get("id")])), *names]
         given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
@@ -186,7 +185,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
     if rows.has("id"):
         codes, names = rows.codes("id")
     else:
-        codes, names = _one_recording(rows), None
+        codes, names = np.zeros(len(rows), dtype=np.int64), None
     lengths = np.bincount(codes).astype(np.int64)
     x, first = rows.features(), np.unique(codes, return_index=True)[1]
     order = _order(rows, codes, first)
@@ -196,16 +195,6 @@ def _assemble_long(rows: Rows) -> _Assembled:
     return _Assembled(whole, first, codes, order)
 
 
-def _one_recording(rows: Rows) -> Int64:
-    """Returns the sequence of each row of a table that names none; refuses repeated steps."""
-    if rows.has("step") and len(np.unique(rows.steps())) < len(rows):
-        raise ValueError(
-            f"{rows.table.where}: step={rows.roles.columns['step']} repeats, but no column names"
-            " the sequence; set data.source.id=COLUMN, or data.source.form=wide"
-        )
-    return np.zeros(len(rows), dtype=np.int64)
-
-
 def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
     """Returns the order (S,) that sorts rows by sequence, then step; refuses a step given twice."""
     place = rows.table.place
@@ -213,6 +202,11 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
         steps = rows.steps()
         order = np.lexsort((steps, codes))
         same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
+        if same.any() and not rows.has("id"):
+            raise ValueError(
+                f"{rows.table.where}: step={rows.roles.columns['step']} repeats, but no column"
+                " names the sequence; set data.source.id=COLUMN, or data.source.form=wide"
+            )
         if same.any():
             one, two = sorted(order[same.argmax() :][:2].tolist())
             raise ValueError(
@@ -254,9 +248,9 @@ def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
     index = np.arange(len(x), dtype=np.int64)
-    made = _Assembled(RawPart(x, None, lengths, rows.table.where), index, index)
-    ids = _per_sequence(rows, "id", made) if rows.has("id") else None
-    return made._replace(whole=made.whole._replace(ids=ids))
+    codes, names = rows.codes("id") if rows.has("id") else (index, None)
+    ids = None if names is None else names[codes]
+    return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
 
 
 def _lengths(rows: Rows, longest: int) -> Int64:
@@ -288,63 +282,40 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
 
 
 def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> RawPart:
-    """Returns the sequences with their labels, or with those of their rows."""
-    whole, change = made.whole, ""
-    try:
-        whole = whole._replace(labels=_labels(rows, made, labelled))
-    except ValueError as error:
-        change = str(error)
-        if (by_row := _with_row_labels(rows, made, change, notes)) is None:
-            raise
-        return by_row
-    if whole.labels is None and rows.has("label"):
-        if by_row := _with_row_labels(rows, made, change, notes):
-            return by_row
-        missing = (rows.codes("label", may_lack=True).codes < 0).sum()
-        notes.append(f"{rows.table.where}: {missing} labels are missing; none is used")
-    return whole
-
-
-def _with_row_labels(rows: Rows, made: _Assembled, change: str, notes: list[str]) -> RawPart | None:
-    """Returns sequences with labels by row; None if one lacks any.
-
-    Args:
-        change: the message on the first row that differs from its sequence.
-    """
-    if not rows.has("label") or made.order is None:
-        return None
+    """Returns the sequences with their labels; with those of their rows if these change."""
+    whole, table = made.whole, rows.table
+    if not rows.has("label"):
+        if not labelled:
+            return whole
+        known = listed([name for name in table.names if name and name not in table.texts])
+        path = ", or data.source.pattern={label}_* a part of the path" if table.texts else ""
+        given = f"data.source.label=COLUMN names the label column{path}"
+        raise ValueError(f"{table.where}: {given}; columns: {known}")
     codes, values = rows.codes("label", may_lack=True)
-    counts = np.zeros((len(made.rows), len(values)), dtype=np.int64)
-    np.add.at(counts, (made.of_row[codes >= 0], codes[codes >= 0]), 1)
-    if not counts.any(axis=1).all():
-        return None
-    lacking = (
-        f"; {count(missing, 'row')} without one" if (missing := int((codes < 0).sum())) else ""
-    )
-    notes.append(f"{rows.table.where}: labels by row, as they change within a sequence{lacking}")
-    return made.whole._replace(
-        labels=values[counts.argmax(axis=1)],
+    missing, problem = int((codes < 0).sum()), None
+    try:
+        if labelled or not missing:
+            return whole._replace(labels=_per_sequence(rows, "label", made))
+    except ValueError as error:
+        problem = error
+    # A table of sequences by labels could be large, so only pairs that occur are counted.
+    of_pairs = (made.of_row * len(values) + codes)[codes >= 0]
+    pairs, counts = np.unique(of_pairs, return_counts=True)
+    pairs = pairs[np.lexsort((-counts, pairs // len(values)))]
+    sequences, first = np.unique(pairs // len(values), return_index=True)
+    if made.order is None or len(sequences) < len(made.rows):
+        if problem is not None:
+            raise problem
+        notes.append(f"{table.where}: {missing} labels are missing; none is used")
+        return whole
+    lacking = f"; {count(missing, 'row')} without one" if missing else ""
+    notes.append(f"{table.where}: labels by row, as they change within a sequence{lacking}")
+    return whole._replace(
+        labels=values[pairs[first] % len(values)],
         row_labels=join_padded(codes[made.order], np.bincount(made.of_row)),
         row_names=tuple(values.tolist()),
-        label_change=change,
+        label_change="" if problem is None else str(problem),
     )
-
-
-def _labels(rows: Rows, made: _Assembled, labelled: bool) -> Array | None:
-    """Returns each sequence's label; None without a column, or if any label is missing."""
-    where = rows.table.where
-    if not rows.has("label"):
-        if labelled:
-            named = listed([n for n in rows.table.names if n and n not in rows.table.texts])
-            given = "data.source.label=COLUMN names the label column"
-            given += (
-                ", or data.source.pattern={label}_* a part of the path" if rows.table.texts else ""
-            )
-            raise ValueError(f"{where}: {given}; columns: {named}")
-        return None
-    if (rows.codes("label", may_lack=not labelled).codes < 0).any():
-        return None
-    return _per_sequence(rows, "label", made)
 
 
 def _stored(read: _Read) -> Stored:

@@ -173,11 +173,11 @@ class Rows:
         # Numeric labels keep their type, because it decides the order of the classes.
         if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)
-        # pandas writes NaN for a missing label.
-        missing = column.is_null(nan_is_null=True).to_numpy()
+        missing = column.is_null(nan_is_null=True)  # a missing number may be NaN
         if not may_lack:
-            self._check_present(role, missing)
-        dictionary: Any = column.combine_chunks().dictionary_encode()
+            self._check_present(role, missing.to_numpy())
+        present = pc.if_else(missing, pa.scalar(None, column.type), column)
+        dictionary: Any = present.combine_chunks().dictionary_encode()
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
         if values.dtype.kind == "O":
@@ -187,7 +187,7 @@ class Rows:
             values = _divided(values, self.roles.ids)
         if role == "label" and self.table.has_text_cells:
             values = _class_names(values)
-        return Codes(np.where(missing, -1, codes), values)
+        return Codes(codes, values)
 
     def _as_texts(self, role: str, column: Any) -> Any:
         try:
