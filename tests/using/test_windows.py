@@ -27,11 +27,11 @@ WINDOW, STRIDE = 8, 4
 
 
 def write_recordings(path: Path, seed: int, by_row: bool = False) -> None:
-    """Writes recordings of two classes, five subjects and 20 to 30 steps."""
+    """Writes recordings of two classes, five riders and 20 to 30 steps."""
     rng = np.random.default_rng(seed)
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["id", "x", "label", "subject"])
+        table.writerow(["id", "x", "label", "rider"])
         for n in range(20):
             for t in range(int(rng.integers(20, 31))):
                 label = "ab"[(t > 11) if by_row else n % 2]
@@ -53,9 +53,10 @@ def folder(tmp_path_factory) -> Path:
         seqsweep.sweep(
             [
                 "data=csv", f"data.source.path={folder}/{name}.csv", "model.hidden_size=4",
-                f"data.transform.window={WINDOW},12", f"data.transform.stride={STRIDE}",
-                "trainer.max_epochs=2", "optimizer.lr=0.05", f"sweep.name={name}", "seed=0,1",
-                "sweep.report=false", "diagnostics=false", f"output_dir={folder}/outputs",
+                "data.source.group=rider", f"data.transform.window={WINDOW},12",
+                f"data.transform.stride={STRIDE}", "trainer.max_epochs=2", "optimizer.lr=0.05",
+                f"sweep.name={name}", "seed=0,1", "sweep.report=false", "diagnostics=false",
+                f"output_dir={folder}/outputs",
             ]
         )  # fmt: skip
     return folder
@@ -107,7 +108,8 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
     config = read_record(run / "record.json").config
     section = {k.removeprefix("data."): v for k, v in config.items() if k.startswith("data.")}
     transform: TransformOptions = {"window": WINDOW, "stride": STRIDE}
-    splits = prepared(table(section["source.path"]), standardize=True, transform=transform)
+    source = table(section["source.path"], group="rider")
+    splits = prepared(source, standardize=True, transform=transform)
     loaded, metrics = seqsweep.load_run(run), read_record(run / "record.json").metrics
     for name in ("val", "test"):
         part = splits.parts[name]
@@ -129,9 +131,10 @@ def test_the_engines_agree_on_the_accuracy_by_recording(folder, run):
     again = seqsweep.train(
         [
             "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
-            f"data.transform.window={WINDOW}", f"data.transform.stride={STRIDE}",
-            "trainer.max_epochs=2", "optimizer.lr=0.05", f"seed={config.config['seed']}",
-            "engine=autograd", "diagnostics=false", f"output_dir={folder}/again",
+            "data.source.group=rider", f"data.transform.window={WINDOW}",
+            f"data.transform.stride={STRIDE}", "trainer.max_epochs=2", "optimizer.lr=0.05",
+            f"seed={config.config['seed']}", "engine=autograd", "diagnostics=false",
+            f"output_dir={folder}/again",
         ]
     )  # fmt: skip
     names = ("val/recording_acc", "test/recording_acc")
@@ -187,6 +190,18 @@ def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
 
 
+def test_windows_without_any_label_are_predicted_and_not_scored(folder, command, tmp_path):
+    run, path = runs_of(folder, "rows")[0], tmp_path / "gaps.csv"
+    lines = (folder / "rows_new.csv").read_text().splitlines()
+    lines[1::3] = [line.replace(",a,", ",,").replace(",b,", ",,") for line in lines[1::3]]
+    path.write_text("\n".join(lines))
+    done = command("evaluate", run, path)
+    assert done.code == 2 and f"no window of {WINDOW} rows has a label in all rows" in done.err
+    done = command("predict", run, path)
+    assert "accuracy" not in done.err
+    assert "label" not in rows_of(done.out)[0]
+
+
 def test_windows_of_a_single_recording_have_no_intervals():
     p, labels = np.full((9, 2), 0.5), np.arange(9) % 2
     result = evaluate(p, labels, ("a", "b"), units=np.zeros(9, np.int64))
@@ -212,7 +227,8 @@ def test_labels_that_change_are_refused_for_a_run_without_windows(folder, tmp_pa
     seqsweep.train(
         [
             "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
-            "trainer.max_epochs=1", "diagnostics=false", f"output_dir={tmp_path}", "name=plain",
+            "data.source.group=rider", "trainer.max_epochs=1", "diagnostics=false",
+            f"output_dir={tmp_path}", "name=plain",
         ]
     )  # fmt: skip
     (run,) = (tmp_path / "runs" / "plain").iterdir()

@@ -32,7 +32,7 @@ from seqsweep.using.find_run import find_run
 from seqsweep.using.load import LoadedRun, load_run
 
 _SOURCE = "seqsweep.data.tables.table"
-_RUN_COLUMNS = ("id", "step", "label", "length")
+_RUN_COLUMNS = ("id", "step", "label", "group", "length")
 """The options that name columns of a run's table; a new table may lack these columns."""
 
 _RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
@@ -157,6 +157,11 @@ def _cut(data: InputData, run: LoadedRun, labelled: bool) -> InputData:
         return replace(data, labels=labels, windows=windows)
     names = _label_names(part, part.row_names, run.class_names)
     labels = np.array([*names, ""])[majority(part.row_labels, windows, len(names))]
+    if not (labels != "").any():
+        if labelled:
+            size = transform.window
+            raise ValueError(f"{data.name}: no window of {size} rows has a label in all rows")
+        return replace(data, labels=None, windows=windows)
     if labelled:
         windows, labels = windows.select(labels != ""), labels[labels != ""]
     return replace(data, labels=labels.tolist(), windows=windows)
