@@ -105,6 +105,7 @@ FORMS: dict[str, tuple[bytes, dict[str, Any]]] = {
     ),
     "titles of a spreadsheet": (b"Oven 3,,,,\nby,K. B.,,,\n,,,,\n" + PLAIN.encode(), {}),
     "titles of a logger": (b"Logger: DL 204\nDate; 2024\n\n\"\n" + TABS, {"skip_rows": 4}),
+    "a title with an inch sign": (b'Screen of 15"\n' + PLAIN.encode(), {}),
     "titles without signs": (b"Logger: DL 204\r\n\r\nRate: 2 Hz\r\n" + TABS, {}),
     "a mean and a sum": (
         f"{PLAIN}Mean:,,1.8,1.1,\nSUM,,7.1,6.75,\n,,,,\n".encode(), {"totals": "drop"}

@@ -39,10 +39,13 @@ def is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None and any(map(str.isdigit, cell))
 
 
-def lines_above(content: bytes, delimiter: str | None) -> int:
+def lines_above(content: bytes, delimiter: str) -> int:
     """Returns the number of lines above the names of the columns.
 
     These lines have other numbers of cells than the table, or fewer than half as many filled ones.
+
+    Args:
+        delimiter: empty if it is not known.
     """
     found = [*itertools.islice(FILLED_LINE.finditer(content), _MOST_LINES)]
     lines = [line[0].decode("utf-8", "replace") for line in found]
@@ -67,13 +70,16 @@ def lines_above(content: bytes, delimiter: str | None) -> int:
     return 0
 
 
-def start_of_totals(content: bytes, delimiter: str) -> int:
-    """Returns where the last lines begin that are sums, means or remarks, and not rows."""
+def start_of_totals(content: bytes, delimiter: str, must_say: bool = False) -> int:
+    """Returns where the last lines begin that are sums, means or remarks, and not rows.
+
+    Args:
+        must_say: whether the very last line must begin with a word such as sum.
+    """
     before = max(0, len(content) - (1 << 16))
     found = [*FILLED_LINE.finditer(content[before:])][1 if before else 0 :][-_MOST_LINES:]
-    try:
-        rows = [cells_of(line[0].decode("utf-8", "replace"), delimiter) for line in found]
-    except csv.Error:
+    rows = [cells_of(line[0].decode("utf-8", "replace"), delimiter) for line in found]
+    if must_say and not any(map(_says_total, rows[-1:])):
         return len(content)
     body = rows[: -_MOST_TOTALS - 1] or rows[:1]
     numbers = [all(map(is_number, column)) for column in zip(*body, strict=False)]
@@ -83,14 +89,9 @@ def start_of_totals(content: bytes, delimiter: str) -> int:
     return before + found[-number].start() if 0 < number <= _MOST_TOTALS else len(content)
 
 
-def says_total(cells: Iterable[str]) -> bool:
-    """Returns whether the first filled cell says sum, total or mean."""
-    return next(filter(None, cells), "").casefold().strip(" :.") in _TOTALS
-
-
 def _is_total(cells: Sequence[str], size: int, numbers: Sequence[bool]) -> bool:
     """Returns whether a row lacks the numbers that the rows above it have."""
-    if len(cells) != size or says_total(cells) or 2 * _filled(cells) <= size > 2:
+    if len(cells) != size or _says_total(cells) or 2 * _filled(cells) <= size > 2:
         return True
     pairs = zip(cells, numbers, strict=False)
     return any(cell and has_numbers and not is_number(cell) for cell, has_numbers in pairs)
@@ -98,3 +99,8 @@ def _is_total(cells: Sequence[str], size: int, numbers: Sequence[bool]) -> bool:
 
 def _filled(cells: Sequence[str]) -> int:
     return sum(map(bool, cells))
+
+
+def _says_total(cells: Iterable[str]) -> bool:
+    """Returns whether the first filled cell says sum, total or mean."""
+    return next(filter(None, cells), "").casefold().strip(" :.") in _TOTALS

@@ -7,7 +7,7 @@ reads only columns that are features or have a role (see `tables`); a sample has
 import csv
 import itertools
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,6 @@ from seqsweep.data.spreadsheets import (
     cells_of,
     delimiter_of,
     lines_above,
-    says_total,
     start_of_totals,
 )
 from seqsweep.data.tables import CSV_OPTIONS, Roles, Totals, choose_roles
@@ -40,12 +39,12 @@ _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of 
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
-YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
-"""The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
-
+_YES = ("1", "true", "True", "TRUE", "yes", "Yes", "YES")
+_NO = ("0", "false", "False", "FALSE", "no", "No", "NO")
+YES_OR_NO = dict.fromkeys(_YES, 1.0) | dict.fromkeys(_NO, 0.0)
 YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
 
-_INVALID = re.compile(r"column #(\d+):.* error to double: invalid value '([^']*)'")
+_INVALID = re.compile(r"column #(\d+):.* error to \w+: invalid value '([^']*)'")
 
 
 @dataclass
@@ -141,15 +140,12 @@ class CsvTable(Table):
     ) -> None:
         self._file = file
         self.decimal, self._encoding, self._header = decimal, encoding, header
-        self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows or 0
+        self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
-        if self._skipped < 0:
+        if skip_rows is not None and skip_rows < 0:
             raise ValueError(f"data.source.skip_rows={skip_rows}: must be at least 0")
         content = self._text()
-        if skip_rows is None and header:
-            self._skipped = lines_above(content, delimiter)
-            content = self._below_titles(content)
         first = FILLED_LINE.search(content)
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
@@ -175,37 +171,30 @@ class CsvTable(Table):
         _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
         # A column is called by its position in the file, because names may occur twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
-        kinds = {position[name]: pa.float64() for name in numbers}
-        kinds |= {position[name]: pa.string() for name in others}
-        problems = dict[str, str]()
+        wanted = {position[name]: pa.float64() for name in numbers}
+        wanted |= {position[name]: pa.string() for name in others}
+        kinds, problems = dict(wanted), dict[str, str]()
         while True:
             try:
-                table = self._table(content, column_types=kinds, include_columns=list(kinds))
+                table = self._table(content, kinds)
                 break
             except pa.ArrowInvalid as error:
-                number = _INVALID.search(str(error))
-                if number is None or number[2].strip().lower() not in YES_OR_NO:
-                    self._raise_with_line(str(error))
-                # The column is read again as texts, which become numbers below.
-                kinds[number[1]], problems[number[1]] = pa.string(), str(error)
-        for index, problem in problems.items():
-            if (values := yes_or_no(table[index])) is None:
-                self._raise_with_line(problem)
-            table = table.set_column(table.column_names.index(index), index, values)
+                found = _INVALID.search(str(error))
+                index, word = found.groups() if found else ("", "")
+                if index in problems or word.strip() not in YES_OR_NO:
+                    self._raise_with_line(problems.get(index, str(error)))
+                kinds[index], problems[index] = pa.bool_(), str(error)  # reads yes and no
         if problems:
             names = [self.names[int(index)] for index in problems]
             self.notes.append(f"{self.where}: {listed(names)}: {YES_OR_NO_NOTE}")
-        return table.rename_columns(columns)
+        return table.cast(pa.schema([*wanted.items()])).rename_columns(columns)
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
-        tail = content[-4096:].rstrip(b"\r\n")
-        last = tail[max(map(tail.rfind, (b"\n", b"\r"))) + 1 :].decode("utf-8", "replace")
-        is_said = says_total(cells_of(last, self._delimiter))
-        # Only a last row that says so is an error; a text may be called total.
-        if self._totals == "keep" or (self._totals == "error" and not (is_said and has_numbers)):
+        is_error = self._totals == "error"
+        if self._totals == "keep" or (is_error and not has_numbers):  # a text may be called total
             return content
-        start = start_of_totals(content, self._delimiter)
+        start = start_of_totals(content, self._delimiter, must_say=is_error)
         if start == len(content):
             return content
         line = content[start:].decode("utf-8", "replace").strip()
@@ -222,19 +211,26 @@ class CsvTable(Table):
         content = self._read()
         content = content[: min(start_of_totals(content, self._delimiter), 1 << 20)]
         content = content[: content.rfind(b"\n") + 1] or content
-        return self._table(content, strings_can_be_null=True)
+        return self._table(content)
 
-    def _table(self, content: bytes, **options: Any) -> Any:
-        """Parses the rows; the name of a column is its position."""
+    def _table(self, content: bytes, kinds: Mapping[str, Any] | None = None) -> Any:
+        """Parses columns of these types, or all; the name of a column is its position."""
         header = FILLED_LINE.search(content)
         start = header.end() if self._header and header else 0
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
-        missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
+
+        def spellings(words: Iterable[str]) -> list[str]:
+            return [f"{a}{word}{b}" for word in words for a in ends for b in ends]
+
         names = [str(index) for index in range(len(self.names))]
         if not FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
-            return pa.table({name: pa.nulls(0) for name in options.get("include_columns", names)})
+            return pa.table({name: pa.nulls(0) for name in kinds or names})
+        options: dict[str, Any] = {"strings_can_be_null": True}
+        if kinds is not None:
+            options = {"column_types": kinds, "include_columns": [*kinds]}
+            options |= {"true_values": spellings(_YES), "false_values": spellings(_NO)}
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
@@ -246,7 +242,7 @@ class CsvTable(Table):
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
             convert_options=arrow_csv.ConvertOptions(
-                null_values=missing, decimal_point=self.decimal, **options
+                null_values=spellings(_MISSING), decimal_point=self.decimal, **options
             ),
         )
 
@@ -270,24 +266,21 @@ class CsvTable(Table):
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
         if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
             content = content[5:]  # drops Excel's first line; line numbers stay the same
-        content = self._below_titles(content)
-        if content.count(b'"') % 2:
-            problem = "a quoted cell does not end: the file has an odd number of"
-            raise ValueError(f"{file}: {problem} '\"'")
         if self._delimiter == " ":
             # A pattern for many blanks before the end of a line would look at each blank again and
             # again, so each run of blanks becomes one blank first.
             content = re.sub(rb"[ \t]+", b" ", content)
             content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
+        if self._skipped is None:
+            self._skipped = lines_above(content, self._delimiter) if self._header else 0
+        if self._skipped:  # skipped lines become empty, so that line numbers stay the same
+            ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
+            end = next((each.end() for each in ends), len(content))
+            content = b"\n" * self._skipped + content[end:]
+        if content.count(b'"') % 2:
+            problem = "a quoted cell does not end: the file has an odd number of"
+            raise ValueError(f"{file}: {problem} '\"'")
         return content
-
-    def _below_titles(self, content: bytes) -> bytes:
-        """Returns the content with empty lines in place of the first ones that are skipped."""
-        if not self._skipped:
-            return content
-        ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
-        end = next((each.end() for each in ends), len(content))
-        return b"\n" * self._skipped + content[end:]
 
     def place(self, row: int) -> str:
         """Returns the file and the line, counted from 1, on which a row begins."""
@@ -316,8 +309,8 @@ class CsvTable(Table):
 
 def yes_or_no(texts: Any) -> Any:
     """Returns texts as the numbers of `YES_OR_NO`; None if there is another text."""
-    numbers = dict.fromkeys(map(str.lower, _MISSING)) | YES_OR_NO
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    numbers = dict.fromkeys(_MISSING) | YES_OR_NO
+    words = pc.utf8_trim_whitespace(texts)
     index = pc.index_in(words, pa.array([*numbers], words.type))
     if index.null_count > words.null_count:
         return None
