@@ -176,6 +176,15 @@ def test_windows_of_other_sizes_are_compared_by_recording_or_not_at_all(folder, 
     assert "without a label by recording they are not compared" in " ".join(printed.split())
 
 
+def test_two_runs_on_other_windows_differ_by_recording_alone(folder, command):
+    first, second = runs_of(folder, "whole")[0], runs_of(folder, "whole", 12)[0]
+    lines = command("compare", first, second).out.splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(" ")}
+    assert len(cells["val/recording_acc"]) == len(cells["test/recording_acc"]) == 3
+    assert len(cells["val/acc"]) == len(cells["test/loss"]) == 2
+    assert any(line.endswith("so its scores by window are not compared") for line in lines)
+
+
 def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     run = runs_of(folder, "rows")[0]
     own = json.loads(command("evaluate", run, "--json").out)

@@ -23,7 +23,7 @@ from seqsweep.results.words import name_test
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, FlatConfig, flatten
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.metrics import own_metrics
+from seqsweep.runs.metrics import BY_RECORDING, as_metric, own_metrics
 from seqsweep.runs.record import FINISHED
 from seqsweep.text import cost, count, cut, number, plain_text
 
@@ -36,7 +36,10 @@ TOP = 20
 _LISTED = 3
 """The most configs to list that only one of the two sweeps has."""
 
-_METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
+_METRICS = (
+    *("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss"),
+    *(f"{split}/{BY_RECORDING}" for split in ("val", "test")),
+)
 _LONGEST_VALUE = 20
 _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
@@ -222,33 +225,37 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     if any(entry.state != "complete" for entry in entries):
         rows["state"] = [entry.state for entry in entries]
     print_sides(console, "config", sides, rows)
-    # A run without a record has no scores to compare, so it needs no reason.
-    first = sets_of(entries[0])
-    reasons = [why_apart(first, sets_of(e)) if e.state in FINISHED else "" for e in entries]
     title = "at the best epoch, and the difference to the first"
-    print_sides(console, title, sides, _metric_rows(entries, reasons))
-    for side, why in zip(sides, reasons, strict=True):
+    print_sides(console, title, sides, _metric_rows(entries))
+    for side, why in zip(sides, _reasons_apart(entries, "val/acc"), strict=True):
         if why:
-            line = f"{side.label}: {why}, so its scores are not compared"
+            has_windows = f"val/{BY_RECORDING}" in side.entries[0].record.metrics
+            scores = "scores by window" if has_windows else "scores"
+            line = f"{side.label}: {why}, so its {scores} are not compared"
             print_lines(console, line, style="yellow")
 
 
-def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, list[str]]:
+def _reasons_apart(entries: Sequence[Entry], metric: str) -> list[str]:
+    """Says why each run's scores are not comparable; empty for comparable scores."""
+    # A run without a record has no scores to compare, so it needs no reason.
+    sets = [sets_of(entry, as_metric(metric)) for entry in entries]
+    pairs = zip(entries, sets, strict=True)
+    return [why_apart(sets[0], of) if entry.state in FINISHED else "" for entry, of in pairs]
+
+
+def _metric_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """Returns each metric's cells: the values and differences to the first run.
 
     Scores on different sequences are not compared. Costs are always compared.
-
-    Args:
-        reasons: Why each run's scores are not comparable; empty for comparable scores.
     """
     values = [numbers(entry) for entry in entries]
     rows: dict[str, list[str]] = {}
     own = own_metrics(name for result in values for name in result)
     for name in dict.fromkeys((*_METRICS, *own, *COSTS)):
         cells = [_text(name, result[name]) if name in result else "" for result in values]
+        reasons = [""] * len(entries) if name in COSTS else _reasons_apart(entries, name)
         for index, why in enumerate(reasons[1:], start=1):
-            is_comparable = name in COSTS or not why
-            if is_comparable and name in values[0] and name in values[index]:
+            if not why and name in values[0] and name in values[index]:
                 difference = values[index][name] - values[0][name]
                 cells[index] += f" {_text(name, difference, '+')}"
         if any(cells):
