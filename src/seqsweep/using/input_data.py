@@ -5,6 +5,7 @@ N sequences, T steps, F features (channels).
 
 import argparse
 import filecmp
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,13 +63,6 @@ class InputData:
         return len(self.part.x if self.windows is None else self.windows.rows)
 
     @property
-    def size(self) -> str:
-        """The number of sequences or windows, in words."""
-        if self.windows is None:
-            return count(len(self), "sequence")
-        return f"{count(len(self), 'window')} of {count(len(self.part.x), 'recording')}"
-
-    @property
     def units(self) -> Array | None:
         """The group or recording of each window, (M,); None without windows."""
         if self.windows is None:
@@ -76,22 +70,25 @@ class InputData:
         of = self.windows.recordings
         return of if self.part.groups is None else self.part.groups[of]
 
-    @property
-    def id_names(self) -> tuple[str, ...]:
-        """The columns that name a sequence, for the header of predictions."""
-        return (None if self.part.ids is None else self.part.ids.dtype.names) or ("id",)
-
-    @property
-    def ids(self) -> list[Any]:
-        """The names that the file gives its sequences, or their positions."""
+    @functools.cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns that name a sequence: its ids or position, and the steps of a window."""
         ids: Array = np.arange(len(self.part.x)) if self.part.ids is None else self.part.ids
         ids = ids if self.windows is None else ids[self.windows.recordings]
-        if ids.dtype.names:  # several columns; their texts are tuples
-            return ids.tolist()
-        if ids.dtype.kind == "S":
-            return np.char.decode(ids, "utf-8", "replace").tolist()
-        # JSON cannot hold ids of other types, such as dates, so these become texts.
-        return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
+        names = ids.dtype.names  # of several columns
+        columns = {name: _plain(ids[name]) for name in names} if names else {"id": _plain(ids)}
+        if self.windows is not None:
+            first = self.windows.first
+            columns["first_step"] = first.tolist()
+            columns["last_step"] = (first + self.windows.rows - 1).tolist()
+        return columns
+
+
+def _plain(ids: Array) -> list[Any]:
+    """Returns numbers or texts for JSON, which cannot hold ids of other types, such as dates."""
+    if ids.dtype.kind == "S":
+        return np.char.decode(ids, "utf-8", "replace").tolist()
+    return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
 
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:

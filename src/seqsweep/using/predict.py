@@ -13,10 +13,9 @@ import torch
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
-from seqsweep.data.checks import Int64
 from seqsweep.data.scaling import unit_notes
 from seqsweep.data.windows import windows_of
-from seqsweep.text import did_you_mean, listed
+from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun
 from seqsweep.using.prediction_files import (
@@ -43,8 +42,7 @@ def predict(arguments: Sequence[str]) -> int:
     data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
         say_error(note)
-    has_windows = data.windows is not None
-    header = Header(run.class_names, data.labels is not None, has_windows, data.id_names)
+    header = Header(run.class_names, data.labels is not None, tuple(data.columns))
     probabilities = probabilities_of(run, data, options.batch_size)
     write_predictions(options.out, kind, header, _batches(data, probabilities), rows)
     accuracy = None
@@ -60,7 +58,9 @@ def predict(arguments: Sequence[str]) -> int:
         return 0
     where = "" if options.out is None else f" in {place(options.out)}"
     score = "" if accuracy is None else f"; accuracy {accuracy:.4f}"
-    say_error(f"{data.name}: {data.size}{where}{score}")
+    size = count(len(data), "sequence" if data.windows is None else "window")
+    of = "" if data.windows is None else f" of {count(len(data.part.x), 'recording')}"
+    say_error(f"{data.name}: {size}{of}{where}{score}")
     return 0
 
 
@@ -76,15 +76,12 @@ def _parser() -> Parser:
 
 def _batches(data: InputData, probabilities: Float64) -> Iterator[Predictions]:
     """Yields the predictions for a few hundred sequences at a time."""
-    ids, steps = data.ids, list[Int64]()
-    if data.windows is not None:
-        steps = [data.windows.first, data.windows.first + data.windows.rows - 1]
     for start in range(0, len(data), BATCH_SIZE):
         rows = slice(start, start + BATCH_SIZE)
         labels = None if data.labels is None else data.labels[rows]
         part = probabilities[rows]
-        ends = [of[rows].tolist() for of in steps]
-        yield Predictions(ids[rows], part.argmax(axis=1), part.astype(np.float32), labels, ends)
+        named = [column[rows] for column in data.columns.values()]
+        yield Predictions(named, part.argmax(axis=1), part.astype(np.float32), labels)
 
 
 def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float64:

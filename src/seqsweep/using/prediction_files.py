@@ -24,38 +24,35 @@ class Predictions(NamedTuple):
     """The predictions of a batch.
 
     Attributes:
-        ids: (B,) the names of the sequences, or their positions in the file.
+        names: the columns that name the sequences, (B,) each.
         indices: (B,) the predicted classes, as positions in the class names.
         probabilities: (B, C), in the precision of the network.
         labels: (B,) the names of the true classes; None if they are not known.
-        steps: for windows, the first and the last step of each, (B,) twice.
     """
 
-    ids: Sequence[Any]
+    names: Sequence[Sequence[Any]]
     indices: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     labels: Sequence[str] | None
-    steps: Sequence[Sequence[int]] = ()
 
 
 class Header(NamedTuple):
-    """The names of C classes, and which further columns a table has."""
+    """The names of C classes, and the further columns of a table."""
 
     class_names: tuple[str, ...]
     has_labels: bool
-    has_windows: bool = False
-    id_names: tuple[str, ...] = ("id",)
+    names: tuple[str, ...] = ("id",)
 
     @property
-    def before(self) -> list[str]:
-        """The columns before the probabilities."""
-        steps = ("first_step", "last_step") if self.has_windows else ()
-        return [*self.id_names, *steps, "prediction"]
+    def probabilities(self) -> slice:
+        """The places of the probabilities among the columns."""
+        first = len(self.names) + 1
+        return slice(first, first + len(self.class_names))
 
     @property
     def columns(self) -> list[str]:
-        """The columns of a table: id, prediction, p_<class>, and label if known."""
-        own = [*self.before, *(f"p_{name}" for name in self.class_names)]
+        """The columns of a table: names, prediction, p_<class>, and label if known."""
+        own = [*self.names, "prediction", *(f"p_{name}" for name in self.class_names)]
         return [*own, "label"] if self.has_labels else own
 
 
@@ -64,8 +61,7 @@ def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
     names = np.array(header.class_names)
     # NumPy writes a float32 with the fewest digits that restore its bits.
     texts = rows.probabilities.astype(np.str_)
-    ids = [*zip(*rows.ids, strict=True)] if header.id_names[1:] else [rows.ids]
-    columns = [*ids, *rows.steps, names[rows.indices].tolist(), *texts.T.tolist()]
+    columns = [*rows.names, names[rows.indices].tolist(), *texts.T.tolist()]
     return columns if rows.labels is None else [*columns, rows.labels]
 
 
@@ -76,19 +72,19 @@ def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> 
         if index == 0:  # nothing is printed before the first batch has succeeded
             writer.writerow(map(quoted_formula, header.columns))
         columns = _columns(header, rows)
-        texts = [*range(len(header.before)), *(() if rows.labels is None else (-1,))]
-        for column in texts:  # others hold numbers
-            columns[column] = list(map(quoted_formula, columns[column]))
+        numbers = range(len(columns))[header.probabilities]
+        for place, column in enumerate(columns):
+            if place not in numbers:
+                columns[place] = list(map(quoted_formula, column))
         writer.writerows(zip(*columns, strict=True))
 
 
 def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a JSON object for each sequence."""
-    first = len(header.before)
-    last = first + len(header.class_names)
     for rows in batches:
-        for values in zip(*_columns(header, rows), strict=True):
-            row = [*values[:first], *map(float, values[first:last]), *values[last:]]
+        columns = _columns(header, rows)
+        columns[header.probabilities] = [[*map(float, of)] for of in columns[header.probabilities]]
+        for row in zip(*columns, strict=True):
             file.write(json.dumps(dict(zip(header.columns, row, strict=True))) + "\n")
 
 
@@ -101,8 +97,7 @@ def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions
         writer: Any = None
         for rows in batches:
             columns = _columns(header, rows)
-            first = len(header.before)
-            columns[first : first + len(header.class_names)] = list(rows.probabilities.T)
+            columns[header.probabilities] = list(rows.probabilities.T)
             arrays = [pyarrow.array(column) for column in columns]
             table = pyarrow.Table.from_arrays(arrays, names=header.columns)
             if writer is None:  # the first batch shows the type of the ids
