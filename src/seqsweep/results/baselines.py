@@ -85,7 +85,7 @@ def best_baseline(board: Leaderboard, baselines: Sequence[Baseline]) -> BestBase
     judge = next(name for name in wanted if all(name in one.metrics for one in candidates))
     baseline = max(candidates, key=lambda one: one.metrics[judge])
     value, network = baseline.metrics[metric], best.metrics[metric]
-    error = sampling_error(network.mean, value, metric, board.tested)
+    error = sampling_error(network.mean, value, metric, board.tested[0])
     is_within = network.low is not None and network.low <= value <= (network.high or 0.0)
     relation = "above" if value > network.mean else "below"
     if is_within or abs(value - network.mean) <= error:

@@ -153,15 +153,11 @@ class Leaderboard:
         return self.compared.split_name == self.monitor.split_name
 
     @property
-    def tested(self) -> int:
-        """The number of `tested_units`; 0 if unknown, or if splits vary."""
+    def tested(self) -> tuple[int, str]:
+        """The `tested_units` behind a score; 0 of them if splits vary."""
+        size, unit = tested_units(self.rows[0].entries[0].record, self.compared)
         # The interval over splits already includes the variation between test sets.
-        return 0 if self.variation.resampled else self.tested_units[0]
-
-    @property
-    def tested_units(self) -> tuple[int, str]:
-        """The number of independent sequences behind a score, and the word for one."""
-        return tested_units(self.rows[0].entries[0].record, self.compared)
+        return (0 if self.variation.resampled else size), unit
 
     @property
     def tied(self) -> int:

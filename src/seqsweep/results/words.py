@@ -239,10 +239,10 @@ def limit_words(board: Leaderboard) -> list[str]:
         and board.compared in board.rows[0].metrics
     ):
         mean = board.rows[0].metrics[board.compared].mean
-        error = sampling_error(mean, mean, board.compared, board.tested)
+        error = sampling_error(mean, mean, board.compared, board.tested[0])
         if error >= _SMALL:
             split = split_words(board.compared.split_name)
-            sequences = f"{count(*board.tested_units)} of {split}"
+            sequences = f"{count(*board.tested)} of {split}"
             limits.append(f"sampling error of a difference on {sequences}: {error:.2g}")
     return limits
 

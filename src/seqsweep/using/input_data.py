@@ -72,7 +72,7 @@ class InputData:
 
     @functools.cached_property
     def columns(self) -> dict[str, list[Any]]:
-        """The columns that name a sequence: its ids or position, and the steps of a window."""
+        """The columns that name each sequence: ids or positions, and a window's steps."""
         ids: Array = np.arange(len(self.part.x)) if self.part.ids is None else self.part.ids
         ids = ids if self.windows is None else ids[self.windows.recordings]
         names = ids.dtype.names  # of several columns
@@ -85,9 +85,10 @@ class InputData:
 
 
 def _plain(ids: Array) -> list[Any]:
-    """Returns numbers or texts for JSON, which cannot hold ids of other types, such as dates."""
+    """Returns ids as numbers or texts."""
     if ids.dtype.kind == "S":
         return np.char.decode(ids, "utf-8", "replace").tolist()
+    # JSON cannot hold ids of other types, such as dates, so these become texts.
     return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
 
@@ -136,7 +137,9 @@ def open_data(
         if part.label_change:
             raise ValueError(part.label_change)
         part = part._replace(labels=None)
-    labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
+    labels = None
+    if part.labels is not None:
+        labels = _label_names(part.labels, part.where, stored.class_names, run.class_names)
     where = f"{path} ({name})" if len(stored.parts) > 1 else path
     notes = (*stored.notes, *id_notes(part), *_note_on_training(path, name, run))
     data = InputData(where, part, labels, notes)
@@ -152,7 +155,7 @@ def _cut(data: InputData, run: LoadedRun, labelled: bool) -> InputData:
     if data.labels is None or part.row_labels is None:
         labels = data.labels and [data.labels[n] for n in windows.recordings]
         return replace(data, labels=labels, windows=windows)
-    names = _label_names(part, part.row_names, run.class_names)
+    names = _label_names(part.row_names, part.where, None, run.class_names)
     labels = np.array([*names, ""])[majority(part.row_labels, windows, len(names))]
     if not (labels != "").any():
         if labelled:
@@ -312,21 +315,20 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
     )
 
 
-def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
-    """Returns each label's class name, which the run may not know."""
-    if stored.class_names is not None:
-        labels = label_array(part.needed_labels(), part.where)
-        indices = class_indices(labels, stored.class_names, part.where)
-        return [stored.class_names[index] for index in indices]
-    return _label_names(part, part.needed_labels(), run_names)
+def _label_names(
+    given: npt.ArrayLike, where: str, own_names: tuple[str, ...] | None, run_names: tuple[str, ...]
+) -> list[str]:
+    """Returns each label's class name, which the run may not know.
 
-
-def _label_names(part: RawPart, given: npt.ArrayLike, run_names: tuple[str, ...]) -> list[str]:
-    """Returns the class names of labels that a file does not name."""
-    labels = label_array(given, part.where)
-    texts = label_texts(labels, part.where)
+    Args:
+        own_names: the class names of the file, if it has any.
+    """
+    labels = label_array(given, where)
+    if own_names is not None:
+        return [own_names[index] for index in class_indices(labels, own_names, where)]
+    texts = label_texts(labels, where)
     # A label that the run does not know keeps its text. `predict` counts it as a wrong prediction.
     try:  # whole numbers may be positions in the class names of the run
-        return [run_names[index] for index in class_indices(labels, run_names, part.where)]
+        return [run_names[index] for index in class_indices(labels, run_names, where)]
     except ValueError:
         return texts.tolist()

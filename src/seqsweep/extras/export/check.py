@@ -78,18 +78,15 @@ def difference(result: Array, expected: Array) -> float:
 
 def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
     """Returns the outputs of the run's network for raw sequences."""
+    if run.scaling is not None:
+        inputs = run.prepare(x, lengths)
+    else:  # x is prepared outside, and only padded with zeros here
+        is_valid = np.arange(x.shape[1]) < lengths[:, None]
+        values = np.where(is_valid[:, :, None], x, 0)
+        inputs = Inputs(torch.from_numpy(values), torch.from_numpy(lengths))
     with torch.inference_mode():
-        logits = logits_of(run.network, *prepared(run, x, lengths))
+        logits = logits_of(run.network, *inputs)
     return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
-
-
-def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
-    """Returns the network's input: scaled if the file scales x, and padded with zeros."""
-    if scaling_inside(run) is not None:
-        return run.prepare(x, lengths)
-    is_padding = np.arange(x.shape[1]) >= lengths[:, None]
-    values = np.where(is_padding[:, :, None], 0, x)
-    return Inputs(torch.from_numpy(values), torch.from_numpy(lengths))
 
 
 def raw_sequences(
