@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from seqsweep.data.checks import Array, Int64, Mask
 from seqsweep.data.lists import check_memory
@@ -76,12 +77,7 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
     steps = min((transform.window or 1) // size, x.shape[1])
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
     begins = windows.recordings * x.shape[1] + windows.first // size
-    over_steps, over_channels = flat.strides
-    every = np.lib.stride_tricks.as_strided(
-        flat,
-        (len(flat) - steps + 1, steps, x.shape[2]),
-        (over_steps, over_steps, over_channels),
-    )
+    every = sliding_window_view(flat, steps, axis=0, writeable=True).swapaxes(1, 2)
     # The native engine reads rows that follow each other, so it makes a copy of a view.
     check_memory(len(begins) * every[0].nbytes, "data.transform.window", "the windows")
     distances = np.unique(np.diff(begins))
@@ -97,51 +93,46 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
     Args:
         whole: the splits before they were scaled, whose lengths are in rows.
     """
-    assert transform.window is not None
-    window, stride = transform.window, transform.stride
+    window = transform.window or 1
     if window > (most := int(whole.train.lengths.max())):
         raise ValueError(
             f"data.transform.window={window}: must be at most {most}, the rows of the longest"
             " training recording"
         )
 
-    def cut(name: str, part: Sequences) -> Sequences:
-        rows = whole.parts[name]
-        windows, labels = windows_in(rows.lengths, window, stride), None
-        if rows.row_labels is not None:
-            labels = majority(rows.row_labels, windows, part.num_classes)
-            windows, labels = windows.select(labels >= 0), labels[labels >= 0]
-        if len(windows.rows) == 0:
-            raise ValueError(
-                f"data.transform.window={window}: no window of {name} has a label in all its rows"
-            )
-        return _of_windows(part, windows, labels, transform)
-
-    made = prepared.map(cut)
+    made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform))
     sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
-    note = f"windows of {window} rows, every {stride}: {sizes}"
+    note = f"windows of {window} rows, every {transform.stride}: {sizes}"
     if short := sum(int((part.lengths < window).sum()) for part in whole.parts.values()):
         note += f"; {count(short, 'shorter recording')} kept whole"
     return replace(made, notes=(*made.notes, note))
 
 
-def _of_windows(
-    part: Sequences, windows: Windows, labels: Int64 | None, transform: Transform
-) -> Sequences:
-    """Returns windows as sequences; their labels are those of the recordings by default."""
+def _cut(name: str, part: Sequences, whole: Sequences, transform: Transform) -> Sequences:
+    """Returns the windows of a split, without those whose rows have no label."""
+    windows = windows_in(whole.lengths, transform.window or 1, transform.stride)
+    labels = part.labels[windows.recordings]
+    if whole.row_labels is not None:
+        labels = majority(whole.row_labels, windows, part.num_classes)
+        windows, labels = windows.select(labels >= 0), labels[labels >= 0]
+    if len(labels) == 0:
+        raise ValueError(
+            f"data.transform.window={transform.window}: no window of {name} has a label in all its"
+            " rows"
+        )
     of, digests = windows.recordings, part.digests
     assert digests is not None
     places = zip(digests[of].tolist(), *(one.tolist() for one in windows[1:]), strict=True)
     x, lengths = windows_of(part.x, windows, transform)
-    return Sequences(
+    return replace(
+        part,
         x=x,
         lengths=lengths,
-        labels=part.labels[of] if labels is None else labels,
-        class_names=part.class_names,
-        channel_names=part.channel_names,
+        labels=labels,
         digests=digests_of(repr(place).encode() for place in places),
         groups=None if part.groups is None else part.groups[of],
         recordings=digests[of],
+        row_labels=None,
     )
 
 
