@@ -100,35 +100,39 @@ def with_proposal(
     error: Exception,
     path: str,
     given: Mapping[str, Any],
-    read: Callable[[Mapping[str, Any]], object] | None = None,
+    read: Callable[[Mapping[str, Any]], object],
 ) -> Exception:
     """Returns the error, extended by options that read the file.
 
     Args:
         given: the options of the reader; only a reader of texts has `text_column`.
-        read: reads the file with further options. Without it they are not tried.
+        read: reads the file with further options, unless these say that it holds texts.
     """
     options: dict[str, Any] = {}
     with suppress(ValueError, TypeError, OSError, pa.ArrowException):
         columns = _columns(open_table(path)) if "text_column" in given else None
         options = _for_texts(columns) if columns else _for_table(path, given)
-    # Options that the user has set are not replaced.
-    defaults = {key: given.get(key, CSV_OPTIONS.get(key)) for key in options}
     dropped = options.pop(_DROPPED, [])
-    kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
-    kind = TypeError if isinstance(error, TypeError) else ValueError
+    # Options that the user has set are not replaced.
+    kept = {
+        key: value
+        for key, value in options.items()
+        if given.get(key, CSV_OPTIONS.get(key)) == CSV_OPTIONS.get(key) != value
+    }
     fact, failed = str(error).partition("; data.source.")[0], None
-    is_free = given.get("totals", "error") == "error"
-    for proposed in (kept, kept | {"totals": "drop"})[: 1 + is_free]:
+    attempts = [kept] if kept else []
+    if given.get("totals", "error") == "error":
+        attempts.append(kept | {"totals": "drop"})
+    for proposed in attempts:
         try:
-            if read and proposed and "data" not in proposed:
+            if "data" not in proposed:
                 read(proposed)
         except (ValueError, TypeError) as another:
             failed = failed or another
-            continue
-        if proposed:
+        else:
             left_out = f"; left out: {listed(dropped)}" if dropped else ""
             return Proposal(f"{fact}{left_out}", proposed, with_options(proposed))
+    kind = TypeError if isinstance(error, TypeError) else ValueError
     if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
         return kind(f"{fact}; with {words}: {failed}")

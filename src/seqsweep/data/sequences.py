@@ -17,6 +17,9 @@ from seqsweep.data.checks import Floats, Int64, Mask, blocks
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 
+_ARRAYS = ("x", "lengths", "labels", "digests", "groups", "row_labels", "recordings")
+"""The attributes of `Sequences` that have an item for each sequence."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
@@ -121,17 +124,8 @@ class Sequences:
         """Returns the sequences at the given positions, padded to T steps."""
         rows = np.asarray(index)
         assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
-        assert self.digests is not None
-        return replace(
-            self,
-            x=self.x[rows],
-            lengths=self.lengths[rows],
-            labels=self.labels[rows],
-            digests=self.digests[rows],
-            groups=None if self.groups is None else self.groups[rows],
-            row_labels=None if self.row_labels is None else self.row_labels[rows],
-            recordings=None if self.recordings is None else self.recordings[rows],
-        )
+        arrays = {k: v for k, v in vars(self).items() if k in _ARRAYS and v is not None}
+        return replace(self, **{name: array[rows] for name, array in arrays.items()})
 
     def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:
         """Returns sequences with other values, lengths and channel names; itself for the same x."""

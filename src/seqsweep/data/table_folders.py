@@ -36,13 +36,15 @@ class FolderTable(Table):
         found = find_recordings(folder, pattern)
         self._csv_options = csv_options
         self._guessed = None if pattern else found.pattern
-        self._files = [folder / path for path in found.parts["id"]]
-        self._sizes = [*map(os.path.getsize, self._files)]
+        files = [folder / path for path in found.parts["id"]]
+        filled = [index for index, file in enumerate(files) if os.path.getsize(file)]
+        if not filled:
+            raise ValueError(f"{folder}: its files are empty")
+        self._files = [files[index] for index in filled]
+        self._empty = {*files}.difference(self._files)
         self._ends = np.zeros(len(self._files), np.int64)  # the rows up to the end of each file
         self._single = list[str]()  # columns that must have one value in a file
-        texts = {f"{{{role}}}": names for role, names in found.parts.items()}
-        if not any(self._sizes):
-            raise ValueError(f"{folder}: its files are empty")
+        texts = {f"{{{role}}}": [of[n] for n in filled] for role, of in found.parts.items()}
         # One file, such as a list of labels, may have other columns than the rest.
         tables = [self._open(index) for index in self._some(5)]
         names = Counter(tuple(table.names) for table in tables).most_common(1)[0][0]
@@ -55,8 +57,7 @@ class FolderTable(Table):
 
     def _some(self, most: int) -> Sequence[int]:
         """Returns the indices of a few files from all parts of the folder."""
-        filled = [index for index, size in enumerate(self._sizes) if size]
-        return filled[:: -(-len(filled) // most)]
+        return range(0, len(self._files), -(-len(self._files) // most))
 
     def choose_roles(self, wanted: Mapping[str, Any]) -> Roles:
         """Returns the roles of columns; a role that the paths have is not guessed."""
@@ -89,23 +90,23 @@ class FolderTable(Table):
     def _read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads columns of all files, one below the other."""
         inner = [name for name in others if name not in self.texts]
-        check_memory(sum(self._sizes), self.where, "its files")
-        tables, unused, files = list[Any](), set[str](), range(len(self._files))
-        notes = dict[str, None]()
+        check_memory(sum(map(os.path.getsize, self._files)), self.where, "its files")
+        tables, unused, notes = list[Any](), set[str](), dict[str, None]()
+        files = range(len(self._files))
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             read = pool.map(lambda index: self._rows_of(index, numbers, inner), files)
-            for index, (table, names, said) in enumerate(read):
-                tables.append(table)
-                unused |= names
-                notes |= dict.fromkeys(
-                    note.replace(str(self._files[index]), self.where) for note in said
-                )
+            for index, (table, rows) in enumerate(read):
+                tables.append(rows)
+                unused |= {*table.names}.difference(self._like.names)
+                notes |= dict.fromkeys(one.replace(table.where, self.where) for one in table.notes)
                 if index % 256 == 0:  # packed files need more than their size
-                    further = table.nbytes * (len(files) - index)
+                    further = rows.nbytes * (len(files) - index)
                     check_memory(further, self.where, f"the rows of its {len(files):,} files")
         self.notes.extend(notes)
         self._ends = np.cumsum([len(table) for table in tables])
-        if empty := [str(self._files[index]) for index in files if not len(tables[index])]:
+        self._empty |= {self._files[index] for index in files if not len(tables[index])}
+        if self._empty:
+            empty = [*map(str, sorted(self._empty))]
             self.notes.append(f"{listed(empty)}: without rows, so left out")
         if unused:
             known = f"not in {self._like.where}, so not used"
@@ -114,11 +115,9 @@ class FolderTable(Table):
 
     def _rows_of(
         self, index: int, numbers: Sequence[str], others: Sequence[str]
-    ) -> tuple[Any, set[str], list[str]]:
-        """Returns a file's rows, the columns that other files lack, and notes."""
+    ) -> tuple[Table, Any]:
+        """Returns a file and its rows."""
         columns = [*numbers, *others]
-        if not self._sizes[index]:
-            return pa.table({name: pa.nulls(0) for name in columns}), set(), []
         table = self._open(index)
         if lacking := [name for name in columns if name not in table.names]:
             hint = "data.source.pattern=... chooses files"
@@ -133,8 +132,7 @@ class FolderTable(Table):
                     f"{table.where}: column {name!r} has several values, but a file of a folder is"
                     " one sequence; data.source.features=[...] leaves the column out"
                 )
-        more = {*table.names}.difference(self._like.names)
-        return rows.select(columns), more, table.notes
+        return table, rows.select(columns)
 
     def _joined(self, tables: Iterable[Any], files: Iterable[int]) -> Any:
         """Joins the rows of files, with the columns of their paths."""

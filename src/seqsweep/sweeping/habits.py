@@ -118,13 +118,11 @@ def with_meant(message: str, words: Sequence[str]) -> str:
         notes.append("save the table as a .csv file")
     if right is None and not notes:
         return message
-    if right is not None:
-        right = _with_needs(right)
     # The right command replaces the message's list of similar names, because it says more.
     fact = "; ".join([re.split(_SHORTER, message)[0], *notes])
     if right is None:
         return fact
-    return f"{fact}; did you mean: {shlex.join(['seqsweep', *right])}"
+    return f"{fact}; did you mean: {shlex.join(['seqsweep', *_with_needs(right)])}"
 
 
 def _with_needs(right: list[str]) -> list[str]:
