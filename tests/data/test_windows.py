@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +128,19 @@ def test_no_two_splits_share_a_recording_or_a_group(by):
     subjects = [set(np.asarray(part.groups).tolist()) for part in splits.parts.values()]
     assert sum(map(len, subjects)) == len(set.union(*subjects)) == 6
     assert all(part.units is part.groups for part in splits.parts.values())
+
+
+@pytest.mark.parametrize("by", [{"test_fraction": 0.25}, {"folds": 4}])
+@pytest.mark.parametrize("groups", [None, range(4)])
+def test_a_recording_with_several_classes_may_leave_train(by, groups):
+    part = recordings([20] * 4, groups=groups)
+    part = replace(part, labels=np.array([0, 0, 0, 1]), row_labels=np.arange(80).reshape(4, 20) % 2)
+    splits = cut(part, 5, **by)
+    assert [len(train) for train in splits.parts.values()] == [12, 4]
+    tested = {int(cut(part, 5, folds=4, fold=fold).parts["test"].x[0, 0, 0]) for fold in range(4)}
+    assert len(tested) == 4
+    rare = cut(replace(part, row_labels=np.repeat([0, 0, 0, 1], 20).reshape(4, 20)), 5)
+    assert rare.train.labels.tolist() == [0] * 12 + [1] * 4
 
 
 @settings(max_examples=30)

@@ -6,7 +6,7 @@ N sequences, T steps, F features (channels), C classes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -100,10 +100,12 @@ def prepare(
     check_fold(folds, fold)
     _check_windows(splits, wanted, split_by, folds)
     if folds is not None:
-        splits, test_fraction = hold_out(splits, folds, fold, split_seed), 0.0
+        splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
+        test_fraction = 0.0
     fractions = _fractions(splits, val_fraction, test_fraction)
     if split_by is None:
-        cut = _cut(splits, fractions, split_seed, wanted.window is not None)
+        by_window = wanted.window is not None
+        cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
     else:
         cut = cut_by_time(splits, fractions, wanted.window or 1)
     if cut.train.row_labels is None:  # otherwise the classes are those of the windows
@@ -116,6 +118,18 @@ def prepare(
         _check_classes(prepared)
     check_augmentation(wanted, prepared.train)
     return prepared
+
+
+def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
+    """Divides splits by classes; if these forbid it and rows have labels, without classes."""
+    try:
+        return divide(splits)
+    except ValueError:
+        if splits.train.row_labels is None:
+            raise
+        # The class of most rows is one of several that a recording has, so it may leave train.
+        train = replace(splits.train, labels=np.zeros_like(splits.train.labels))
+        return divide(replace(splits, train=train))
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
