@@ -232,6 +232,19 @@ def test_a_label_that_changes_changes_the_fingerprint(write):
     assert first.recordings != second.recordings
 
 
+def test_a_split_of_shorter_recordings_has_the_labels_of_its_rows(write):
+    rows = "".join(f"{n},{t},{t},{'ab'[t > 2]},{n}\n" for n in ("train", "test") for t in range(9))
+    content = f"id,t,x,label,split\n{rows.replace('test,8,8,b,test', '')}"
+    splits = table(write(content))
+    shorter = table(write(content.replace("test,7,7,b,test", ""), "other.csv"))
+    assert splits.fingerprint() != shorter.fingerprint()
+    labels = [
+        [windows.labels.tolist() for windows in cut.parts.values()]
+        for cut in (prepared(of, transform={"window": 3}, **NO_CUT) for of in (splits, shorter))
+    ]
+    assert labels == [[[0, 1, 1], [0, 1]], [[0, 1, 1], [0, 1]]]
+
+
 def test_a_table_that_names_no_sequence_is_one_recording(write):
     rows = "".join(f"{t},{t % 3},{'' if t == 12 else 'ab'[t > 6]}\n" for t in range(20))
     splits = table(write(f"time,x,state\n{rows}"), label="state")

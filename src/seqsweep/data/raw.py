@@ -174,7 +174,7 @@ def make_splits(
             indices = class_indices(
                 label_array(part.row_names, part.where), class_names, part.where
             )
-            rows = np.append(indices, -1)[part.row_labels]
+            rows = np.append(indices, -1)[part.row_labels[:, : made[split].max_length]]
             made[split] = replace(made[split], row_labels=rows, label_change=part.label_change)
         if made[split].input_size != made["train"].input_size:
             raise ValueError(
