@@ -33,7 +33,7 @@ from seqsweep.using.find_run import find_run
 from seqsweep.using.load import LoadedRun, load_run
 
 _SOURCE = "seqsweep.data.tables.table"
-_RUN_COLUMNS = ("id", "step", "label", "group", "length")
+_RUN_COLUMNS = ("id", "step", "label", "length")
 """The options that name columns of a run's table; a new table may lack these columns."""
 
 _RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
@@ -223,7 +223,10 @@ def _columns_of_run(
     merged = {**options, **given}
     keys = ("pattern", *CSV_OPTIONS)
     table = open_tables(path, **{key: merged[key] for key in keys if key in merged})
-    named = {key: source[key] for key in _RUN_COLUMNS if source.get(key) is not None}
+    # Groups only have an effect on intervals over windows, so other uses need no such column.
+    has_groups = labelled and run.transform.window is not None
+    columns = (*_RUN_COLUMNS, "group") if has_groups else _RUN_COLUMNS
+    named = {key: source[key] for key in columns if source.get(key) is not None}
     options |= {key: of for key, of in named.items() if {*as_list(of)} <= {*table.names}}
     # The folders of new recordings need not be classes, as in `new/monday/a.csv`.
     classes = {*table.texts.get("{label}", ())}
