@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -232,14 +233,28 @@ def test_equal_windows_of_a_recording_count_once():
             assert often.classes[name][key] == pytest.approx(score, abs=1e-9), (name, key)
 
 
-def test_labels_that_change_are_refused_for_a_run_without_windows(folder, tmp_path, command):
+@pytest.fixture(scope="module")
+def plain(folder) -> Path:
+    """A run on whole recordings, beside one on windows of them."""
     seqsweep.train(
         [
             "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
             "data.source.group=rider", "trainer.max_epochs=1", "diagnostics=false",
-            f"output_dir={tmp_path}", "name=plain",
+            f"output_dir={folder}/mixed", "name=plain",
         ]
     )  # fmt: skip
-    (run,) = (tmp_path / "runs" / "plain").iterdir()
-    done = command("predict", run, folder / "rows_new.csv")
+    (run,) = (folder / "mixed" / "runs" / "plain").iterdir()
+    windows = runs_of(folder, "whole")[0]
+    shutil.copytree(windows, run.with_name(windows.name))
+    return run
+
+
+def test_labels_that_change_are_refused_for_a_run_without_windows(folder, plain, command):
+    done = command("predict", plain, folder / "rows_new.csv")
     assert done.code == 2 and "must be one for a sequence" in done.err
+
+
+def test_windows_are_not_compared_with_whole_recordings(plain, command):
+    done = command("leaderboard", plain.parent)
+    told = "windows and whole recordings are other sequences: they are not compared"
+    assert told in " ".join(done.out.split())

@@ -251,6 +251,8 @@ def _windows_words(board: Leaderboard) -> str:
     """Says how configs with other windows are compared, or why they are not."""
     if board.compared.kind == BY_RECORDING:
         return "configs with other windows are compared by recording: by most of its windows"
+    if any(row.entries[0].config.get("data.transform.window") is None for row in board.rows):
+        return "windows and whole recordings are other sequences: they are not compared"
     return "other windows are other sequences: without a label by recording they are not compared"
 
 
