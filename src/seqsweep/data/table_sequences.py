@@ -120,31 +120,31 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
     rows.check("split", (split_of == "")[made.of_row], "train, val or test")
     parts: dict[str, RawPart] = {}
-    for name in ("train", "val", "test"):
-        index = np.flatnonzero(split_of == name)
-        if len(index):
-            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
-            parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
+    for name in [name for name in ("train", "val", "test") if name in split_of]:
+        is_in = split_of == name
+        chosen = (one[is_in] if isinstance(one, np.ndarray) else one for one in whole)
+        parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
     return _Read(parts, rows.roles, form, notes)
 
 
 def _leave_out_counters(rows: Rows, form: Form) -> None:
     """Leaves out features that count the rows; refuses them in wide form."""
-    names, where, ids = rows.counters(), rows.table.where, rows.roles.ids
-    fact = f"{where}: {listed(names)} counts the rows, so it is not a feature"
+    names = rows.counters()
+    if not names:
+        return
+    fact = f"{rows.table.where}: {listed(names)} counts the rows, so it is not a feature"
     if len(names) == len(rows.roles.features):
         raise ValueError(f"{fact}, and there is no other")
-    if names and form == "wide":
+    if form == "wide":
         # A few new rows do not show which column counts them, so a run must know its name.
-        ids = [*(ids or filter(None, [rows.roles.columns.get("id")])), *names]
+        ids = [*(rows.roles.ids or filter(None, [rows.roles.columns.get("id")])), *names]
         given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
         raise ValueError(
             f"{fact}; data.source.id={given} makes it the name of a sequence, and"
             f" data.source.step={names[0]} the step of one long recording"
         )
-    if names:
-        rows.leave_out(names)
-        rows.table.notes.append(fact)
+    rows.leave_out(names)
+    rows.table.notes.append(fact)
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -58,14 +58,15 @@ def majority(labels: Int64, windows: Windows, classes: int) -> Int64:
         labels: (N, T) the label of each row, or UNLABELLED.
     """
     begins, flat = windows.recordings * labels.shape[1] + windows.first, labels.ravel()
-    counts = np.empty((1 + classes, len(begins)), dtype=np.int64)
-    for label in range(UNLABELLED, classes):
-        sums = np.concatenate([[0], np.cumsum(flat == label)])
-        counts[1 + label] = sums[begins + windows.rows] - sums[begins]
-    most = counts[1:].argmax(axis=0)
-    is_tied = (counts[1:] == counts[1:].max(axis=0)).sum(axis=0) > 1
-    most = np.where(is_tied, flat[begins + windows.rows // 2], most)
-    return np.where(counts[0] > 0, UNLABELLED, most)
+
+    def rows_with(label: int) -> Int64:
+        sums = np.append(0, np.cumsum(flat == label))
+        return sums[begins + windows.rows] - sums[begins]
+
+    counts = np.stack([rows_with(label) for label in range(classes)])
+    is_tied = (counts == counts.max(axis=0)).sum(axis=0) > 1
+    most = np.where(is_tied, flat[begins + windows.rows // 2], counts.argmax(axis=0))
+    return np.where(rows_with(UNLABELLED) > 0, UNLABELLED, most)
 
 
 def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array, Int64]:

@@ -26,7 +26,6 @@ def propose(
     """
     config = compose(overrides)["data"]
     check_fractions(config["val_fraction"], config["test_fraction"])
-    said: tuple[str, ...] = ()
     try:
         splits = data_of(config).source
     except DataError as error:
@@ -36,17 +35,16 @@ def propose(
         if cause is None:
             raise
         words = [f"{key}={quoted_value(value)}" for key, value in cause.options.items()]
-        said = (f"{cause.fact}; read with {' '.join(words)}",)
+        said = f"{cause.fact}; read with {' '.join(words)}"
         # Only `data=text` replaces an override.
         new = {word.partition("=")[0]: word for word in overrides}
         for word in words:
             new |= {"data": word} if word.startswith("data=") else {word: f"data.source.{word}"}
-        overrides = [*new.values()]
         try:
-            config = compose(overrides)["data"]
-            splits = data_of(config).source
+            splits, proposed, notes, problem = propose([*new.values()])
         except (ValueError, TypeError, OSError):  # texts are proposed without a trial
             raise error from None
+        return splits, proposed, (said, *notes), problem
     problem = None
     has_holes = config["missing"] == "error" and any(of.missing for of in describe(splits).channels)
     # Zero is tried second. It also works for a channel that has no value in train, and so no mean.
@@ -64,7 +62,7 @@ def propose(
     for left_out, fill in itertools.product(fewer, fills):
         proposed = [*overrides, *fill, *sorted(left_out)]
         try:
-            return splits, proposed, (*said, *plan(compose(proposed)).notes), None
+            return splits, proposed, plan(compose(proposed)).notes, None
         except (ValueError, TypeError) as error:
             problem = str(error)
-    return splits, [*overrides], (*said, *splits.notes), problem
+    return splits, [*overrides], splits.notes, problem
