@@ -20,6 +20,7 @@ from seqsweep.elementary import softmax
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
 from seqsweep.runs.files import JsonObject
+from seqsweep.runs.metrics import BY_RECORDING
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
 
@@ -74,13 +75,13 @@ def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[
         if part is None or (found := part.by_recording()) is None:
             continue
         recordings, labels = found[1], part.labels[found[0]]
-        probabilities = softmax(logits_of(name).astype(np.float64, copy=False))
+        probabilities = softmax(logits_of(name))
         votes = np.zeros((len(labels), splits.num_classes))
         np.add.at(votes, (recordings, probabilities.argmax(axis=1)), 1)
         shares = np.zeros_like(votes)
         np.add.at(shares, recordings, probabilities)
         votes += shares / (1 + np.bincount(recordings))[:, None]  # below 1: it only breaks ties
-        scores[f"{name}/recording_acc"] = float((votes.argmax(axis=1) == labels).mean())
+        scores[f"{name}/{BY_RECORDING}"] = float((votes.argmax(axis=1) == labels).mean())
     return scores
 
 
