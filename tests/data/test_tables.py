@@ -211,7 +211,7 @@ def test_labels_of_a_csv_file_have_the_names_of_the_same_values(write, names):
 
 
 def test_yes_and_no_are_numbers_in_features_alone(write, store):
-    rows = ["TRUE,yes,1,yes", "False, no ,0,no", ",NA,?,no"]
+    rows = ["TRUE,yes,1,yes", "False,  no  ,0,no", ",NA,?,no"]
     splits = table(write("a,b,c,label\n" + "\n".join(rows)))
     expected = [[1, 1, 1], [0, 0, 0], [NAN, NAN, NAN]]
     assert np.array_equal(splits.train.x[:, :, 0], expected, equal_nan=True)

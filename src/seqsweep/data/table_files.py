@@ -7,7 +7,7 @@ reads only columns that are features or have a role (see `tables`); a sample has
 import csv
 import itertools
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,12 +39,12 @@ _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of 
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
-_YES = ("1", "true", "True", "TRUE", "yes", "Yes", "YES")
-_NO = ("0", "false", "False", "FALSE", "no", "No", "NO")
-YES_OR_NO = dict.fromkeys(_YES, 1.0) | dict.fromkeys(_NO, 0.0)
+YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
+"""The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
+
 YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
 
-_INVALID = re.compile(r"column #(\d+):.* error to \w+: invalid value '([^']*)'")
+_INVALID = re.compile(r"column #(\d+):.* error to double: invalid value '([^']*)'")
 
 
 @dataclass
@@ -171,23 +171,27 @@ class CsvTable(Table):
         _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
         # A column is called by its position in the file, because names may occur twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
-        wanted = {position[name]: pa.float64() for name in numbers}
-        wanted |= {position[name]: pa.string() for name in others}
-        kinds, problems = dict(wanted), dict[str, str]()
+        kinds = {position[name]: pa.float64() for name in numbers}
+        kinds |= {position[name]: pa.string() for name in others}
+        problems = dict[str, str]()
         while True:
             try:
                 table = self._table(content, kinds)
                 break
             except pa.ArrowInvalid as error:
                 found = _INVALID.search(str(error))
-                index, word = found.groups() if found else ("", "")
-                if index in problems or word.strip() not in YES_OR_NO:
-                    self._raise_with_line(problems.get(index, str(error)))
-                kinds[index], problems[index] = pa.bool_(), str(error)  # reads yes and no
+                if found is None or found[2].strip().lower() not in YES_OR_NO:
+                    self._raise_with_line(str(error))
+                # The column is read again as texts, which become numbers below.
+                kinds[found[1]], problems[found[1]] = pa.string(), str(error)
+        for index, problem in problems.items():
+            if (values := yes_or_no(table[index])) is None:
+                self._raise_with_line(problem)
+            table = table.set_column(table.column_names.index(index), index, values)
         if problems:
             names = [self.names[int(index)] for index in problems]
             self.notes.append(f"{self.where}: {listed(names)}: {YES_OR_NO_NOTE}")
-        return table.cast(pa.schema([*wanted.items()])).rename_columns(columns)
+        return table.rename_columns(columns)
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
@@ -220,17 +224,13 @@ class CsvTable(Table):
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
-
-        def spellings(words: Iterable[str]) -> list[str]:
-            return [f"{a}{word}{b}" for word in words for a in ends for b in ends]
-
+        missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
         names = [str(index) for index in range(len(self.names))]
         if not FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
             return pa.table({name: pa.nulls(0) for name in kinds or names})
         options: dict[str, Any] = {"strings_can_be_null": True}
         if kinds is not None:
             options = {"column_types": kinds, "include_columns": [*kinds]}
-            options |= {"true_values": spellings(_YES), "false_values": spellings(_NO)}
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
@@ -242,7 +242,7 @@ class CsvTable(Table):
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
             convert_options=arrow_csv.ConvertOptions(
-                null_values=spellings(_MISSING), decimal_point=self.decimal, **options
+                null_values=missing, decimal_point=self.decimal, **options
             ),
         )
 
@@ -309,8 +309,8 @@ class CsvTable(Table):
 
 def yes_or_no(texts: Any) -> Any:
     """Returns texts as the numbers of `YES_OR_NO`; None if there is another text."""
-    numbers = dict.fromkeys(_MISSING) | YES_OR_NO
-    words = pc.utf8_trim_whitespace(texts)
+    numbers = dict.fromkeys(map(str.lower, _MISSING)) | YES_OR_NO
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
     index = pc.index_in(words, pa.array([*numbers], words.type))
     if index.null_count > words.null_count:
         return None
