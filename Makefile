@@ -32,8 +32,8 @@ check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 	@$(BIN)/python scripts/code_figures.py --above
 
-durability: durability-tests  ## all faults; then the checks, two at a time, the long ones first
-	@$(MAKE) --no-print-directory -j 2 native-check docs-check wheels order-check newest-check \
+durability: durability-tests $(ZIG)  ## all faults; then the checks, two at a time, long ones first
+	@$(MAKE) --no-print-directory -j 2 -o native native-check docs-check wheels order-check newest-check \
 	  hydra-check launcher-check wheel-check site-check ORDER="--of 4"
 
 durability-tests: $(DURABILITY) native
