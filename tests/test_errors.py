@@ -55,7 +55,6 @@ def test_refused_data_are_a_data_error_wherever_they_are_read(holes):
 
 
 def test_a_folder_without_runs_is_a_folder_error_and_a_missing_one_is_not_found(tmp_path):
-    pytest.importorskip("pandas")
     for load in (seqsweep.load_run, seqsweep.load_sweep, seqsweep.load_curves):
         with pytest.raises(FolderError):
             load(tmp_path)
