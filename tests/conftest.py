@@ -206,6 +206,18 @@ def kill() -> None:
 
 
 @pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A machine on which the driver's file, torch and Lightning show one GPU; `undo` ends that."""
+    exists = os.path.exists
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "exists", lambda path: path == "/dev/nvidiactl" or exists(path))
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        patch.setattr("torch.cuda.device_count", lambda: 1)
+        patch.setattr("torch.cuda.get_device_capability", lambda *_: (9, 0))
+        yield patch
+
+
+@pytest.fixture
 def killed() -> type[BaseException]:
     """The error that `at` and `at_rename` raise."""
     return Killed

@@ -25,7 +25,7 @@ def installation() -> dict[str, Any]:
         "native_engine": None if why_missing() else describe(),
         "packages": {name: v for group in _packages().values() for name, v in group.items()},
         "cores": cores(),
-        "gpu": gpu_available("auto"),
+        "gpu": gpu_available(),
     }
 
 
@@ -51,7 +51,7 @@ def installation_lines() -> Iterator[str]:
     limits = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     given = "".join(f", {name}={value}" for name, value in limits.items() if value is not None)
     yield f"cores: {cores()} of {os.cpu_count()}{given}"
-    yield f"GPU: {'yes' if gpu_available('auto') else 'none; everything trains on the CPU'}"
+    yield f"GPU: {'yes' if gpu_available() else 'none; everything trains on the CPU'}"
 
 
 def _packages() -> dict[str, dict[str, str | None]]:

@@ -54,6 +54,18 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
     assert found.tied == 2
 
 
+def test_runs_of_one_config_by_several_engines_or_devices_are_named(tmp_path):
+    runs = [{"h": h, "seed": seed, "val/acc": 0.9} for h in (1, 2) for seed in (0, 1)]
+    native, gpu = {"engine": "native", "device": "cpu"}, {"engine": "autograd", "device": "H100"}
+    mixed, apart = (
+        leaderboard_notes(board(tmp_path / name, *runs, records=records))
+        for name, records in (("a", [native, gpu, native, native]), ("b", [native] * 2 + [gpu] * 2))
+    )
+    words = "1 config with runs by autograd on H100 and native on cpu: they agree within rounding"
+    assert [note.startswith(words) for note in mixed if "runs by" in note] == [True]
+    assert not any("runs by" in note for note in apart)
+
+
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
     """A run without validation has only the training loss, whose scale differs between runs."""
     for monitor in ("train/loss", "val/acc"):

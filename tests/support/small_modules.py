@@ -50,6 +50,18 @@ class NoForward(Sequence):
     test_step = None
 
 
+class ReturnsNone(Sequence):
+    def training_step(self, batch, batch_idx):  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().training_step(batch, batch_idx)
+
+
+class HoldsNothing(Sequence):
+    """A module whose optimizer has a copy of the weights."""
+
+    def configure_optimizers(self):
+        return torch.optim.SGD([nn.Parameter(self.fc.weight.detach().clone())], lr=0.1)
+
+
 class Lengths(Sequence):
     def forward(self, x, lengths):  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.fc(x.sum(1) / lengths[:, None])

@@ -12,10 +12,10 @@ from seqsweep.sweeping.forming import (
     alone_seconds,
     beside_seconds,
     cores,
+    engine_notes,
     epoch_seconds,
     form,
     seconds_of,
-    why_autograd,
 )
 from seqsweep.training.planned_run import plan
 
@@ -31,7 +31,7 @@ def formed(checked: Callable[..., Config]) -> Callable[..., list[Group]]:
     def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> list[Group]:
         chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
         planned = [plan(checked(*texts.values())) for texts in chosen]
-        return form(planned, lambda accelerator: accelerator == "gpu")
+        return form(planned)
 
     return call
 
@@ -98,7 +98,7 @@ def test_a_pool_begins_with_its_most_expensive_member(formed):
 def test_a_line_says_why_autograd_trains_runs_and_what_it_costs(checked, own, line):
     """An engine that was asked for needs no line."""
     runs = [plan(checked(*BASE, *own, f"seed={seed}")) for seed in range(2)]
-    lines = why_autograd(runs, lambda accelerator: False)
+    lines = engine_notes(runs)
     assert [each[: len(line or "")] for each in lines] == ([] if line is None else [line])
     assert all("times the time that native takes" in each for each in lines)
 
@@ -106,7 +106,7 @@ def test_a_line_says_why_autograd_trains_runs_and_what_it_costs(checked, own, li
 def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
     run = plan(checked(*BASE))
     run.config["model"] = {"_target_": "mine.Net"}
-    (line,) = why_autograd([run], lambda accelerator: False)
+    (line,) = engine_notes([run])
     assert line.startswith("model=mine.Net, which is a network of your own: autograd trains 1 run")
     assert "in many times the time" in line
     assert seconds_of(run, "autograd") == 0
@@ -121,7 +121,7 @@ def test_processes_have_a_line_and_share_the_time(checked):
     runs = [plan(checked(*BASE, "model.pooling=attention", f"seed={seed}")) for seed in range(4)]
     for processes, pace in ((1, "one at a time (N with hydra.launcher.processes=N)"),
                             (3, "3 at a time")):  # fmt: skip
-        (line,) = why_autograd(runs, lambda accelerator: False, processes)
+        (line,) = engine_notes(runs, processes)
         assert f"autograd trains 4 runs, {pace}, in about" in line
     alone = [Group((run,), "autograd") for run in runs]
     one, two = (beside_seconds(alone, processes) for processes in (1, 2))
@@ -132,9 +132,26 @@ def test_processes_have_a_line_and_share_the_time(checked):
 
 
 def test_a_line_says_how_to_leave_the_gpu(checked):
-    (line,) = why_autograd([plan(checked("data=digits"))], lambda accelerator: True)
-    assert line.startswith("trainer.accelerator=auto, a GPU: autograd trains 1 run, one at a time")
-    assert line.endswith("trainer=cpu trains them with native")
+    (line,) = engine_notes([plan(checked("data=digits", "trainer=gpu"))])
+    assert line.startswith("trainer.accelerator=gpu: autograd trains 1 run, one at a time")
+    assert line.endswith("trainer=auto trains them with native")
+
+
+@pytest.mark.parametrize(
+    ("asks_torch", "seen"), [(True, "a GPU is here"), (False, "a GPU seems to be here")]
+)
+def test_a_gpu_is_mentioned_for_long_runs_of_native_alone(checked, fake_gpu, asks_torch, seen):
+    texts = {"short": (), "long": ("trainer.max_epochs=100000",),
+             "cpu": ("trainer=cpu", "trainer.max_epochs=100000"),
+             "own": ("trainer.max_epochs=100000", "model.pooling=attention")}  # fmt: skip
+    runs = [plan(checked("data=digits", *own)) for own in texts.values()]
+    *_, line = engine_notes(runs, asks_torch=asks_torch)
+    assert line == (
+        f"{seen}, and native trains 1 run of more than a CPU minute: trainer=gpu trains these on it"
+    )
+    assert engine_notes(runs[:1], asks_torch=asks_torch) == []
+    fake_gpu.undo()
+    assert not any("a GPU" in line for line in engine_notes(runs, asks_torch=asks_torch))
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])

@@ -14,7 +14,7 @@ import os, sys
 words = [str(os.environ.get("CUDA_VISIBLE_DEVICES")), *sys.argv[1:]]
 os.write(1, f"{' '.join(words)}\\n".encode())  # at once: others write into the same file
 """
-without_gpu = pytest.mark.skipif(gpu_available("auto"), reason="the names are those of its GPUs")
+without_gpu = pytest.mark.skipif(gpu_available(), reason="the names are those of its GPUs")
 
 
 @without_gpu

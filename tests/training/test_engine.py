@@ -2,6 +2,7 @@
 
 import pytest
 
+from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of, missing_library, why_not_native
 
 BASE = ("data=digits", "trainer=cpu")
@@ -13,14 +14,6 @@ ONLY_AUTOGRAD = [
     ("model.layer_norm=true", "model.num_layers=2"), ("model.pooling=attention",),
     ("model.embedding_dim=4", "model.num_embeddings=9"),
 ]  # fmt: skip
-
-
-def on_cpu(accelerator: str) -> bool:
-    return accelerator == "gpu"
-
-
-def has_gpu(_: str) -> bool:
-    return True
 
 
 @pytest.fixture(params=[True, False], ids=["library", "no library"])
@@ -41,46 +34,48 @@ def has_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 )  # fmt: skip
 def test_networks_of_ours_are_native_on_a_cpu(checked, has_library, own):
     config = checked(*BASE, *own)
-    assert engine_of(config, on_cpu) == ("native" if has_library else "autograd")
+    assert engine_of(config) == ("native" if has_library else "autograd")
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)
 def test_a_config_that_only_autograd_trains_goes_to_autograd(checked, has_library, own):
     config = checked(*BASE, *own)
-    assert engine_of(config, on_cpu) == "autograd"
-    assert why_not_native(config, on_cpu) is not None
+    assert engine_of(config) == "autograd"
+    assert why_not_native(config) is not None
     with pytest.raises(ValueError, match=r"^engine=native: cannot train .*engine=auto"):
-        engine_of(config | {"engine": "native"}, on_cpu)
+        engine_of(config | {"engine": "native"})
 
 
-def test_a_gpu_is_autograds(checked):
-    config = checked("data=digits")
-    assert engine_of(config, has_gpu) == "autograd"
-    with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.accel.*a GPU"):
-        engine_of(config | {"engine": "native"}, has_gpu)
+def test_a_gpu_trains_what_only_autograd_can_train_or_what_is_asked_for(
+    checked, fake_gpu, has_library, tmp_path
+):
+    """The engine is the same on each machine, so a sweep of several has one engine."""
+
+    def place(*overrides: str) -> tuple[str, str]:
+        config = checked("data=digits", *overrides)
+        engine = engine_of(config)
+        if engine == "native":
+            return engine, "cpu"
+        return engine, build_run(config, tmp_path).trainer.strategy.root_device.type
+
+    assert place() == (("native", "cpu") if has_library else ("autograd", "cuda"))
+    assert place("trainer=gpu") == place("engine=autograd") == ("autograd", "cuda")
+    assert place("trainer=cpu", "engine=autograd") == ("autograd", "cpu")
+    with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.accelerator=gpu"):
+        engine_of(checked("data=digits", "trainer=gpu", "engine=native"))
 
 
 def test_native_without_the_library_says_what_is_missing(checked, monkeypatch):
     monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
     with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no native engine: "):
-        engine_of(checked(*BASE, "engine=native"), on_cpu)
-    assert missing_library([checked(*BASE)], on_cpu) == []  # it was switched off on purpose
+        engine_of(checked(*BASE, "engine=native"))
+    assert missing_library([checked(*BASE)]) == []  # it was switched off on purpose
 
 
 def test_a_missing_library_is_named_where_it_would_train(checked):
     ours, asked, wide = (
         checked(*BASE, *own) for own in ((), ("engine=autograd",), ("trainer.devices=2",))
     )
-    assert missing_library([wide, ours], on_cpu, lambda: "no compiler") == ["no compiler"]
-    assert missing_library([asked, wide], on_cpu, lambda: "no compiler") == []
-    assert missing_library([ours], on_cpu) == []
-
-
-def test_a_gpu_is_not_looked_for_where_the_config_decides(checked):
-    """The check imports torch, which `seqsweep plan` does without."""
-
-    def never(_: str) -> bool:
-        raise AssertionError("a GPU was looked for")
-
-    for own in ("engine=autograd", "trainer.devices=2"):
-        assert engine_of(checked("data=digits", own), never) == "autograd"
+    assert missing_library([wide, ours], lambda: "no compiler") == ["no compiler"]
+    assert missing_library([asked, wide], lambda: "no compiler") == []
+    assert missing_library([ours]) == []

@@ -15,7 +15,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.app import run, train_member
-from seqsweep.sweeping.forming import why_autograd
+from seqsweep.sweeping.forming import engine_notes
 from seqsweep.training.engine import engine_of, why_not_native
 from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
 from seqsweep.training.limits import Limits
@@ -41,7 +41,7 @@ def planned(checked: Callable[..., Config], tmp_path: Path) -> Callable[..., Pla
 def test_a_run_is_fed_at_its_end_and_is_the_same_run_without_its_logger(planned, tmp_path, engine):
     choice = [] if engine == "native" else ["engine=autograd"]
     member, plain = planned(*choice), planned(*choice, logger="seed=0")
-    assert engine_of(member.config, on_cpu) == engine
+    assert engine_of(member.config) == engine
     outcome = train(member, tmp_path)
     *of_epochs, (step, tested) = tracked(tmp_path, member.run_id, "row")
     written = [{k: float(v) for k, v in row.items()} for row in rows(outcome.folder.path)]
@@ -150,8 +150,8 @@ def test_a_logger_that_reads_the_trainer_means_autograd(planned, tmp_path, monke
     (tmp_path / "reading.py").write_text(READS)
     monkeypatch.syspath_prepend(tmp_path)
     member = planned(logger=f"+logger.own={{_target_: reading.{name}, folder: '{tmp_path}'}}")
-    assert why_not_native(member.config, on_cpu) == why
-    lines = why_autograd([member], on_cpu)
+    assert why_not_native(member.config) == why
+    lines = engine_notes([member])
     assert [line.partition(":")[0] for line in lines] == ([] if why is None else [why])
 
 

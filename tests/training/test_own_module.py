@@ -15,6 +15,7 @@ from seqsweep.errors import RunFailed
 from seqsweep.runs.identity import is_own_module
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import build_run
+from seqsweep.training.engine import engine_of
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.train import check_parts
@@ -43,6 +44,23 @@ def config(tmp_path):
 def rows(record) -> list[dict[str, str]]:
     with open(Path(record["folder"]) / "metrics.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_module_takes_the_gpu_that_is_there(config, fake_gpu, tmp_path):
+    given = config("Sequence", "data=digits", "trainer=auto", "trainer.accelerator=auto")
+    assert engine_of(given) == "autograd"
+    assert build_run(given, tmp_path).trainer.strategy.root_device.type == "cuda"
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+@pytest.mark.parametrize("name", ["ReturnsNone", "HoldsNothing"])
+def test_a_module_that_has_learnt_nothing_is_named(config, name, capsys):
+    record = seqsweep.train(config(name, "data=digits"))
+    assert (record["status"], record["warning"]) == ("complete", "no weight has changed")
+    assert capsys.readouterr().err.startswith(
+        f"seqsweep: model=small_modules.{name}: no weight has changed in "
+    )
+    assert "warning" not in seqsweep.train(config("Sequence", "data=digits"))
 
 
 @pytest.mark.sampled(2, 3)

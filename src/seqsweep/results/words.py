@@ -221,7 +221,7 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
 
 def limit_words(board: Leaderboard) -> list[str]:
     """Says what limits the answer: missing runs, missing tests, few sequences."""
-    limits = [*_split_words(board), *_missing_words(board)]
+    limits = [*_split_words(board), *_missing_words(board), *_engine_words(board)]
     reasons = reason_words(untested_reasons(board))
     # One seed per config is usual and not meant for tests, so the sentence says what to add.
     if reasons and not has_replicates(board):
@@ -245,6 +245,20 @@ def limit_words(board: Leaderboard) -> list[str]:
             sequences = f"{count(*board.tested)} of {split}"
             limits.append(f"sampling error of a difference on {sequences}: {error:.2g}")
     return limits
+
+
+def _engine_words(board: Leaderboard) -> list[str]:
+    """Says that several engines or devices have trained the runs of a config."""
+    mixed: list[set[str]] = []
+    for row in board.rows:
+        records = [entry.record for entry in row.entries if entry.record.engine]
+        names = {f"{record.engine} on {record.device}" for record in records}
+        mixed += [names] if len(names) > 1 else []
+    if not mixed:
+        return []
+    engines = " and ".join(sorted(set().union(*mixed)))
+    configs = f"{count(len(mixed), 'config')} with runs by {engines}"
+    return [f"{configs}: they agree within rounding, not to the last bit"]
 
 
 def _windows_words(board: Leaderboard) -> str:

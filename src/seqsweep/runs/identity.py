@@ -21,7 +21,7 @@ REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 `seed` decides the random numbers of the training, such as the initial weights and the order of the
 sequences. The other keys decide only the splits."""
 
-SEMANTICS = 6
+SEMANTICS = 7
 """The version of results, config keys and run files, raised by hand when they change.
 
 Runs with another number are `of another version`, and are kept apart.

@@ -82,6 +82,7 @@ class Record:
         num_train: the number of training sequences.
         confusion: the confusion matrix of each evaluated split; the rows are true `classes`.
         error, epoch: why and in which epoch a run diverged.
+        engine, device: what has trained the run.
         data_fingerprint: a hash of the data that the run was trained on.
         recordings: a hash of the source of the data.
         splits: what is known about each split; empty for data of a user's own module.
@@ -104,6 +105,8 @@ class Record:
     confusion: dict[str, list[list[int]]] = field(default_factory=dict[str, list[list[int]]])
     error: str | None = None
     epoch: int | None = None
+    engine: str | None = None
+    device: str | None = None
     data_fingerprint: str | None = None
     recordings: str | None = None
     splits: dict[str, Split] = field(default_factory=dict[str, Split])
@@ -126,7 +129,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("config", "metrics", "directions", "pruned", "confusion", "splits"), dict),
     **dict.fromkeys(("best_epoch", "epochs", "steps", "params", "num_train", "epoch"), int),
     **dict.fromkeys(("train_seconds", "samples_per_s"), (int, float)),
-    **dict.fromkeys(("status", "error", "data_fingerprint", "recordings", "digest"), str),
+    **dict.fromkeys(("status", "error", "engine", "device", "data_fingerprint"), str),
+    **dict.fromkeys(("recordings", "digest"), str),
     "classes": list,
 }
 

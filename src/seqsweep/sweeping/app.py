@@ -51,7 +51,7 @@ from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
 from seqsweep.sweeping.baselines import majority_shares
-from seqsweep.sweeping.forming import gpu_available, why_autograd
+from seqsweep.sweeping.forming import engine_notes
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
@@ -262,7 +262,7 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """
     outcome = _finished_and_fed(member, root)
     if is_first_process():
-        notes = [] if outcome else why_autograd([member], gpu_available)
+        notes = [] if outcome else engine_notes([member])
         print_notes([*notes, *member.notes], console)
     return outcome or train_when_free(member, root, console)
 

@@ -6,12 +6,14 @@ The module imports no torch at the top, because `seqsweep plan` prints the group
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import flops
 from seqsweep.runs.identity import is_own_module
+from seqsweep.text import count
 from seqsweep.training.engine import (
+    ON_GPU,
     architecture_of,
     engine_of,
     missing_library,
@@ -49,13 +51,10 @@ class Group:
         return f"{count}: {cells}, {depth}{both if True in directions else ''}, {width}"
 
 
-def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[Group]:
+def form(members: Sequence[PlannedRun]) -> list[Group]:
     """Groups runs into one pool for each data set, and single runs.
 
     A pool begins with its longest run.
-
-    Args:
-        takes_gpu: returns whether a value of `trainer.accelerator` means a GPU here.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -63,7 +62,7 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> lis
     pools: dict[str, list[PlannedRun]] = {}
     alone: list[Group] = []
     for member in members:
-        if engine_of(member.config, takes_gpu) == "native":
+        if engine_of(member.config) == "native":
             key = pool_key(member.config, member.data_fingerprint)
             pools.setdefault(key, []).append(member)
         else:
@@ -80,18 +79,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpu_available(accelerator: str) -> bool:
-    """Returns whether a value of `trainer.accelerator` means a GPU on this machine.
-
-    `gpu` always does: if there is no GPU, the training refuses the value. Torch is imported only
-    if there may be a GPU.
-    """
-    # Without a driver `auto` means the CPU, and importing torch to ask for a GPU takes a second.
-    if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
-        return accelerator == "gpu"
+def gpu_available() -> bool:
+    """Returns whether torch sees a GPU; imports it only if there may be one."""
+    # Importing torch to ask for a GPU takes a second.
+    if sys.platform == "linux" and not _has_driver():
+        return False
     from seqsweep.training.devices import takes_gpu
 
-    return takes_gpu(accelerator)
+    return takes_gpu("auto")
+
+
+def _has_driver() -> bool:
+    """Returns whether a GPU's driver has left its file here, as on Linux."""
+    return any(map(os.path.exists, _DRIVERS))
 
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
@@ -132,26 +132,45 @@ def beside_seconds(alone: Sequence[Group], processes: int) -> float:
     return longest + (START_SECONDS["autograd"] if processes > 1 else 0)
 
 
-def why_autograd(
-    runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool], processes: int = 0
+def engine_notes(
+    runs: Sequence[PlannedRun], processes: int = 0, *, asks_torch: bool = True
 ) -> list[str]:
-    """Returns lines that say why autograd trains runs, and at which cost.
+    """Returns lines that say why autograd trains runs, and what a GPU here could train.
 
     Args:
-        processes: how many of them train side by side; 0 if that cannot be chosen.
+        processes: how many runs of autograd train side by side; 0 if that cannot be chosen.
+        asks_torch: whether torch looks for a GPU; else the file of its driver decides.
     """
+    notes = _why_autograd(runs, processes)
+    if not (gpu_available() if asks_torch else _has_driver()):
+        return notes
+    chosen = (run for run in runs if run.config["trainer"]["accelerator"] == "auto")
+    natives = [run for run in chosen if engine_of(run.config) == "native"]
+    if long := sum(seconds_of(run, "native") > _LONG_SECONDS for run in natives):
+        seen = "a GPU is here" if asks_torch else "a GPU seems to be here"
+        which = f"{count(long, 'run')} of more than a CPU minute"
+        notes.append(f"{seen}, and native trains {which}: trainer=gpu trains these on it")
+    return notes
+
+
+_LONG_SECONDS = 60.0
+"""The seconds of a run on one core above which a GPU is mentioned."""
+
+
+def _why_autograd(runs: Sequence[PlannedRun], processes: int) -> list[str]:
+    """Returns lines that say why autograd trains runs, and at which cost."""
     by_reason: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        reason = why_not_native(run.config, takes_gpu) if run.config["engine"] == "auto" else None
+        reason = why_not_native(run.config) if run.config["engine"] == "auto" else None
         if reason is not None:
             by_reason.setdefault(reason, []).append(run)
-    lines = missing_library([run.config for run in runs], takes_gpu)
+    lines = missing_library([run.config for run in runs])
     for reason, slow in by_reason.items():
         native, autograd = (sum(seconds_of(run, kind) for run in slow) for kind in _RATES)
         ratio = f"about {autograd / native:.0f}" if native else "many"
         cost = f", in {ratio} times the time that native takes for a network of this size"
-        if reason.endswith("a GPU"):
-            cost = ", which is slower for small networks; trainer=cpu trains them with native"
+        if reason == ON_GPU:
+            cost = ", which is slower for small networks; trainer=auto trains them with native"
         if is_own_module(slow[0].config):  # native has nothing to compare it with
             cost = ""
         pace = f"{processes if processes > 1 else 'one'} at a time"

@@ -18,7 +18,7 @@ from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metrics import ranking_metric
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd
+from seqsweep.sweeping.forming import engine_notes, epoch_seconds
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -120,6 +120,8 @@ def say_plan(
     console: Console,
     described: Sequence[str] = (),
     processes: int = 0,
+    *,
+    asks_torch: bool = True,
 ) -> None:
     """Prints how many members are done and how many remain, with notes.
 
@@ -127,6 +129,7 @@ def say_plan(
         jobs: the number of configs that the command names, with repetitions.
         described: lines that say how many runs of the grid belong to the sweep.
         processes: the processes that train runs of autograd; 0 if they cannot be chosen.
+        asks_torch: as in `engine_notes`.
     """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
@@ -135,7 +138,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     print_lines(console, *described, line)
-    notes = why_autograd(pending, gpu_available, processes)
+    notes = engine_notes(pending, processes, asks_torch=asks_torch)
     print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]

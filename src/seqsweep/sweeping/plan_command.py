@@ -11,7 +11,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
-from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form, gpu_available
+from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
@@ -44,8 +44,9 @@ def show_plan(
         lines.append(f"... {left_out:,} more")
     lines += [_line(member, to_train) for member in last]
     print_lines(console, *lines)
-    say_plan(members, pending, jobs.runs, folder, console, jobs.described(), processes)
-    groups = form(pending, gpu_available)
+    described = jobs.described()
+    say_plan(members, pending, jobs.runs, folder, console, described, processes, asks_torch=False)
+    groups = form(pending)
     pools = [group for group in groups if group.engine == "native"]
     alone = [group for group in groups if group.engine == "autograd"]
     lines = [f"native on {count(cores(), 'thread')}: {pool.text()}" for pool in pools]

@@ -52,7 +52,7 @@ def visible_gpus() -> list[str]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:  # as in CUDA, a name that is empty or -1 ends the list
         return list(itertools.takewhile(lambda name: name not in ("", "-1"), given.split(",")))
-    if not gpu_available("auto"):
+    if not gpu_available():
         return []
     import torch  # counting starts no GPU
 
@@ -118,7 +118,7 @@ def train_beside_workers(
     Raises:
         Interrupted: a signal came, and all workers have ended.
     """
-    engines = {member.run_id: engine_of(member.config, gpu_available) for member in members}
+    engines = {member.run_id: engine_of(member.config) for member in members}
     outcomes = train([each for each in members if engines[each.run_id] == "native"], folder, judge)
     left = [member for member in members if engines[member.run_id] == "autograd"]
     if not left or (folder / STOP_FILE).exists():

@@ -8,7 +8,6 @@ from seqsweep.console import say_error
 from seqsweep.errors import Interrupted, LockLost, RunLocked
 from seqsweep.sweeping.forming import form
 from seqsweep.text import count
-from seqsweep.training.devices import takes_gpu
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
     STOP_FILE,
@@ -46,7 +45,7 @@ def train_groups(
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
     outcomes: dict[str, Outcome | BaseException] = {}
-    for group in form(list(pending.values()), takes_gpu):
+    for group in form(list(pending.values())):
         if (root / STOP_FILE).exists():
             break
         try:

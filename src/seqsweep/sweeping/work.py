@@ -35,7 +35,7 @@ from seqsweep.runs.sweepfile import (
 )
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines_of
-from seqsweep.sweeping.forming import cores, gpu_available
+from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import MOST_PROCESSES, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
@@ -307,7 +307,7 @@ def pool_or_first(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
 
     Runs of autograd train one at a time, and another worker may end or fail the next one meanwhile.
     """
-    pool = [run for run in runs if engine_of(run.config, gpu_available) == "native"]
+    pool = [run for run in runs if engine_of(run.config) == "native"]
     return pool or runs[:1]
 
 

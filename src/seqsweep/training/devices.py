@@ -15,9 +15,14 @@ _MOST_EPOCHS = 10_000_000
 
 def takes_gpu(accelerator: str) -> bool:
     """Returns whether Lightning uses a GPU for an accelerator on this machine."""
-    if accelerator != "auto":
-        return accelerator == "gpu"
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
+    return _gpus() > 0 if accelerator == "auto" else accelerator == "gpu"
+
+
+def _gpus() -> int:
+    """Returns the number of GPUs that torch sees; a Mac has one."""
+    if torch.cuda.is_available():
+        return torch.cuda.device_count()
+    return int(torch.backends.mps.is_available())
 
 
 def check_trainer(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:
@@ -30,12 +35,11 @@ def check_trainer(max_epochs: int, accelerator: str, devices: int | str, every: 
         raise ValueError(f"trainer.max_epochs={max_epochs}: must be between 1 and {_MOST_EPOCHS:,}")
     if every < 1:
         raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = _gpus()
     if accelerator == "gpu" and gpus == 0:
         raise ValueError(
             f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} (CUDA: "
-            f"{torch.version.cuda}); use trainer=cpu, or trainer=auto to take a GPU where there is "
-            "one"
+            f"{torch.version.cuda}); use trainer=auto, which trains without one too"
         )
     most = gpus if accelerator == "gpu" else max(gpus, os.cpu_count() or 1)
     if isinstance(devices, int) and not 1 <= devices <= most:
@@ -48,7 +52,7 @@ def numerics(kind: str, device: torch.device) -> JsonObject:
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     return {
         "engine": kind,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "blas": blas[0][:200] if blas else None,
         "mkl": torch.backends.mkl.is_available(),

@@ -41,7 +41,10 @@ _FREE_TRAINER = (
     "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
     "gradient_clip_val", "progress_bar",
 )  # fmt: skip
-"""The Trainer arguments that native accepts with any value; a GPU is checked separately."""
+"""The Trainer arguments that native accepts with any value, but for accelerator=gpu."""
+
+ON_GPU = "trainer.accelerator=gpu"
+"""The reason that `why_not_native` returns for a typed GPU."""
 
 PROGRAM = "program"
 """The key of provenance.json with the digest of the program."""
@@ -111,12 +114,8 @@ def _own_program(model: Config) -> Any:
     return program_of(model)
 
 
-def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
-    """Returns the part of a config that only autograd can train, or None.
-
-    Args:
-        takes_gpu: returns whether an accelerator is a GPU here; called last, as it needs torch.
-    """
+def why_not_native(config: Config) -> str | None:
+    """Returns the part of a config that only autograd can train, or None."""
     if architecture_of(config["model"]) is None:
         what = "LightningModule" if is_own_module(config) else "network"
         return f"model={config['model']['_target_']}, which is a {what} of your own"
@@ -137,8 +136,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
             return f"trainer.{name}={value}"
     if reason := _why_not_called_back(config):
         return reason
-    accelerator = config["trainer"]["accelerator"]
-    return f"trainer.accelerator={accelerator}, a GPU" if takes_gpu(accelerator) else None
+    return ON_GPU if config["trainer"]["accelerator"] == "gpu" else None
 
 
 def _why_not_called_back(config: Config) -> str | None:
@@ -157,8 +155,10 @@ def _why_not_called_back(config: Config) -> str | None:
     return None
 
 
-def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
+def engine_of(config: Config) -> str:
     """Returns the engine that trains a config here: `native` or `autograd`.
+
+    A GPU of this machine decides nothing, so that all machines choose the same engine.
 
     Raises:
         ValueError: the engine `native` is wanted, but cannot train the config or is not built; or
@@ -167,7 +167,7 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     wanted = config["engine"]
     if wanted == "autograd":
         return wanted
-    reason = why_not_native(config, takes_gpu)
+    reason = why_not_native(config)
     if wanted == "auto":
         return "autograd" if reason is not None or library() is None else "native"
     if reason is not None:
@@ -180,16 +180,14 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
 
 
 def missing_library(
-    configs: Iterable[Config],
-    takes_gpu: Callable[[str], bool],
-    why: Callable[[], str | None] = why_missing,
+    configs: Iterable[Config], why: Callable[[], str | None] = why_missing
 ) -> list[str]:
     """Returns at most one line: how to build the native library, if needed."""
     reason = why()
     if reason is None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")
-    return [reason for config in wanted if why_not_native(config, takes_gpu) is None][:1]
+    return [reason for config in wanted if why_not_native(config) is None][:1]
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from seqsweep.errors import Interrupted, LockLost, RunFailed, RunLocked
 from seqsweep.importing import without_collections
 from seqsweep.runs.lock import RunLock, wait_until_certain
-from seqsweep.training.devices import restored_torch_state, takes_gpu
+from seqsweep.training.devices import restored_torch_state
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
@@ -45,7 +45,7 @@ def train(
         RunFailed: training failed; failure.json holds the traceback.
     """
     config = run.config if engine is None else run.config | {"engine": engine}
-    if engine_of(config, takes_gpu) == "native":
+    if engine_of(config) == "native":
         (outcome,) = train_pool([run], root, 1, progress)
     else:
         outcome = train_by_autograd(run, root, progress)
@@ -254,7 +254,7 @@ def check_parts(run: PlannedRun, root: Path) -> None:
         ValueError, TypeError, OSError: a constructor refuses an argument; nothing has started.
     """
     folder = root / run.run_id
-    if engine_of(run.config, takes_gpu) == "autograd":
+    if engine_of(run.config) == "autograd":
         with without_collections():
             from seqsweep.training.build_run import build_run  # late, as in `train_by_autograd`
 

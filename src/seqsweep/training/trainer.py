@@ -16,7 +16,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
 from seqsweep.training.checkpoints import SealedCheckpointIO
-from seqsweep.training.devices import check_trainer
+from seqsweep.training.devices import check_trainer, takes_gpu
 from seqsweep.training.logged import LoggedMetrics
 
 
@@ -67,7 +67,7 @@ def build_trainer(
     # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.
     if fast_dev_run:
         kept = [c for c in kept if isinstance(c, LoggedMetrics) or not isinstance(c, Checkpoint)]
-    on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    on_gpu = takes_gpu(accelerator)
     if precision == "16-mixed" and not on_gpu:
         raise ValueError("trainer.precision=16-mixed: needs a GPU; use bf16-mixed or 32")
     plugins: list[Any] = [SealedCheckpointIO()]

@@ -23,7 +23,7 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.extras.search.study import SearchStudy, first_params
 from seqsweep.extras.search.trials import Result, owners_of, result_of
-from seqsweep.sweeping.forming import gpu_available, why_autograd
+from seqsweep.sweeping.forming import engine_notes
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import build_each, labelled
 from seqsweep.sweeping.planned_sweep import write_sweep
@@ -78,7 +78,7 @@ def search(
         window = Window(settings, planner, config["seed"])
         if window.trials:
             print_lines(console, f"{count(len(window.trials), 'trial')} chosen before")
-        print_notes([*why_autograd([first], gpu_available), *first.notes], console)
+        print_notes([*engine_notes([first]), *first.notes], console)
         return window.run(launcher, console, started)
 
 

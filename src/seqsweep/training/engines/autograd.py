@@ -2,17 +2,19 @@
 
 import contextlib
 import functools
+import hashlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from seqsweep.console import say_error
 from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
@@ -22,6 +24,7 @@ from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import seed_globals
+from seqsweep.text import count
 from seqsweep.training.build_run import Parts, build_run
 from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
@@ -45,6 +48,8 @@ from seqsweep.training.trainer import avoid_missing_kernels
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
+_say_once = functools.cache(say_error)
+
 
 class AutogradRun:
     """A run with the Lightning objects that train it."""
@@ -58,13 +63,32 @@ class AutogradRun:
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
-        parameters = parts.module.parameters()
-        self.params = sum(p.numel() for p in parameters if p.requires_grad)
+        self.params = sum(weight.numel() for weight in self._trained())
+        self.warning: str | None = None
+        self._first = self._digest()
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
     @property
     def steps(self) -> int:
         return self.parts.trainer.global_step
+
+    def check_learnt(self) -> None:
+        """Sets the warning, and prints it once for a model, if no weight has changed."""
+        # A resumed run is compared with its first weights too: they are drawn from its seed.
+        if self._digest() == self._first:
+            self.warning = "no weight has changed"
+            model = f"model={self.planned.config['model']['_target_']}"
+            ask = "does training_step return a loss, and does the optimizer hold the weights?"
+            _say_once(f"{model}: {self.warning} in {count(self.steps, 'step')}; {ask}")
+
+    def _trained(self) -> Iterator[torch.Tensor]:
+        return (each for each in self.parts.module.parameters() if each.requires_grad)
+
+    def _digest(self) -> bytes:
+        digest = hashlib.sha256()
+        for weight in self._trained():
+            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.digest()
 
 
 class AutogradEngine(Engine[AutogradRun]):
@@ -141,6 +165,7 @@ class AutogradEngine(Engine[AutogradRun]):
                 if run.best.epochs == 0:
                     limits = "trainer.max_time or max_steps"
                     raise RuntimeError(f"{limits} ended the run in its first epoch")
+                run.check_learnt()
                 if self.limit is not None and self.limit.reached is not None:
                     return self.limit.reached
                 metrics = self._evaluate()

@@ -47,6 +47,8 @@ class Member(Protocol):
     best: BestEpoch
     params: int
     """The number of trained parameters."""
+    warning: str | None
+    """A line on the result that a person should read, if any."""
 
     @property
     def num_train(self) -> int | None:
@@ -147,7 +149,9 @@ class Engine(ABC, Generic[M]):
         if isinstance(end, Paused):
             member.log.say(f"paused after {end.epochs} epochs")
         else:
-            content = record_of(member, end)
+            # The last device counts, as a run may be resumed on another one.
+            numerics = {key: self.origin[key] for key in ("engine", "device")}
+            content = record_of(member, end) | numerics
             record = Record.of(content)
             member.folder.check_held()
             diagnosis = end.diagnosis if isinstance(end, Findings) else None
@@ -209,6 +213,8 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     if member.num_train is not None:
         result["samples_per_s"] = round(best.epochs * member.num_train / best.seconds, 1)
         result["num_train"] = member.num_train
+    if member.warning is not None:
+        result["warning"] = member.warning
     if isinstance(end, Pruned):
         return member.planned.record("pruned", result | {"pruned": end._asdict()})
     return member.planned.record("complete", result | end.confusion)

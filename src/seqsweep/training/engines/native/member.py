@@ -107,6 +107,7 @@ class PoolMember:
                     self.best: BestEpoch = part
         self.description = description(config, splits)
         self.log = MemberLog(folder, build_loggers(config, folder))
+        self.warning: str | None = None
         self.epochs = 0
         self.saved = 0.0
         # The number of finished epochs in last.ckpt, and the index of the epoch in best.ckpt.
