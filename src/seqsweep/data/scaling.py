@@ -22,12 +22,10 @@ _CODE = "-99+|9999+"
 _CODE_TIMES, _OUTLIER_TIMES = 2, 1000
 """The factor by which a named outlier widens the range of the others."""
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# The smallest value, quantiles, the largest value, and 1 if the channel changes in every sequence.
 SEEN = len(_PROBABILITIES) + 3
-"""The numbers that describe a channel: its smallest value, five quantiles, its largest value, and 1
-if it changes within every sequence, else 0."""
-_TIMES, _FEW, _NAMED = 5, 10, 3
-"""The ratio of two spreads that is named; the fewest sequences in which a small spread counts; the
-most channels of a note."""
+_TIMES, _FEW = 5, 10  # the ratio of two spreads that is named; the sequences that a small one needs
+_NAMED = 3  # the most channels of a note
 
 
 def scale(
@@ -99,14 +97,16 @@ def describe(splits: Splits) -> Splits:
 
 def _description(x: Array, lengths: Array) -> Float64:
     """Returns the numbers (SEEN, F) that describe each channel."""
-    every = max(1, min(len(x) // 64, x.size >> 18))  # some of many sequences show as much
+    every = max(1, min(len(x) // 64, x.size >> 20))  # some of many sequences show as much
     x, lengths = x[::every], lengths[::every]
     valid = np.arange(x.shape[1]) < lengths[:, None]
-    values = x[valid].astype(np.float64)
-    # `inverted_cdf` takes values as they are, so no quantile is rounded.
-    inner = np.quantile(values, _PROBABILITIES, axis=0, method="inverted_cdf")
+    values = np.ascontiguousarray(x[valid].T)  # (F, S)
+    some = values[:, :: 1 + (values.size >> 16)]
+    # This method takes values as they are, so no quantile is rounded.
+    inner = np.quantile(some, _PROBABILITIES, axis=1, method="inverted_cdf")
     moves = ((np.diff(x, axis=1) != 0) & valid[:, 1:, None]).any(axis=1).all(axis=0)
-    return np.stack([values.min(axis=0), *inner, values.max(axis=0), moves])
+    least, most = ranges(values)
+    return np.stack([least, *inner, most, moves])
 
 
 def difference_notes(
@@ -115,8 +115,7 @@ def difference_notes(
     """Returns lines on channels that differ from train by more than chance.
 
     Args:
-        x: (N, T, ...) the network's input, with the channels of the source first.
-        scaling: the scaling of x, which describes train.
+        x: (N, T, ...) the scaled sequences, with the channels of the source first.
     """
     if scaling is None or scaling.seen is None:
         return []
@@ -137,8 +136,8 @@ def difference_notes(
         ends = [0, -1] if is_far[f] else [1, -2]  # all values, or 90 % of them
         spans = (_span(of[ends, f], reach[f]) for of in (now, then))
         found.append(f"{channels[f]!r} ({'; in training '.join(spans)})")
-    start = f"{where}: other values than in training; check units and sensors"
-    notes = [f"{start}: {_first(found)}"] if found else []
+    unlike = f"{where}: other values than in training; check units and sensors: {_first(found)}"
+    notes = [unlike] if found else []
     # Channels in another order have the same quantiles, once these are sorted.
     now, then = now[1:-1, varies], then[1:-1, varies]
     own, best = np.abs(now - then).sum(), np.abs(np.sort(now) - np.sort(then)).sum()
