@@ -135,6 +135,11 @@ def test_students_t_is_scipys_to_the_last_digits(freedom):
         assert paired_t_p(sample) == pytest.approx(stats.ttest_1samp(sample, 0)[1], rel=1e-12)
 
 
+@pytest.mark.parametrize("freedom", [1.0, 1.7, 13.66, 1e6 + 0.5])
+def test_students_t_takes_degrees_of_freedom_that_are_not_whole(freedom):
+    assert quantile(0.05, freedom) == pytest.approx(special.stdtrit(freedom, 0.975), rel=1e-9)
+
+
 @pytest.mark.parametrize("sample", [[], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3]])
 def test_an_undefined_t_test_has_a_p_of_one(sample):
     assert paired_t_p(sample) == 1.0

@@ -18,7 +18,7 @@ from seqsweep.training.checkpoint_files import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 from seqsweep.using.prediction_files import Header, write_predictions
 
-OTHER_UNITS = "other units than in training?"
+OTHER_VALUES = "other values than in training; check units and sensors: channel"
 
 
 def rows_of(text):
@@ -227,12 +227,37 @@ def test_commands_and_python_name_the_channel_once_and_predict_all_the_same(
     for name, values in (("right", x), ("wrong", x * [1, 1000])):
         np.savez(tmp_path / f"{name}.npz", X=values, y=y, lengths=lengths)
     for used in ("predict", "evaluate"):
-        assert OTHER_UNITS not in command(used, trained.run, "right.npz").err
+        assert OTHER_VALUES not in command(used, trained.run, "right.npz").err
         told = command(used, trained.run, "wrong.npz", "--batch-size", "20")
         assert told.code == 0
-        assert told.err.count(f"seqsweep: wrong.npz: {OTHER_UNITS} channel 'right' (mean ") == 1
+        assert told.err.count(f"seqsweep: wrong.npz: {OTHER_VALUES} 'right' (") == 1
     run = seqsweep.load_run(trained.run)
     run.predict(x, lengths)
     assert capsys.readouterr().err == ""
     run.evaluate(x * [1000, 1], y, lengths, resamples=0)
-    assert f"seqsweep: x: {OTHER_UNITS} channel 'left' (mean " in capsys.readouterr().err
+    assert f"seqsweep: x: {OTHER_VALUES} 'left' (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("engine", "is_date"), [("auto", False), ("autograd", True)])
+def test_another_sampling_rate_is_named(command, tmp_path, engine, is_date):
+    rng = np.random.default_rng(0)
+    rows = ["id,time,a,label"]
+    for n in range(20):
+        for t in range(12):
+            time = f"2024-01-01 00:00:{2 * t:02}" if is_date else 2 * t
+            rows.append(f"r{n},{time},{rng.normal():.3f},{'xy'[n % 2]}")
+    (tmp_path / "all.csv").write_text("\n".join(rows))
+    (tmp_path / "half.csv").write_text("\n".join([rows[0], *rows[1::2]]))
+    seqsweep.train(
+        [
+            "data=csv", f"data.source.path={tmp_path}/all.csv", "model.hidden_size=4",
+            f"engine={engine}", "trainer.max_epochs=1", f"output_dir={tmp_path}/out", "name=run",
+        ]
+    )  # fmt: skip
+    (run,) = (tmp_path / "out" / "runs" / "run").iterdir()
+    assert command("bundle", run, "--out", "a.zip").code == 0
+    for of in (run, "a.zip"):
+        for used in ("predict", "evaluate"):
+            assert "check" not in command(used, of, "all.csv").err
+            line = "half.csv: a step is 4, in training 2; check the sampling rate\n"
+            assert command(used, of, "half.csv").err.count(line) == 1

@@ -143,3 +143,49 @@ def test_the_interval_of_an_f1_holds_the_true_one():
             assert low is not None and high is not None
             inside.append(low <= true <= high)
     assert np.mean(inside) > 0.93
+
+
+def windows_of(rng, lengths):
+    """Units, labels and predictions of windows; those of a unit are all right or all wrong."""
+    unit = np.repeat(np.arange(len(lengths)), lengths)
+    labels, right = unit % 2, rng.random(len(lengths)) < 0.8
+    return unit, labels, np.where(right[unit], labels, 1 - labels)
+
+
+def test_the_interval_over_units_is_that_of_wilson_with_as_many_equal_units_and_students_t():
+    lengths = np.array([30, 5, 8, 5, 12, 20])
+    unit, labels, predicted = windows_of(np.random.default_rng(1), lengths)
+    result = evaluate(np.eye(2)[predicted], labels, names(2), units=unit)
+    n = lengths.sum() ** 2 / (lengths**2).sum()
+    z2 = stats.t.ppf(0.975, n - 1) ** 2
+    # The bounds are the shares p with (value - p)² = z² p (1 - p) / n.
+    for count, score in (
+        (n, result.metrics["accuracy"]),
+        (n * np.mean(predicted == 0), result.classes["a"]["precision"]),
+        (n * np.mean(labels == 0), result.classes["a"]["recall"]),
+    ):
+        assert score.low is not None and score.high is not None
+        for p in (score.low, score.high):
+            assert (score.value - p) ** 2 == pytest.approx(z2 * p * (1 - p) / count)
+    assert result.effective_units == pytest.approx(n)
+
+
+@pytest.mark.parametrize("units", [7, 8])
+def test_fewer_than_eight_units_are_not_resampled(units):
+    unit, labels, predicted = windows_of(np.random.default_rng(0), [5] * units)
+    p = 0.8 * np.eye(2)[predicted] + 0.1
+    result = evaluate(p, labels, names(2), 50, units=unit)
+    has_interval = {name for name, score in result.metrics.items() if score.low is not None}
+    assert has_interval == ({"accuracy"} if units < 8 else {*result.metrics})
+
+
+@pytest.mark.parametrize("long", [5, 30])
+def test_the_interval_over_recordings_of_any_lengths_holds_the_true_accuracy(long):
+    rng, inside = np.random.default_rng(0), list[bool]()
+    for _ in range(400):
+        unit, labels, predicted = windows_of(rng, [long] + [5] * 29)
+        result = evaluate(np.eye(2)[predicted], labels, names(2), resamples=1, units=unit)
+        _, low, high = result.metrics["accuracy"]
+        assert low is not None and high is not None
+        inside.append(low <= 0.8 <= high)
+    assert np.mean(inside) > 0.93

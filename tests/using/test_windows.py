@@ -193,11 +193,22 @@ def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     assert (
         own["metrics"]["accuracy"]["value"] == read_record(run / "record.json").metrics["test/acc"]
     )
+    assert "no intervals, because one recording or group decides\n" in command("evaluate", run).out
     new = json.loads(command("evaluate", run, folder / "rows_new.csv", "--json").out)
-    assert new["units"] == 5
+    assert new["units"] == 5 and 4.5 < new["effective_units"] < 5
+    assert "low" in new["metrics"]["accuracy"] and "low" not in new["metrics"]["macro_f1"]
     done = command("predict", run, folder / "rows_new.csv")
     right = [row["prediction"] == row["label"] for row in rows_of(done.out)]
     assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
+
+
+def test_the_terminal_says_how_many_equally_long_groups_there_are(folder, command, tmp_path):
+    lines = (folder / "rows_new.csv").read_text().splitlines()
+    kept = {"id,", *(f"r{n:02}" for n in (0, 1, 2, 3, 4, 5, 8, 9))}
+    lines = [line for line in lines if line[:3] in kept]
+    (tmp_path / "few.csv").write_text("\n".join(lines))
+    out = " ".join(command("evaluate", runs_of(folder, "rows")[0], "few.csv").out.split())
+    assert "over 3 recordings or groups (3 are as good as 2." in out and "the others need 8" in out
 
 
 def test_windows_without_any_label_are_predicted_and_not_scored(folder, command, tmp_path):
@@ -212,9 +223,10 @@ def test_windows_without_any_label_are_predicted_and_not_scored(folder, command,
     assert "label" not in rows_of(done.out)[0]
 
 
-def test_windows_of_a_single_recording_have_no_intervals():
+@pytest.mark.parametrize("units", [[0] * 9, [0] * 8 + [1]])
+def test_windows_that_one_recording_decides_have_no_intervals(units):
     p, labels = np.full((9, 2), 0.5), np.arange(9) % 2
-    result = evaluate(p, labels, ("a", "b"), units=np.zeros(9, np.int64))
+    result = evaluate(p, labels, ("a", "b"), units=np.array(units))
     scores = [*result.metrics.values(), *result.classes["a"].values()]
     assert all(score.low is score.high is None for score in scores)
 
@@ -224,7 +236,7 @@ def test_equal_windows_of_a_recording_count_once():
     logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     of = np.repeat(np.arange(40), 7)
-    once = evaluate(p, labels, ("a", "b", "c"), resamples=50)
+    once = evaluate(p, labels, ("a", "b", "c"), resamples=50, units=np.arange(40))
     often = evaluate(p[of], labels[of], ("a", "b", "c"), resamples=50, units=of)
     for name, score in once.metrics.items():
         assert often.metrics[name] == pytest.approx(score, abs=1e-9), name

@@ -15,6 +15,8 @@ from seqsweep.data.checks import Array, Float32, Float64, Floats, Int64, Mask, b
 
 Missing = Literal["error", "zero", "mean", "forward"]
 
+ARRAYS = ("fill", "mean", "deviation", "seen")  # of a `Scaling`
+
 
 def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
     """Keeps the steps [first, last); every sequence must have at least one of them."""
@@ -151,6 +153,8 @@ class Scaling:
         fill: (F,) the replacement of a missing value; None if `missing` is `error`.
         mean, deviation: (F,) measured on train after the transform; None without standardisation.
         shaping: the operations of `data.transform`; None if they change nothing.
+        seen: what `scaling.describe` has seen of each channel in train; None for texts.
+        step: the usual time from row to row in train, if the source has equal steps.
     """
 
     missing: Missing
@@ -159,6 +163,8 @@ class Scaling:
     mean: Float64 | None = None
     deviation: Float64 | None = None
     shaping: Shaping | None = None
+    seen: Float64 | None = None
+    step: float | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
         """Returns the network's input for raw values (N, T, F), and its lengths (N,)."""

@@ -15,7 +15,7 @@ import numpy as np
 from seqsweep.data.checks import Int64, Mask
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
-from seqsweep.data.scaling import scale
+from seqsweep.data.scaling import describe, scale
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
@@ -117,7 +117,7 @@ def prepare(
         prepared = cut_windows(cut, prepared, wanted)
         _check_classes(prepared)
     check_augmentation(wanted, prepared.train)
-    return prepared
+    return describe(prepared)
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:

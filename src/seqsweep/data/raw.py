@@ -42,6 +42,7 @@ class RawPart(NamedTuple):
     row_labels: Array | None = None  # (N, T) positions in `row_names`, -1 for a row without label
     row_names: tuple[Any, ...] = ()  # the labels of rows
     label_change: str = ""  # where the labels of rows first differ within a sequence
+    step: float | None = None  # the usual time from row to row, in seconds for dates
 
     def needed_labels(self) -> Array:
         """Returns the labels (N,); refuses a part without them."""
@@ -181,4 +182,4 @@ def make_splits(
                 f"{part.where}: {made[split].input_size} channels, but"
                 f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
             )
-    return Splits(made["train"], made.get("val"), made.get("test"), notes)
+    return Splits(made["train"], made.get("val"), made.get("test"), notes, step=parts["train"].step)

@@ -5,6 +5,7 @@ Means, deviations and the standardisation are computed in float64; the result is
 S valid steps of all sequences together, F features (channels).
 """
 
+import math
 import re
 from dataclasses import replace
 
@@ -20,10 +21,11 @@ _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""
 _CODE_TIMES, _OUTLIER_TIMES = 2, 1000
 """The factor by which a named outlier widens the range of the others."""
-_FAR, _TIMES = 5, 100
-"""The distance of two means in deviations, and the ratio of two deviations, that are named."""
-_FEW, _NAMED = 10, 3
-"""The fewest sequences in which a small deviation counts; the most channels of a note."""
+_PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# The smallest value, quantiles, the largest value, and 1 if the channel changes in every sequence.
+SEEN = len(_PROBABILITIES) + 3
+_TIMES, _FEW = 5, 10  # the ratio of two spreads that is named; the sequences that a small one needs
+_NAMED = 3  # the most channels of a note
 
 
 def scale(
@@ -82,30 +84,72 @@ def _outlier_notes(train: Sequences) -> list[str]:
     return [f"{told}; a missing value must be empty or NaN"] if found else []
 
 
-def unit_notes(
+def describe(splits: Splits) -> Splits:
+    """Returns prepared splits whose scaling describes train."""
+    scaling, train = splits.scaling, splits.train
+    if scaling is None or splits.vocabulary is not None:
+        return splits
+    # Mask channels, and the steps of a frame after its first, come behind the first channels.
+    channels = len(scaling.shaping.channel_names) if scaling.shaping else train.input_size
+    seen = _description(train.x[:, :, :channels], train.lengths)
+    return replace(splits, scaling=replace(scaling, seen=seen, step=splits.step))
+
+
+def _description(x: Array, lengths: Array) -> Float64:
+    """Returns the numbers (SEEN, F) that describe each channel."""
+    every = max(1, min(len(x) // 64, x.size >> 20))  # some of many sequences show as much
+    x, lengths = x[::every], lengths[::every]
+    valid = np.arange(x.shape[1]) < lengths[:, None]
+    values = np.ascontiguousarray(x[valid].T)  # (F, S)
+    some = values[:, :: 1 + (values.size >> 16)]
+    # This method takes values as they are, so no quantile is rounded.
+    inner = np.quantile(some, _PROBABILITIES, axis=1, method="inverted_cdf")
+    moves = ((np.diff(x, axis=1) != 0) & valid[:, 1:, None]).any(axis=1).all(axis=0)
+    least, most = ranges(values)
+    return np.stack([least, *inner, most, moves])
+
+
+def difference_notes(
     x: Array, lengths: Array, scaling: Scaling | None, channels: tuple[str, ...], where: str
 ) -> list[str]:
-    """Returns a line on the channels whose values are probably in other units than train's.
+    """Returns lines on channels that differ from train by more than chance.
 
     Args:
-        x: (N, T, ...) the network's input, with the channels of the source first. In train, each
-            had the mean 0 and the deviation 1.
-        scaling: the scaling of x; without standardisation there is nothing to compare.
+        x: (N, T, ...) the scaled sequences, with the channels of the source first.
     """
-    if scaling is None or scaling.mean is None:
+    if scaling is None or scaling.seen is None:
         return []
-    # Mask channels, and the steps of a frame after its first, come behind the first channels.
-    valid = np.arange(x.shape[1]) < lengths[:, None]
+    count = len(channels)
+    then, now = scaling.seen[:-1], _description(x[:, :, :count], lengths)[:-1]
+    if scaling.mean is not None and scaling.deviation is not None:
+        then, now = (v * scaling.deviation[:count] + scaling.mean[:count] for v in (then, now))
+    reach, width, spread = then[-1] - then[0], then[-2] - then[1], now[-2] - now[1]
+    varies = (then[2] < then[-3]) & (scaling.seen[-1] > 0)
+    is_far = now[-1] - now[0] > 2 * _TIMES * reach
+    is_outside = (now[2] > then[-1]) | (now[-3] < then[0])
+    is_wide = spread > np.maximum(_TIMES * width, reach)
+    # A few sequences may change little, but a signal of theirs is not constant.
+    is_narrow = (_TIMES * spread < width) & (len(x) >= _FEW) | (now[0] == now[-1])
+    is_other = is_far | is_outside | is_wide | (is_narrow & varies)
     found: list[str] = []
-    for f, name in enumerate(channels):
-        values = x[:, :, f][valid].astype(np.float64)
-        mean, deviation = abs(values.mean()), values.std()
-        # A channel may be constant in a file, and may change little within a few sequences.
-        is_small = deviation < 1 / _TIMES and len(x) >= _FEW and np.ptp(values) > 0
-        if mean > _FAR or deviation > _TIMES or is_small:
-            distance = f"mean {mean:.3g} deviations from train's"
-            found.append(f"{name!r} ({distance}, deviation {deviation:.3g} times train's)")
-    return [f"{where}: other units than in training? {_first(found)}"] if found else []
+    for f in np.flatnonzero(is_other & (reach > 0)):  # a constant channel has no unit
+        ends = [0, -1] if is_far[f] else [1, -2]  # all values, or 90 % of them
+        spans = (_span(of[ends, f], reach[f]) for of in (now, then))
+        found.append(f"{channels[f]!r} ({'; in training '.join(spans)})")
+    unlike = f"{where}: other values than in training; check units and sensors: {_first(found)}"
+    notes = [unlike] if found else []
+    # Channels in another order have the same quantiles, once these are sorted.
+    now, then = now[1:-1, varies], then[1:-1, varies]
+    own, best = np.abs(now - then).sum(), np.abs(np.sort(now) - np.sort(then)).sum()
+    if own > max(len(now) * width[varies].sum() / _TIMES, 2 * best):
+        notes.append(f"{where}: the values fit training better with the channels in another order")
+    return notes
+
+
+def _span(ends: Float64, reach: float) -> str:
+    """Returns two values as text, rounded to a hundredth of the reach of their channel."""
+    low, high = (round(float(end), 2 - math.floor(math.log10(reach))) + 0.0 for end in ends)
+    return f"{low:.6g} throughout" if low == high else f"{low:.6g} to {high:.6g}"
 
 
 def _first(found: list[str]) -> str:

@@ -161,6 +161,7 @@ class Splits:
         notes: lines for the user of the data, which the commands print.
         scaling: the scaling that `prepare` has fitted on train.
         vocabulary: for texts, the symbols; x holds their indices.
+        step: the usual time from row to row in train, if the source has equal steps.
     """
 
     train: Sequences
@@ -169,6 +170,7 @@ class Splits:
     notes: tuple[str, ...] = ()
     scaling: Scaling | None = None
     vocabulary: Vocabulary | None = None
+    step: float | None = None
 
     def __post_init__(self) -> None:
         for part in (self.val, self.test):

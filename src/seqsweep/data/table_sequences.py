@@ -188,15 +188,15 @@ def _assemble_long(rows: Rows) -> _Assembled:
         codes, names = np.zeros(len(rows), dtype=np.int64), None
     lengths = np.bincount(codes).astype(np.int64)
     x, first = rows.features(), np.unique(codes, return_index=True)[1]
-    order = _order(rows, codes, first)
+    order, step = _order(rows, codes, first)
     if (np.diff(order) < 0).any():
         x = x[order]
-    whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names)
+    whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names, step=step)
     return _Assembled(whole, first, codes, order)
 
 
-def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
-    """Returns the order (S,) that sorts rows by sequence, then step; refuses a step given twice."""
+def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]:
+    """Returns the order (S,) by sequence, then step, and the usual step."""
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()
@@ -213,8 +213,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
                 f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
                 f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
             )
-        _note_gaps(rows, np.diff(steps[order])[np.diff(codes[order]) == 0])
-        return order
+        return order, _usual_step(rows, np.diff(steps[order])[np.diff(codes[order]) == 0])
     # Rows of one id that are not adjacent may belong to two sequences.
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
@@ -224,22 +223,23 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
             f" are at {place(int(first[codes[row]]))}; give each sequence an id of its own, or"
             " data.source.step=COLUMN, which orders its rows"
         )
-    return np.argsort(codes, kind="stable")
+    return np.argsort(codes, kind="stable"), None
 
 
-def _note_gaps(rows: Rows, sizes: Array) -> None:
-    """Notes where steps are missing in recordings whose steps are equally long otherwise."""
+def _usual_step(rows: Rows, sizes: Array) -> float | None:
+    """Returns the length of equal steps, else None, and notes gaps."""
     is_time = sizes.dtype.kind == "m"
     sizes = sizes / np.timedelta64(1, "s") if is_time else sizes.astype(np.float64)
-    usual = np.median(sizes) if len(sizes) else 0.0
+    usual = float(np.median(sizes)) if len(sizes) else 0.0
     gaps = sizes[sizes > 1.5 * usual]
-    if not len(gaps) or (np.abs(sizes - usual) > 0.1 * usual).mean() > 0.25:
-        return
+    if not usual or (np.abs(sizes - usual) > 0.1 * usual).mean() > 0.25:
+        return None
     unit, where = " s" if is_time else "", rows.table.where
-    rows.table.notes.append(
-        f"{where}: {count(len(gaps), 'gap')} in {rows.roles.columns['step']!r} of up to"
-        f" {gaps.max():g}{unit}, where a step is {usual:g}{unit}; only the order of steps is read"
-    )
+    if len(gaps):
+        told = f"{where}: {count(len(gaps), 'gap')} in {rows.roles.columns['step']!r} of up to"
+        size = f"{gaps.max():g}{unit}, where a step is {usual:g}{unit}"
+        rows.table.notes.append(f"{told} {size}; only the order of steps is read")
+    return usual
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:

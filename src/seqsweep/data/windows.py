@@ -52,7 +52,8 @@ def windows_in(lengths: Int64, window: int, stride: int) -> Windows:
 def majority(labels: Int64, windows: Windows, classes: int) -> Int64:
     """Returns the label of most rows of each window, (M,).
 
-    If two labels are equally frequent, it is that of the middle row.
+    Of equally frequent labels it is that of the row nearest to the middle, of two equally near
+    rows the earlier.
 
     Args:
         labels: (N, T) the label of each row, or UNLABELLED.
@@ -64,8 +65,15 @@ def majority(labels: Int64, windows: Windows, classes: int) -> Int64:
         return sums[begins + windows.rows] - sums[begins]
 
     counts = np.stack([rows_with(label) for label in range(classes)])
-    is_tied = (counts == counts.max(axis=0)).sum(axis=0) > 1
-    most = np.where(is_tied, flat[begins + windows.rows // 2], counts.argmax(axis=0))
+    is_most = counts == counts.max(axis=0)
+    most, tied = is_most.argmax(axis=0), np.flatnonzero(is_most.sum(axis=0) > 1)
+    step = 0
+    # The rows of a window are tried from its middle outwards, until one has a tied label.
+    while len(tied):
+        rows, away = windows.rows[tied], (step + 1) // 2
+        offset = (rows - 1) // 2 + np.where((rows + step) % 2, away, -away)
+        most[tied] = flat[begins[tied] + offset]
+        tied, step = tied[~is_most[most[tied], tied]], step + 1
     return np.where(rows_with(UNLABELLED) > 0, UNLABELLED, most)
 
 

@@ -272,7 +272,7 @@ def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
     return ways % ((1 << width) - 1) / 2**n
 
 
-def two_sided_p(t: float, freedom: int) -> float:
+def two_sided_p(t: float, freedom: float) -> float:
     """Returns the probability of values at least as far from 0 as t (Student 1908, Biometrika 6).
 
     The function does not use scipy, whose import would take longer than writing a report.
@@ -290,7 +290,7 @@ def two_sided_p(t: float, freedom: int) -> float:
 
 
 @cache
-def quantile(p: float, freedom: int) -> float:
+def quantile(p: float, freedom: float) -> float:
     """Returns the t whose two-sided probability is p, for p below 0.5."""
     # The normal quantile lies below the root, where the probability is convex. Newton's method
     # therefore approaches the root from below in every step.
@@ -302,7 +302,7 @@ def quantile(p: float, freedom: int) -> float:
             return t
 
 
-def _density(t: float, freedom: int) -> float:
+def _density(t: float, freedom: float) -> float:
     """Returns the probability density at t, the derivative that Newton's method needs."""
     log = _log_beta_inverse(freedom / 2) - (freedom + 1) / 2 * math.log1p(t * t / freedom)
     return math.exp(log) / math.sqrt(freedom)

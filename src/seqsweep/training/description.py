@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from seqsweep.config.schema import Config
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.fitted import ARRAYS, Scaling, Shaping
 from seqsweep.data.sequences import Splits
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import CODE
@@ -43,10 +43,10 @@ def scaling_of(checkpoint: CheckpointContent) -> Scaling | None:
     if state is None:
         return None
     arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
-    fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
+    fitted = {name: arrays.get(name) for name in ARRAYS}
     shaped = state["shaping"]
     shaping = None if shaped is None else Shaping.from_state(shaped)
-    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
+    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping, step=state["step"])
 
 
 def vocabulary_of(checkpoint: CheckpointContent) -> Vocabulary | None:
@@ -56,9 +56,10 @@ def vocabulary_of(checkpoint: CheckpointContent) -> Vocabulary | None:
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
-    """Returns a scaling as plain values and tensors (F,)."""
-    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
+    """Returns a scaling as plain values and tensors."""
+    arrays = {name: getattr(scaling, name) for name in ARRAYS}
     # `torch.load` with weights_only reads tensors, but not numpy arrays.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     shaping = None if scaling.shaping is None else scaling.shaping.state()
-    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}
+    plain = {"missing": scaling.missing, "dtype": scaling.dtype, "step": scaling.step}
+    return {**plain, **tensors, "shaping": shaping}

@@ -16,7 +16,8 @@ from torch.nn.parameter import is_lazy
 
 from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.fitted import ARRAYS, Scaling, Shaping
+from seqsweep.data.scaling import SEEN
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.cells import cell_class
 from seqsweep.text import listed
@@ -30,7 +31,6 @@ _KINDS = {
     "vocabulary": dict[str, Any] | None,
     "state_dict": dict[str, Any],
 }
-_ARRAYS = ("fill", "mean", "deviation")
 
 
 def check_content(content: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def _convert(values: dict[Any, Any], kinds: Mapping[str, Any], group: str) -> No
 def _kinds_of(described: type) -> dict[str, Any]:
     """Returns the field types of a stored dataclass, without its arrays."""
     hints = typing.get_type_hints(described)
-    return {f.name: hints[f.name] for f in dataclasses.fields(described) if f.name not in _ARRAYS}
+    return {f.name: hints[f.name] for f in dataclasses.fields(described) if f.name not in ARRAYS}
 
 
 def _check_names(key: str, names: Sequence[str]) -> None:
@@ -85,11 +85,12 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
     # Without standardisation both the mean and the deviation are missing.
     if ("mean" in scaling) != ("deviation" in scaling):
         raise ValueError("scaling: must have both mean and deviation, or neither")
-    for name, size in zip(_ARRAYS, map(len, (source, channels, channels)), strict=True):
-        array = scaling.get(name, torch.ones(size))
+    given, made = (len(source),), (len(channels),)
+    for name, shape in zip(ARRAYS, (given, made, made, (SEEN, *given)), strict=True):
+        array = scaling.get(name, torch.ones(shape))
         is_array = isinstance(array, Tensor) and array.dtype in (torch.float32, torch.float64)
-        if not is_array or array.shape != (size,) or not array.isfinite().all():
-            raise ValueError(f"scaling.{name}: must be a tensor of {size} finite floats")
+        if not is_array or array.shape != shape or not array.isfinite().all():
+            raise ValueError(f"scaling.{name}: must be a tensor of {shape} finite floats")
         if name == "deviation" and (array <= 0).any():
             raise ValueError("scaling.deviation: must be above 0")
 

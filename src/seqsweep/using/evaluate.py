@@ -14,6 +14,7 @@ from rich.table import Table
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
+from seqsweep.results.significance import LEVEL
 from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
@@ -24,7 +25,7 @@ from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
 from seqsweep.using.predict import known_labels, probabilities_of
-from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Float64, Score
+from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
@@ -131,11 +132,18 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         )
     if len(result.class_names) <= _MOST_CLASSES:
         print_table(console, _confusion_table(result))
-    if result.units == 1:
-        print_lines(console, "no intervals, because all windows are of one recording or group")
+    units, effective = result.units or 0, result.effective_units or 0.0
+    is_equal = units - effective < 0.05
+    worth = "" if is_equal else f" ({units} are as good as {effective:.1f} equally long ones)"
+    if units and effective < 2:
+        print_lines(console, f"no intervals, because one recording or group decides{worth}")
     if any(score.low is not None for score in result.metrics.values()):
-        kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
-        of = "" if result.units is None else f" over {result.units} recordings or groups"
+        of = f" over {units} recordings or groups{worth}" if units else ""
+        is_few = 0 < units < FEWEST_UNITS
+        others = (
+            f"the others need {FEWEST_UNITS}" if is_few else "else percentiles of the bootstrap"
+        )
+        kinds = f"Wilson's of accuracy and F1, {others}"
         print_lines(console, f"in brackets: {LEVEL:.0%} intervals{of}, {kinds}")
 
 

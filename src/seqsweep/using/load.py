@@ -18,7 +18,7 @@ from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.lists import padded
-from seqsweep.data.scaling import unit_notes
+from seqsweep.data.scaling import difference_notes
 from seqsweep.data.transforms import Transform, transform_of
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax
@@ -163,7 +163,7 @@ class LoadedRun:
         """Returns the probabilities (B, C), in the order of `class_names`."""
         inputs = self.prepare(x, lengths)
         arrays = inputs.x.numpy(), inputs.lengths.numpy()
-        for note in unit_notes(*arrays, self.scaling, self.source_channels, "x"):
+        for note in difference_notes(*arrays, self.scaling, self.source_channels, "x"):
             say_once(note)
         return self.apply(inputs)
 

@@ -13,7 +13,7 @@ import torch
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
-from seqsweep.data.scaling import unit_notes
+from seqsweep.data.scaling import difference_notes
 from seqsweep.data.windows import windows_of
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.input_data import InputData, open_data, open_run
@@ -85,7 +85,7 @@ def _batches(data: InputData, probabilities: Float64) -> Iterator[Predictions]:
 
 
 def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float64:
-    """Returns the probabilities (N, C), and prints which channels have other units.
+    """Returns the probabilities (N, C), and prints how they differ from training.
 
     Raises:
         ValueError: the sequences hold values that the run cannot take.
@@ -93,8 +93,12 @@ def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float6
     try:
         inputs = run.prepare(data.part.x, data.part.lengths)
         x, lengths = inputs.x.numpy(), inputs.lengths.numpy()
-        for note in unit_notes(x, lengths, run.scaling, run.source_channels, data.name):
+        for note in difference_notes(x, lengths, run.scaling, run.source_channels, data.name):
             say_error(note)
+        step, usual = data.part.step, run.scaling and run.scaling.step
+        if step and usual and abs(step / usual - 1) > 0.1:
+            rate = f"a step is {step:g}, in training {usual:g}"
+            say_error(f"{data.name}: {rate}; check the sampling rate")
         if data.windows is not None:
             cut = windows_of(x, data.windows, run.transform)
             inputs = Inputs(*map(torch.from_numpy, cut))

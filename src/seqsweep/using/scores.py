@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.elementary import log, macro_f1
+from seqsweep.results.significance import LEVEL, quantile
 from seqsweep.runs.files import JsonObject
 
 Float64 = npt.NDArray[np.float64]
@@ -20,7 +21,9 @@ Int64 = npt.NDArray[np.int64]
 BINS = 15
 """The number of bins into which the calibration error divides confidences (0 to 1)."""
 
-LEVEL = 0.95  # of the confidence intervals
+FEWEST_UNITS = 8
+"""The fewest recordings or groups of windows whose resamples give intervals."""
+
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 
 METRICS = (
@@ -53,6 +56,8 @@ class Evaluation:
             missing, for example the area under the ROC curve if only one class occurs.
         classes: the precision, recall and F1 of each class that occurs as a label or prediction.
         units: the number of recordings or groups of windows; None for other sequences.
+        effective_units: the number of equally long units that would say as much. Below 2, one unit
+            decides the scores, and they have no intervals.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +65,7 @@ class Evaluation:
     metrics: dict[str, Score]
     classes: dict[str, dict[str, Score]]
     units: int | None = None
+    effective_units: float | None = None
 
     @property
     def sequences(self) -> int:
@@ -73,9 +79,10 @@ class Evaluation:
     def as_json(self) -> JsonObject:
         """Returns plain values, for a JSON file."""
         support = self.support
+        units = {"units": self.units, "effective_units": self.effective_units}
         return {
             "sequences": self.sequences,
-            **({} if self.units is None else {"units": self.units}),
+            **({} if self.units is None else units),
             "class_names": list(self.class_names),
             "metrics": {name: score._asdict() for name, score in self.metrics.items()},
             "classes": {
@@ -112,23 +119,32 @@ def evaluate(
         resamples: the number of resamples; 0 for no intervals.
         seed: decides the resamples.
         units: (N,) for windows, the recording or group of each. Resamples draw whole units, and
-            closed intervals count as many independent windows as there are units; one has none.
+            only at least FEWEST_UNITS. Wilson's intervals count as many independent windows as
+            there would be equally long units (Kish 1965, Survey Sampling), with Student's t.
     """
     cases = _Cases(probabilities, labels)
     unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
-    if (count := int(unit.max()) + 1) == 1 and units is not None:
-        resamples = 0  # nothing is known about other recordings
+    sizes = np.bincount(unit)
+    count, effective = len(sizes), len(labels) ** 2 / int((sizes**2).sum())
+    z2 = _Z2
+    if units is not None and effective < 2:
+        resamples = 0  # one unit decides, and nothing is known about others
+    elif units is not None:
+        z2 = quantile(round(1 - LEVEL, 12), effective - 1) ** 2
+    is_few = units is not None and count < FEWEST_UNITS
     rng = np.random.default_rng(seed)
     values = cases.measure(np.ones(len(labels), np.int64))
-    drawn = np.empty((resamples, len(METRICS)))
+    drawn = np.empty((0 if is_few else resamples, len(METRICS)))
     for row in drawn:
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
         drawn_units = np.bincount(rng.integers(0, count, count), minlength=count)
         row[:] = cases.measure(drawn_units[unit])
     confusion = cases.confusion()
-    independent: Float64 = np.multiply(confusion, count / len(labels), dtype=np.float64)
-    shares = _shares(independent)
-    closed = _closed(independent, shares, values[-1]) if resamples else {}
+    independent: Float64 = np.multiply(confusion, effective / len(labels), dtype=np.float64)
+    shares = _shares(independent, z2)
+    closed = _closed(independent, shares, values[-1], z2) if resamples else {}
+    if is_few:
+        closed = {name: bounds for name, bounds in closed.items() if name == "accuracy"}
     metrics = {
         name: Score(value, *_interval(name, column, closed))
         for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
@@ -141,20 +157,23 @@ def evaluate(
         class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
-    number = None if units is None else count
-    return Evaluation(class_names, confusion, metrics, classes, number)
+    of_units = (None, None) if units is None else (count, effective)
+    return Evaluation(class_names, confusion, metrics, classes, *of_units)
 
 
-def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
+def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike, z2: float = _Z2) -> Float64:
     """Returns shares with their bounds (..., 3), after Wilson (1927, JASA 22).
 
     Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases.
     With a total of 0 the share is 0, with the bounds 0 and 1.
+
+    Args:
+        z2: the square of the quantile at LEVEL.
     """
     hits, total = np.asarray(hits, np.float64), np.asarray(total, np.float64)
     share = hits / np.where(total > 0, total, 1.0)
-    centre = (hits + _Z2 / 2) / (total + _Z2)
-    half = np.sqrt(_Z2 * (share * (total - hits) + _Z2 / 4)) / (total + _Z2)
+    centre = (hits + z2 / 2) / (total + z2)
+    half = np.sqrt(z2 * (share * (total - hits) + z2 / 4)) / (total + z2)
     # Rounding must not move a bound away from exactly 0 or 1.
     low, high = np.where(hits > 0, centre - half, 0.0), np.where(hits < total, centre + half, 1.0)
     return np.stack([share, low, high], axis=-1)
@@ -175,21 +194,21 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
     return max(mean - below, 0.0), min(mean + above, 1.0)
 
 
-def _shares(confusion: Float64) -> dict[str, Float64]:
+def _shares(confusion: Float64, z2: float) -> dict[str, Float64]:
     """Returns precision, recall and F1 with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     # F1 follows from the share of correct predictions among the sequences with the class as label
     # or prediction (Jaccard 1912, New Phytologist 11).
-    jaccard = share_with_bounds(hits, actual + predicted - hits)
+    jaccard = share_with_bounds(hits, actual + predicted - hits, z2)
     return {
-        "precision": share_with_bounds(hits, predicted),
-        "recall": share_with_bounds(hits, actual),
+        "precision": share_with_bounds(hits, predicted, z2),
+        "recall": share_with_bounds(hits, actual, z2),
         "f1": 2 * jaccard / (1 + jaccard),
     }
 
 
 def _closed(
-    confusion: Float64, shares: Mapping[str, Float64], area: float
+    confusion: Float64, shares: Mapping[str, Float64], area: float, z2: float
 ) -> dict[str, tuple[float, float]]:
     """Returns the closed-form intervals of shares and of means of shares, by metric."""
     actual, total = confusion.sum(axis=1), confusion.sum()
@@ -198,12 +217,12 @@ def _closed(
     # one of another class. Here each sequence is in one pair, so that the pairs are independent.
     pairs = np.minimum(actual, total - actual)[labels]
     pairs = pairs[:1] if len(pairs) == 2 else pairs / 2  # two classes have one area
-    low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()
+    low, high = share_with_bounds(confusion.trace(), total, z2)[1:].tolist()
     return {
         "accuracy": (low, high),
         "balanced_accuracy": _mean_bounds(shares["recall"][labels]),
         "macro_f1": _mean_bounds(shares["f1"][seen], lowered=2),
-        "roc_auc": _mean_bounds(share_with_bounds(area * pairs, pairs)),
+        "roc_auc": _mean_bounds(share_with_bounds(area * pairs, pairs, z2)),
     }
 
 
