@@ -190,7 +190,7 @@ def test_the_imports_have_no_cycle():
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
         ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
-        ("matplotlib", ("results.figures", "results.tensorboard.figures", "using.network_figure")),
+        ("matplotlib", ("results.figures", "results.tensorboard.figures")),
         ("jinja2", ("results.report.write", "using.explain_command")),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.arguments import add_allow, folder_parser
+from seqsweep.arguments import folder_parser
 from seqsweep.console import say, say_error
 from seqsweep.results.across_sets import across_values
-from seqsweep.results.figures.draw import Drawn, draw_all, draw_ranks
+from seqsweep.results.figures.draw import draw_all, draw_ranks
 from seqsweep.results.figures.parts import WIDTHS, paper_style, write_drawing
 from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
 from seqsweep.results.findings import find_all
@@ -18,7 +18,7 @@ from seqsweep.text import count
 _TEXT = """\
 Draws the figures of a sweep or of one run for a paper, as SVG and PDF, each with its caption in a
 text file: intervals, main effects, learning curves, a confusion matrix and, over several data
-sets, the critical-difference diagram; of one run also its network.
+sets, the critical-difference diagram.
 """
 
 
@@ -34,7 +34,6 @@ def figures_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--tables", action="store_true", help=words)
     words = "over data sets: compare the values of this key; validation chooses the config of each"
     parser.add_argument("--by", metavar="KEY", help=words)
-    add_allow(parser)
     options = parser.parse(arguments)
     folder: Path = options.folder
     entries = read_folder(folder)
@@ -50,8 +49,6 @@ def figures_command(arguments: Sequence[str]) -> int:
             findings = find_all(folder, entries)
             made = draw_all(findings, options.columns)
             table = sets_table(findings.across) if findings.across else config_table(findings)
-        if len(entries) == 1:
-            made["network"] = _network(folder, options.columns, options.allow)
         options.out.mkdir(parents=True, exist_ok=True)
         for drawing in itertools.chain(*(one for one in made.values() if not isinstance(one, str))):
             for path in write_drawing(drawing, options.out):
@@ -67,15 +64,3 @@ def figures_command(arguments: Sequence[str]) -> int:
     for reason, names in left_out.items():
         say_error(f"left out: {', '.join(names)}: {reason}")
     return 0
-
-
-def _network(folder: Path, columns: int, allow: Sequence[str]) -> Drawn:
-    """Returns the figure of a run's network, or why there is none."""
-    # Imported for a run alone, because importing torch takes seconds.
-    from seqsweep.using.load import load_run
-    from seqsweep.using.network_figure import draw_network
-
-    try:
-        return [draw_network(load_run(folder, allow=allow), columns)]
-    except Exception as error:  # a network of the user's own may raise anything
-        return " ".join(f"{error}".split())
