@@ -18,8 +18,8 @@ SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
 .PHONY: sweep test check durability style types fast-tests durability-tests bench native \
-  native-check wheels wheel-check hydra-check launcher-check newest-check docs-check order-check \
-  site site-check clean
+  native-check wheels wheel-check hydra-check launcher-check newest-check floors docs-check \
+  order-check site site-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -80,8 +80,12 @@ hydra-check: $(TESTS)  ## tests the oldest and the newest Hydra, in separate env
 launcher-check: $(TESTS)  ## tests launchers of other packages, in separate environments
 	$(BIN)/python scripts/launcher_check.py
 
-newest-check: $(TESTS)  ## tests the newest torch, Lightning and Optuna, in a separate environment
+newest-check: $(TESTS)  ## tests the newest dependencies, in a separate environment
 	$(BIN)/python scripts/newest_check.py
+
+floors: $(TESTS) native  ## the suite with the oldest versions, in a separate environment
+	$(BIN)/python scripts/floors.py
+	OMP_NUM_THREADS=1 .venv-floors/bin/pytest -q -n 3 --dist worksteal -m "not durability"
 
 docs-check: $(DURABILITY) native  ## runs the commands of README and docs
 	$(BIN)/python scripts/check_docs.py
@@ -90,7 +94,7 @@ order-check: $(TESTS) native  ## runs each file of tests alone; ORDER="--of 4": 
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/test_order.py $(ORDER)
 
 clean:
-	rm -rf .venv .venv-hydra .venv-launcher .venv-newest src/seqsweep/native/lib
+	rm -rf .venv .venv-hydra .venv-launcher .venv-newest .venv-floors src/seqsweep/native/lib
 
 $(INSTALLED): pyproject.toml hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit("seqsweep needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

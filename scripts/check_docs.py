@@ -1,18 +1,23 @@
 """Runs the commands of the pages, and compares what they print.
 
-    python scripts/check_docs.py [README.md docs/data.md ...]
+    python scripts/check_docs.py [--write] [README.md docs/data.md ...]
 
-The pages are README.md, llms.txt and those of docs/.
+The pages are README.md, llms.txt and those of docs/. With `--write` a page gets the printed line in
+place of one that differs; look at what changed.
 
 Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
-In a `console` block the lines after `$` run in a shell, and the first lines shown below them must
-be printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ.
+In a `console` block the lines after `$` run in a shell, and the lines shown below them must be
+printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ, and
+decimals by a hundredth where the command trains or reads runs of the engine `autograd`, whose last
+digits depend on the processor.
 These comments, which a rendered page hides, stand above a block:
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
 - `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
 - `<!-- file: PATH -->`: the block is the content of this file;
-- `<!-- first: COMMAND -->`: this command runs before the block.
+- `<!-- first: COMMAND -->`: this command runs before the block;
+- `<!-- table: KEY SWEEP:KEY,KEY ... -->`: the block is a table of test accuracies, with a row for
+  each value of the first key, and columns for the values of each sweep's other keys.
 
 RUN_FOLDER and RUN_ID stand for the newest run of the page; `scripts/` is the checkout's folder.
 
@@ -21,15 +26,20 @@ another program, such as `timeout`, it is the installed program.
 """
 
 import argparse
+import difflib
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+import seqsweep
 
 CHECKOUT = Path(__file__).parents[1]
 SUPPORT = CHECKOUT / "tests" / "support"
@@ -38,38 +48,49 @@ sys.path.append(str(SUPPORT))
 from commands import CommandServer  # noqa: E402
 
 BLOCK = re.compile(
-    r"(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- ((?:(?!-->).)+) -->\n)?"
+    r"^(?:```(\w+)\n(.*?)^```$|\|[^\n]*\n\|[-|]+\n((?:\|[^\n]*\n)+))",
+    re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
-LINES = 5
-"""The number of shown lines that are compared."""
+DECIMAL = re.compile(r"(\d+\.\d+)")
+
+Difference = tuple[str, str, str]
+"""A complaint, and where a line differs, the shown line and the printed line most like it."""
 
 NOT_RUN = ("git", "make", "source", "pip", "uv", "seqsweep tensorboard", "seqsweep watch")
 """Commands that install something, or that do not end."""
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: the comment above it, its language, and its content."""
+    """A block of a page: the comment above it, and its language and content, or a table's rows."""
 
     comment: str
     language: str
     text: str
+    rows: str
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     pages = [CHECKOUT / "README.md", CHECKOUT / "llms.txt", *sorted(CHECKOUT.glob("docs/*.md"))]
     parser.add_argument("pages", nargs="*", type=Path, default=pages)
+    parser.add_argument("--write", action="store_true", help="puts what is printed into the pages")
     options = parser.parse_args()
 
     def count_wrong(page: Path) -> int:
         wrong = 0
+        text = page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "scripts").symlink_to(CHECKOUT / "scripts")
-            for complaint in check(page, folder, program):
+            for complaint, shown, instead in check(text, folder, program):
                 print(f"{page.name}: {complaint}", flush=True)
                 wrong += 1
+                if instead:
+                    text = text.replace(f"\n{shown}\n", f"\n{instead}\n", 1)
+        if options.write:
+            page.write_text(text, encoding="utf-8")
         print(f"{page.name}: checked", flush=True)
         return wrong
 
@@ -78,17 +99,17 @@ def main() -> None:
         program = " ".join(map(str, client))
         pool = ThreadPoolExecutor(max_workers=2)
         wrong = sum(pool.map(count_wrong, options.pages))
-    sys.exit(f"{wrong} commands differ from their page" if wrong else None)
+    sys.exit(f"{wrong} lines or commands differ from their page" if wrong else None)
 
 
-def check(page: Path, folder: Path, program: str) -> Iterator[str]:
+def check(page: str, folder: Path, program: str) -> Iterator[Difference]:
     """Runs the blocks of a page in a folder; yields what differs from the page.
 
     Args:
         program: the command that a shell runs for `seqsweep`.
     """
     shell = f'seqsweep() {{ {program} "$@"; }}\n'
-    for block in map(Block._make, BLOCK.findall(page.read_text(encoding="utf-8"))):
+    for block in map(Block._make, BLOCK.findall(page)):
         kind, _, value = block.comment.partition(": ")
         if kind == "file":
             path = folder / value
@@ -100,27 +121,74 @@ def check(page: Path, folder: Path, program: str) -> Iterator[str]:
         if kind == "run":
             code, printed = run([sys.executable, "-c", block.text], folder)
             if code:
-                yield f"a block of Python ended with exit code {code}\n{printed}"
+                yield f"a block of Python ended with exit code {code}\n{printed}", "", ""
+        if kind == "table":
+            yield from differ(value, block.rows, make_table(value, folder), 0)
         is_shell = block.language == "console" and kind not in ("run", "not run")
         for command, shown in COMMAND.findall(block.text) if is_shell else ():
             if not command.startswith(NOT_RUN):
                 yield from compare(shell, command, shown, folder)
 
 
-def compare(shell: str, command: str, shown: str, folder: Path) -> Iterator[str]:
+def make_table(described: str, folder: Path) -> list[str]:
+    """Returns the rows of a table that a comment describes."""
+    rows, *sweeps = described.split()
+    cells: dict[str, list[str]] = {}
+    for sweep, _, keys in (each.partition(":") for each in sweeps):
+        for path in folder.glob(sweep):  # nothing, if the sweep has failed
+            runs = seqsweep.load_sweep(path)
+            table = runs.pivot_table("test/acc", rows, keys.split(","), ["mean", "std"])
+            for value in runs[rows].unique():
+                pairs = zip(table.loc[value, "mean"], table.loc[value, "std"], strict=True)
+                texts = (f"{mean:.3f} ± {std:.3f}".replace("0.", ".") for mean, std in pairs)
+                cells.setdefault(str(value), []).extend(texts)
+    return [f"| {' | '.join([value, *texts])} |" for value, texts in cells.items()]
+
+
+def compare(shell: str, command: str, shown: str, folder: Path) -> Iterator[Difference]:
     """Runs a command after the lines `shell`; yields how its output differs from the page."""
-    code, printed = run(["bash", "-c", shell + with_run(command, folder)], folder)
-    lines = [plain(line) for line in printed.splitlines()]
-    wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
-    end = "\n".join(printed.splitlines()[-30:])
+    start, command = time.time_ns(), with_run(command, folder)
+    code, printed = run(["bash", "-c", shell + command], folder)
     # A command shown with its output may fail, because pages also show error messages.
-    if code and not wanted:
-        yield f"$ {command}\nexit code {code}\n{end}"
-    for line in wanted[:LINES]:
-        if line not in lines:
-            yield f"$ {command}\nexpected {line!r}\ngot\n{end}"
-            return
-        lines = lines[lines.index(line) + 1 :]
+    if code and not shown.replace("...", "").strip():
+        yield f"$ {command}\nexit code {code}\n{printed}", "", ""
+    rounded = uses_autograd(command, folder, start)
+    yield from differ(f"$ {command}", shown, printed.splitlines(), 0.01 if rounded else 0)
+
+
+def differ(title: str, shown: str, lines: list[str], tolerance: float) -> Iterator[Difference]:
+    """Yields the shown lines that are not printed in their order."""
+    end = "\n".join(lines[-30:])
+    for line in shown.splitlines():
+        wanted = plain(line)
+        if wanted in ("", "..."):
+            continue
+        found = [each for each in lines if agree(wanted, plain(each), tolerance)]
+        if not found:
+            near = difflib.get_close_matches(wanted, map(plain, lines), 1)
+            found = [each.rstrip() for each in lines if plain(each) in near] or [""]
+            yield f"{title}\nexpected {wanted!r}\ngot\n{end}", line, found[0]
+        lines = lines[lines.index(found[0]) + 1 :] if found[0] in lines else lines
+
+
+def uses_autograd(command: str, folder: Path, start: int) -> bool:
+    """Returns whether autograd trains runs that a command names, or that began after `start`."""
+    for path in folder.glob("outputs/*/*/*/provenance.json"):
+        run_folder = path.parent.relative_to(folder)
+        named = {str(run_folder), str(run_folder.parent)} & {*command.split()}
+        concerned = named or path.stat().st_mtime_ns >= start
+        if concerned and json.loads(path.read_text(encoding="utf-8"))["engine"] == "autograd":
+            return True
+    return False
+
+
+def agree(shown: str, printed: str, tolerance: float) -> bool:
+    """Returns whether two lines are equal, apart from decimals within a relative tolerance."""
+    one, other = DECIMAL.split(shown), DECIMAL.split(printed)
+    return one[::2] == other[::2] and all(
+        a == b or abs(float(a) - float(b)) <= tolerance * float(a)
+        for a, b in zip(one[1::2], other[1::2], strict=True)
+    )
 
 
 def run(arguments: list[str], folder: Path) -> tuple[int, str]:

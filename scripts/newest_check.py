@@ -1,12 +1,12 @@
-"""Trains with the newest torch, Lightning and Optuna that pip finds.
+"""Trains with the newest version of each dependency that pip finds.
 
     python scripts/newest_check.py
 
-The environment in .venv-newest has these three and their dependencies. All other packages are those
-of the Python that runs this program. The bundled digits must give the numbers that README shows, a
-run must be reproduced to the bit, the notebook's three trainings must have equal losses, our cells
-must give the programs of the package, an ONNX file must agree with its network, and a search must
-end.
+The environment in .venv-newest has the package's dependencies and those of EXTRAS, of Lightning,
+Hydra and OmegaConf also prereleases. All other packages are those of the Python that runs this
+program. The bundled digits must give the numbers that README shows, a run must be reproduced to the
+bit, the notebook's three trainings must have equal losses, our cells must give the programs of the
+package, an ONNX file must agree with its network, and a search must end.
 """
 
 import re
@@ -14,10 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from floors import read_requirements
 from hydra_check import CHECKOUT, check_modules, make_environment, run
 
 FOLDER = CHECKOUT / ".venv-newest"
-PACKAGES = ("torch", "lightning", "optuna")
+EXTRAS = ("baselines", "pandas", "export", "sklearn", "search")
+MODULES = ("torch", "lightning", "hydra", "omegaconf", "optuna", "numpy", "pyarrow", "onnx")
 DIGITS = ("train", "data=digits", "model.cell=gru", "model.hidden_size=32")
 SEARCH = (
     "train", "-m", "data=digits", "hydra/sweeper=optuna", "hydra.sweeper.budget.trials=4",
@@ -27,8 +29,11 @@ SEARCH = (
 
 
 def main() -> None:
-    python = make_environment(FOLDER, *PACKAGES)
-    check_modules(python, FOLDER, *PACKAGES)
+    # pip takes a prerelease only where the requirement itself names one.
+    bounds = {r.name: str(r) for r in read_requirements(*EXTRAS)}
+    early = (f"{bounds[name]},>=0.dev0" for name in ("lightning", "hydra-core", "omegaconf"))
+    python = make_environment(FOLDER, *bounds.values(), *early)
+    check_modules(python, FOLDER, *MODULES)
     with tempfile.TemporaryDirectory() as temporary:
         check(python, Path(temporary))
     run(CHECKOUT, python, CHECKOUT / "scripts" / "notebook_parity.py")

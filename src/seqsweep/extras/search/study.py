@@ -123,8 +123,8 @@ def importances(
 
 _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     # Bergstra et al. 2011, NeurIPS. A trial without a result counts as bad, so that new trials do
-    # not cluster around it.
-    "tpe": functools.partial(TPESampler, constant_liar=True),
+    # not cluster around it. Each key is chosen by itself; Optuna 5 would choose all keys together.
+    "tpe": functools.partial(TPESampler, constant_liar=True, multivariate=False),
     "random": RandomSampler,
     "gp": GPSampler,
 }
