@@ -1,10 +1,11 @@
 """Installs the oldest versions that pyproject.toml allows into .venv-floors, for `make floors`.
 
-The package is installed with its extra `test`; of two lower bounds the higher one counts. Torch is
-the oldest one if pip finds a build of it for CPUs, and otherwise that of this program's Python.
+    python scripts/floors.py [--torch]
+
+The package is installed with its extra `test`; of two lower bounds the higher one counts. Without
+`--torch`, torch is that of this program's Python, because the oldest build may have 3 GB.
 """
 
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
@@ -20,9 +21,8 @@ INSTALL = (FOLDER / "bin" / "pip", "--disable-pip-version-check", "install", "--
 def main() -> None:
     floors = read_floors()
     run(CHECKOUT, sys.executable, "-m", "venv", "--clear", FOLDER)
-    oldest = (*INSTALL, "--no-deps", f"torch=={floors['torch']}+cpu")
-    if subprocess.run(oldest, capture_output=True, check=False).returncode:
-        floors["torch"] = version("torch")
+    if "--torch" not in sys.argv:
+        floors["torch"] = version("torch").partition("+")[0]
     print(f"torch {floors['torch']}", flush=True)
     constraints = FOLDER / "floors.txt"
     constraints.write_text("".join(f"{name}=={floor}\n" for name, floor in floors.items()))

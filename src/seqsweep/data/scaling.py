@@ -92,9 +92,7 @@ def _unit_notes(train: Sequences) -> list[str]:
     usual = np.median(largest, axis=0)
     number = (largest > _UNIT_TIMES * np.where(usual > 0, usual, np.inf)).sum(axis=0)
     found = [f"{train.channel_names[f]!r} ({number[f]:,})" for f in np.flatnonzero(number)]
-    told = (
-        f"training sequences with values over {_UNIT_TIMES} times as large as those of most others"
-    )
+    told = f"training sequences with values {_UNIT_TIMES} times as large as those of most others"
     return [f"{told}; check their unit: {_first(found)}"] if found else []
 
 
