@@ -8,8 +8,7 @@ place of one that differs; look at what changed.
 Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
 In a `console` block the lines after `$` run in a shell, and the lines shown below them must be
 printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ, and
-decimals by a hundredth where the command trains or reads runs of the engine `autograd`, whose last
-digits depend on the processor.
+decimals by a hundredth where the command trains or names runs of the engine `autograd`.
 These comments, which a rendered page hides, stand above a block:
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
@@ -20,7 +19,6 @@ These comments, which a rendered page hides, stand above a block:
   each value of the first key, and columns for the values of each sweep's other keys.
 
 RUN_FOLDER and RUN_ID stand for the newest run of the page; `scripts/` is the checkout's folder.
-
 A shell's `seqsweep` is a fork of a process that has imported torch, as in tests/end_to_end; behind
 another program, such as `timeout`, it is the installed program.
 """
@@ -53,17 +51,16 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
-DECIMAL = re.compile(r"(\d+\.\d+)")
+DECIMAL = re.compile(r"(\d*\.\d+)")
 
-Difference = tuple[str, str, str]
-"""A complaint, and where a line differs, the shown line and the printed line most like it."""
+Difference = tuple[str, str, str]  # a complaint, the shown line, the printed line most like it
 
 NOT_RUN = ("git", "make", "source", "pip", "uv", "seqsweep tensorboard", "seqsweep watch")
 """Commands that install something, or that do not end."""
 
 
 class Block(NamedTuple):
-    """A block of a page: the comment above it, and its language and content, or a table's rows."""
+    """A fenced block, or the rows of a table, with the comment above."""
 
     comment: str
     language: str
@@ -165,9 +162,10 @@ def differ(title: str, shown: str, lines: list[str], tolerance: float) -> Iterat
             continue
         found = [each for each in lines if agree(wanted, plain(each), tolerance)]
         if not found:
-            near = difflib.get_close_matches(wanted, map(plain, lines), 1)
-            found = [each.rstrip() for each in lines if plain(each) in near] or [""]
-            yield f"{title}\nexpected {wanted!r}\ngot\n{end}", line, found[0]
+            words = {DECIMAL.sub("", plain(each)): each for each in reversed(lines)}
+            near = difflib.get_close_matches(DECIMAL.sub("", wanted), words, 1)
+            found = [words[each] for each in near] or [""]
+            yield f"{title}\nexpected {wanted!r}\ngot\n{end}", line, found[0].rstrip()
         lines = lines[lines.index(found[0]) + 1 :] if found[0] in lines else lines
 
 

@@ -19,7 +19,6 @@ from hydra_check import CHECKOUT, check_modules, make_environment, run
 
 FOLDER = CHECKOUT / ".venv-newest"
 EXTRAS = ("baselines", "pandas", "export", "sklearn", "search")
-MODULES = ("torch", "lightning", "hydra", "omegaconf", "optuna", "numpy", "pyarrow", "onnx")
 DIGITS = ("train", "data=digits", "model.cell=gru", "model.hidden_size=32")
 SEARCH = (
     "train", "-m", "data=digits", "hydra/sweeper=optuna", "hydra.sweeper.budget.trials=4",
@@ -33,7 +32,7 @@ def main() -> None:
     bounds = {r.name: str(r) for r in read_requirements(*EXTRAS)}
     early = (f"{bounds[name]},>=0.dev0" for name in ("lightning", "hydra-core", "omegaconf"))
     python = make_environment(FOLDER, *bounds.values(), *early)
-    check_modules(python, FOLDER, *MODULES)
+    check_modules(python, FOLDER, "torch", "lightning", "hydra", "omegaconf", "optuna", "numpy")
     with tempfile.TemporaryDirectory() as temporary:
         check(python, Path(temporary))
     run(CHECKOUT, python, CHECKOUT / "scripts" / "notebook_parity.py")

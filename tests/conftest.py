@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import faster_hydra
+import hypothesis
 import pytest
 from commands import SHARED, Command, CommandServer, StartCommand
 from dealing import deal, shuffle, spread
@@ -42,6 +43,10 @@ if "MPLCONFIGDIR" not in os.environ:
 
 # Files of tests need not survive a power failure, and a test may wait for the disk a hundred times.
 os.fsync = lambda *_: None
+
+# No test measures time. The first example of a test may build Hydra's parser.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 gc.disable()  # while test files import torch and Lightning
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -19,7 +19,6 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 )  # OmegaConf's mark of a missing value
 
 
-@settings(deadline=None)  # the first parser takes half a second
 @given(PLAIN | TEXTS | st.lists(PLAIN | TEXTS))
 @example(np.float64(0.1))
 @example('a "quoted" text\\')
