@@ -7,11 +7,12 @@ import odd_cells
 import pytest
 import torch
 
+from seqsweep.models import tracing
 from seqsweep.models.cell import Cell
+from seqsweep.models.cells import GRU, LRU, LSTM, MinLSTM
 from seqsweep.models.own_programs import program_of
-from seqsweep.models.tracing import trace
 from seqsweep.native.program import packaged_program
-from seqsweep.native.step import Network, Shape, run
+from seqsweep.native.step import Network, Shape, run, trace
 
 OWN: list[type[Cell]] = [*example_cells.CELLS, *odd_cells.CELLS]
 OPTIONS = {odd_cells.Leaky: {"dt": 0.3}, example_cells.CoRNN: {"dt": 0.2}}
@@ -43,7 +44,7 @@ def gradient(case, network: Network) -> torch.Tensor:
 def test_each_gradient_is_that_of_float64(make_case, cell, network):
     hidden, layers, both, pooling, lengths = network
     options = OPTIONS.get(cell, {})
-    program = trace(cell, 5, hidden, options)
+    program = tracing.trace(cell, 5, hidden, options)
     shape = Shape(5, hidden, 3, cell, "tanh", layers, both, pooling, 0.0, program)
     case = make_case(
         shape, lengths, options=MOMENTUM, batch_size=len(lengths), cell_options=options
@@ -71,6 +72,55 @@ def test_a_kernel_and_the_program_of_its_cell_compute_the_same(make_case, name):
     close = 2e-6 * float(by_kernel.abs().max())
     torch.testing.assert_close(by_program, by_kernel, rtol=0, atol=close)
     assert not torch.equal(by_program, by_kernel)  # they round differently
+
+
+def curve(case) -> torch.Tensor:
+    """Returns |dL/dh| by the number of steps that follow, of the first layer and direction."""
+    return torch.from_numpy(trace(case.network(), case.data).gradients[0, 0])
+
+
+# The blocks of the state that the output reads.
+OUTPUT_BLOCKS = {
+    **{cell: [0] for cell in (LSTM, example_cells.PeepholeLSTM, example_cells.CoRNN)},
+    **{cell: [0, 1] for cell in (LRU, odd_cells.Swapped, odd_cells.Unread, odd_cells.Remembered)},
+    **{cell: [0] for cell in (GRU, MinLSTM, example_cells.MGU, odd_cells.Leaky)},
+    odd_cells.DelayLine: [2],
+    odd_cells.Memoryless: [],
+}
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("cell", OUTPUT_BLOCKS, ids=lambda cell: cell.__name__)
+def test_the_gradient_through_time_is_by_the_blocks_that_the_output_reads(make_case, cell, pooling):
+    shape = Shape(3, 7, 3, cell, pooling=pooling, program=tracing.trace(cell, 3, 7))
+    case = make_case(shape, [6, 6, 6, 6])
+    network = case.classifier()
+    weights = {n.removeprefix("rnn.").removesuffix("_l0"): w for n, w in network.named_parameters()}
+    own = cell({name: weights[name] for name in cell.shapes(3, 7)})
+    projected = own.project(case.x.double().transpose(0, 1).flatten(0, 1))
+    states = [torch.zeros(4, cell.state_size(7), dtype=torch.float64)]
+    for x in projected.split(4):
+        states.append(own.step(x, states[-1]))
+    outputs = own.output(torch.cat(states[1:]), projected).view(6, 4, 7)
+    logits = network.fc(outputs[-1] if pooling == "last" else outputs.mean(0))
+    loss = torch.nn.functional.cross_entropy(logits, case.labels, reduction="sum")
+    gradients = torch.autograd.grad(loss, states[:0:-1], materialize_grads=True)
+    blocks = torch.stack(gradients).view(6, 4, -1, 7)[:, :, OUTPUT_BLOCKS[cell]]
+    expected = blocks.flatten(2).norm(dim=2).mean(1)
+    torch.testing.assert_close(curve(case), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_an_lstm_of_ones_own_has_the_curve_of_the_kernel(make_case):
+    case = make_case(Shape(3, 33, 4, "lstm", num_layers=2, bidirectional=True), [9, 4, 9, 1, 6])
+    by_kernel = curve(case)
+    case.shape = case.shape._replace(program=tracing.trace(LSTM, 3, 33))
+    torch.testing.assert_close(curve(case), by_kernel, rtol=1e-5, atol=1e-8)
+
+
+def test_where_no_step_reads_the_output_the_curve_follows_it_to_the_state(make_case):
+    program = tracing.trace(example_cells.SRU, 3, 7)
+    case = make_case(Shape(3, 7, 3, example_cells.SRU, program=program), [6, 6])
+    assert curve(case).min() > 0
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,30 @@ class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
         return (states + x.chunk(2, dim=1)[0]) / (self.rate / self.rate)
 
 
+class Unread(with_weights(states=2, rate=1)):
+    """No step reads the second block, which is computed from the first; the output reads both."""
+
+    def step(self, x, state):
+        a = torch.tanh(x + self.rate * state.chunk(2, dim=1)[0])
+        return torch.cat((a, (a * 2).sin()), dim=1)
+
+    def output(self, states, x):
+        a, b = states.chunk(2, dim=1)
+        return a + self.rate * b
+
+
+class Remembered(with_weights(states=2, rate=1)):
+    """The second block depends on the input alone, and the next step and the output read it."""
+
+    def step(self, x, state):
+        a, b = state.chunk(2, dim=1)
+        return torch.cat((torch.tanh(x + self.rate * a + b), x.sin()), dim=1)
+
+    def output(self, states, x):
+        a, b = states.chunk(2, dim=1)
+        return a * b
+
+
 class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
     """A cell whose products have too many blocks for the library, so it has no program."""
 
@@ -147,4 +171,4 @@ class TooLong(Cell):
 
 
 CELLS = (Leaky, DelayLine, Swapped, Constants, Memoryless, ConstantOutput, TwiceMultiplied,
-         ManyBlocks, Dividing)  # fmt: skip
+         ManyBlocks, Dividing, Unread, Remembered)  # fmt: skip

@@ -27,19 +27,22 @@ def build_program(
     """
     read = _ancestors(graph.instructions, [*next_state, result])
     kept = [index for index in range(len(next_state)) if f"s{index}" in read] or [0]
-    next_state = [next_state[index] for index in kept]
-    forward = {name for instruction in graph.instructions for name in instruction.results}
-    gradients = Gradients(graph, dict(zip(kept, next_state, strict=True)), result)
+    all_blocks, next_state = next_state, [next_state[index] for index in kept]
+    step, known = list(graph.instructions), dict(zip(kept, next_state, strict=True))
+    forward = {name for instruction in step for name in instruction.results}
+    gradients = Gradients(graph, step, known, result)
     carry = [gradients.of(f"s{index}") for index in kept]
     carry = [g.name if g.number == 0 else g.apply("without_tiny").name for g in carry]
-    totals = [gradients.of(name).name for name in next_state]
+    totals = _state_gradients(graph, step, all_blocks, known, result)
+    # These values must not be taken in by others, whose rounding that would change.
+    whole = [gradients.of(name).name for name in next_state]
     vectors = {
         f"{name}.{index}": gradients.of(f"{name}.{index}").name
         for name, (rows, columns) in weights.items()
         for index in range(0 if columns else rows)
     }
-    roots = [*next_state, result, *carry, *totals, *vectors.values()]
-    parts = _partition(graph, forward, next_state, carry, roots)
+    roots = [*next_state, result, *carry, *{*whole, *totals}, *vectors.values()]
+    parts = _partition(graph, forward, next_state, [*carry, *totals], roots)
     uses = collections.Counter(roots)
     uses.update(name for part in parts.values() for i in part for name in i.reads)
     parts = {name: _fuse(_merge_starts(part, uses), uses) for name, part in parts.items()}
@@ -57,6 +60,28 @@ def build_program(
         totals=_rename(totals, names),
         gradients=dict(zip(vectors, _rename(vectors.values(), names), strict=True)),
     )
+
+
+def _state_gradients(
+    graph: Graph, step: Part, blocks: Sequence[str], kept: Mapping[int, str], result: str
+) -> list[str]:
+    """Returns the gradients of the blocks of the next state that the output reads.
+
+    Each is by this block alone, as if no other block of the same step were computed from it. Blocks
+    that no step reads count only beside others; else the output is followed to those that steps
+    read.
+    """
+    read = list[str]()
+    for leaves in (blocks, list(kept.values())):
+        direct = Gradients(graph, step, {}, result, leaves)
+        read = [name for name in dict.fromkeys(leaves) if direct.reaches(name)]
+        if any(name in kept.values() for name in read):
+            break
+    totals = list[str]()
+    for name in read:
+        later = (graph.value(f"ds{index}") for index, block in kept.items() if block == name)
+        totals.append(sum(later, start=direct.of(name)).name)
+    return totals
 
 
 def _rename(values: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:

@@ -25,7 +25,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seqsweep.models import graph, torch_operations
 from seqsweep.models.arrangement import build_program
 from seqsweep.models.cell import Cell
-from seqsweep.models.torch_operations import BOOLEAN, CONSTANTS, ELEMENTWISE, MOVING, Untraceable
+from seqsweep.models.torch_operations import (
+    BOOLEAN,
+    CONSTANTS,
+    ELEMENTWISE,
+    MOVING,
+    OVER_UNITS,
+    Untraceable,
+)
 from seqsweep.native.program import FORWARD, Matrix, Program, as_number
 
 OTHERS = {"mm", "addmm", *MOVING, *CONSTANTS}
@@ -163,7 +170,8 @@ class _Step(TorchDispatchMode):
         if name == "_local_scalar_dense":
             raise Untraceable("a step must not read a number: if, float(), int(), item()")
         if name.removesuffix("_") not in ELEMENTWISE and name not in OTHERS:
-            raise Untraceable(f"torch.{name} is not an operation of programs")
+            why = ", which compute each unit by itself" if name in OVER_UNITS else ""
+            raise Untraceable(f"torch.{name} is not an operation of programs{why}")
         try:
             out, labels = self._run_operation(func, name, args, kwargs)
         except Untraceable as error:
@@ -200,12 +208,13 @@ class _Step(TorchDispatchMode):
             return out, self._multiply(*labels)
         if name == "addmm":
             pure, labels = "add", (labels[0], self._multiply(*labels[1:]))
-        result = self._apply(pure, labels, named, tuple(out.shape))
+        whole = out[0] if isinstance(out, tuple) else out  # logsigmoid has a buffer besides
+        result = self._apply(pure, labels, named, tuple(whole.shape))
         if name.endswith("_"):
             result = labels[0].copy_(result)
             if any(not torch.equal(now, before) for now, before in self._given):
                 raise Untraceable("weights, inputs and states must not be changed in place")
-        return out, result
+        return out, pytree.tree_map(lambda _: result, out)
 
     def _apply(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shape: Shape
