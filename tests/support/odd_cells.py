@@ -127,30 +127,6 @@ class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
         return (states + x.chunk(2, dim=1)[0]) / (self.rate / self.rate)
 
 
-class Unread(with_weights(states=2, rate=1)):
-    """No step reads the second block, which is computed from the first; the output reads both."""
-
-    def step(self, x, state):
-        a = torch.tanh(x + self.rate * state.chunk(2, dim=1)[0])
-        return torch.cat((a, (a * 2).sin()), dim=1)
-
-    def output(self, states, x):
-        a, b = states.chunk(2, dim=1)
-        return a + self.rate * b
-
-
-class Remembered(with_weights(states=2, rate=1)):
-    """The second block depends on the input alone, and the next step and the output read it."""
-
-    def step(self, x, state):
-        a, b = state.chunk(2, dim=1)
-        return torch.cat((torch.tanh(x + self.rate * a + b), x.sin()), dim=1)
-
-    def output(self, states, x):
-        a, b = states.chunk(2, dim=1)
-        return a * b
-
-
 class TooManyBlocks(with_weights(gates=17, states=17, matrices=[(1, 17)])):
     """A cell whose products have too many blocks for the library, so it has no program."""
 
@@ -170,5 +146,22 @@ class TooLong(Cell):
         return state
 
 
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v):
+        return (v > 0.1).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 0.3
+
+
+class Spiking(Cell):
+    """A cell with a gradient of its own, so it has no program."""
+
+    def step(self, x, state):
+        return 0.9 * state + x - _Spike.apply(state)
+
+
 CELLS = (Leaky, DelayLine, Swapped, Constants, Memoryless, ConstantOutput, TwiceMultiplied,
-         ManyBlocks, Dividing, Unread, Remembered)  # fmt: skip
+         ManyBlocks, Dividing)  # fmt: skip

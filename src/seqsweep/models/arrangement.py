@@ -27,20 +27,27 @@ def build_program(
     """
     read = _ancestors(graph.instructions, [*next_state, result])
     kept = [index for index in range(len(next_state)) if f"s{index}" in read] or [0]
-    all_blocks, next_state = next_state, [next_state[index] for index in kept]
-    step, known = list(graph.instructions), dict(zip(kept, next_state, strict=True))
+    blocks, next_state = next_state, [next_state[index] for index in kept]
+    step, in_state = list(graph.instructions), _ancestors(graph.instructions, blocks)
     forward = {name for instruction in step for name in instruction.results}
-    gradients = Gradients(graph, step, known, result)
+    gradients = Gradients(graph, dict(zip(kept, next_state, strict=True)), result)
+    begin = 1 + max((n for n, i in enumerate(step) if in_state.intersection(i.results)), default=-1)
+    gradients.pass_back(step[begin:])
+    by_state = gradients.so_far()  # from the output and the step after alone
+    gradients.pass_back(step[:begin])
     carry = [gradients.of(f"s{index}") for index in kept]
     carry = [g.name if g.number == 0 else g.apply("without_tiny").name for g in carry]
-    totals = _state_gradients(graph, step, all_blocks, known, result)
-    # These values must not be taken in by others, whose rounding that would change.
     whole = [gradients.of(name).name for name in next_state]
+    by_block = {name: by_state.of(name).name for name in blocks}
+    totals = [g for g in by_block.values() if "dy" in graph.sources[g]]
+    if not any(by_block[name] in totals for name in next_state):
+        totals = whole  # the output reads the state through blocks that no step reads
     vectors = {
         f"{name}.{index}": gradients.of(f"{name}.{index}").name
         for name, (rows, columns) in weights.items()
         for index in range(0 if columns else rows)
     }
+    # What is fused depends on `whole` even where it is not among the totals.
     roots = [*next_state, result, *carry, *{*whole, *totals}, *vectors.values()]
     parts = _partition(graph, forward, next_state, [*carry, *totals], roots)
     uses = collections.Counter(roots)
@@ -60,28 +67,6 @@ def build_program(
         totals=_rename(totals, names),
         gradients=dict(zip(vectors, _rename(vectors.values(), names), strict=True)),
     )
-
-
-def _state_gradients(
-    graph: Graph, step: Part, blocks: Sequence[str], kept: Mapping[int, str], result: str
-) -> list[str]:
-    """Returns the gradients of the blocks of the next state that the output reads.
-
-    Each is by this block alone, as if no other block of the same step were computed from it. Blocks
-    that no step reads count only beside others; else the output is followed to those that steps
-    read.
-    """
-    read = list[str]()
-    for leaves in (blocks, list(kept.values())):
-        direct = Gradients(graph, step, {}, result, leaves)
-        read = [name for name in dict.fromkeys(leaves) if direct.reaches(name)]
-        if any(name in kept.values() for name in read):
-            break
-    totals = list[str]()
-    for name in read:
-        later = (graph.value(f"ds{index}") for index, block in kept.items() if block == name)
-        totals.append(sum(later, start=direct.of(name)).name)
-    return totals
 
 
 def _rename(values: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:

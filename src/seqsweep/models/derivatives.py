@@ -3,10 +3,11 @@
 torch's derivative would change with its version, and with it the bits of a run.
 """
 
+import copy
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from seqsweep.models.graph import Graph, Value
 from seqsweep.native.program import Instruction, Matrix
@@ -58,44 +59,38 @@ RULES: dict[str, Callable[..., Contributions]] = {
 
 
 class Gradients:
-    """The derivative of a step, which is added to the graph of the step.
+    """The derivative of a step, which `pass_back` adds to the graph of the step.
 
     Args:
         graph: the graph of the step.
-        step: the instructions of the step.
         next_state: the values that are the blocks of the next state, by the numbers of the blocks.
         result: the value that is the output.
-        leaves: values through which no gradient passes. With them, weights have no gradients.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        step: Sequence[Instruction],
-        next_state: Mapping[int, str],
-        result: str,
-        leaves: Collection[str] = (),
-    ) -> None:
-        self._graph, self._leaves = graph, leaves
+    def __init__(self, graph: Graph, next_state: Mapping[int, str], result: str) -> None:
+        self._graph = graph
         self._contributions: dict[str, list[str]] = {result: [graph.value("dy").name]}
         self._products = set[str]()  # the contributions that are results of `transposed`
         for index, name in next_state.items():
             self._add(name, graph.value(f"ds{index}").name)
-        for instruction in reversed(step):
-            if any(name in leaves for name in instruction.results):
-                continue
+
+    def pass_back(self, instructions: Sequence[Instruction]) -> None:
+        """Adds the derivative of instructions, of which each reads those before it."""
+        for instruction in reversed(instructions):
             if instruction.operation == "product":
                 self._pass_product(instruction)
             else:
                 self._pass_elementwise(instruction)
 
+    def so_far(self) -> "Gradients":
+        """Returns a copy, which later calls of `pass_back` do not change."""
+        other = copy.copy(self)
+        other._contributions = {name: [*given] for name, given in self._contributions.items()}
+        return other
+
     def of(self, name: str) -> Value:
         """Returns the gradient of a value, which is 0 if nothing reads the value."""
         return self._total(name) or self._graph.value(0)
-
-    def reaches(self, name: str) -> bool:
-        """Returns whether a value has rows and a gradient."""
-        return name in self._contributions and not self._graph.is_vector(name)
 
     def _add(self, name: str, contribution: str) -> None:
         self._contributions.setdefault(name, []).append(contribution)
@@ -142,12 +137,9 @@ class Gradients:
             rows = {index: total.name for index, total in run if total is not None}
             names, first = tuple(rows.values()), product.matrix.first + min(rows)
             matrix = Matrix(product.matrix.name, first, first + len(rows))
-            if not self._leaves:
-                self._graph.emit("outer", names, matrix, product.operands, count=0)
+            self._graph.emit("outer", names, matrix, product.operands, count=0)
             # The gradient of the layer's input goes to the layer below, and no value holds it.
             operands = () if product.operands == ("x",) else product.operands
-            if self._leaves and not operands:
-                continue
             results = self._graph.emit("transposed", names, matrix, count=len(operands))
             self._products.update(results)
             for operand, result in zip(operands, results, strict=True):

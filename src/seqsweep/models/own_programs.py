@@ -30,7 +30,7 @@ _COUNTS = (3, 8, 64)
 """The numbers of sequences for which the logits of a program are compared with its class's."""
 _CLASSES = 3
 _TOLERANCE = 1e-4
-"""The largest error of a gradient, as a share; see `_gradient_errors`."""
+"""The largest error of a gradient, as a share; see `_compare_gradients`."""
 
 
 def program_of(model: dict[str, Any]) -> Program | str:
@@ -107,26 +107,24 @@ def describe_cell(network: RNNClassifier, inputs: int) -> tuple[tuple[str, ...],
     equations = equations or equations_of(program)
     if missing := why_missing():
         return equations, f"native gradient: not compared with float64; {missing}"
-    pair = _pair(cell, network.cell_options, inputs, network.hidden_size)
-    largest = max(error for error, _ in _gradient_errors(*pair))
-    words = f"differs from float64 by at most {largest:.0e} of the largest"
+    _, _, errors = _compare_gradients(cell, network.cell_options, inputs, network.hidden_size)
+    words = f"differs from float64 by at most {torch.tensor(errors)[:, 0].max():.0e} of the largest"
     return equations, f"native gradient: {words}"
 
 
 def _difference(cell: type[Cell], given: dict[str, Any], inputs: int, hidden: int) -> str | None:
     """Returns how a program differs from its class, if it does."""
-    network, native = _pair(cell, given, inputs, hidden)
+    network, native, errors = _compare_gradients(cell, given, inputs, hidden)
     for count in _COUNTS:
         x, lengths = _draw(count, 2, inputs), torch.full((count,), 2)
-        labels = torch.zeros(count, dtype=torch.int64)
-        mine = predict(native, Data(x.numpy(), lengths.numpy(), labels.numpy(), _CLASSES))
+        data = Data(x.numpy(), lengths.numpy(), torch.zeros_like(lengths).numpy(), _CLASSES)
+        found = torch.from_numpy(predict(native, data))
         with torch.no_grad():
             plain, exact = network.float()(x, lengths), network.double()(x.double(), lengths)
-        error, of_float32 = ((exact - each).abs().max() for each in (torch.from_numpy(mine), plain))
+        error, of_float32 = ((exact - logits).abs().max() for logits in (found, plain))
         if error > max(_TOLERANCE * exact.abs().max(), 3 * of_float32):
             return "step must compute the same each time, for any number of sequences"
-    errors = zip(network.named_parameters(), _gradient_errors(network, native), strict=True)
-    for (name, _), (error, of_float32) in errors:
+    for (name, _), (error, of_float32) in zip(network.named_parameters(), errors, strict=True):
         if not error <= max(_TOLERANCE, 3 * of_float32):
             return (
                 f"it has a gradient of its own: that of {name} differs from the program's by "
@@ -139,10 +137,16 @@ def _draw(count: int, steps: int, inputs: int) -> Tensor:
     return torch.randn(count, steps, inputs, generator=torch.Generator().manual_seed(count))
 
 
-def _pair(
+def _compare_gradients(
     cell: type[Cell], given: dict[str, Any], inputs: int, hidden: int
-) -> tuple[RNNClassifier, Network]:
-    """Returns a small network of a cell, and the same in the native library."""
+) -> tuple[RNNClassifier, Network, list[tuple[float, float]]]:
+    """Compares the gradients of a small network with autograd's in float64.
+
+    Returns:
+        The network, its copy in the library, and for each parameter the largest differences of the
+        native gradient and of autograd's in float32, as shares of the parameter's largest gradient;
+        or, where that is near 0, of a thousandth of the largest of all.
+    """
     arguments: dict[str, Any] = {"cell": cell, "pooling": "mean"}
     arguments |= {name: value for name, value in given.items() if name == "nonlinearity"}
     arguments["cell_options"] = {k: v for k, v in given.items() if k not in arguments}
@@ -151,26 +155,16 @@ def _pair(
     assert not isinstance(program, str), program
     with drawing_from(torch.Generator().manual_seed(0)):
         network = RNNClassifier(inputs, hidden, _CLASSES, **arguments)
+    x, labels = _draw(len(_LENGTHS), max(_LENGTHS), inputs), torch.arange(_CLASSES)
     weights = nn.utils.parameters_to_vector(network.parameters()).detach()
     shape = Shape(inputs, hidden, _CLASSES, name, pooling="mean", program=program)
-    return network, Network(shape._replace(nonlinearity=network.nonlinearity), "sgd", weights)
-
-
-def _gradient_errors(network: RNNClassifier, native: Network) -> list[tuple[float, float]]:
-    """Compares the gradients of a small network with autograd's in float64.
-
-    Returns:
-        For each parameter the largest differences of the native gradient and of autograd's in
-        float32, as shares of the parameter's largest gradient; or, where that is near 0, of a
-        thousandth of the largest of all.
-    """
-    labels, lengths = torch.arange(_CLASSES), torch.tensor(_LENGTHS).numpy()
-    x = _draw(len(_LENGTHS), max(_LENGTHS), native.shape.input_size)
+    shape = shape._replace(nonlinearity=network.nonlinearity)
+    native = Network(shape, "sgd", weights)
+    data = Data(x.numpy(), torch.tensor(_LENGTHS).numpy(), labels.numpy(), _CLASSES)
     # The momentum after a step of length 0 is the gradient.
     values = {"lr": 0.0, "momentum": 0.5, "weight_decay": 0.0, "nesterov": 0.0}
-    data = Data(x.numpy(), lengths, labels.numpy(), _CLASSES)
     run([Work(native, labels, _CLASSES, values, 0, False)], data, None)
-    plain = _gradients(network.float(), x, labels)
+    plain = _gradients(network, x, labels)
     exact = _gradients(network.double(), x, labels)
     found = native.state["momentum_buffer"].split([g.numel() for g in exact])
     largest = [float(g.abs().max()) for g in exact]
@@ -181,7 +175,7 @@ def _gradient_errors(network: RNNClassifier, native: Network) -> list[tuple[floa
             float((g.double().view_as(double) - double).abs().max()) / scale for g in others
         )
         errors.append((error, of_float32))
-    return errors
+    return network, native, errors
 
 
 def _gradients(network: nn.Module, x: Tensor, labels: Tensor) -> list[Tensor]:

@@ -25,14 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seqsweep.models import graph, torch_operations
 from seqsweep.models.arrangement import build_program
 from seqsweep.models.cell import Cell
-from seqsweep.models.torch_operations import (
-    BOOLEAN,
-    CONSTANTS,
-    ELEMENTWISE,
-    MOVING,
-    OVER_UNITS,
-    Untraceable,
-)
+from seqsweep.models.torch_operations import BOOLEAN, CONSTANTS, ELEMENTWISE, MOVING, Untraceable
 from seqsweep.native.program import FORWARD, Matrix, Program, as_number
 
 OTHERS = {"mm", "addmm", *MOVING, *CONSTANTS}
@@ -170,7 +163,8 @@ class _Step(TorchDispatchMode):
         if name == "_local_scalar_dense":
             raise Untraceable("a step must not read a number: if, float(), int(), item()")
         if name.removesuffix("_") not in ELEMENTWISE and name not in OTHERS:
-            why = ", which compute each unit by itself" if name in OVER_UNITS else ""
+            is_mixing = name in torch_operations.OVER_UNITS
+            why = ", which compute each unit by itself" if is_mixing else ""
             raise Untraceable(f"torch.{name} is not an operation of programs{why}")
         try:
             out, labels = self._run_operation(func, name, args, kwargs)
