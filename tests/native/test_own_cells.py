@@ -70,7 +70,7 @@ def test_log1p_and_expm1_keep_their_digits_near_zero(function):
 
     sizes = 10.0 ** torch.arange(-12, 1)
     x = torch.cat((sizes, -sizes, torch.tensor([0, 30, 88, torch.inf]))).float()
-    shape = Shape(1, 1, 2, Near, program=tracing.trace(Near, 1, 1))
+    shape = Shape(1, 1, 2, "near", program=tracing.trace(Near, 1, 1))
     network = Network(shape, "sgd", torch.tensor([1.0, 0, 0, 0, 0, 0]))
     data = Data(x[None, :, None].numpy(), np.array([len(x)]), np.array([0]), 2)
     found = torch.from_numpy(trace(network, data).states[:, 0])
@@ -92,6 +92,8 @@ def test_a_kernel_and_the_program_of_its_cell_compute_the_same(make_case, name):
 
 class Three(odd_cells.with_weights(states=3, rate=1)):
     """No step reads block 1, which is computed from block 0; block 2 depends on the input alone."""
+
+    rate: torch.Tensor
 
     def step(self, x, state):
         a, _, c = state.chunk(3, dim=1)
@@ -144,8 +146,8 @@ def test_the_gradient_through_time_is_by_the_blocks_that_the_output_reads(make_c
 
 
 def test_where_no_step_reads_the_output_the_curve_follows_it_to_the_state(make_case):
-    program = tracing.trace(example_cells.SRU, 3, 7)
-    case = make_case(Shape(3, 7, 3, example_cells.SRU, program=program), [6, 6])
+    own: Any = example_cells.SRU
+    case = make_case(Shape(3, 7, 3, own, program=tracing.trace(own, 3, 7)), [6, 6])
     assert curve(case).min() > 0
 
 

@@ -152,8 +152,8 @@ class _Spike(torch.autograd.Function):
         return (v > 0.1).to(v.dtype)
 
     @staticmethod
-    def backward(ctx, gradient):
-        return gradient * 0.3
+    def backward(ctx, *gradients):
+        return gradients[0] * 0.3
 
 
 class Spiking(Cell):

@@ -146,9 +146,9 @@ def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> No
 
 
 def _check_independence(network: nn.Module, model: Config, train: Sequences) -> None:
-    """Refuses a cell, and warns of a network, whose logits depend on more than a sequence.
+    """Refuses a cell that mixes sequences, and warns of such a network.
 
-    A traced program needs no such check.
+    Random numbers show too. A traced program needs no such check.
     """
     ours = architecture_of(model)
     if ours and (ours.cell in our_cells() or not isinstance(program_of(model), str)):
