@@ -80,6 +80,7 @@ SMOOTH: list[Callable[[Tensor, Tensor], Tensor]] = [
     lambda a, b: torch.lerp(a, b, 0.3) + torch.lerp(a, b, a.sigmoid()) + torch.rsub(a, b, alpha=3),
     lambda a, b: torch.addcmul(a, a, b, value=0.5) + torch.addcdiv(a, a, b * b + 1, value=-2),
     lambda a, b: functional.gelu(a, approximate="tanh") * functional.mish(b) - torch.tensor(2.0),
+    lambda a, b: functional.logsigmoid(a) * torch.log1p(b * b) + torch.expm1(a * 0.3 - b.abs()),
     lambda a, b: torch.add(a, b, alpha=2) - torch.full_like(a, 0.5) * a + torch.ones(4) * b,
 ]  # fmt: skip
 KINKED: list[Callable[[Tensor, Tensor], Tensor]] = [
@@ -232,7 +233,7 @@ REFUSED: list[tuple[str, Callable[[Any, Tensor, Tensor], Any]]] = [
     ("torch.slice: tensors must be cut", lambda self, x, state: x[:, :2].repeat(1, 2)),
     ("torch.add: the sequences of a batch must", lambda self, x, state: x[:1] + state),
     ("step: the sequences of a batch must", lambda self, x, state: torch.cat((x[1:], x[:1]))),
-    ("torch.mean is not an operation", lambda self, x, state: x - x.mean()),
+    ("of programs, which compute each unit by itself", lambda self, x, state: x - x.mean()),
     ("torch._softmax is not an operation", lambda self, x, state: x.softmax(1)),
     ("for any number of sequences", lambda self, x, state: self.rate * state + x / len(x)),
     ("must return a tensor of shape (2, 4), got tuple", lambda self, x, state: (x, state)),

@@ -146,5 +146,22 @@ class TooLong(Cell):
         return state
 
 
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v):
+        return (v > 0.1).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return gradients[0] * 0.3
+
+
+class Spiking(Cell):
+    """A cell with a gradient of its own, so it has no program."""
+
+    def step(self, x, state):
+        return 0.9 * state + x - _Spike.apply(state)
+
+
 CELLS = (Leaky, DelayLine, Swapped, Constants, Memoryless, ConstantOutput, TwiceMultiplied,
          ManyBlocks, Dividing)  # fmt: skip

@@ -1,5 +1,6 @@
-"""A network of a user's own, for the target `own_network.Mean`."""
+"""Networks of a user's own, for the target `own_network.Mean` and others."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -10,3 +11,15 @@ class Mean(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         return self.fc(x.sum(dim=1) / lengths[:, None])
+
+
+class Normed(Mean):
+    """A network that is normalised over the batch."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return nn.functional.batch_norm(super().forward(x, lengths), None, None, training=True)
+
+
+class Noisy(Mean):
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return super().forward(x, lengths) * torch.rand(())

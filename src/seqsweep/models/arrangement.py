@@ -27,19 +27,29 @@ def build_program(
     """
     read = _ancestors(graph.instructions, [*next_state, result])
     kept = [index for index in range(len(next_state)) if f"s{index}" in read] or [0]
-    next_state = [next_state[index] for index in kept]
-    forward = {name for instruction in graph.instructions for name in instruction.results}
+    blocks, next_state = next_state, [next_state[index] for index in kept]
+    step, in_state = list(graph.instructions), _ancestors(graph.instructions, blocks)
+    forward = {name for instruction in step for name in instruction.results}
     gradients = Gradients(graph, dict(zip(kept, next_state, strict=True)), result)
+    begin = 1 + max((n for n, i in enumerate(step) if in_state.intersection(i.results)), default=-1)
+    gradients.pass_back(step[begin:])
+    by_state = gradients.so_far()  # from the output and the step after alone
+    gradients.pass_back(step[:begin])
     carry = [gradients.of(f"s{index}") for index in kept]
     carry = [g.name if g.number == 0 else g.apply("without_tiny").name for g in carry]
-    totals = [gradients.of(name).name for name in next_state]
+    whole = [gradients.of(name).name for name in next_state]
+    by_block = {name: by_state.of(name).name for name in blocks}
+    totals = [g for g in by_block.values() if "dy" in graph.sources[g]]
+    if not any(by_block[name] in totals for name in next_state):
+        totals = whole  # the output reads the state through blocks that no step reads
     vectors = {
         f"{name}.{index}": gradients.of(f"{name}.{index}").name
         for name, (rows, columns) in weights.items()
         for index in range(0 if columns else rows)
     }
-    roots = [*next_state, result, *carry, *totals, *vectors.values()]
-    parts = _partition(graph, forward, next_state, carry, roots)
+    # What is fused depends on `whole` even where it is not among the totals.
+    roots = [*next_state, result, *carry, *{*whole, *totals}, *vectors.values()]
+    parts = _partition(graph, forward, next_state, [*carry, *totals], roots)
     uses = collections.Counter(roots)
     uses.update(name for part in parts.values() for i in part for name in i.reads)
     parts = {name: _fuse(_merge_starts(part, uses), uses) for name, part in parts.items()}

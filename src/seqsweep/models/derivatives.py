@@ -3,10 +3,11 @@
 torch's derivative would change with its version, and with it the bits of a run.
 """
 
+import copy
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from seqsweep.models.graph import Graph, Value
 from seqsweep.native.program import Instruction, Matrix
@@ -58,10 +59,10 @@ RULES: dict[str, Callable[..., Contributions]] = {
 
 
 class Gradients:
-    """The derivative of a step, which is added to the graph of the step.
+    """The derivative of a step, which `pass_back` adds to the graph of the step.
 
     Args:
-        graph: the instructions of the step.
+        graph: the graph of the step.
         next_state: the values that are the blocks of the next state, by the numbers of the blocks.
         result: the value that is the output.
     """
@@ -70,14 +71,22 @@ class Gradients:
         self._graph = graph
         self._contributions: dict[str, list[str]] = {result: [graph.value("dy").name]}
         self._products = set[str]()  # the contributions that are results of `transposed`
-        forward = list(graph.instructions)
         for index, name in next_state.items():
             self._add(name, graph.value(f"ds{index}").name)
-        for instruction in reversed(forward):
+
+    def pass_back(self, instructions: Sequence[Instruction]) -> None:
+        """Adds the derivative of instructions, of which each reads those before it."""
+        for instruction in reversed(instructions):
             if instruction.operation == "product":
                 self._pass_product(instruction)
             else:
                 self._pass_elementwise(instruction)
+
+    def so_far(self) -> "Gradients":
+        """Returns a copy, which later calls of `pass_back` do not change."""
+        other = copy.copy(self)
+        other._contributions = {name: [*given] for name, given in self._contributions.items()}
+        return other
 
     def of(self, name: str) -> Value:
         """Returns the gradient of a value, which is 0 if nothing reads the value."""

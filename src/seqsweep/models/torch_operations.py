@@ -74,6 +74,13 @@ def _softplus(a: Value, beta: float = 1, threshold: float = 20) -> Value:
     return a.apply("softplus")
 
 
+def _log1p(a: Value) -> Value:
+    """Returns log(1 + a), to which a small number adds what the sum rounds away."""
+    total = a + 1
+    lost = _apply("where", _apply("lt", a.apply("abs"), 1), a - (total - 1), 0)
+    return total.apply("log") + lost
+
+
 def _gelu(a: Value, approximate: str = "none") -> Value:
     if approximate != "tanh":
         raise Untraceable("approximate must be 'tanh'")
@@ -128,6 +135,9 @@ ELEMENTWISE: dict[str, Callable[..., Operand]] = {
     "elu": _elu,
     "celu": lambda a, alpha=1: _elu(a, alpha, 1, 1 / alpha),
     "softplus": _softplus,
+    "log_sigmoid_forward": lambda a: -(-a).apply("softplus"),
+    "log1p": _log1p,
+    "expm1": lambda a: (a * 0.5).apply("tanh") * (a.apply("exp") + 1),  # without cancellation
     "silu": lambda a: a * a.apply("sigmoid"),
     "mish": lambda a: a * a.apply("softplus").apply("tanh"),
     "gelu": _gelu,
@@ -139,6 +149,9 @@ ELEMENTWISE: dict[str, Callable[..., Operand]] = {
 BOOLEAN = {name for name in ELEMENTWISE if name.startswith(("bitwise_", "logical_"))} | {
     "lt", "le", "eq", "gt", "ge", "ne", "where", "masked_fill", "copy", "fill",
 }  # fmt: skip
+
+# Operations over the units, which programs do not have.
+OVER_UNITS = {"mean", "sum", "var", "std", "amax", "_softmax", "_log_softmax", "native_layer_norm"}
 
 # The operations that only move numbers.
 MOVING = {

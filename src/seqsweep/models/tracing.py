@@ -163,7 +163,9 @@ class _Step(TorchDispatchMode):
         if name == "_local_scalar_dense":
             raise Untraceable("a step must not read a number: if, float(), int(), item()")
         if name.removesuffix("_") not in ELEMENTWISE and name not in OTHERS:
-            raise Untraceable(f"torch.{name} is not an operation of programs")
+            is_mixing = name in torch_operations.OVER_UNITS
+            why = ", which compute each unit by itself" if is_mixing else ""
+            raise Untraceable(f"torch.{name} is not an operation of programs{why}")
         try:
             out, labels = self._run_operation(func, name, args, kwargs)
         except Untraceable as error:
@@ -200,12 +202,13 @@ class _Step(TorchDispatchMode):
             return out, self._multiply(*labels)
         if name == "addmm":
             pure, labels = "add", (labels[0], self._multiply(*labels[1:]))
-        result = self._apply(pure, labels, named, tuple(out.shape))
+        whole = out[0] if isinstance(out, tuple) else out  # logsigmoid has a buffer besides
+        result = self._apply(pure, labels, named, tuple(whole.shape))
         if name.endswith("_"):
             result = labels[0].copy_(result)
             if any(not torch.equal(now, before) for now, before in self._given):
                 raise Untraceable("weights, inputs and states must not be changed in place")
-        return out, result
+        return out, pytree.tree_map(lambda _: result, out)
 
     def _apply(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shape: Shape

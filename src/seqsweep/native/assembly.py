@@ -49,8 +49,9 @@ class ProgramStruct(ctypes.Structure):
         *(
             (name, ctypes.c_int32)
             for name in (
-                "weights_count", "registers_count", "loads_count", "results_count", "states",
-                "outer", "vectors", "gradients", "blocks", "chunks", "slots",
+                "weights_count", "registers_count", "loads_count", "results_count",
+                "totals_count", "states", "outer", "vectors", "gradients", "blocks", "chunks",
+                "slots",
             )
         ),
     ]  # fmt: skip
@@ -127,6 +128,7 @@ class _Assembler:
             "registers_count": len(self.registers),
             "loads_count": len(arrays["loads"]),
             "results_count": len(arrays["results"]),
+            "totals_count": len(totals),
             "states": self.program.states,
             "outer": self.names["dy"],
         }
@@ -191,7 +193,7 @@ class _Assembler:
         return states
 
     def _place_carry(self) -> list[str]:
-        """Places what goes from step to step; returns the whole gradient of each state block."""
+        """Places what goes from step to step; returns the gradients of state blocks."""
         program = self.program
         later = self._reads(("input'",)) | set(program.totals)
         blocks = [f"ds{k}" for k in range(program.states)]

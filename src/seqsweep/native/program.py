@@ -126,8 +126,8 @@ class Program:
         next_state: the value of each block of the next state.
         result: the value that is the output.
         carry: the gradient of each block of the previous state.
-        totals: the whole gradient of each block of the next state, through the output and later
-            steps.
+        totals: the gradients of the blocks of the next state that the output reads, each through
+            the output and later steps.
         gradients: the gradient of each block of the vectors. `outer` computes those of matrices.
         no_weight_decay: the weights that weight decay spares.
     """

@@ -3,28 +3,34 @@
 F features (channels), C classes.
 """
 
+import copy
 import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import nn
 
 from seqsweep.config.instantiate import build
+from seqsweep.config.own_cell import our_cells
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.sequences import Splits
-from seqsweep.models.layers import takes_lengths
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.models.layers import logits_of, takes_lengths
 from seqsweep.models.metrics import class_weights
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.models.own_programs import program_of
 from seqsweep.runs.identity import DATA_MODULE, is_own_module
 from seqsweep.runs.metrics import Metric, monitor_of_config, proposed_direction
-from seqsweep.seeding import global_stream
+from seqsweep.seeding import global_stream, restored_generators
 from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
 from seqsweep.training.description import description
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import build_loggers, open_arguments
 from seqsweep.training.logged import LoggedMetrics
@@ -92,6 +98,8 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
     network = _built(config, splits)
     # A `_target_` may be any function, so what it returned is checked.
     _check_is_network(network, model["_target_"], splits)
+    if isinstance(splits, Splits):
+        _check_independence(network, model, splits.train)
     num_classes = splits.num_classes
     if num_classes is None:  # the constructor may have a default
         known = signature_of(model["_target_"]).parameters.get("num_classes")
@@ -135,6 +143,41 @@ def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> No
             f"{where}: forward(x) would read the padding as data, because the sequences have "
             "several lengths; it must be forward(x, lengths)"
         )
+
+
+def _check_independence(network: nn.Module, model: Config, train: Sequences) -> None:
+    """Refuses a cell that mixes sequences, and warns of such a network.
+
+    Random numbers show too. A traced program needs no such check.
+    """
+    ours = architecture_of(model)
+    if ours and (ours.cell in our_cells() or not isinstance(program_of(model), str)):
+        return
+    pair = train.select(np.argsort(train.lengths, kind="stable")[[-1, 0]])
+    x, ends, both = torch.from_numpy(pair.x), torch.from_numpy(pair.lengths), [0, 1]
+    if ours:  # many steps take a cell long, many sequences do not
+        ends, both = torch.minimum(ends, torch.tensor([16, 8])), both * 32
+    try:
+        with restored_generators(), torch.no_grad():
+            still = copy.deepcopy(network).eval()
+            # Each alone stands beside itself, because some layers refuse a single sequence.
+            together, again, first, second = (
+                logits_of(still, x[rows, : int(ends[rows].max())], ends[rows])[[0, -1]]
+                for rows in (both, both, [0, 0, 0], [1, 1, 1])
+            )
+    except Exception:  # the training shows the error of the user's code
+        return
+    least, alone = 1e-4 * together.abs().max(), torch.stack((first[0], second[1]))
+    for other, cause in ((again, "each call"), (alone, "the other sequences of a batch")):
+        if not (other - together).abs().max() > least:
+            continue
+        if ours:
+            raise ValueError(
+                f"model.cell={ours.cell}: the logits of a sequence change with {cause}; project, "
+                "step and output must compute each row by itself, and draw no numbers"
+            )
+        _warn_once(f"model._target_={model['_target_']}: predictions change with {cause}")
+        return
 
 
 def has_one_length(splits: Splits) -> bool:

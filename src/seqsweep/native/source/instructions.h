@@ -62,9 +62,10 @@ struct Program {
   const Instruction* instructions;
   const int32_t* lists;
   const Load *loads, *results;
-  const int32_t *before, *after, *totals;  // (states,) registers
+  const int32_t *before, *after;           // (states,) registers
+  const int32_t* totals;                   // (totals_count,) registers
   const int32_t* parts;                    // (PARTS + 1,) the first instruction of each part
-  int32_t weights_count, registers_count, loads_count, results_count;
+  int32_t weights_count, registers_count, loads_count, results_count, totals_count;
   int32_t states, outer;                   // blocks of a state; the register of dL/dh
   int32_t vectors, gradients, blocks, chunks, slots;  // how many registers each place has
 };

@@ -371,12 +371,12 @@ inline void fill_outer(const Machine& m, const Outer& outer, int first, int last
   }
 }
 
-// Fills dL/dh of the states, as its size where a state has several blocks.
+// Fills dL/dh of the states, as its size where the output reads several blocks.
 inline void fill_total(const Machine& m, Index row, Index rows, float* total) {
   for (Index n = row; n < row + rows; n++) {
     for (Index j = 0; j < m.H; j += VL) {
       Vector sum = zero();
-      for (int k = 0; k < m.p.states; k++) {
+      for (int k = 0; k < m.p.totals_count; k++) {
         const Vector part = load(m.at(m.p.totals[k], n) + j);
         sum = fma(part, part, sum);
       }
