@@ -243,11 +243,11 @@ def at_rename(monkeypatch: pytest.MonkeyPatch) -> AtRename:
     ) -> Generator[list[str]]:
         rename, renamed = os.replace, list[str]()
 
-        def replace(source: str | Path, target: str | Path) -> None:
+        def replace(source: str | Path, target: str | Path, **folders: int | None) -> None:
             renamed.append(Path(target).name)
             if not after and len(renamed) >= n:
                 act()
-            rename(source, target)
+            rename(source, target, **folders)
             if after and len(renamed) >= n:
                 act()
 

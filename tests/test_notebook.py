@@ -56,7 +56,7 @@ def test_equal_training_gives_the_notebooks_losses(variant, tmp_path):
 def test_an_experiment_prints_the_notebooks_lines(start_command, tmp_path):
     """The program prints four lines in the notebook's form, with the losses of metrics.csv."""
     process = start_command("train", "experiment=notebook_bidirectional")
-    printed, error = process.communicate(timeout=120)
+    printed, error = process.communicate(timeout=180)
     assert process.returncode == 0, error
     (run,) = (tmp_path / "outputs" / "runs" / "notebook_bidirectional").iterdir()
     losses = notebook.logged_losses(run)

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,10 +26,6 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
         """Returns the options, or exits with code 2. `intermixed` options stand anywhere."""
-        command, *more = self.prog.split()[1:]
-        if right := _with_out(command, list(arguments)):
-            words = shlex.join(["seqsweep", command, *more, *right])
-            self.error(f"--out names the file now; did you mean: {words}")
         parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
         options, unknown = parse(list(arguments))
         for word in unknown[:1]:
@@ -150,28 +145,6 @@ def check_output(path: Path, ending: str = "") -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} (in {Path.cwd()})")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"{path}: the folder {path.parent} cannot be written")
-
-
-_OUT_BEFORE = {"export": "--to", "explain": "--html", "evaluate": "--json", "leaderboard": "--csv"}
-"""The options that named a file in earlier versions, by command."""
-
-
-def _with_out(command: str, words: list[str]) -> list[str] | None:
-    """Returns the arguments of earlier versions with `--out FILE`; None for those of today."""
-    if any(word.startswith("--out") for word in words):
-        return None
-    for index, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        rest = [value] * bool(equals) + words[index + 1 :]
-        # In `bundle` the file was the second argument, and the first one was not an option.
-        is_second = index > 0 and not words[index - 1].startswith("-")
-        if command == "bundle" and is_second and word.endswith(".zip"):
-            return [*words[:index], "--out", *words[index:]]
-        # Today `--json` is an option without a value.
-        is_file = bool(rest) and (name != "--json" or bool(equals) or rest[0].endswith(".json"))
-        if name == _OUT_BEFORE.get(command) and is_file:
-            return [*words[:index], "--out", *rest]
-    return None
 
 
 def add_json(parser: Parser) -> None:

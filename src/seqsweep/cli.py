@@ -1,6 +1,8 @@
 """Runs the command `seqsweep`; each subcommand imports only what it needs."""
 
+import codecs
 import contextlib
+import errno
 import io
 import os
 import re
@@ -73,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plus the number of a signal: 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # Characters that the terminal's encoding lacks become question marks instead of errors.
+    codecs.register_error("seqsweep", _encodable)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+        sys.stdout.reconfigure(errors="seqsweep")
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:
@@ -97,12 +99,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+def _encodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Returns the bytes of a file's name, or question marks for what an encoding lacks."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.replace_errors(error)
+
+
 def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """Prints an error in one line. Returns the exit code."""
     if isinstance(error, MemoryError):
         say_error("out of memory")
     elif isinstance(error, ImportError) and "pip install" not in str(error):
         say_error(f"cannot import a package: {error}")
+    elif isinstance(error, OSError) and error.errno in _MACHINE:
+        say_error(f"{error}; the files that were written before stay")
     elif arguments[:1] in (["explain"], ["evaluate"]):
         from seqsweep.sweeping.habits import with_meant
 
@@ -110,6 +122,10 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
     else:
         return _refuse(str(error))
     return 1
+
+
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Errors of the machine, such as a full disk, and not of the input."""
 
 
 def _dispatch(arguments: list[str]) -> int:

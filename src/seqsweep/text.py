@@ -38,8 +38,11 @@ def nearest_or_all(name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first twenty names, separated by commas."""
-    return ", ".join(map(printable, names[:20])) + (", ..." if len(names) > 20 else "")
+    """Returns the first twenty names, separated by commas; long ones without their ends."""
+    shown = [
+        name if len(name) <= 200 else f"{name[:197]}..." for name in map(printable, names[:20])
+    ]
+    return ", ".join(shown) + (", ..." if len(names) > 20 else "")
 
 
 def printable(name: str) -> str:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.data.batch import EpochBatches, SequenceDataset
@@ -42,7 +42,6 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert order(50, 8, 0) != list(range(50))  # 0 is a seed
 
 
-@settings(deadline=None)
 @given(
     size=sizes, batch_size=st.integers(1, 45), world_size=st.integers(1, 6), epoch=st.integers(0, 2)
 )
@@ -63,7 +62,6 @@ def test_processes_share_one_order_evenly(size, batch_size, world_size, epoch):
     assert all(len(batch) == batch_size for batch in list(batches)[:-1])
 
 
-@settings(deadline=None)
 @given(size=sizes, batch_size=st.integers(1, 9), world_size=st.integers(1, 6))
 def test_processes_that_evaluate_take_every_row_once(size, batch_size, world_size):
     batches = [

@@ -248,3 +248,21 @@ def test_a_pattern_needs_no_quotes_in_an_override():
 def test_columns_may_be_in_another_order_and_have_missing_values(write: Write):
     x = table(write(FILES | {"walk/z.csv": "y,x,time\n?,1,0\n"})).train.x
     assert np.array_equal(x[-1, 0], [1, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("pattern", [None, "{label}/**"])
+def test_a_folder_is_read_once_whatever_links_lead_to_it(write, pattern, tmp_path):
+    folder = write(FILES)
+    plain = table(folder, pattern=pattern)
+    links = {"run/l0": ".", "run/l1": "..", "run/l2": tmp_path / "d", "walk/l3": "../run"}
+    for link, target in links.items():
+        (tmp_path / "d" / link).symlink_to(target)
+    again = table(folder, pattern=pattern)
+    assert len(again.train) == len(plain.train) == len(FILES)
+    assert f"{folder}: read once, under another path: {', '.join(links)}" in again.notes
+
+
+@pytest.mark.parametrize("pattern", ["{label}/*_*_*_*_*.csv", "{label}/{id}_*_*_*_*", "**/**/**/*"])
+def test_a_pattern_of_many_wildcards_is_refused(write, pattern):
+    with pytest.raises(ValueError, match=r"pattern=.*: must have at most 4 of \* and \{"):
+        table(write(FILES), pattern=pattern)

@@ -39,7 +39,7 @@ LABELS = [0] * 21 + [1] * 10 + [2] * 9
 
 
 @given(st.integers(2, 6), st.lists(st.integers(6, 25), min_size=2, max_size=5), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sizes_and_classes_differ_by_at_most_one(folds, counts, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     fold = divided(made(labels), folds, seed)
@@ -71,7 +71,7 @@ def test_the_partition_is_that_of_the_split_seed_alone():
 
 
 @given(st.integers(0, 999), st.integers(2, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_group_lies_in_one_fold_and_the_classes_stay_near_proportion(seed, folds):
     rng = np.random.default_rng(seed)
     groups = rng.integers(40, size=400)
@@ -119,7 +119,7 @@ def draw(labels: Any, groups: Any, size: int, seed: int = 0) -> np.ndarray:
 
 
 @given(st.integers(0, 1000), st.integers(4, 30), st.integers(2, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cut_leaves_each_group_whole_and_each_class_in_train(seed, number, classes):
     rng = np.random.default_rng(seed)
     groups = rng.integers(number, size=10 * number)

@@ -39,7 +39,7 @@ def known(part: Sequences | None) -> list[int]:
 LABELS = [0] * 50 + [1] * 30 + [2] * 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     counts=st.lists(st.integers(1, 12), min_size=2, max_size=5),
     fraction=st.floats(0.01, 0.99),

@@ -355,7 +355,7 @@ def test_read_keeps_ids_and_accepts_a_file_without_labels(write):
     st.integers(0, 1 << 30),
 )
 @example([(1, "a"), (1, "a")], 2, 202)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_sequences_come_back_as_they_were_written(tmp_path_factory, shapes, channels, seed):
     """The rows are shuffled, and each number is written in as few digits as tell it apart."""
     folder = tmp_path_factory.mktemp("tables")

@@ -83,7 +83,7 @@ BAD_CSV = {
         r"my.csv:5: 'Sum,6,' is not a row of the table; set data.source.totals=drop$",
     ),
     "lines to skip": bad(LONG, "skip_rows=-1: must be at least 0", skip_rows=-1),
-    "all lines": bad(LONG, "my.csv: is empty", skip_rows=99),
+    "all lines": bad(LONG, "skip_rows=99: .*my.csv has 11 lines", skip_rows=99),
     "a column of an id": bad(LONG, "id=tim: has no such column; .*'time'", id=["case", "tim"]),
     "no column of an id": bad(LONG, "id=.*: must name at least one column", id=[]),
     "no encoding": bad("x\n", "encoding=latin1x: must be an encoding that", encoding="latin1x"),

@@ -89,7 +89,7 @@ NAMES = st.lists(LABELS, min_size=2, max_size=4, unique=True)
 VALUES = st.floats(width=32, allow_infinity=False)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4), data=st.data())
 def test_what_is_written_is_read(tmp_path_factory, names, lengths, data):
     lines, channels = ["@classLabel true " + " ".join(names), "@data"], data.draw(st.integers(1, 3))

@@ -16,6 +16,13 @@ from seqsweep.config.signatures import signature_of
         ("train model.hiden_size=3", "model.hiden_size: no such key in model; did you mean 'hid"),
         ("train output_dir=/dev/null/x", "Not a directory; output_dir=FOLDER chooses"),
         ("train trainer.val_check_interval=0", "trainer.val_check_interval=0: must be above 0"),
+        ("train trainer.max_steps=0", "trainer.max_steps=0: must be at least 1"),
+        ("train trainer.min_epochs=-1", "trainer.min_epochs=-1: must be at least 0"),
+        ("train trainer.min_steps=-1", "trainer.min_steps=-1: must be at least 0"),
+        ("train trainer.log_every_n_steps=-1", "log_every_n_steps=-1: must be at least 0"),
+        ("train trainer.num_sanity_val_steps=-5", "num_sanity_val_steps=-5: must be at least -1"),
+        ("train '+callbacks.x={_target_: gc.collect}'",
+         "callbacks.x._target_=gc.collect: must make a Callback of Lightning, got int"),
         ("train sweep.retries=1000000000", "sweep.retries=1000000000: must be at most 100"),
         ("train hydra/launcher=slurm", "without -m, hydra/launcher=slurm has no effect: "),
         ("train hydra.launcher.threads=2", "without -m, hydra.launcher.threads=2 has no effect"),
@@ -96,6 +103,34 @@ def test_a_refused_table_is_read_with_what_the_message_proposes(refused, seqswee
     (tmp_path / "my.csv").write_text("case,time,x,label\na,0,1,up\na,1,two,up\n")
     message = "my.csv:3: column 'x': 'two' is not a number"
     assert message in refused("train", "data=csv", "data.source.path=my.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("encoding=foo", "data.source.encoding=foo: must be an encoding that Python knows"),
+        ("skip_rows=99999999999", "data.source.skip_rows=99999999999: t.csv has 4 lines"),
+        ("label=nosuch", f"columns: id, {'x' * 197}..., label"),
+        ("label=label", "t.csv: a row has more than 8 MB; is a quote or comma missing?"),
+    ],
+)
+def test_a_table_that_cannot_be_read_costs_one_short_line(refused, tmp_path, options, message):
+    value = "b" * (20 << 20 if options == "label=label" else 1)
+    rows = (f"id,{'x' * 20_000},label", f"1,2,{value}", "1,3,a", "2,4,a")
+    (tmp_path / "t.csv").write_text("".join(f"{row}\n" for row in rows))
+    line = refused("train", "data=csv", "data.source.path=t.csv", f"data.source.{options}")
+    assert message in line and len(line) < 1000
+
+
+def test_a_module_without_training_step_is_refused(refused, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lit.py").write_text("import lightning\nclass M(lightning.LightningModule): ...\n")
+    (tmp_path / "conf/model").mkdir(parents=True)
+    for name, target in (("m", "lit.M"), ("n", "lit.Nope")):
+        (tmp_path / f"conf/model/{name}.yaml").write_text(f"_target_: {target}\n")
+    words = ("train", "--config-dir", "conf", "data=digits")
+    assert "model._target_=lit.M: has no training_step" in refused(*words, "model=m")
+    assert "model._target_=lit.Nope: no 'Nope' in lit; known: M" in refused(*words, "model=n")
 
 
 @pytest.mark.parametrize("words", [("train", "-sc", "query=bash"), ("-sc", "query=bash")])

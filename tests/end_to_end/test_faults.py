@@ -326,7 +326,7 @@ def _half_rows(path: Path) -> list[str]:
     return [] if whole else [f"metrics.csv has half a row: {lines[-1]!r}"]
 
 
-def _wait(pid: int, seconds: float = 30) -> int:
+def _wait(pid: int, seconds: float = 180) -> int:
     """Waits for a child. Returns its exit code, or STUCK if it had to be killed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -92,7 +92,7 @@ def test_a_killed_search_ends_as_if_it_had_not_been_killed(seqsweep, start_comma
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = start_command(*arguments, before=SLOWLY, **silent)
         before = chosen.stat().st_size if chosen.exists() else 0
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while process.poll() is None and time.monotonic() < deadline:
             size = chosen.stat().st_size if chosen.exists() else 0
             if size > before + rng.randrange(200, 2000):

@@ -27,7 +27,7 @@ def test_a_run_that_another_process_trains_is_awaited_or_skipped(start_command, 
     holder = rf"is being trained by process {first.pid} on \S+"
 
     skipping = start_command("train", *RUN, "when_locked=skip")
-    out, err = skipping.communicate(timeout=100)
+    out, err = skipping.communicate(timeout=180)
     assert skipping.returncode == 1, out + err
     assert re.search(holder, err), err
     assert len(err.splitlines()) == 1
@@ -37,9 +37,9 @@ def test_a_run_that_another_process_trains_is_awaited_or_skipped(start_command, 
     said = waiting.stdout.readline()
     assert re.search(rf"{holder}; waiting for it", said), said
     first.send_signal(signal.SIGCONT)
-    out, err = first.communicate(timeout=100)
+    out, err = first.communicate(timeout=180)
     assert first.returncode == 0, err
-    second, err = waiting.communicate(timeout=100)
+    second, err = waiting.communicate(timeout=180)
     assert waiting.returncode == 0, err
     assert "complete already" in second
     assert second.splitlines()[0] == out.splitlines()[0]  # the same metrics

@@ -58,7 +58,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     process = start_command("train", *["--json"] * is_json, *arguments, before=SLOWLY)
     wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     process.send_signal(signal.Signals[signum])
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=180)
     if is_json:
         content = json.loads(out)
         assert content["states"] == {"interrupted": 2} if is_sweep else content["error"] in err
@@ -97,7 +97,7 @@ def test_a_signal_may_reach_the_data_workers(seqsweep, start_command, undisturbe
     process = start_command(*arguments)
     wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130, out + err
     assert "interrupted by SIGINT" in err
     assert len(err.splitlines()) == 1, err

@@ -91,7 +91,7 @@ def test_bash_completes_commands_and_overrides(line, completed):
         env={**os.environ, "PATH": path},
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.stdout.split() == completed, done.stderr

@@ -56,7 +56,7 @@ def test_processes_of_a_sweep_end_with_it_and_equal_one(seqsweep, start_command,
         wait_until(lambda: any(is_locked(path) for path in folder.glob("*/")), command)
         workers = psutil.Process(command.pid).children()
         (command if how == signal.SIGINT else workers[0]).send_signal(how)
-        out, err = command.communicate(timeout=100)
+        out, err = command.communicate(timeout=180)
         assert command.returncode == (130 if how == signal.SIGINT else 0), err
         assert psutil.wait_procs(workers, timeout=0)[1] == [], out
     assert "1 of 2 workers ended by SIGKILL; the workers' output is in outputs/" in err
@@ -75,7 +75,7 @@ def test_a_worker_that_gets_a_signal_says_what_is_left(how, seqsweep, start_comm
     if how == "signal":
         wait_until(lambda: list(folder.glob("*/metrics.csv")), worker)
         worker.send_signal(signal.SIGTERM)
-    out = "".join(worker.communicate(timeout=100))
+    out = "".join(worker.communicate(timeout=180))
     assert worker.returncode == 85, out
     why = "the time of --stop-after is over" if limit else "interrupted by SIGTERM"
     assert f"{why}: 8 of 8 runs left" in out
@@ -126,4 +126,4 @@ def test_a_killed_worker_leaves_no_process_of_a_distributed_run(seqsweep, tmp_pa
         children = psutil.Process(worker.pid).children()
         wait_until(lambda: list(tmp_path.rglob("metrics.csv")))
         worker.kill()
-    assert psutil.wait_procs(children, timeout=100)[1] == []
+    assert psutil.wait_procs(children, timeout=180)[1] == []

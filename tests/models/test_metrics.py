@@ -29,7 +29,7 @@ def computed(
     return sums.compute()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**31),
     # Beyond 64 batches too: so many are held back before they are counted.

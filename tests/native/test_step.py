@@ -158,7 +158,7 @@ def check_training(case) -> None:
 
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-@settings(derandomize=True, deadline=None, max_examples=7)
+@settings(derandomize=True, max_examples=7)
 @given(arguments=cases())
 def test_gradient_and_training_by_the_library_are_those_of_float64(
     make_case, cell, nonlinearity, arguments

@@ -42,7 +42,7 @@ configs = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(configs)
 def test_names_are_unique_short_and_safe_whatever_the_values(configs):
     found = readable_names(configs)
@@ -60,7 +60,7 @@ axis = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(axes=st.lists(axis, min_size=1, max_size=5), seeds=st.integers(1, 3), data=st.data())
 def test_run_names_sort_like_their_numbers(axes, seeds, data):
     """Names follow the order of the config's keys, the seed last, for any order of runs."""

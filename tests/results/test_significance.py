@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -79,7 +79,6 @@ def test_signed_rank_p_is_scipys_two_sided_and_one_sided(n):
             assert ours(values) == pytest.approx(expected.pvalue)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(differences):
     """The reference enumerates all signs; zeros are dropped."""

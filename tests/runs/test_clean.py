@@ -34,9 +34,7 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
         (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
     for file in ("metrics.csv", "loggers.json", "fit-profile.txt", "test-profile.txt"):
         (folder.path / file).write_text("epoch\n")
-    (folder.path / "h004-s0").mkdir()
-    for kind in (".rows", ".seqsweep.hparams"):
-        (folder.path / "h004-s0" / f"events.out.tfevents.1.a{kind}").write_text("1")
+    (folder.path / "events.out.tfevents.1.a.rows").write_text("1")
     content = {"run_id": name, "config": dict(flatten(config)), "metrics": {"val/acc": 0.1}}
     if state == "complete":
         folder.finish(content)

@@ -28,7 +28,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(keys, values, max_size=4))
 def test_anything_plain_is_written_as_yaml_writes_it(config):
     for _ in range(2):  # the second time from what is kept

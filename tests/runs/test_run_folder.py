@@ -144,15 +144,15 @@ def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, replaced)
     for name in ("metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         (folder.path / name).touch()
     folder.finish(RESULT)
-    unlink, removed = Path.unlink, list[Path]()
+    unlink, removed = os.unlink, list[Path]()
 
-    def killed(path: Path, missing_ok: bool = False) -> None:
+    def killed(path: Path, dir_fd: int | None = None) -> None:
         if removed:
             raise KeyboardInterrupt
         removed.append(path)
-        unlink(path, missing_ok)
+        unlink(path, dir_fd=dir_fd)
 
-    with replaced("pathlib.Path.unlink", by=killed), pytest.raises(KeyboardInterrupt):
+    with replaced("os.unlink", by=killed), pytest.raises(KeyboardInterrupt):
         folder.start({"seed": 0}, {})
     assert folder.state() == "incomplete"
 

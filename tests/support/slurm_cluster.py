@@ -73,11 +73,11 @@ def missing_programs() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
-def until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Waits until a condition holds; fails after some seconds."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits until a condition holds; fails after three minutes."""
+    deadline = time.monotonic() + 180
     while not condition():
-        assert time.monotonic() < deadline, f"after {seconds} s: not {what}"
+        assert time.monotonic() < deadline, f"after three minutes: not {what}"
         time.sleep(0.1)
 
 
@@ -119,7 +119,7 @@ class SlurmCluster:
             self._start("slurmctld", "slurmctld", "-D", "-i", "-f", str(self.config))
             for node in NODES:
                 self.start_node(node)
-            until(self._is_up, 40, "all nodes idle")
+            until(self._is_up, "all nodes idle")
             stack.pop_all()
         return self
 
@@ -164,7 +164,7 @@ class SlurmCluster:
 
     def release(self, name: str) -> None:
         """Starts a requeued element soon. Slurm itself waits two minutes."""
-        until(lambda: self._state(name) == "PENDING", 30, f"{name} pending")
+        until(lambda: self._state(name) == "PENDING", f"{name} pending")
         # Within the same second the node still refuses the job.
         self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
 
@@ -172,10 +172,10 @@ class SlurmCluster:
         """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
         if self._daemons["slurmctld"].poll() is not None:
             self.start_controller()
-            until(self._nodes, 20, "a controller that answers")
+            until(self._nodes, "a controller that answers")
         for number in self.jobs():
             self.call("scancel", number)
-        until(self._is_up, 60, "all nodes idle")
+        until(self._is_up, "all nodes idle")
 
     def close(self) -> None:
         for name in reversed(self._daemons):
@@ -191,7 +191,7 @@ class SlurmCluster:
                  "log-file=munge.log", "seed-file=munge.seed")  # fmt: skip
         # Folders of tests are closed to other users, which munged would refuse.
         self._start("munged", "munged", "--foreground", "--force", *(f"--{file}" for file in files))
-        until((self.folder / "munge.socket").exists, 20, "munged listens")
+        until((self.folder / "munge.socket").exists, "munged listens")
 
     def _start(self, name: str, *command: str) -> None:
         null: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

@@ -7,8 +7,8 @@ from typing import Any
 
 
 def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits until a condition holds; fails after 100 s, or if the process ends before."""
-    deadline = time.monotonic() + 100
+    """Waits until a condition holds; fails after 180 s, or if the process ends before."""
+    deadline = time.monotonic() + 180
     while not condition():
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -140,12 +140,6 @@ REFUSED = {
     "explain --config-dir nowhere": "no such folder",
     "train data=digits tags=[a] extras=null": "name=NAME and sweep.name=NAME choose the folder; --",
     "train data=digits train=true test=true": "in the config; every run is trained and then tested",
-    "bundle . --to g.zip": "--out is missing; usage: seqsweep bundle [-h] --out FILE.zip",
-    "bundle --checkpoint last . g.zip": "mean: seqsweep bundle --checkpoint last . --out g.zip",
-    "export . --to=g.onnx --checkpoint last": "export . --out g.onnx --checkpoint last",
-    "explain --html 'a b' data=digits": "mean: seqsweep explain --out 'a b' data=digits",
-    "evaluate . --json e.json": "did you mean: seqsweep evaluate . --out e.json",
-    "leaderboard . --csv l.csv --top 3": "mean: seqsweep leaderboard . --out l.csv --top 3",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from run_files import SMALL, curves, rows
 
@@ -55,7 +55,6 @@ def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-@settings(deadline=None)
 @given(rows=rows_of_a_run, cut=st.integers(0, 5))
 def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as several:

@@ -13,8 +13,9 @@ from torch.nn import functional
 from seqsweep.config.schema import Config
 from seqsweep.errors import RunFailed
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import record_refusal
+from seqsweep.training.outcome import finished, record_refusal
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
@@ -89,3 +90,10 @@ def test_a_run_that_loses_a_file_fails_and_is_trained_anew(checked, at, tmp_path
     folder = train(member, tmp_path).folder
     assert [int(row["epoch"]) for row in rows(folder.path)] == list(range(6))
     assert (folder.path / "checkpoints/best.ckpt").is_file()
+
+
+def test_a_finished_run_loses_the_lock_that_its_killed_process_has_left(member, tmp_path):
+    folder = train(member, tmp_path).folder.path
+    leave_lock_of(host_name(), folder, age=1000)
+    done = finished(member, tmp_path)
+    assert done is not None and not (folder / "lock").exists()

@@ -164,7 +164,7 @@ def test_a_bundle_may_be_zipped_again_but_not_grow_too_large(bundle, tmp_path, n
         seqsweep.load_run(tmp_path / "bomb.zip")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURES)
+@settings(max_examples=60, suppress_health_check=FIXTURES)
 @given(data=st.data())
 def test_a_damaged_bundle_is_refused_or_read_as_it_was(bundle, tmp_path, data):
     content = bytearray(bundle.read_bytes())

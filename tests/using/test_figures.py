@@ -18,6 +18,14 @@ def test_a_run_has_figures_and_a_table(trained, command, tmp_path: Path):
     assert "left out: intervals: fewer than two configs have a score" in done.err
 
 
+def test_without_a_folder_the_figures_lie_beside_the_report(command, tmp_path: Path):
+    runs = grid(tmp_path / "runs", [8, 16], [1], 2)
+    done = command("figures", runs)
+    assert done.code == 0, done
+    assert (runs / "figures" / "intervals.svg").exists()
+    assert {Path(line).parent for line in done.out.splitlines()} == {runs / "figures"}
+
+
 def test_wrong_input_costs_one_line(command, tmp_path: Path):
     runs = grid(tmp_path / "runs", [8, 16], [1], 2)
     started(tmp_path / "begun", {"seed": 0})
@@ -26,7 +34,7 @@ def test_wrong_input_costs_one_line(command, tmp_path: Path):
         ((tmp_path / "begun", "--out", "o"), "begun: has no complete run (1 run)"),
         ((runs, "--out", tmp_path / "file"), "file: is a file; expected a folder"),
         ((runs, "--out", tmp_path / "file" / "o"), "file"),
-        ((runs,), "--out is missing"),
+        ((runs, "--out", ""), "--out=: must name a folder"),
         ((runs, "--out", "o", "--columns", "3"), "--columns: invalid choice: 3"),
         ((runs, "--out", "o", "--by", "model.size"), "model.size: no run has this key"),
         ((runs, "--out", "o", "--by", "model.hidden_size"), "there is only one"),

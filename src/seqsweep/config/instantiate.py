@@ -6,6 +6,7 @@ dataclasses to configs), and an error names the key.
 """
 
 import functools
+import logging
 import re
 from typing import Any
 
@@ -13,6 +14,9 @@ from hydra.utils import get_object
 
 from seqsweep.config.messages import named, reworded
 from seqsweep.importing import find_in_current_folder
+
+# Hydra would print each error that `locate` raises.
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 """The extra of `pip install seqsweep[EXTRA]` for each logger that needs a further package."""

@@ -26,6 +26,9 @@ _PARTS = ("split", "group", "label", "id")
 """The names that a pattern may give to a part of a path."""
 
 _GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_MOST_WILD = 4
+"""The most wildcards in one part of a path."""
+
 _PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
 
 State = tuple[tuple[str, int, int], ...]
@@ -51,7 +54,8 @@ def find_recordings(folder: Path, pattern: str | None) -> Recordings:
         ValueError: no file is a recording, or it is not clear what the folders mean.
         OSError: a folder cannot be read.
     """
-    found = sorted(_files(folder))
+    twice: list[str] = []
+    found = sorted(_files(folder, twice))
     tables = [*filter(_ending, found)]
     if pattern is None:
         # A text beside other tables, and a table beside folders, describe the recordings.
@@ -60,7 +64,7 @@ def find_recordings(folder: Path, pattern: str | None) -> Recordings:
     if not tables:
         expected = f"expected a recording in each file ({listed(TABLES)})"
         raise ValueError(f"{folder}: {expected}; {contents(folder)}")
-    chosen = pattern or _usual_pattern(folder, tables)
+    chosen = _usual_pattern(folder, tables) if pattern is None else pattern
     form = _compiled(chosen)
     matches = {path: match for path in tables if (match := form.fullmatch(path))}
     if not matches:
@@ -74,6 +78,8 @@ def find_recordings(folder: Path, pattern: str | None) -> Recordings:
         notes[0] += f"; data.source.pattern='{{group}}{chosen[1:]}' makes the folders groups"
     if others := [path for path in found if path not in matches]:
         notes.append(f"{folder}: not read: {listed(others)}")
+    if twice:
+        notes.append(f"{folder}: read once, under another path: {listed(twice)}")
     texts = [match.groupdict() for match in matches.values()]
     parts = {name: [text[name] for text in texts] for name in form.groupindex}
     return Recordings(parts | {"id": [*matches]}, chosen, notes)
@@ -120,15 +126,27 @@ def _stats(paths: Iterable[str]) -> State:
     return tuple((path, s.st_mtime_ns, s.st_size) for path in paths for s in [os.stat(path)])
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yields the paths of all files below a folder, with `/`; leaves out hidden folders."""
+def _files(folder: Path, twice: list[str] | None = None) -> Iterator[str]:
+    """Yields the paths of all files below a folder, with `/`; leaves out hidden folders.
+
+    A folder to which several paths lead, by links, is read by the first of them; the others are
+    added to `twice`.
+    """
 
     def refuse(error: OSError) -> NoReturn:
         raise error
 
+    seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(root).relative_to(folder).as_posix()
+        status = os.stat(root)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            if twice is not None:
+                twice.append(below)
+            continue
+        seen.add((status.st_dev, status.st_ino))
         yield from names if below == "." else (f"{below}/{name}" for name in names)
 
 
@@ -161,6 +179,11 @@ def _usual_pattern(folder: Path, paths: Sequence[str]) -> str:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Returns a pattern as an expression, with a group for each part of the path."""
+    # The time to match a name grows with its length to the power of the wildcards.
+    wildcards = [len(re.findall(r"\*+|\{", part)) for part in pattern.split("/")]
+    if pattern.count("**") > 2 or max(wildcards) > _MOST_WILD:
+        most = f"at most {_MOST_WILD} of * and {{...}} in a part of the path, and 2 of **"
+        raise ValueError(f"data.source.pattern={pattern}: must have {most}")
     expression, seen = "", set[str]()
     for piece in _PIECES.split(pattern):
         name = piece[1:-1] if piece.startswith("{") else ""

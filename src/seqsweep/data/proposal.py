@@ -158,6 +158,8 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     else:
         try:
             start[:-4].decode(options["encoding"])  # the last character may be cut
+        except LookupError:
+            open_table(str(file), **options)  # says which names are known
         except UnicodeError:
             is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
             options["encoding"] = "utf-16" if is_utf16 else "latin-1"

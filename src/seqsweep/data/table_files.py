@@ -274,9 +274,12 @@ class CsvTable(Table):
         if self._skipped is None:
             self._skipped = lines_above(content, self._delimiter) if self._header else 0
         if self._skipped:  # skipped lines become empty, so that line numbers stay the same
+            lines = len(LINE_END.findall(content))
+            if lines < self._skipped:
+                problem = f"{file} has {count(lines, 'line')}"
+                raise ValueError(f"data.source.skip_rows={self._skipped}: {problem}")
             ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
-            end = next((each.end() for each in ends), len(content))
-            content = b"\n" * self._skipped + content[end:]
+            content = b"\n" * self._skipped + content[next(ends).end() :]
         if content.count(b'"') % 2:
             problem = "a quoted cell does not end: the file has an odd number of"
             raise ValueError(f"{file}: {problem} '\"'")
@@ -297,6 +300,10 @@ class CsvTable(Table):
         name = self.names[int(column[1])] if column else ""
         if cells := re.search(r"Expected (\d+) columns, got (\d+)", message):
             raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the first row")
+        if "straddling" in message:
+            raise ValueError(
+                f"{self.where}: a row has more than 8 MB; is a quote or comma missing?"
+            )
         if "invalid UTF8" in message:
             raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
         if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):

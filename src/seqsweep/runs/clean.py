@@ -15,8 +15,9 @@ import yaml
 
 from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import from_text
-from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files
+from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
+from seqsweep.runs.held_folders import unlink
 from seqsweep.runs.identity import FlatConfig, is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import RunLock, wait_until_certain
@@ -105,7 +106,7 @@ def _delete(removal: Removal) -> str | None:
             if (folder.record() or NO_RECORD).status != removal.entry.record.status:
                 return f"{folder.path} has changed meanwhile"
             for path in removal.files:
-                path.unlink(missing_ok=True)
+                unlink(path)
             inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
             for path in inner - {folder.path}:
                 with contextlib.suppress(OSError):  # files that seqsweep did not write stay
@@ -170,10 +171,6 @@ def _files_of(folder: Path) -> list[Path]:
     checkpoints = folder / "checkpoints"
     paths = [path for pattern in _FILES for path in matching(folder, pattern)]
     paths += event_files(folder)
-    # Earlier versions had event files in a folder with the run's name.
-    for inner in folder.iterdir():
-        if inner.is_dir() and not inner.is_symlink():
-            paths += matching(inner, f"{PREFIX}*{ROWS}", f"{PREFIX}*.seqsweep.*")
     paths += matching(checkpoints, "*.ckpt", TEMPORARY)
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / "config.yaml"]

@@ -8,11 +8,13 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqsweep.console import say_error
 from seqsweep.errors import Damaged
+from seqsweep.runs.held_folders import hard_link, list_folder, open_file, replace, unlink
 
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. We write at most six."""
@@ -39,7 +41,7 @@ def open_regular(path: Path | str) -> BinaryIO:
         OSError: there is no such file, or it cannot be read.
         Damaged: the path is not a regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -51,7 +53,7 @@ def open_regular(path: Path | str) -> BinaryIO:
 def refuse_links(path: str, flags: int) -> int:
     """Opens a file that is not a symbolic link or a FIFO, for `open`."""
     # A link could lead out of the folder, and opening a FIFO could block for ever.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    return open_file(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def find_link(folder: Path, inner: str = "checkpoints") -> str | None:
@@ -116,6 +118,10 @@ def write_bytes(
     Raises:
         OSError: the file could not be written; an older file of this name is unchanged.
     """
+    # The command may have been killed before, while it wrote this file. A run's folder is tidied
+    # when the run begins.
+    if sync and confirm is None:
+        remove_leftovers(path)
     temporary = temporary_name(path)
     try:
         # Mode x opens only a new file, even if another user has guessed its name.
@@ -128,11 +134,12 @@ def write_bytes(
             written = os.fstat(file.fileno())
         if confirm is not None:
             confirm()
-        os.replace(temporary, path)
+        replace(temporary, path)
     except Exception as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):  # it names the temporary file, or none on a full disk
-            error.filename, error.filename2 = os.fspath(path), None
+        unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:
+            # The error names the temporary file, or none on a full disk.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
     return written
 
@@ -257,17 +264,17 @@ def link(source: Path, target: Path) -> None:
     """Makes `target` a hard link to `source`, or else a copy."""
     if target.exists() and target.samefile(source):
         return  # a rename between two links to one file would leave both names
-    temporary = Path(temporary_name(target))
+    temporary = temporary_name(target)
     try:
         # A link cannot replace an existing file, but the rename of a link can.
-        temporary.hardlink_to(source)
+        hard_link(source, temporary)
     except OSError:  # the file system has no hard links
         write_bytes(target, read_bytes(source))
         return
     try:
-        temporary.replace(target)
+        replace(temporary, target)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        unlink(temporary)
         raise
 
 
@@ -284,7 +291,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Forces the names in a folder to disk, after files were added or removed."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = open_file(f"{folder}/.", os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -306,13 +313,13 @@ TEMPORARY = ".*.tmp"
 
 def remove(folder: Path, *patterns: str) -> None:
     for path in matching(folder, *patterns):
-        path.unlink(missing_ok=True)
+        unlink(path)
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:
     """Returns the files of a folder that match one of the patterns."""
     try:
-        names = os.listdir(folder)
+        names = list_folder(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in names if any(fnmatchcase(name, p) for p in patterns)]
@@ -323,7 +330,12 @@ def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
     for path in matching(folder, pattern):
         if not _is_being_written(path):
             with contextlib.suppress(OSError):
-                path.unlink()
+                unlink(path)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes the temporary files of a path that killed processes have left."""
+    remove_temporary(path.parent, f".{escape(path.name)}.*.tmp")
 
 
 def remove_empty_root(root: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Self
 from seqsweep.errors import LockLost, RunLocked
 from seqsweep.runs import lock_files
 from seqsweep.runs.files import check_no_link
+from seqsweep.runs.held_folders import hold, open_file, release, replace, status_of, unlink
 from seqsweep.runs.lock_files import SURE_BEATS, Holder, Look, file_of, generations, look
 
 RUN_LOCK = "lock"
@@ -31,7 +32,7 @@ the file of a lock that this process holds, or is about to hold."""
 _idle = threading.Event()
 """The event that ends the heartbeat thread when this process releases its last lock."""
 
-_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _PAUSE_SECONDS = 0.05  # between two attempts to take a lock
 _HASTE_SECONDS = 0.2  # after which a process that took a lock by mistake has withdrawn
 
@@ -66,15 +67,17 @@ class RunLock:
     _number: int
     _file: str
     _descriptor: int
+    _status: os.stat_result | None = None  # of the folder of a run
     _last_beat: float  # the last `_now` at which this lock was certainly held
 
     def __init__(
         self, folder: Path, name: str = RUN_LOCK, waits: bool = False, trusts_clock: bool = False
     ) -> None:
-        if name == RUN_LOCK:
-            check_no_link(folder)
         self.folder = folder
         self.path = _lock_path(folder, name)
+        # Logging names the folder by its absolute path.
+        names = (os.path.dirname(self.path), str(folder), os.path.abspath(folder))
+        self._names: tuple[str, ...] = names if name == RUN_LOCK else ()
         self.is_lost = False
         self._keys = (self.path, f"{folder}/{name}")
         self._waits = waits
@@ -107,6 +110,7 @@ class RunLock:
                 for key in self._keys:
                     taken.pop(key, None)
                 self._remove_files()
+                release(*self._names)
                 if not taken:
                     _idle.set()
             os.close(self._descriptor)  # this drops the POSIX lock
@@ -118,12 +122,28 @@ class RunLock:
         looks for other files. So at least one of two processes sees the other one and withdraws. A
         holder that resumes touches its file first, then looks for newer files.
         """
+        if self._names:
+            check_no_link(self.folder)
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        with contextlib.ExitStack() as undo:
+            if self._names:
+                undo.callback(release, *self._names)
+                try:
+                    self._status = hold(*self._names)
+                except FileNotFoundError:  # the folder has been removed
+                    return False
+            is_held = self._make_file()
+            if is_held:
+                undo.pop_all()
+        return is_held
+
+    def _make_file(self) -> bool:
+        """Makes the lock's file; removes it and returns False if others changed the files."""
         before = self._dead_generations()
         self._number = before[-1] + 1 if before else 1
         self._file = file_of(self.path, self._number)
         try:
-            self._descriptor = os.open(self._file, _NEW_FILE, 0o644)
+            self._descriptor = open_file(self._file, _NEW_FILE, 0o644)
         except (FileExistsError, FileNotFoundError):  # or the folder has been removed
             return False
         except OSError as error:  # the name of a lock would tell a user nothing
@@ -139,7 +159,7 @@ class RunLock:
         finally:
             if not is_held:
                 with contextlib.suppress(OSError):
-                    os.unlink(self._file)
+                    unlink(self._file)
                 os.close(self._descriptor)
         return is_held
 
@@ -159,21 +179,31 @@ class RunLock:
 
     def _is_highest(self) -> bool:
         # Look for a newer file first, because its holder removes ours before its own.
-        if os.path.lexists(file_of(self.path, self._number + 1)):
+        if status_of(file_of(self.path, self._number + 1)) is not None:
             return False
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._file))
-        except FileNotFoundError:
-            return False
+        status = status_of(self._file)
+        return status is not None and os.path.samestat(os.fstat(self._descriptor), status)
 
     def _remove_files(self) -> None:
         # The lower files are removed first, so that an old holder that resumes never finds its own
-        # file as the highest. If they cannot be removed, they stay, but without a POSIX lock.
+        # file as the highest. Our file replaces the first one before it goes, so that a process
+        # killed here leaves the first file, which others find. If a file cannot be removed, the
+        # rest stays, but without a POSIX lock.
         with contextlib.suppress(OSError):
-            numbers = generations(self.path) if self._is_highest() else []
-            for number in numbers:
-                if number <= self._number:
-                    os.unlink(file_of(self.path, number))
+            if self._is_highest():
+                for number in range(2, self._number):
+                    unlink(file_of(self.path, number))
+                if self._number > 1:
+                    replace(self._file, self.path)
+                unlink(self.path)
+
+    def check_in_place(self) -> None:
+        """Raises OSError if the run's folder was moved or replaced since the lock was taken."""
+        if self._status is not None:
+            now = status_of(self._names[0])
+            if now is None or not os.path.samestat(now, self._status):
+                was = "was moved or replaced while the run trained"
+                raise OSError(f"{self._names[0]}: {was}; nothing more is written there")
 
     def is_held(self) -> bool:
         """Returns whether this process still holds the lock; beats after a pause."""
@@ -238,6 +268,8 @@ def check_held(folder: Path) -> None:
             f"{os.path.dirname(lock.path)} is trained by another process now, because this one "
             "has stood still for a minute; it writes nothing more there"
         )
+    if lock is not None:
+        lock.check_in_place()
 
 
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
@@ -290,4 +322,8 @@ def _look_at_all(folder: Path, name: str = RUN_LOCK) -> list[Look]:
 
 
 def _lock_path(folder: Path, name: str) -> str:
-    return f"{os.path.realpath(folder)}/{name}"
+    if name != RUN_LOCK:
+        return f"{os.path.realpath(folder)}/{name}"
+    # The folder of a run may not be a link, and would lead elsewhere if it became one now.
+    parent, last = os.path.split(os.path.abspath(folder))
+    return f"{os.path.realpath(parent)}/{last}/{name}"

@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.files import open_regular
+from seqsweep.runs.held_folders import status_of
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -117,7 +118,7 @@ def generations(path: str) -> list[int]:
     number = 1
     # The folder is not listed, because the folder of a sweep may be large.
     while number < _MOST_MISSING or number - 1 in found:
-        if os.path.lexists(file_of(path, number)):
+        if status_of(file_of(path, number)) is not None:
             found.append(number)
         number += 1
     return found

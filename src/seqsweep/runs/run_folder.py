@@ -3,7 +3,6 @@
 A run is done if and only if it has a record.json that is not damaged.
 """
 
-import os
 import traceback
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
+from seqsweep.runs.held_folders import list_folder, make_checkpoints, unlink
 from seqsweep.runs.identity import SEMANTICS, Config
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.provenance import version
@@ -145,11 +145,11 @@ class RunFolder:
     def start(self, config: Config, provenance: JsonObject, sync: bool = True) -> None:
         """Removes earlier results and checkpoints; writes config.yaml and provenance.json."""
         self.check_held()
-        checkpoints = self.path / "checkpoints"
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
+        self.path.mkdir(parents=True, exist_ok=True)
+        checkpoints = make_checkpoints(self.path)
+        if set(list_folder(self.path)) - _OF_A_NEW_RUN:
             # The record goes first, so that the run no longer counts as done.
-            (self.path / "record.json").unlink(missing_ok=True)
+            unlink(self.path / "record.json")
             remove(self.path, "metrics.csv", "diagnostics.json", f"{PREFIX}*", TEMPORARY)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync, self.check_held)
@@ -167,7 +167,7 @@ class RunFolder:
         path = self.path / "record.json"
         if path.exists():
             self.check_held()
-            path.unlink()
+            unlink(path)
             sync_folder(self.path)
 
     def tidy(self) -> None:

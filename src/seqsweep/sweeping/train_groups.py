@@ -87,7 +87,7 @@ def _record_errors(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files to 4096; each member's lock needs one file."""
+    """Raises the limit of open files to 4096; each member of a pool needs three."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

@@ -12,6 +12,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
 from seqsweep.config.instantiate import build
@@ -62,6 +63,8 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     further, is_own = callbacks or [], is_own_module(config)
     if is_own:
         module: Any = _built(config, splits)
+        if not is_overridden("training_step", module):
+            raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
         if isinstance(data, SequenceDataModule):
             data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
         logged = LoggedMetrics(monitor_of_config(config), description(config, splits))
@@ -189,11 +192,15 @@ def has_one_length(splits: Splits) -> bool:
 def _build_trainer(
     config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
+    chosen = {name: each for name, each in (config["callbacks"] or {}).items() if each is not None}
     configured = [
         build(section, f"callbacks.{name}", **_arguments(config, section, folder, name))
-        for name, section in (config["callbacks"] or {}).items()
-        if section is not None
+        for name, section in chosen.items()
     ]
+    for name, callback in zip(chosen, configured, strict=True):
+        if not isinstance(callback, Callback):
+            must = f"must make a Callback of Lightning, got {type(callback).__name__}"
+            raise TypeError(f"callbacks.{name}._target_={chosen[name]['_target_']}: {must}")
     # The user's own progress bar replaces ours, because Lightning allows only one bar.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]

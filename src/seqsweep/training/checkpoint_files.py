@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import logging
+import os
 import pickle
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -22,7 +23,15 @@ from seqsweep.console import say_error
 from seqsweep.errors import Damaged
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
-from seqsweep.runs.files import Confirm, link, read_bytes, refuse_links, write_bytes
+from seqsweep.runs.files import (
+    Confirm,
+    link,
+    open_regular,
+    read_bytes,
+    refuse_links,
+    write_bytes,
+)
+from seqsweep.runs.held_folders import replace, unlink
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics_csv import keep_rows
 
@@ -54,7 +63,11 @@ def load_sealed(path: Path) -> CheckpointContent:
         Damaged: the file is not regular, does not match its digest, or is not a dict of tensors and
             plain values.
     """
-    sealed = read_bytes(path)
+    with open_regular(path) as file:
+        # A file of gigabytes without the end of a zip archive is not read.
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _DIGEST_LENGTH - 22))
+        is_archive = file.read(4) == b"PK\5\6"
+    sealed = read_bytes(path) if is_archive else b""
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise Damaged(f"{path} is damaged: its content does not match its digest")
@@ -175,7 +188,7 @@ def publish(folder: Path, is_better: bool) -> None:
     if last.exists():
         link(last, folder / "previous.ckpt")
     check_held(folder.parent)
-    new.replace(last)
+    replace(new, last)
 
 
 def _has_best(path: Path, checkpoint: CheckpointContent) -> bool:
@@ -213,7 +226,7 @@ def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
     for path in paths.values():
         # A file without a size was begun after the checkpoint, so all its rows come again.
         if path.name not in sizes:
-            path.unlink()
+            unlink(path)
         elif path.stat().st_size > sizes[path.name]:
             size = sizes[path.name]
             if "events" in path.name and "last_logged_step" in checkpoint:

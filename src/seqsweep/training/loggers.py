@@ -14,6 +14,7 @@ from seqsweep.console import say
 from seqsweep.errors import LockLost
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.files import refuse_links
+from seqsweep.runs.held_folders import unlink
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics_csv import EpochRow, append_row
 from seqsweep.training.checkpoint_files import sizes_of_logs
@@ -241,7 +242,7 @@ class MemberLog:
 def _remove_special(path: Path) -> None:
     # A link could lead out of the folder, and writing to a FIFO could block for ever.
     if path.is_symlink() or path.is_fifo():
-        path.unlink()
+        unlink(path)
 
 
 def _line(when: float, level: str, message: str) -> str:

@@ -10,7 +10,7 @@ from types import FrameType
 
 from seqsweep.errors import Interrupted, RunLocked
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.lock import RunLock
+from seqsweep.runs.lock import RunLock, remove_lock_of_finished_run
 from seqsweep.runs.record import Record, State
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
@@ -44,6 +44,7 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
     record = None if member.config["rerun"] else folder.record()
     if record is None or not is_final(record.status, member.limits):
         return None
+    remove_lock_of_finished_run(folder.path)  # of a process killed after it wrote the record
     return Outcome(folder, record, trained=False)
 
 

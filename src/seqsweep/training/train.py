@@ -60,7 +60,7 @@ def train_pool(
     threads: int,
     progress: Progress | None = None,
     judge: Judge | None = None,
-    largest: int = 500,
+    largest: int = 300,
 ) -> Outcomes:
     """Trains runs with the native engine; outcomes as in `train_together`.
 
@@ -69,7 +69,7 @@ def train_pool(
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: returns new limits for runs at the limits of a search; without a judge they pause.
-        largest: the most runs of a pool. Each holds its lock file open; systems allow 1,000 files.
+        largest: the most runs of a pool. Each holds three of the 1,000 files that a system allows.
     """
     outcomes: Outcomes = []
     count = len(runs)

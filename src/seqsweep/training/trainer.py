@@ -19,6 +19,12 @@ from seqsweep.training.checkpoints import SealedCheckpointIO
 from seqsweep.training.devices import check_trainer, takes_gpu
 from seqsweep.training.logged import LoggedMetrics
 
+_LEAST = {
+    "max_steps": 1, "min_steps": 0, "min_epochs": 0, "log_every_n_steps": 0,
+    "num_sanity_val_steps": -1,
+}  # fmt: skip
+"""The least values of arguments that Lightning does not check itself; -1 means all."""
+
 
 def build_trainer(
     max_epochs: int,
@@ -62,6 +68,9 @@ def build_trainer(
     # Lightning accepts 0 and then trains nothing, which would leave a run without an epoch.
     if not limit_train_batches and limit_train_batches is not None:
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
+    for name, least in _LEAST.items():
+        if others.get(name, least) < least:
+            raise ValueError(f"trainer.{name}={others[name]}: must be at least {least}")
     quiet()
     kept = [c for c in callbacks if progress_bar or not isinstance(c, ProgressBar)]
     # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.

@@ -11,7 +11,7 @@ from seqsweep.results.figures.draw import draw_all, draw_ranks
 from seqsweep.results.figures.parts import WIDTHS, paper_style, write_drawing
 from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
 from seqsweep.results.findings import find_all
-from seqsweep.runs.files import write_text
+from seqsweep.runs.files import remove_temporary, write_text
 from seqsweep.runs.ledger import read_folder
 from seqsweep.text import count
 
@@ -26,8 +26,8 @@ def figures_command(arguments: Sequence[str]) -> int:
     """Runs the command `figures`: writes the files. Returns the exit code."""
     words = "a sweep's folder, any folder of runs, or the folder of one run"
     parser = folder_parser("figures", _TEXT, words)
-    words = "the folder of the files; it is made if necessary"
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help=words)
+    words = "the folder of the files, made if necessary; FOLDER/figures by default"
+    parser.add_argument("--out", metavar="DIR", help=words)
     words = "the width in columns of a page: 1 is 85 mm (default), 2 is 175 mm"
     parser.add_argument("--columns", type=int, choices=WIDTHS, default=1, help=words)
     words = "also write the table: table.tex (with booktabs) and table.md"
@@ -39,8 +39,11 @@ def figures_command(arguments: Sequence[str]) -> int:
     entries = read_folder(folder)
     if not any(entry.state == "complete" for entry in entries):
         raise ValueError(f"{folder}: has no complete run ({count(len(entries), 'run')})")
-    if options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out={options.out}: is a file; expected a folder")
+    if options.out == "":
+        raise ValueError("--out=: must name a folder")
+    out = folder / "figures" if options.out is None else Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out={out}: is a file; expected a folder")
     with paper_style():
         if options.by:
             across = across_values(entries, options.by)
@@ -49,14 +52,15 @@ def figures_command(arguments: Sequence[str]) -> int:
             findings = find_all(folder, entries)
             made = draw_all(findings, options.columns)
             table = sets_table(findings.across) if findings.across else config_table(findings)
-        options.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        remove_temporary(out)
         for drawing in itertools.chain(*(one for one in made.values() if not isinstance(one, str))):
-            for path in write_drawing(drawing, options.out):
+            for path in write_drawing(drawing, out):
                 say(str(path))
     if options.tables:
         for name, text in (("table.tex", as_latex(table)), ("table.md", as_markdown(table))):
-            write_text(options.out / name, text, sync=False)
-            say(str(options.out / name))
+            write_text(out / name, text, sync=False)
+            say(str(out / name))
     left_out: dict[str, list[str]] = {}
     for name, reason in made.items():
         if isinstance(reason, str):

@@ -5,6 +5,7 @@ B sequences of a batch, C classes.
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.runs.files import temporary_name
+from seqsweep.runs.files import remove_leftovers, temporary_name
 from seqsweep.text import did_you_mean, listed, quoted_formula, visible
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
@@ -159,11 +160,14 @@ def write_predictions(
         sys.stdout.flush()
         return
     # The file may be large, so it is not built in memory, unlike other files.
+    remove_leftovers(out)
     temporary = Path(temporary_name(out))
     try:
         mode, encoding, newline = ("xb", None, None) if kind == "parquet" else ("x", "utf-8", "")
         with temporary.open(mode, encoding=encoding, newline=newline) as file:
             _WRITERS[kind](file, header, batches)
         temporary.replace(out)
+    except OSError as error:  # it names the temporary file, or none on a full disk
+        raise OSError(error.errno, error.strerror, os.fspath(out)) from None
     finally:
         temporary.unlink(missing_ok=True)

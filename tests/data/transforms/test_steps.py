@@ -1,7 +1,7 @@
 """Each step equals the same operation on every sequence by itself, whatever its padding."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.data.fitted import cropped, downsampled, framed
@@ -45,7 +45,6 @@ def mean_of_present(column):
     return np.float32(sum(present) / len(present) if present else np.nan)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 5), size=st.integers(1, 9), first=st.integers(0, 2), more=st.integers(0, 5)
 )

@@ -62,11 +62,11 @@ def run_script(
         log.open("w") as file,
         subprocess.Popen(["bash", script], stdout=file, stderr=file, env=variables) as shell,
     ):
-        until(lambda: "worker a b $HOME" in log.read_text(), 20, "the worker has started")
+        until(lambda: "worker a b $HOME" in log.read_text(), "the worker has started")
         shell.send_signal(signals[0])
         # bash may lose one of two signals that come at the same moment.
         for signum in signals[1:]:
-            until(lambda: "worker SIGTERM" in log.read_text(), 20, "the worker is told")
+            until(lambda: "worker SIGTERM" in log.read_text(), "the worker is told")
             shell.send_signal(signum)
         code = shell.wait(20)
     return f"{log.read_text()}{code}\n"

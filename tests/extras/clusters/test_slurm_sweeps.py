@@ -56,7 +56,7 @@ def epochs_of(folder: Path) -> int:
 
 
 def until_trains(folder: Path, epochs: int = 10) -> None:
-    until(lambda: epochs_of(folder) >= epochs, 120, f"{epochs} epochs are trained")
+    until(lambda: epochs_of(folder) >= epochs, f"{epochs} epochs are trained")
 
 
 def workers_on(cluster: SlurmCluster, node: str) -> list[psutil.Process]:
@@ -69,8 +69,8 @@ def the_job(cluster: SlurmCluster, before: set[str]) -> str:
 
 
 def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
-    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
-    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, 120, "both train")
+    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), "both work")
+    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, "both train")
     until_trains(folder)
 
 
@@ -100,9 +100,9 @@ def test_a_sweep_survives_kills_of_all_kinds(cluster, start_sweep, tmp_path, loc
     # The controller, which was down meanwhile, hears of the killed worker by and by.
     ours = f"{job}_"
     until(lambda: "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(ours)},
-          60, "the killed worker has failed")  # fmt: skip
+          "the killed worker has failed")  # fmt: skip
     # The worker that finds nothing left lets the next command start workers.
-    until(lambda: not (folder / STARTED).exists(), 30, "the note is gone")
+    until(lambda: not (folder / STARTED).exists(), "the note is gone")
     log = (folder / ".slurm" / "logs" / f"{told}.out").read_text()
     assert log.index("interrupted by SIGTERM: ") < log.rindex("nothing of")
 

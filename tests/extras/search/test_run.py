@@ -254,4 +254,4 @@ def test_workers_train_the_trials_that_one_machine_trains(run, tmp_path):
     assert results[0] == results[1]
     assert "pruned" in {state for state, _, _ in results[0]}
     # The workers leave by themselves, since the search has ended.
-    assert [process.wait(timeout=60) for process in cluster.processes] == [0, 0]
+    assert [process.wait(timeout=180) for process in cluster.processes] == [0, 0]

@@ -100,3 +100,17 @@ def test_only_a_regular_file_of_the_run_is_shown(sweep, target, runs_at):
     names = [path.name for path in (target / "h=8").iterdir()]
     assert [name for name in names if not name.endswith((".rows", ".seqsweep"))] == []
     assert stat.S_ISFIFO((run / "events.out.tfevents.8").lstat().st_mode)
+
+
+def test_an_event_file_of_a_run_never_takes_the_place_of_what_the_view_writes(sweep, target):
+    sweep.grid()
+    make_view(sweep.folder, target)
+    (made,) = {path.name for path in target.rglob("*") if path.is_file() and not path.is_symlink()}
+    shutil.rmtree(target)
+    target.mkdir()
+    run = next(path.parent for path in sweep.folder.glob("*/config.yaml"))
+    (run / made).write_bytes(b"of the run")
+    before = listing(sweep.folder)
+    make_view(sweep.folder, target)
+    assert listing(sweep.folder) == before and (run / made).read_bytes() == b"of the run"
+    assert all(not path.is_symlink() for path in target.rglob(made))

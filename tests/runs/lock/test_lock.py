@@ -1,5 +1,6 @@
 """One writer: a lock that goes with its holder, whatever lies in its place."""
 
+import contextlib
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.runs import lock
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import RunLock, is_locked
+from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -145,3 +147,26 @@ def test_a_run_behind_a_link_cannot_be_locked(tmp_path, name, target):
     for held in (RunLock(tmp_path / "sweep", ".changing"), RunLock(tmp_path / "sweep" / "run")):
         with held:
             pass
+
+
+@pytest.mark.parametrize("removed", range(3))
+def test_a_holder_that_is_killed_while_it_releases_leaves_the_first_file(
+    folder, removed, monkeypatch
+):
+    """The first file is the one that others look for in a finished run."""
+    leave_lock_of(host_name(), folder, age=1000)
+    (folder / "lock.2").write_bytes((folder / "lock").read_bytes())
+    gone: list[str] = []
+
+    def unlink(path: str, dir_fd: int | None = None) -> None:
+        if len(gone) == removed:
+            raise KeyboardInterrupt
+        gone.append(path)
+        before(path, dir_fd=dir_fd)
+
+    before = os.unlink
+    with contextlib.suppress(KeyboardInterrupt), RunLock(folder), monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        raise KeyboardInterrupt
+    left = {path.name for path in folder.glob("lock*")}
+    assert not left or "lock" in left

@@ -130,14 +130,16 @@ def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS
     columns, has_curves = _columns(runs, shown), False
     for entry in shown:
         home = target / runs.name(entry).run
-        has_curves |= _link_curves(entry.folder.path, home)
         values = _session(runs, entry, columns)
         if entry is (ranked or shown)[0]:
             values += _names_text(runs, shown)
         if entry.folder.run_id in pictured:
             values += _pictures(entry)
         when = (entry.folder.path / "config.yaml").stat().st_mtime
-        (home / _MADE).write_bytes(event_file(when, values, _best_step(entry)))
+        home.mkdir()
+        with (home / _MADE).open("xb") as file:
+            file.write(event_file(when, values, _best_step(entry)))
+        has_curves |= _link_curves(entry.folder.path, home)
     selected = [*ranked, *shown][:_MOST_SELECTED] if len(shown) > _MOST_SELECTED else []
     return View(
         runs.board.monitor,
@@ -151,14 +153,16 @@ def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS
 
 def _link_curves(run: Path, home: Path) -> bool:
     """Links a run's event files, or copies them; returns whether there are any."""
-    home.mkdir()
     found = all_event_files(run)
     for below, paths in found.items():
         (home / below).mkdir(parents=True, exist_ok=True)
         for path in paths:
             link = home / below / path.name
+            if link == home / _MADE:  # what is written under this name must not be replaced
+                continue
             try:
-                link.symlink_to(path.resolve())
+                # The path is not resolved, because it may have become a link since it was checked.
+                link.symlink_to(path.absolute())
             except OSError:  # on Windows, links need a right that few users have
                 shutil.copyfile(path, link)
     return bool(found)
