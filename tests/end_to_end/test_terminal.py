@@ -50,6 +50,21 @@ def test_the_help_of_train_has_the_defaults_of_a_run(capsys):
 
 
 @pytest.mark.slow
+def test_a_name_that_the_encoding_lacks_is_printed_in_its_bytes(tmp_path):
+    """A command with question marks for letters could not be typed again."""
+    name = "Öl und Wasser.csv"
+    rows = [f"{n},{t},{n + t % 2},{'ab'[n % 2]}" for n in range(20) for t in range(6)]
+    (tmp_path / name).write_text("\n".join(["id,time,x,label", *rows]))
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [SEQSWEEP, "data", "info", name],
+        cwd=tmp_path, env={**os.environ, **locale}, capture_output=True, check=False,
+    )  # fmt: skip
+    last = done.stdout.decode().splitlines()[-1]
+    assert last == f"seqsweep train data=csv 'data.source.path=\"{name}\"'", done
+
+
+@pytest.mark.slow
 @pytest.mark.durability
 def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path):
     reader, writer = os.pipe()

@@ -11,6 +11,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import link, remove, remove_temporary, sync_folder, write_text
+from seqsweep.runs.held_folders import remove_folder
 from seqsweep.runs.lock import RunLock, check_held
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import publish, resume_point, save_in_run, save_sealed
@@ -56,6 +57,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "write": lambda run: write_text(run / "config.yaml", "mine"),
     "link": lambda run: link(run / "config.yaml", run / "failure.json"),
     "remove": lambda run: remove(run / "checkpoints", "*.ckpt"),
+    "remove folder": lambda run: remove_folder(run / "empty"),
     "remove temporary": lambda run: remove_temporary(run),
     "sync": sync_folder,
 }
@@ -64,6 +66,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 def fill(run: Path) -> None:
     """Makes the files of a run that has a checkpoint, with longer logs than it knows."""
     (run / "checkpoints").mkdir(parents=True)
+    (run / "empty").mkdir()
     for name in FILES:
         (run / name).write_text("epoch,step\r\n0,1\r\n")
     for name in ("last.ckpt", "best.ckpt", "next.ckpt"):
@@ -71,7 +74,8 @@ def fill(run: Path) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    paths = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    return {name: path.read_bytes() if path.is_file() else b"" for name, path in paths.items()}
 
 
 @pytest.mark.parametrize("part", [".", "checkpoints"])

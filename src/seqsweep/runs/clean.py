@@ -17,7 +17,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
-from seqsweep.runs.held_folders import unlink
+from seqsweep.runs.held_folders import remove_folder, unlink
 from seqsweep.runs.identity import FlatConfig, is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import RunLock, wait_until_certain
@@ -110,7 +110,7 @@ def _delete(removal: Removal) -> str | None:
             inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
             for path in inner - {folder.path}:
                 with contextlib.suppress(OSError):  # files that seqsweep did not write stay
-                    path.rmdir()
+                    remove_folder(path)
         # The folder is removed only now, because the lock file was in it until the block ended.
         if removal.is_whole:
             folder.path.rmdir()

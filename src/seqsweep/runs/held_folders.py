@@ -10,7 +10,15 @@ import os
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CAN_HOLD = {os.open, os.mkdir, os.unlink, os.rename, os.link, os.stat} <= os.supports_dir_fd
+_CAN_HOLD = {
+    os.open,
+    os.mkdir,
+    os.rmdir,
+    os.unlink,
+    os.rename,
+    os.link,
+    os.stat,
+} <= os.supports_dir_fd
 
 _descriptors: dict[str, int] = {}
 """The descriptor of each open folder, under each path by which writers name the folder."""
@@ -92,6 +100,13 @@ def unlink(path: Path | str) -> None:
     name, folder = _at(path)
     with _named(path), contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes an empty folder."""
+    name, folder = _at(path)
+    with _named(path):
+        os.rmdir(name, dir_fd=folder)
 
 
 def replace(source: Path | str, target: Path | str) -> None:
