@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import errno
 import io
 import os
 import re
@@ -23,6 +22,7 @@ from seqsweep.console import (
     say,
     say_error,
 )
+from seqsweep.errors import is_of_machine
 from seqsweep.importing import without_collections
 from seqsweep.text import nearest_or_all
 
@@ -113,7 +113,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
         say_error("out of memory")
     elif isinstance(error, ImportError) and "pip install" not in str(error):
         say_error(f"cannot import a package: {error}")
-    elif isinstance(error, OSError) and error.errno in _MACHINE:
+    elif is_of_machine(error):
         say_error(f"{error}; the files that were written before stay")
     elif arguments[:1] in (["explain"], ["evaluate"]):
         from seqsweep.sweeping.habits import with_meant
@@ -122,10 +122,6 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
     else:
         return _refuse(str(error))
     return 1
-
-
-_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
-"""Errors of the machine, such as a full disk, and not of the input."""
 
 
 def _dispatch(arguments: list[str]) -> int:

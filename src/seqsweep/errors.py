@@ -14,6 +14,7 @@
 A missing file is an OSError. `Interrupted` is a BaseException, as KeyboardInterrupt is.
 """
 
+import errno
 import signal
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -92,3 +93,11 @@ def raised_as(kind: type[ConfigError | DataError | FolderError]) -> Generator[No
         raise
     except (ValueError, TypeError) as error:
         raise kind(str(error)).with_traceback(error.__traceback__) from error.__cause__
+
+
+def is_of_machine(error: Exception) -> bool:
+    """Returns whether an error comes from the machine, such as a full disk, not from the input."""
+    return isinstance(error, OSError) and error.errno in _OF_MACHINE
+
+
+_OF_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)

@@ -43,7 +43,7 @@ from seqsweep.console import (
     say_error,
     shows_table,
 )
-from seqsweep.errors import Interrupted, RunFailed, RunLocked
+from seqsweep.errors import Interrupted, RunFailed, RunLocked, is_of_machine
 from seqsweep.importing import without_collections
 from seqsweep.output_log import OutputLog
 from seqsweep.runs.eventfiles import event_files
@@ -109,7 +109,7 @@ def run(
             raise
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
-        if isinstance(error, (RunFailed, RunLocked)):
+        if isinstance(error, (RunFailed, RunLocked)) or is_of_machine(error):
             say_error(message)
             return 1
         say_error(message.replace("\n", r"\n"))  # of a value that was typed
