@@ -23,6 +23,9 @@ _CAN_HOLD = {
 _descriptors: dict[str, int] = {}
 """The descriptor of each open folder, under each path by which writers name the folder."""
 
+_paths: dict[int, tuple[str, ...]] = {}
+"""The paths of each run's folder, by descriptor."""
+
 os.register_at_fork(after_in_child=_descriptors.clear)  # a forked child has no locks
 
 
@@ -41,6 +44,7 @@ def hold(*paths: str) -> os.stat_result | None:
         return None
     descriptor = os.open(paths[0], _FLAGS)
     _descriptors.update(dict.fromkeys(paths, descriptor))
+    _paths[descriptor] = paths
     try:
         with contextlib.suppress(FileNotFoundError):
             _hold_checkpoints(descriptor, *paths)
@@ -55,6 +59,7 @@ def release(*paths: str) -> None:
     for inner in ("/checkpoints", ""):
         for descriptor in {_descriptors.pop(f"{path}{inner}", None) for path in paths}:
             if descriptor is not None:
+                _paths.pop(descriptor, None)
                 os.close(descriptor)
 
 
@@ -65,8 +70,7 @@ def make_checkpoints(folder: Path) -> Path:
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=descriptor)
     if descriptor is not None and os.fspath(path) not in _descriptors:
-        paths = [path for path, each in _descriptors.items() if each == descriptor]
-        _hold_checkpoints(descriptor, *paths)
+        _hold_checkpoints(descriptor, *_paths[descriptor])
     return path
 
 
@@ -85,9 +89,11 @@ def open_file(path: Path | str, flags: int, mode: int = 0o666) -> int:
 def status_of(path: Path | str) -> os.stat_result | None:
     """Returns the status of a file or a link; None if there is none."""
     name, folder = _at(path)
-    with _named(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    # A lock asks for twenty names, so the error is not reworded.
+    try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def list_folder(path: Path) -> list[str]:
