@@ -219,7 +219,12 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("torch.cuda.is_available", lambda: True)
         patch.setattr("torch.cuda.device_count", lambda: 1)
         patch.setattr("torch.cuda.get_device_capability", lambda *_: (9, 0))
+        # A Trainer for a GPU sets both for the whole process.
+        patch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         yield patch
+    import torch
+
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def raised_as(kind: type[ConfigError | DataError | FolderError]) -> Generator[No
 
 
 def is_of_machine(error: Exception) -> bool:
-    """Returns whether an error comes from the machine, such as a full disk, not from the input."""
+    """Returns whether the machine causes an error, such as a full disk."""
     return isinstance(error, OSError) and error.errno in _OF_MACHINE
 
 
