@@ -13,7 +13,7 @@ from seqsweep.models.cell import Cell
 from seqsweep.models.cells import GRU, LRU, LSTM, MinLSTM, cell_name
 from seqsweep.models.own_programs import program_of
 from seqsweep.native.program import packaged_program
-from seqsweep.native.step import Data, Network, Shape, run, trace
+from seqsweep.native.step import Data, Network, Shape, predict, run, trace
 
 OWN: list[type[Cell]] = [*example_cells.CELLS, *odd_cells.CELLS]
 OPTIONS = {odd_cells.Leaky: {"dt": 0.3}, example_cells.CoRNN: {"dt": 0.2}}
@@ -71,9 +71,10 @@ def test_log1p_and_expm1_keep_their_digits_near_zero(function):
     sizes = 10.0 ** torch.arange(-12, 1)
     x = torch.cat((sizes, -sizes, torch.tensor([0, 30, 88, torch.inf]))).float()
     shape = Shape(1, 1, 2, "near", program=tracing.trace(Near, 1, 1))
-    network = Network(shape, "sgd", torch.tensor([1.0, 0, 0, 0, 0, 0]))
-    data = Data(x[None, :, None].numpy(), np.array([len(x)]), np.array([0]), 2)
-    found = torch.from_numpy(trace(network, data).states[:, 0])
+    network = Network(shape, "sgd", torch.tensor([1.0, 0, 1.0, 0, 0, 0]))
+    ones = np.ones(len(x), dtype=np.int64)
+    data = Data(x[:, None, None].numpy(), ones, 0 * ones, 2)
+    found = torch.from_numpy(predict(network, data)[:, 0])
     torch.testing.assert_close(found, function(x.double()).float(), rtol=1e-6, atol=0)
 
 
@@ -107,7 +108,7 @@ class Three(odd_cells.with_weights(states=3, rate=1)):
 
 def curve(case) -> torch.Tensor:
     """Returns |dL/dh| by the number of steps that follow, of the first layer and direction."""
-    return torch.from_numpy(trace(case.network(), case.data).gradients[0, 0])
+    return torch.from_numpy(trace(case.network(), case.data)[0, 0])
 
 
 # The blocks of the state that the output reads.

@@ -23,16 +23,15 @@ def trace_by_cells(
     labels: Tensor,
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
-) -> tuple[Tensor, Tensor]:
-    """Returns the mean norms of dL/dh_t (L, D, T), and the states of the last layer (R, D*H).
+) -> Tensor:
+    """Returns the mean norms of dL/dh_t (L, D, T).
 
-    Index 0 of the norms is the last step of each sequence. The loss is that of one sequence.
+    Index 0 is the last step of each sequence. The loss is that of one sequence.
     """
     assert isinstance(network.rnn, (nn.RNNBase, CellLayers))
     directions, steps = 1 + network.rnn.bidirectional, int(lengths.max())
     norms = torch.zeros(network.rnn.num_layers, directions, steps, dtype=x.dtype)
     sizes = torch.ones(len(labels)) if class_weights is None else class_weights[labels]
-    last: list[list[Tensor]] = []
     for index, length in enumerate(lengths.tolist()):
         layers, outputs = states_of(network, x[index, :length])
         logits = network.fc(pooled(outputs, network.pooling))
@@ -49,11 +48,8 @@ def trace_by_cells(
                 for left, state in enumerate(reversed(states)):
                     assert state.grad is not None
                     norms[layer, direction, left] += state.grad.norm()
-        last.append([torch.cat(step, 1).detach() for step in zip(*outputs, strict=True)])
-    order = torch.sort(lengths, descending=True, stable=True).indices.tolist()
-    rows = [last[index][time] for time in range(steps) for index in order if time < lengths[index]]
     counts = (lengths[:, None] > torch.arange(steps)).sum(0)
-    return norms / counts, torch.cat(rows)
+    return norms / counts
 
 
 Steps = list[list[Tensor]]

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from run_files import SMALL, record
 
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.diagnosis import principal
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train
 
@@ -61,26 +59,3 @@ def test_states_that_are_not_finite_end_no_run(run, engine):
     folder = run(*diverging, *one_step, f"engine={engine}")
     assert record(folder.path)["status"] == "diverged"
     assert folder.failure() is None
-
-
-@pytest.mark.parametrize("width", [3, 10])
-def test_trajectories_are_principal_components(width):
-    """The paths equal those of numpy's svd, apart from signs."""
-    states = np.random.default_rng(0).normal(size=(40, width)) @ np.diag(1.0 + np.arange(width))
-    result = principal(states.astype(np.float32))
-    assert result is not None
-    centred = torch.from_numpy(states.astype(np.float32)).double()
-    centred -= centred.mean(0)
-    _, values, vectors = torch.linalg.svd(centred, full_matrices=False)
-    torch.testing.assert_close(
-        torch.from_numpy(result[0]).abs(), (centred @ vectors[:2].T).abs(), rtol=1e-6, atol=1e-9
-    )
-    assert result[1] == pytest.approx((values[:2] ** 2 / (values**2).sum()).tolist())
-
-
-def test_one_unit_has_a_trajectory_and_states_that_are_not_finite_have_none():
-    result = principal(np.linspace(-1, 1, 9)[:, None])
-    assert result is not None
-    assert result[0].shape == (9, 2)
-    assert result[1] == pytest.approx([1, 0])
-    assert principal(np.array([[1.0, np.inf], [0.0, 1.0]])) is None

@@ -193,7 +193,7 @@ _ARGUMENTS: dict[str, tuple[Any, list[Any]]] = {
     "workspace": (ctypes.c_uint64, [_POINTER] * 3),
     "parameters": (ctypes.c_uint64, [_POINTER]),
     "predict": (None, [_POINTER] * 4),
-    "trace": (None, [_POINTER] * 5),
+    "trace": (None, [_POINTER] * 4),
     "trace_workspace": (ctypes.c_uint64, [_POINTER] * 2),
 }
 """The type of each function's result, and the types of its arguments."""

@@ -26,7 +26,6 @@ __all__ = [
     "Stop",
     "Stopped",
     "Sums",
-    "Trace",
     "Work",
     "evaluate",
     "predict",
@@ -84,22 +83,6 @@ class Result(NamedTuple):
     train: Sums
     val: Sums | None
     seconds: float
-
-
-class Trace(NamedTuple):
-    """The gradients through time and the hidden states of a network, for diagnostics.
-
-    Attributes:
-        gradients: (layers, D, T) the mean norm of the gradient of a sequence's loss with respect to
-            its hidden state, which is complex for the cell lru. Index 0 is the last step of a
-            sequence, index 1 the step before it. A mean is over the sequences that are long enough
-            to have the step.
-        states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
-            states of the reverse direction are in the order in which this direction reads steps.
-    """
-
-    gradients: npt.NDArray[np.float64]
-    states: npt.NDArray[np.float32]
 
 
 class Stopped(Exception):
@@ -172,26 +155,31 @@ def predict(network: Network, data: Data, weights: Tensor | None = None) -> npt.
     return logits
 
 
-def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
-    """Traces a network with some weights, by default its own, on one batch.
+def trace(network: Network, data: Data, weights: Tensor | None = None) -> npt.NDArray[np.float64]:
+    """Returns the gradients through time (layers, D, T) of a network on one batch.
+
+    Each is the mean norm of the gradient of a sequence's loss with respect to its hidden state,
+    which is complex for the cell lru. Index 0 is the last step of a sequence, index 1 the step
+    before it. A mean is over the sequences that are long enough to have the step.
+
+    Args:
+        weights: the weights of the network, by default its own.
 
     Raises:
         ValueError: the weights have another size, or the data do not fit the network.
     """
     task, _ = _task_for(network, data, weights)
     shape = network.shape
-    # The library adds to the norms and fills the states.
+    # The library adds to the norms.
     norms = np.zeros((shape.num_layers, shape.directions, data.longest))
-    rows = int(data.lengths.sum())
-    states = np.empty((rows, shape.directions * shape.hidden_size), dtype=np.float32)
     library = functions()
     address = ctypes.addressof(task)
     memory = workspace.at_least(library.trace_workspace(address, data.address))
-    library.trace(address, data.address, memory, norms.ctypes.data, states.ctypes.data)
+    library.trace(address, data.address, memory, norms.ctypes.data)
     steps = np.arange(data.longest)
     long_enough = (data.lengths[:, None] > steps).sum(0)
     # The loss of a batch is a mean, so the norms are multiplied by the number of sequences.
-    return Trace(norms * data.count / long_enough, states)
+    return norms * data.count / long_enough
 
 
 def _task_for(

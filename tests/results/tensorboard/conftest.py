@@ -27,11 +27,7 @@ api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
 STEPS = 6
 """The optimizer steps of an epoch."""
 
-PATHS = {"mean": [[0.0, 0.0], [1.0, 1.0]], "sequences": [[[0.0, 0.0], [2.0, 1.0]]]}
-DIAGNOSIS = {
-    "split": "val", "sequences": 64, "gradient": {"layer 1": [1.0, 0.1, 0.0]},
-    "trajectories": {"explained": [0.6, 0.2], "classes": {"0": PATHS}},
-}  # fmt: skip
+DIAGNOSIS = {"split": "val", "sequences": 64, "gradient": {"layer 1": [1.0, 0.1, 0.0]}}
 
 
 class Sweep:

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -71,27 +70,11 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
         drawn_axes(figures.gradient, {"layer 1": odd})
 
 
-def test_states_are_drawn_by_class_with_their_names():
-    path = [[0.0, 0.0], [1.0, 1.0]]
-    found = {
-        "explained": [0.61, None],
-        "classes": {str(n): {"mean": path, "sequences": [path] * n} for n in range(10)},
-    }
-    axes = drawn_axes(figures.trajectories, found, NAMES)
-    assert texts(axes) == [*DRAWN, "8", "9"]
-    assert axes.get_xlabel() == "first component (61% of variance)"
-    assert axes.get_ylabel() == "second component"
-    # States need not move, nor be finite.
-    for odd in ([[math.nan, 1.0]], [[0.1, 0.1]] * 3, []):
-        paths = {"0": {"mean": odd, "sequences": [odd]}}
-        drawn_axes(figures.trajectories, {"explained": [None, None], "classes": paths}, ["a"])
-
-
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):
     found = grid.shown
     pictured = [name for name in found.runs if found.tags(name, "images")]
     assert pictured == sorted(sorted(grid.best, key=grid.best.__getitem__)[-3:])
-    tags = ["visual/confusion", "visual/gradient_through_time", "visual/states"]
+    tags = ["visual/confusion", "visual/gradient_through_time"]
     assert found.tags(pictured[0], "images") == tags
     for tag in tags:
         (event,) = found.events.Tensors(pictured[0], tag)

@@ -171,7 +171,7 @@ Status run(Task& task, const Data& train, const Data* val, Arena arena,
 
 // Computes the diagnostics of one network: the norms of dL/dh by the number of steps that follow,
 // (L, D, T), as sums over the sequences, and the states of the last layer, (R, D K).
-void trace(Task& task, const Data& data, Arena arena, double* norms, float* states) {
+void trace(Task& task, const Data& data, Arena arena, double* norms) {
   Shape shape = task.shape;
   shape.has_dropout = 0;
   Workspace w = lay_out(shape, data.count, data.longest, arena);
@@ -192,11 +192,6 @@ void trace(Task& task, const Data& data, Arena arena, double* norms, float* stat
         norms[lane * T + left] += __builtin_sqrt(square);
       }
     }
-  }
-  for (Index direction = 0; direction < D; direction++) {
-    const float* from = lane_of(w, shape, shape.layers - 1, (int)direction).states;
-    for (Index row = 0; row < w.batch.rows; row++)
-      copy(states + (row * D + direction) * K, from + row * H, K);
   }
 }
 
@@ -279,11 +274,11 @@ SEQSWEEP_EXPORT uint64_t seqsweep_trace_workspace(const seqsweep::Task* task,
   return arena.used;
 }
 
-// Adds to `norms` (L, D, T) and fills `states` (R, D K).
+// Adds to `norms` (L, D, T).
 SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* data,
-                                    void* workspace, double* norms, float* states) {
+                                    void* workspace, double* norms) {
   const seqsweep::KeepSubnormal keep_subnormal;
-  seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms, states);
+  seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms);
 }
 
 // Applies an elementwise operation of instructions.h to `count` numbers, for tests.

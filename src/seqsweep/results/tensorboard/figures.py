@@ -1,4 +1,4 @@
-"""Draws pictures of a finished run: errors, gradient through time, and states.
+"""Draws pictures of a finished run: its errors, and the gradient through time.
 
 The ground is transparent and texts have a medium tone, for TensorBoard's light and dark pages.
 Shapes: C classes, T time steps.
@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from seqsweep.results.figures.parts import (
-    LONGEST_LABEL,
     class_labels,
     draw_confusion,
     drawable,
@@ -107,40 +106,6 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     return figure
 
 
-def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
-    """Draws the last layer's states for each class.
-
-    Args:
-        states: `explained` has the share of the variance along each axis. `classes` has, for each
-            class, the `mean` path and the paths of some `sequences`, (T, 2) each.
-        classes: C names.
-    """
-    shares = ["" if s is None else f" ({s:.0%} of variance)" for s in states["explained"]]
-    figure, axes = _plot(
-        "states: sequences, class means and their ends",
-        f"first component{shares[0]}",
-        f"second component{shares[1]}",
-        (0.18, 0.15, 0.48, 0.76),
-    )
-    axes.grid()
-    means: list[Any] = []
-    labels: list[str] = []
-    for index, (number, paths) in enumerate(states["classes"].items()):
-        colour = f"C{index}"
-        # One line with gaps is drawn faster than many lines.
-        points = [point for path in paths["sequences"] for point in (*path, (math.nan, math.nan))]
-        axes.plot(*_columns(points), color=colour, alpha=0.4, linewidth=0.7)
-        # The means are drawn above the sequences of all classes.
-        x, y = _columns(paths["mean"])
-        means += axes.plot(x, y, color=colour, linewidth=2.2, zorder=3)
-        axes.plot(x[-1:], y[-1:], "o", color=colour, markersize=8, mec=_TONE, zorder=4)
-        name = classes[int(number)] if int(number) < len(classes) else number
-        # Some versions of matplotlib leave labels with a leading underscore out of a legend.
-        labels.append(f" {drawable(cut(name, LONGEST_LABEL))}")
-    axes.legend(means, labels, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1)
-    return figure
-
-
 def _plot(title: str, x: str, y: str, place: Any) -> tuple[Figure, Axes]:
     """Returns a new picture with empty axes.
 
@@ -151,8 +116,3 @@ def _plot(title: str, x: str, y: str, place: Any) -> tuple[Figure, Axes]:
     figure.suptitle(title)
     axes.set(xlabel=x, ylabel=y)
     return figure, axes
-
-
-def _columns(path: Sequence[Sequence[float]]) -> Any:
-    """Returns the coordinates of a path: (T, 2) to (2, T)."""
-    return np.array(path, float).reshape(-1, 2).T

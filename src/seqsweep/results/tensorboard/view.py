@@ -36,7 +36,6 @@ _OURS = ("val/acc", "test/acc", "test/f1", "train_seconds", "params")
 _TITLES = {
     "confusion": "confusion matrix: sequences by their true and predicted class",
     "gradient_through_time": "gradient through time: how much each time step can teach",
-    "states": "hidden states while reading, by class, in two components",
 }
 """The titles of pictures. Beside a shorter one TensorBoard would clip the name of the run."""
 
@@ -209,7 +208,7 @@ def _best_step(entry: Entry) -> int:
 
 
 def _pictures(entry: Entry) -> list[Any]:
-    """Returns the pictures of a run: errors, gradient through time, states."""
+    """Returns the pictures of a run: its errors, and the gradient through time."""
     # With `diagnostics=false` no picture is drawn, not even the confusion matrix, which the record
     # has for the report.
     if entry.config.get("diagnostics") is False:
@@ -226,9 +225,6 @@ def _pictures(entry: Entry) -> list[Any]:
         drawn["confusion"] = figures.png(figures.confusion, confusion[split], names, split)
     if norms := diagnosis.get("gradient"):
         drawn["gradient_through_time"] = figures.png(figures.gradient, norms)
-    states = diagnosis.get("trajectories")
-    if states and states.get("classes"):
-        drawn["states"] = figures.png(figures.trajectories, states, classes)
     # The group is named `visual`, so that it comes last on the page, below train and val.
     return [
         image(f"visual/{name}", _TITLES[name], png, figures.WIDTH, figures.HEIGHT)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from run_files import rows
 
@@ -36,10 +35,6 @@ def assert_close(native: Path, autograd: Path, tolerance: float = 2e-5) -> None:
     assert shown[0]["gradient"].keys() == shown[1]["gradient"].keys()
     for name, norms in shown[1]["gradient"].items():
         assert shown[0]["gradient"][name] == pytest.approx(norms, rel=1e-2, abs=1e-6)
-    paths = [each["trajectories"]["classes"] for each in shown]
-    assert paths[0].keys() == paths[1].keys() == {"0", "1", "2"}
-    for label, path in paths[1].items():
-        assert np.array(path["mean"]) == pytest.approx(np.array(paths[0][label]["mean"]), abs=1e-2)
 
 
 OTHERS = [
