@@ -109,17 +109,15 @@ def as_metric(name: str) -> Metric:
     """
     if isinstance(name, Metric):
         return name
-    is_positive = "/" not in name or name == "train/grad_norm"
-    least = 0.0 if is_positive else -math.inf
+    least = 0.0 if "/" not in name or name == "train/grad_norm" else -math.inf
     return OURS.get(name) or Metric(name, proposed_direction(name), (least, math.inf))
 
 
 LOWER = {
-    "bce", "bits", "bpd", "brier", "calibration", "ce", "cer", "cost", "crps", "deviance",
-    "distance", "divergence", "ece", "eer", "entropy", "err", "error", "errors", "fid", "fnr",
-    "fpr", "hinge", "kl", "kld", "levenshtein", "logloss", "loss", "mae", "mape", "mase", "mse",
-    "nll", "nmae", "nrmse", "penalty", "perplexity", "ppl", "regret", "rmse", "rmsle", "smape",
-    "surprise", "wer", "wmape", "xent",
+    "bce", "bits", "brier", "calibration", "ce", "cer", "cost", "crps", "distance", "divergence",
+    "ece", "eer", "entropy", "err", "error", "errors", "fid", "hinge", "kl", "kld", "levenshtein",
+    "logloss", "loss", "mae", "mape", "mase", "mse", "nll", "nmae", "nrmse", "penalty",
+    "perplexity", "ppl", "regret", "rmse", "rmsle", "smape", "surprise", "wer", "xent",
 }  # fmt: skip
 """The words in the names of metrics of which lower values are better."""
 

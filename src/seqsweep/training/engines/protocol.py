@@ -14,7 +14,7 @@ from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.runs.files import JsonObject, write_text
 from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.metrics import Metric, finite, monitor_of_config, proposed_direction
-from seqsweep.runs.record import NO_RECORD, Direction, Record
+from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
@@ -201,7 +201,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     directions: JsonObject = {}
     if is_own_module(member.planned.config):
         metrics = finite(metrics)
-        directions = {"directions": directions_of(member.planned.config, metrics, best.directions)}
+        directions = {"directions": directions_of(member.planned.config, metrics, best)}
     result: JsonObject = {
         "metrics": metrics,
         **directions,
@@ -221,9 +221,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     return member.planned.record("complete", result | end.confusion)
 
 
-def directions_of(
-    config: Config, names: Mapping[str, float], logged: Mapping[str, Direction]
-) -> dict[str, Direction | None]:
+def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -> JsonObject:
     """Returns which direction is better for each metric of a record, if it is known.
 
     The monitor comes first, then the other metrics of the validation; a table of runs without a
@@ -231,7 +229,7 @@ def directions_of(
     """
     monitor = monitor_of_config(config)
     # The same metric of another split has the same direction.
-    known: dict[str, Direction | None] = {Metric(n, None).kind: d for n, d in logged.items()}
+    known: JsonObject = {Metric(name, None).kind: way for name, way in best.directions.items()}
     known |= {} if monitor is None else {monitor.kind: monitor.direction}
     metrics = [Metric(name, proposed_direction(name)) for name in names]
     metrics.sort(key=lambda metric: (metric != monitor, metric.split_name != "val", metric))
