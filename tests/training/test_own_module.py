@@ -257,7 +257,7 @@ def test_a_monitor_that_appears_late_is_waited_for(config, tmp_path, limits):
     with pytest.raises(RunFailed, match=r"monitor=val_acc: the model logs .*fit \("):
         run("", "", "0.5" if limits else "")
     with pytest.raises(RunFailed, match="did you mean 'val_acc/dataloader_idx_0'"):
-        run("0.5", "", "", name="val_acc/dataloader_idx_0")
+        run("0.5", "not reached", name="val_acc/dataloader_idx_0")
 
 
 def test_a_fast_dev_run_trains_and_tests_one_batch_of_each_split(config):
