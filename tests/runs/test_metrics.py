@@ -5,8 +5,10 @@ import math
 from typing import Any
 
 import pytest
+from torchmetrics import classification, regression, retrieval
 
 from seqsweep.runs.metrics import OURS, Metric, as_metric, compared_metric, metrics_in
+from seqsweep.runs.metrics import proposed_direction as told
 from seqsweep.runs.metrics import ranking_metric as ranking
 from seqsweep.runs.record import Record
 
@@ -23,12 +25,34 @@ def record(**directions: Any) -> Record:
         ("val/acc", "val", "acc"), ("val_acc", "val", "acc"), ("acc/val", "val", "acc"),
         ("validation.loss", "val", "loss"), ("Valid-top 5", "val", "top 5"), ("auc", "", "auc"),
         ("acc_test_top5", "test", "acc_top5"), ("train_loss_epoch", "train", "loss_epoch"),
-        ("interval", "", "interval"), ("val", "val", "val"),
+        ("interval", "", "interval"), ("val", "val", "val"), ("testRMSE", "test", "RMSE"),
+        ("rmseTest", "test", "rmse"), ("RMSEVal", "val", "RMSE"), ("VAL2_acc", "val", "2_acc"),
+        ("VALUE", "", "VALUE"), ("Latest", "", "Latest"), ("contest_f1", "", "contest_f1"),
     ],
 )  # fmt: skip
 def test_a_part_of_a_name_is_its_split_and_the_rest_its_kind(name, split, kind):
     metric = Metric(name, "max")
     assert (metric.split_name, metric.kind, metric.words) == (split, kind, name)
+
+
+@pytest.mark.parametrize("direction", ["min", "max", None])
+def test_the_words_of_a_name_tell_its_direction(direction):
+    names = {
+        "min": "val_loss valLoss valRMSE testMAE MeanSquaredError val/mse1 loss NLLLoss val_bce "
+        "val_cross_entropy valKLDiv kl_divergence val/bits val_surprise smape CRPS nMAE dice_loss "
+        "WordErrorRate val/err@5 top5_err ECE log_loss neg_log_likelihood negativeLogLikelihood",
+        "max": "val_acc valAcc top5Acc acc@5 val_f1 val_f1score BinaryF1Score valR2 r2 mIoU valIoU "
+        "mAP val_map50 AUROC roc_auc testAP hits@10 NDCG log_likelihood ELBO PearsonCorrCoef",
+        None: "val_score gap metric_1 neg_mse recall_negative error_detection_f1 lr norm val",
+    }[direction].split()
+    assert [name for name in names if told(name) != direction] == []
+
+
+def test_no_name_of_a_torchmetrics_class_is_taken_for_its_opposite():
+    modules = (classification, regression, retrieval)
+    known = {n: getattr(m, n).higher_is_better for m in modules for n in m.__all__}
+    opposite = {True: "min", False: "max", None: ""}
+    assert [name for name, higher in known.items() if told(name) == opposite[higher]] == []
 
 
 def test_a_copy_of_a_metric_knows_what_the_metric_knows():
@@ -57,6 +81,14 @@ def test_without_a_monitor_the_first_metric_that_all_records_have_ranks():
     assert (found, found.direction) == ("val_r2", "max")
     typed = OWN | {"monitor": "val_r2", "monitor_mode": "max"}
     assert ranking([OWN, typed], records) == "val_r2"
+
+
+def test_a_metric_of_unknown_direction_ranks_no_runs():
+    assert ranking([OWN], [record(val_gap=None, val_acc="max")]) == "val_acc"
+    assert ranking([OWN], [record(val_gap=None)]) == ""
+    # An earlier version may have guessed the direction of another metric.
+    records = [record(val_acc="max", valRMSE="max"), record(val_acc="max", valRMSE="min")]
+    assert ranking([OWN | {"monitor": "val_acc", "monitor_mode": "max"}] * 2, records) == "val_acc"
 
 
 def test_a_metric_of_a_users_own_has_no_bounds_although_one_of_ours_has_its_name():

@@ -33,6 +33,8 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
             [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)],
             [0, 0, 2, 2, 2, 5, 5],
         ),
+        # A value that is not finite is worse than any other, and than none before.
+        ("val/loss", "val/loss", [math.inf, math.nan, 0.4, -math.inf, math.nan], [0, 1, 2, 2, 2]),
         # Without the metric the last epoch is the best.
         ("val/acc", "train/loss", [0.5, 0.6, 0.7], [0, 1, 2]),
         # As with trainer.check_val_every_n_epoch=2; an epoch with the metric is always better.
@@ -75,7 +77,7 @@ def test_the_best_value_decides_by_the_metrics_direction(monitor, values, thresh
     assert isinstance(end, Pruned) == is_pruned
     if isinstance(end, Pruned):
         assert (end.epoch, end.threshold) == (2, threshold)
-        assert end.value == values[0] or math.isnan(end.value or 0)
+        assert end.value == values[0] or (end.value is None and math.isnan(values[0] or 0))
 
 
 def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned():
@@ -113,10 +115,14 @@ def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
 @pytest.mark.parametrize("min_delta", [0.0, 0.1])
 @pytest.mark.parametrize("patience", [0, 1, 3])
 def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience):
-    """Lightning compares float32 numbers; some of these differ only in float64."""
+    """Lightning compares float32 numbers; some of these differ only in float64.
+
+    A value that is not finite is no improvement.
+    """
     draw, ends = random.Random(0), set[int | None]()
     for _ in range(100):
-        values = [draw.randint(0, 9) / 10 + draw.choice([0, 1e-9]) for _ in range(12)]
+        odd = [0, 1e-9, 0, 1e-9, math.nan, math.inf, -math.inf]
+        values = [draw.randint(0, 9) / 10 + draw.choice(odd) for _ in range(12)]
         end = lightnings_end(EarlyStop(monitor, patience, min_delta), values)
         ends.add(end)
         whole = Patience(monitor, patience, min_delta)

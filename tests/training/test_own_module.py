@@ -1,6 +1,7 @@
 """A LightningModule of a user's own is trained as it is, and its run is like any other."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -16,11 +17,13 @@ from seqsweep.runs.identity import is_own_module
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
+from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import DATA_STREAM
-from seqsweep.training.train import check_parts
+from seqsweep.training.train import check_parts, train
 
 CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
+TOLD = ("data=digits", "logger=csv")
 MODELS = ("Classify", "Binary", "Regress", "Manual", "Tag")
 
 
@@ -184,9 +187,9 @@ def test_what_has_no_effect_is_refused_before_anything_is_written(
 
 
 def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
-    words = "monitor=val_los: the model logs .*val_loss.*; did you mean 'val_loss'"
+    words = "monitor=vall_loss: the model logs .*val_loss.*; did you mean 'val_loss'"
     with pytest.raises(RunFailed, match=words):
-        seqsweep.train(config("Binary", "monitor=val_los"))
+        seqsweep.train(config("Binary", "monitor=vall_loss"))
     every = ["trainer.check_val_every_n_epoch=2", "monitor=loss/val"]
     assert seqsweep.train(config("Regress", *every))["best_epoch"] == 1
     with pytest.raises(RunFailed, match="monitor=loss/val: the model logs loss/train"):
@@ -194,9 +197,67 @@ def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
 
 
 def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
-    record = seqsweep.train(config("Sequence", "data=digits", "monitor=fit", model={"scale": 1e39}))
+    record = seqsweep.train(config("Sequence", "data=digits", model={"scale": 1e39}))
     assert (record["status"], record["epoch"]) == ("diverged", 0)
-    assert record["error"].startswith("fit is nan in epoch 0; try a smaller learning rate")
+    assert record["error"].startswith("the loss of training_step is nan in epoch 0; try a smaller ")
+    for name, values in (("val_loss", ["nan", "0.1"]), ("val_acc", ["nan", "inf"])):
+        given = config("Told", *TOLD, f"monitor={name}", model={"name": name, "values": values})
+        assert seqsweep.train(given)["epoch"] == (0 if name == "val_loss" else 1)
+
+
+def test_a_monitor_of_unknown_direction_is_asked_for(config, tmp_path):
+    for name, once in (("val_gap", "max"), ("neg_mse", "min")):
+        with pytest.raises(ValueError, match=f"={name}: .* monitor_mode=max .*took {once},"):
+            config("Sequence", *TOLD, f"monitor={name}")
+    words = ["monitor=val_acc", "callbacks=early_stopping", "callbacks.early_stopping.monitor=gap"]
+    with pytest.raises(ValueError, match=r"early_stopping.monitor=gap: the name does not tell"):
+        check_parts(plan(config("Sequence", *TOLD, *words)), tmp_path)
+
+
+def test_a_logged_object_contradicts_a_guess_and_nothing_that_was_typed(config):
+    told, words = {"values": ["0.2", "0.1"], "higher": False}, [*TOLD, "monitor=val_acc"]
+    guess, typed = (
+        config("Told", *words, f"monitor_mode={mode}", model=told) for mode in ("auto", "max")
+    )
+    assert plan(guess).run_id == plan(typed).run_id
+    for again in (guess, plan(guess).config):  # as a worker reads it
+        with pytest.raises(RunFailed, match="monitor=val_acc: give monitor_mode=min, as the "):
+            seqsweep.train(again)
+    assert seqsweep.train(typed)["best_epoch"] == 0
+    assert seqsweep.train(guess | {"monitor_mode": "min"})["best_epoch"] == 1
+    known = seqsweep.train(config("Told", *TOLD, model=told | {"name": "val_gap"}))["directions"]
+    assert known == {"val_gap": "min", "fit": None}
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 1), ("min", 3)])
+def test_a_monitor_that_is_not_finite_is_the_worst_also_after_a_kill(config, mode, best):
+    words = ["monitor=val_gap", f"monitor_mode={mode}", "callbacks=early_stopping"]
+    words += ["callbacks.early_stopping.patience=2", "trainer.max_epochs=5"]
+    words += ["+callbacks.raise={_target_: small_modules.Raise, epoch: 2}"]
+    told = {"name": "val_gap", "values": ["nan", "0.5", "inf", "0.4", "0.45"]}
+    given = config("Told", *TOLD, *words, model=told)
+    whole = seqsweep.train(given)
+    assert (whole["best_epoch"], whole["epochs"]) == (best, 4 if mode == "max" else 5)
+    small_modules.Raise.armed = True
+    with pytest.raises(RunFailed, match="cut"):
+        seqsweep.train(given | {"rerun": True})
+    resumed = seqsweep.train(given)
+    assert [resumed[k] == whole[k] for k in ("metrics", "best_epoch", "epochs")] == [True] * 3
+
+
+@pytest.mark.parametrize("limits", [None, Limits({2: 0.1}), Limits(until=2)])
+def test_a_monitor_that_appears_late_is_waited_for(config, tmp_path, limits):
+    words = ("monitor=val_acc", "callbacks=early_stopping", "trainer.max_epochs=3")
+
+    def run(*values: str, name: str = "val_acc") -> None:
+        given = config("Told", *TOLD, *words, model={"values": [*values], "name": name})
+        train(replace(plan(given), limits=limits), tmp_path)
+
+    run("", "0.5", "")
+    with pytest.raises(RunFailed, match=r"monitor=val_acc: the model logs .*fit \("):
+        run("", "", "0.5" if limits else "")
+    with pytest.raises(RunFailed, match="did you mean 'val_acc/dataloader_idx_0'"):
+        run("0.5", "not reached", name="val_acc/dataloader_idx_0")
 
 
 def test_a_fast_dev_run_trains_and_tests_one_batch_of_each_split(config):

@@ -6,6 +6,7 @@ Such a module has its own loss, optimizers, schedulers and metrics. So the secti
 
 import copy
 import functools
+import re
 from typing import Any, Literal
 
 import yaml
@@ -16,7 +17,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.instantiate import locate
 from seqsweep.config.signatures import signature_of
 from seqsweep.runs.identity import Config, flatten
-from seqsweep.runs.metrics import proposed_direction
+from seqsweep.runs.metrics import LOWER, proposed_direction
 
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
@@ -69,21 +70,26 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
             raise _refusal(word, key, target)
 
 
-def with_mode(config: Config) -> Config:
-    """Returns a checked config in which `monitor_mode` is decided.
+def with_mode(config: Config, was_guessed: bool) -> Config:
+    """Returns a checked config in which `monitor_mode` is decided, and marked if it is a guess.
 
     Raises:
-        ValueError: a mode has no metric.
+        ValueError: a mode has no metric, or the name of the metric tells no direction.
     """
     monitor = convert(config["monitor"], str | None, "monitor")
     mode = convert(config["monitor_mode"], Literal["auto", "min", "max"] | None, "monitor_mode")
     if monitor is None and mode in ("min", "max"):
         raise ValueError(f"monitor_mode={mode}: needs monitor=NAME, a metric that the model logs")
     if monitor is None:
-        mode = None
-    elif mode not in ("min", "max"):
-        mode = proposed_direction(monitor)
-    return config | {"monitor": monitor, "monitor_mode": mode}
+        return config | {"monitor": None, "monitor_mode": None}
+    proposed = proposed_direction(monitor)
+    is_guess = mode not in ("min", "max") or (was_guessed and mode == proposed)
+    if is_guess and proposed is None:
+        once = "min" if LOWER & set(re.split("[^a-z0-9]+", monitor.lower())) else "max"
+        give = f"give monitor_mode=max or min (earlier versions took {once}, which keeps run_ids)"
+        raise ValueError(f"monitor={monitor}: the name does not tell what is better; {give}")
+    decided = config | {"monitor": monitor, "monitor_mode": proposed if is_guess else mode}
+    return decided | ({"monitor_mode_guessed": True} if is_guess else {})
 
 
 @functools.cache

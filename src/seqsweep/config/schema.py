@@ -120,6 +120,7 @@ def check(config: DictConfig) -> Config:
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     if isinstance(sweep := plain.get("sweep"), dict):
         plain["sweep"] = DEFAULTS | sweep
+    was_guessed = plain.pop("monitor_mode_guessed", False)
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
         raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
     checked = _dataclass(plain, OwnModuleConfig if is_own else TrainConfig, "")
@@ -139,7 +140,7 @@ def check(config: DictConfig) -> Config:
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
     if is_own:
-        checked = with_mode(checked)
+        checked = with_mode(checked, was_guessed)
     check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
     check_range("sweep.retries", checked["sweep"]["retries"], 0, 100)
     if checked["trainer"].get("val_check_interval") == 0:  # Lightning would divide by zero

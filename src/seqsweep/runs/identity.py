@@ -39,6 +39,7 @@ WITHOUT_INFLUENCE = (
     "threads",
     "diagnostics",
     "logger",
+    "monitor_mode_guessed",
     "trainer.progress_bar",
     "trainer.profiler",
 )

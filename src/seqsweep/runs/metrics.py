@@ -15,7 +15,10 @@ SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _SPLIT_OF = {"valid": "val"} | {
     word: split for split, words in SPLITS.items() for word in (split, words)
 }
-_SPLIT_PART = re.compile(rf"(?<![^/_.\- ])(?:{'|'.join(_SPLIT_OF)})(?![^/_.\- ])", re.IGNORECASE)
+# A word ends at a character that is not a letter, and where the case changes.
+_WORD = rf"(?:(?<![A-Za-z])|(?=[A-Z][a-z]))(?i:{'|'.join(_SPLIT_OF)})(?![a-z]|(?<=[A-Z])[A-Z])"
+_SPLIT_PART = re.compile(rf"^{_WORD}[/_.\- ]?|[/_.\- ]?{_WORD}")
+_PART = re.compile(r"(IoU|[A-Z]+(?![a-z])|[A-Z]?[a-z]+)\d*")
 
 
 class Metric(str):
@@ -27,20 +30,20 @@ class Metric(str):
 
     Args:
         name: the name under which the run logs the number, such as `val/acc` or `val_loss`.
-        direction: `min` if a lower value is better, else `max`.
+        direction: `min` if a lower value is better, else `max`; None if it is unknown.
         bounds: the smallest and the largest possible value.
         words: the metric in words, such as `validation accuracy`; by default its name, because the
             meaning of a user's own metric is unknown.
     """
 
-    direction: Direction
+    direction: Direction | None
     bounds: tuple[float, float]
     words: str
 
     def __new__(
         cls,
         name: str,
-        direction: Direction,
+        direction: Direction | None,
         bounds: tuple[float, float] = (-math.inf, math.inf),
         words: str | None = None,
     ) -> Self:
@@ -69,16 +72,12 @@ class Metric(str):
     def split_name(self) -> str:
         """The split that a part of the name names: `train`, `val` or `test`; else empty."""
         part = _SPLIT_PART.search(self)
-        return _SPLIT_OF[part[0].lower()] if part else ""
+        return _SPLIT_OF[part[0].strip("/_.- ").lower()] if part else ""
 
     @property
     def kind(self) -> str:
         """The name without the part that names the split: `acc` for `val/acc` and `acc_val`."""
-        part = _SPLIT_PART.search(self)
-        if part is None:
-            return self
-        start, end = part.span()
-        return (self[: start - 1] + self[end:] if start else self[end + 1 :]) or self
+        return _SPLIT_PART.sub("", self, count=1) or self
 
 
 BY_RECORDING = "recording_acc"
@@ -110,24 +109,43 @@ def as_metric(name: str) -> Metric:
     """
     if isinstance(name, Metric):
         return name
-    is_positive = "/" not in name or name == "train/grad_norm"
-    return OURS.get(name) or Metric(name, "max", (0.0 if is_positive else -math.inf, math.inf))
+    least = 0.0 if "/" not in name or name == "train/grad_norm" else -math.inf
+    return OURS.get(name) or Metric(name, proposed_direction(name), (least, math.inf))
 
 
-_LOWER = {
-    "loss", "error", "err", "mse", "mae", "rmse", "mape", "nll", "bce", "ce", "ppl", "perplexity",
-    "wer", "cer", "eer", "brier", "hinge",
+LOWER = {
+    "bce", "bits", "brier", "calibration", "ce", "cer", "cost", "crps", "distance", "divergence",
+    "ece", "eer", "entropy", "err", "error", "errors", "fid", "hinge", "kl", "kld", "levenshtein",
+    "logloss", "loss", "mae", "mape", "mase", "mse", "nll", "nmae", "nrmse", "penalty",
+    "perplexity", "ppl", "regret", "rmse", "rmsle", "smape", "surprise", "wer", "xent",
 }  # fmt: skip
-"""The words in the names of metrics of which lower values are usually better."""
+"""The words in the names of metrics of which lower values are better."""
+
+_HIGHER = {
+    "acc", "accuracy", "ap", "auc", "aupr", "auprc", "auroc", "bleu", "chrf", "corr", "correlation",
+    "dcg", "dice", "elbo", "explained", "f1", "fbeta", "fscore", "hit", "hits", "iou", "jaccard",
+    "kappa", "likelihood", "map", "matthews", "mcc", "miou", "mrr", "ndcg", "nse", "pearson",
+    "precision", "psnr", "quality", "r2", "recall", "return", "returns", "reward", "roc", "rouge",
+    "sdr", "sensitivity", "snr", "spearman", "specificity", "ssim", "success", "tnr", "tpr",
+}  # fmt: skip
+"""The words in the names of metrics of which higher values are better."""
 
 
-def proposed_direction(name: str) -> Direction:
-    """Returns the direction that the words of a metric's name suggest.
+def proposed_direction(name: str) -> Direction | None:
+    """Returns the direction that the words of a metric's name tell; None if they tell none.
 
-    >>> proposed_direction("val_loss"), proposed_direction("val/f1")
-    ('min', 'max')
+    >>> proposed_direction("valRMSE"), proposed_direction("val/f1"), proposed_direction("val/gap")
+    ('min', 'max', None)
     """
-    return "min" if _LOWER & set(re.split(r"[^a-z0-9]+", name.lower())) else "max"
+    parts = [text.lower() for part in _PART.finditer(name) for text in (part[0], part[1])]
+    words = {*parts, *re.findall("[a-z]+", name.lower())}  # `mAP` is one word too
+    if words & {"neg", "negative"}:
+        # `neg_mse` may be a negated error, or the error of the negative sequences.
+        return "min" if "likelihood" in words else None
+    if "loss" in words:  # also of a `dice_loss`
+        return "min"
+    is_lower, is_higher = bool(words & LOWER), bool(words & _HIGHER)
+    return None if is_lower == is_higher else "min" if is_lower else "max"
 
 
 def is_evaluated(name: str) -> bool:
@@ -204,17 +222,19 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
         return without_validation(configs) if only == "train/loss" else only or DEFAULT_MONITOR
     recorded = [metrics_in(record) for record in records]
     names = [name for each in (monitors, *recorded) for name in each if isinstance(name, Metric)]
+    names = [name for name in names if name.direction]
     known: dict[str, Metric] = {}
     for name in names:
-        if known.setdefault(name, name).direction != name.direction:
-            raise ValueError(
-                f"{name}: expected one direction, but the lowest value is best in some runs and the"
-                " highest in others; train them in folders of their own"
-            )
         # Of two metrics with one name, the user's own has the wider bounds.
-        known[name] = known[name] if name.is_ours else name
+        known[name] = known.get(name, name) if name.is_ours else name
     number = {name: sum(name in each for each in recorded) for name in known}
-    return known[max(number, key=number.__getitem__)] if number else Metric("", "max")
+    ranks = known[max(number, key=number.__getitem__)] if number else Metric("", None)
+    if any(name == ranks and name.direction != ranks.direction for name in names):
+        raise ValueError(
+            f"{ranks}: expected one direction, but the lowest value is best in some runs and the"
+            " highest in others; train them in folders of their own"
+        )
+    return ranks
 
 
 def has_other_windows(configs: Iterable[FlatConfig]) -> bool:

@@ -76,7 +76,7 @@ class Record:
         content: the whole object, with any keys that other programs have added.
         config: the values by dotted key.
         metrics: the metrics of the best epoch and of the test split; `metrics_in` orders them.
-        directions: which direction is better, for the metrics of a user's own LightningModule.
+        directions: which direction is better, if known, for metrics of a user's LightningModule.
         epochs, steps: the number of trained epochs and of optimizer steps.
         params: the number of trained parameters.
         num_train: the number of training sequences.
@@ -92,7 +92,7 @@ class Record:
     status: State = "incomplete"
     config: Config = field(default_factory=Config)
     metrics: dict[str, float] = field(default_factory=dict[str, float])
-    directions: dict[str, Direction] = field(default_factory=dict[str, Direction])
+    directions: dict[str, Direction | None] = field(default_factory=dict[str, Direction | None])
     best_epoch: int | None = None
     epochs: int | None = None
     steps: int = 0

@@ -27,7 +27,7 @@ from seqsweep.models.metrics import class_weights
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.models.own_programs import program_of
 from seqsweep.runs.identity import DATA_MODULE, is_own_module
-from seqsweep.runs.metrics import Metric, monitor_of_config, proposed_direction
+from seqsweep.runs.metrics import monitor_of_config, proposed_direction
 from seqsweep.seeding import global_stream, restored_generators
 from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
 from seqsweep.training.description import description
@@ -67,8 +67,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
             raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
         if isinstance(data, SequenceDataModule):
             data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
-        logged = LoggedMetrics(monitor_of_config(config), description(config, splits))
-        further = [*further, logged]
+        further = [*further, LoggedMetrics(config, description(config, splits))]
     else:
         module = build_module(config, splits)
         # The optimizer and the scheduler check their arguments when they are made.
@@ -238,7 +237,9 @@ def _arguments(config: Config, section: Config, folder: Path, name: str) -> dict
     given = open_arguments(section, dirpath=str(folder / "checkpoints" / name))
     monitor, target = section.get("monitor"), section["_target_"]
     if monitor is not None and target.startswith("seqsweep.") and is_own_module(config):
-        chosen = monitor_of_config(config)
-        is_chosen = monitor == chosen
-        given["monitor"] = chosen if is_chosen else Metric(monitor, proposed_direction(monitor))
+        if monitor == (chosen := monitor_of_config(config)):
+            given["monitor"] = chosen  # with its direction
+        elif proposed_direction(monitor) is None:
+            why = "the name does not tell what is better; give the monitor of the run"
+            raise ValueError(f"callbacks.{name}.monitor={monitor}: {why}")
     return given

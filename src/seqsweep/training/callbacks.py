@@ -3,6 +3,7 @@
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, ProgressBar
 
 from seqsweep.signals import StopOnSignal
@@ -13,12 +14,17 @@ from seqsweep.training.limits import BestEpoch, Limits, Patience, Paused, Pruned
 class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
-    The arguments are those of `limits.Patience`, which checks them.
+    The arguments are those of `limits.Patience`, which checks them. A value that is missing is
+    waited for, and one that is not finite is no improvement.
     """
 
     def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
         checked = Patience(monitor, patience, min_delta)
-        super().__init__(monitor, min_delta, patience, mode=checked.monitor.direction)
+        mode = str(checked.monitor.direction)  # Lightning refuses None
+        super().__init__(monitor, min_delta, patience, mode=mode, strict=False, check_finite=False)
+
+    def _evaluate_stopping_criteria(self, current: torch.Tensor) -> tuple[bool, str | None]:
+        return super()._evaluate_stopping_criteria(current.where(current.isfinite(), torch.nan))
 
 
 class StopAtLimit(Checkpoint):

@@ -1,5 +1,6 @@
 """The best epoch of a run; the limits of a search. Imports no torch (which is slow)."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -7,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seqsweep.runs.files import JsonObject
-from seqsweep.runs.metrics import as_metric, epoch_score
-from seqsweep.runs.record import Pruned
+from seqsweep.runs.metrics import as_metric, epoch_score, finite
+from seqsweep.runs.record import Direction, Pruned
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 
@@ -18,13 +19,15 @@ class BestEpoch:
 
     Args:
         monitor: the metric that decides: the highest accuracy or F1, or the lowest loss, is best.
-            Ties are broken by `val/loss`, then by the earlier epoch. A run without this metric (no
-            validation split, or None) keeps its last epoch as its best.
+            Ties are broken by `val/loss`, then by the earlier epoch. A value that is not finite is
+            the worst. A run without this metric (no validation split, or None) keeps its last
+            epoch as its best.
 
     Attributes:
         epochs: the number of finished epochs.
         best_epoch: the index of the best epoch so far.
         seconds: the training time over all attempts.
+        directions: which values of a user's metrics are better, as logged objects say.
     """
 
     def __init__(self, monitor: str | None = "val/acc") -> None:
@@ -32,6 +35,7 @@ class BestEpoch:
         self.epochs = 0
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
+        self.directions: dict[str, Direction] = {}
         self.seconds = 0.0
         self._score = _NO_SCORE
 
@@ -41,9 +45,9 @@ class BestEpoch:
         self.seconds += seconds
         # Without any score, every epoch counts as better than the epoch before.
         is_better = self._score == _NO_SCORE
-        if self.monitor is not None and self.monitor in metrics:
+        if self.monitor is not None and math.isfinite(metrics.get(self.monitor, math.nan)):
             score = epoch_score(metrics, self.monitor)
-            is_better = not score <= self._score
+            is_better = score > self._score
             self._score = score if is_better else self._score
         if is_better:
             self.best_epoch, self.best_metrics = epoch, dict(metrics)
@@ -55,12 +59,14 @@ class BestEpoch:
             "best_epoch": self.best_epoch,
             "best_metrics": self.best_metrics,
             "best_score": list(self._score),
+            "directions": self.directions,
             "seconds": self.seconds,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name in ("epochs", "best_epoch", "best_metrics", "seconds"):
             setattr(self, name, state_dict[name])
+        self.directions = state_dict.get("directions", {})  # a checkpoint of ours may be older
         first, second = state_dict["best_score"]
         self._score = (first, second)
 
@@ -92,7 +98,7 @@ class Patience:
 
     def see(self, value: float) -> bool:
         """Takes the metric of a validation; returns whether it ends the run."""
-        current = np.float32(value)
+        current = np.float32(value if math.isfinite(value) else math.nan)  # no improvement
         if self.monitor.lower_is_better:
             is_better = current + self.min_delta < self.best_score
         else:
@@ -156,11 +162,11 @@ class Limits:
         """
         threshold = self.thresholds.get(best.epochs)
         monitor = best.monitor
-        value = None if monitor is None else best.best_metrics.get(monitor)
-        if threshold is not None and value is not None and monitor is not None:
-            is_kept = value <= threshold if monitor.lower_is_better else value >= threshold
-            # The comparison is written so that NaN is worse than any threshold.
-            if not is_kept:
+        value = None if monitor is None else finite(best.best_metrics).get(monitor)
+        if threshold is not None and monitor is not None and monitor in best.best_metrics:
+            sign = -1 if monitor.lower_is_better else 1
+            # A value that is not finite is worse than any threshold.
+            if value is None or sign * value < sign * threshold:
                 return Pruned(best.epochs, value, threshold)
         if self.ends_at is not None and best.epochs >= self.ends_at:
             return Pruned(best.epochs, value, None)

@@ -1,6 +1,7 @@
 """The metrics that a LightningModule of the user logs."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,15 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seqsweep.errors import RunDiverged
 from seqsweep.models.module import SequenceClassifier
-from seqsweep.runs.metrics import Metric
+from seqsweep.runs.files import say_once
+from seqsweep.runs.identity import Config
+from seqsweep.runs.metrics import as_metric, monitor_of_config
+from seqsweep.runs.record import Direction
 from seqsweep.text import did_you_mean
+from seqsweep.training.callbacks import EarlyStop, StopAtLimit
+from seqsweep.training.limits import BestEpoch
+
+_LOSS = re.compile(r"loss(_epoch|_step)?(/dataloader_idx_\d+)?", re.IGNORECASE)
 
 
 class LoggedMetrics(Checkpoint):
@@ -24,22 +32,23 @@ class LoggedMetrics(Checkpoint):
         epoch_metrics: what was logged in the last epoch.
 
     Args:
-        monitor: the metric that decides which epoch is best, if any.
+        config: the config of the run, with the metric that decides which epoch is best.
         description: plain values and tensors that every checkpoint holds besides the weights.
     """
 
-    def __init__(self, monitor: Metric | None, description: dict[str, Any]) -> None:
-        self.monitor = monitor
+    def __init__(self, config: Config, description: dict[str, Any]) -> None:
+        self.monitor = monitor_of_config(config)
+        self._guess = self.monitor if config.get("monitor_mode_guessed") else None
         self.description = description
         self.epoch_metrics: dict[str, float] = {}
         self._before: dict[str, torch.Tensor] = {}
-        self._was_validated = False
+        self._outputs: Any = None
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._before = dict(trainer.callback_metrics)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._was_validated = not trainer.sanity_checking
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self._outputs = args[2]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning keeps the value of an earlier epoch, but makes a new tensor for a new value.
@@ -48,7 +57,9 @@ class LoggedMetrics(Checkpoint):
             for name, value in trainer.callback_metrics.items()
             if value is not self._before.get(name) and name not in ("epoch", "step")
         }
-        self._check_monitor(trainer)
+        self._check_losses(trainer.current_epoch)
+        self._check_directions(trainer)
+        self._check_names(trainer)
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.epoch_metrics}
         for logger in trainer.loggers:
             if (log_logged := getattr(logger, "log_logged", None)) is not None:
@@ -59,19 +70,51 @@ class LoggedMetrics(Checkpoint):
     ) -> None:
         checkpoint.update(self.description)
 
-    def _check_monitor(self, trainer: L.Trainer) -> None:
-        """Refuses a monitor that is not logged or not finite, and no metrics."""
-        value = None if self.monitor is None else self.epoch_metrics.get(self.monitor)
-        if value is not None and not math.isfinite(value):
-            raise RunDiverged(str(self.monitor), value, trainer.current_epoch, "learning rate")
-        is_last = trainer.current_epoch + 1 == trainer.max_epochs
-        has_all = self._was_validated or is_last or not trainer.enable_validation
-        names = sorted(trainer.callback_metrics)
-        if has_all and not names:
+    def _check_losses(self, epoch: int) -> None:
+        """Ends a run if its loss is NaN: a logged one, or that of the last batch."""
+        losses = {n: v for n, v in self.epoch_metrics.items() if _LOSS.fullmatch(as_metric(n).kind)}
+        if isinstance(last := (self._outputs or {}).get("loss"), torch.Tensor):
+            losses["the loss of training_step"] = last.sum().item()
+        for name, value in losses.items():
+            if math.isnan(value):
+                raise RunDiverged(name, value, epoch, "learning rate")
+
+    def _check_directions(self, trainer: L.Trainer) -> None:
+        """Keeps the directions of logged objects; refuses a wrong guess from a name."""
+        loop: Any = trainer.fit_loop.epoch_loop
+        logged: dict[str, Direction] = {
+            name: "max" if each.value.higher_is_better else "min"
+            for results in (loop._results, loop.val_loop._results)
+            for each in results.result_metrics
+            if getattr(each.value, "higher_is_better", None) is not None
+            for name in results._forked_name(each, on_step=False)
+        }
+        for each in trainer.checkpoint_callbacks:
+            if isinstance(best := getattr(each, "best", None), BestEpoch):
+                best.directions |= logged
+        if (guess := self._guess) and logged.get(guess, guess.direction) != guess.direction:
+            mode = f"monitor_mode={logged[guess]}, as the logged object says"
+            raise ValueError(f"monitor={guess}: give {mode}; the name says {guess.direction}")
+
+    def _check_names(self, trainer: L.Trainer) -> None:
+        """Refuses a metric that is missing at the end, or where a search judges the run."""
+        epochs, names = trainer.current_epoch + 1, sorted(trainer.callback_metrics)
+        is_over = trainer.should_stop or epochs == trainer.max_epochs
+        is_over |= 0 <= trainer.max_steps <= trainer.global_step
+        if not is_over and epochs < (trainer.check_val_every_n_epoch or 1):
+            return
+        if not names:
             raise ValueError("the model logs nothing by which runs are compared; see self.log")
-        if has_all and self.monitor is not None and self.monitor not in names:
-            hint = did_you_mean(self.monitor, names)
-            raise ValueError(f"monitor={self.monitor}: the model logs {', '.join(names)}{hint}")
+        limits = [e.limits for e in trainer.checkpoint_callbacks if isinstance(e, StopAtLimit)]
+        is_due = is_over or any(epochs in (*x.thresholds, x.until, x.ends_at) for x in limits)
+        stops = [e.monitor for e in trainer.early_stopping_callbacks if isinstance(e, EarlyStop)]
+        for name in (x for x in (self.monitor, *stops) if x is not None and x not in names):
+            first = f"{name}/dataloader_idx_0"
+            hint = did_you_mean(first, names, 1.0) or did_you_mean(name, names)
+            text = f"monitor={name}: the model logs {', '.join(names)}{hint}"
+            if is_due or first in names:
+                raise ValueError(text)
+            say_once(f"{text}; the run fails at its end if it has logged no {name}")
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:

@@ -60,7 +60,7 @@ def plateau(
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
     # The mode follows from the metric, so that a config cannot set the wrong mode.
-    mode = as_metric(monitor).direction
+    mode = "min" if as_metric(monitor).lower_is_better else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.runs.files import JsonObject, write_text
 from seqsweep.runs.identity import Config, is_own_module
-from seqsweep.runs.metrics import Direction, Metric, monitor_of_config, proposed_direction
+from seqsweep.runs.metrics import Metric, finite, monitor_of_config, proposed_direction
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
@@ -189,18 +189,19 @@ class Engine(ABC, Generic[M]):
 def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObject:
     """Returns the content of record.json."""
     best = member.best
-    # A run also counts as diverged if only its loss on the test split is not finite.
-    if isinstance(end, Findings):
-        loss = end.metrics.get("test/loss", 0.0)
-        if not math.isfinite(loss):
-            end = RunDiverged("test/loss", loss, best.best_epoch or 0)
+    metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
+    # A run also counts as diverged if only its loss on the test split is not finite, or if its
+    # monitor never was: only then it is not finite in the best epoch.
+    rate = "learning rate" if is_own_module(member.planned.config) else "optimizer.lr"
+    for name in ("test/loss", best.monitor) if isinstance(end, Findings) else ():
+        if name and not math.isfinite(value := metrics.get(name, 0.0)):
+            end = RunDiverged(name, value, best.best_epoch or 0, rate)
     if isinstance(end, RunDiverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
-    metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
     directions: JsonObject = {}
     if is_own_module(member.planned.config):
-        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        directions = {"directions": directions_of(member.planned.config, metrics)}
+        metrics = finite(metrics)
+        directions = {"directions": directions_of(member.planned.config, metrics, best)}
     result: JsonObject = {
         "metrics": metrics,
         **directions,
@@ -220,16 +221,16 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     return member.planned.record("complete", result | end.confusion)
 
 
-def directions_of(config: Config, names: Mapping[str, float]) -> dict[str, Direction]:
-    """Returns which direction is better for each metric of a record.
+def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -> JsonObject:
+    """Returns which direction is better for each metric of a record, if it is known.
 
     The monitor comes first, then the other metrics of the validation; a table of runs without a
     monitor is ranked by the first.
     """
     monitor = monitor_of_config(config)
+    # The same metric of another split has the same direction.
+    known: JsonObject = {Metric(name, None).kind: way for name, way in best.directions.items()}
+    known |= {} if monitor is None else {monitor.kind: monitor.direction}
     metrics = [Metric(name, proposed_direction(name)) for name in names]
-    if monitor is not None:  # the same metric of another split has the same direction
-        alike = {metric for metric in metrics if metric.kind == monitor.kind}
-        metrics = [Metric(m, monitor.direction) if m in alike else m for m in metrics]
     metrics.sort(key=lambda metric: (metric != monitor, metric.split_name != "val", metric))
-    return {str(metric): metric.direction for metric in metrics}
+    return {str(metric): known.get(metric.kind, metric.direction) for metric in metrics}
