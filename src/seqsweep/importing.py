@@ -1,4 +1,4 @@
-"""Imports torch in less time, and finds modules in the current folder."""
+"""Imports torch in less time, and prepares the import of code of the user."""
 
 import atexit
 import gc
@@ -6,13 +6,27 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from multiprocessing import current_process
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from seqsweep.console import say_error
+
+INSTALLED = {"site-packages", "dist-packages"}
+
+STANDARD_LIBRARY = Path(os.__file__).parent
+
+OTHER_LIGHTNING = {
+    "pytorch_lightning": "lightning.pytorch",
+    "lightning_fabric": "lightning.fabric",
+}
+"""The packages that have the same source as parts of `lightning`, but other classes."""
 
 _typed_in: list[str] = []
 """The folder in which the command was typed, if the process has left the folder."""
@@ -28,9 +42,11 @@ def is_class_path(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value) is not None
 
 
-def find_in_current_folder(target: str) -> None:
-    """Appends the current folder to sys.path, if a `_target_` needs it."""
+def prepare_import(target: str) -> None:
+    """Lets a `_target_` of the user be imported, also from the current folder."""
     top = target.partition(".")[0]
+    if top != "seqsweep":
+        use_one_lightning()
     if not top or top in sys.modules:
         return
     here = Path(*_typed_in or [os.getcwd()])
@@ -52,11 +68,64 @@ def find_module(name: str, folder: str | None = None) -> ModuleSpec | None:
     parent = find_module(package, folder) if package else None
     folders = list(getattr(parent, "submodule_search_locations", None) or ())
     for finder in sys.meta_path:
+        if isinstance(finder, OneLightning):  # the package itself has the version
+            continue
         # PathFinder looks for the package of a dotted name in sys.modules, but needs only its path.
         wanted = last if finder is PathFinder else name
         if spec := finder.find_spec(wanted, folders if package else None):
             return spec
     return PathFinder.find_spec(name, [folder]) if folder and not package else None
+
+
+class OneLightning(MetaPathFinder, Loader):
+    """Imports `lightning.pytorch` where code asks for `pytorch_lightning`, and so its parts.
+
+    Lightning's Trainer refuses a module that is made from the class of the other package.
+    """
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        top, point, rest = fullname.partition(".")
+        if top not in OTHER_LIGHTNING:
+            return None
+        # Each process that is spawned, such as a worker of a DataLoader, gets a copy of this dict,
+        # and reads it before it imports the code of the user.
+        process: Any = current_process()
+        process._config["one_lightning"] = self
+        name = OTHER_LIGHTNING[top] + point + rest
+        is_there = importlib.util.find_spec(name) is not None
+        return ModuleSpec(fullname, self, loader_state=name) if is_there else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(str(spec.loader_state))
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import has replaced the spec of the module, which is complete already.
+        module.__spec__ = module.__spec__ and module.__spec__.loader_state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return use_one_lightning, ()
+
+
+def use_one_lightning() -> OneLightning:
+    """Makes all further imports of the process use one Lightning, unless both are used already."""
+    finders = [each for each in sys.meta_path if isinstance(each, OneLightning)] or [OneLightning()]
+    if finders[0] not in sys.meta_path and not OTHER_LIGHTNING.keys() & sys.modules.keys():
+        sys.meta_path.insert(0, finders[0])
+    return finders[0]
+
+
+def place_in_user_code(error: BaseException) -> str:
+    """Returns the last file and line of the user's code that raised an error, in brackets."""
+    places = [
+        f" ({path}:{line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if (path := Path(frame.f_code.co_filename)).is_file()
+        and not INSTALLED & set(path.parts)
+        and not {STANDARD_LIBRARY, Path(__file__).parent} & set(path.parents)
+    ]
+    return places[-1] if places else ""
 
 
 @contextmanager

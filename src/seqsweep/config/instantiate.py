@@ -8,12 +8,14 @@ dataclasses to configs), and an error names the key.
 import functools
 import logging
 import re
+import sys
 from typing import Any
 
 from hydra.utils import get_object
 
 from seqsweep.config.messages import named, reworded
-from seqsweep.importing import find_in_current_folder
+from seqsweep.importing import OTHER_LIGHTNING, place_in_user_code, prepare_import
+from seqsweep.text import nearest_or_all
 
 # Hydra would print each error that `locate` raises.
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
@@ -75,13 +77,30 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 
 def locate(target: str, key: str) -> Any:
-    """Returns the class or function that the value of a key names."""
-    find_in_current_folder(target)
+    """Returns the class or function that the value of a key names.
+
+    Raises:
+        ValueError: importing the module fails, or the module lacks the name, or its class is of the
+            Lightning that trains no runs.
+    """
+    prepare_import(target)
+    module, _, name = target.rpartition(".")
     try:
-        return get_object(target)
+        found = get_object(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything
-        reason = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
-        raise ValueError(f"{key}={target}: {reason}") from error
+        cause = error.__cause__ or error  # Hydra's words around it say less
+        reason = f"importing {module or target!r} fails: {named(cause)}{place_in_user_code(cause)}"
+        if isinstance(cause, ModuleNotFoundError) and cause.name == target and module:
+            known = [each for each in vars(sys.modules[module]) if not each.startswith("_")]
+            reason = f"no {name!r} in {module}{nearest_or_all(name, known)}"
+        raise ValueError(f"{key}={target}: {reason}") from cause
+    bases = {base.__module__.partition(".")[0] for base in getattr(found, "__mro__", ())}
+    for package in OTHER_LIGHTNING.keys() & bases:
+        raise ValueError(
+            f"{key}={target}: is a class of {package}, which this program imported before it called "
+            f"seqsweep; import {OTHER_LIGHTNING[package]} there instead"
+        )
+    return found
 
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:

@@ -22,13 +22,14 @@ _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
 
 def names_module(target: Any) -> bool:
-    """Returns whether a `_target_` is a LightningModule class; imports it if it is a user's."""
+    """Returns whether a `_target_` is a LightningModule class; imports it if it is a user's.
+
+    Raises:
+        ValueError: importing it fails.
+    """
     if not isinstance(target, str) or target.startswith("seqsweep.") or "." not in target:
         return False
-    try:
-        kind = locate(target, "model")
-    except ValueError:  # the check of the section gives the reason
-        return False
+    kind = locate(target, "model._target_")
     # By name, because a config is checked without torch, and two packages have such a class.
     return any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ()))
 
