@@ -83,7 +83,7 @@ class OneLightning(MetaPathFinder, Loader):
     Lightning's Trainer refuses a module that is made from the class of the other package.
     """
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         top, point, rest = fullname.partition(".")
         if top not in OTHER_LIGHTNING:
             return None
@@ -92,8 +92,10 @@ class OneLightning(MetaPathFinder, Loader):
         process: Any = current_process()
         process._config["one_lightning"] = self
         name = OTHER_LIGHTNING[top] + point + rest
-        is_there = importlib.util.find_spec(name) is not None
-        return ModuleSpec(fullname, self, loader_state=name) if is_there else None
+        if importlib.util.find_spec(name) is None:
+            is_here = f"which {fullname!r} is here"
+            raise ModuleNotFoundError(f"No module named {name!r}, {is_here}", name=fullname)
+        return ModuleSpec(fullname, self, loader_state=name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(str(spec.loader_state))

@@ -133,6 +133,17 @@ class SequenceDataModule(L.LightningDataModule):
         )
 
 
+class ModuleData(L.LightningDataModule):
+    """Stands for the data of a LightningModule that has its own dataloaders.
+
+    Args:
+        module: the path of the class, which distinguishes its data from those of another class.
+    """
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+
+
 def _ignore_signals(worker: int) -> None:
     """Makes a worker ignore the signals that end a run: its trainer must end first."""
     for signum in ENDING:

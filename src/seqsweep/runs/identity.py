@@ -46,6 +46,9 @@ WITHOUT_INFLUENCE = (
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 
+MODULE_DATA = "seqsweep.data.datamodule.ModuleData"
+"""The target of the data of a LightningModule that has its own dataloaders."""
+
 
 def without_influence(config: FlatConfig) -> tuple[str, ...]:
     """Returns the keys of a flat config, or whole sections, that cannot change its result."""
