@@ -22,10 +22,7 @@ INSTALLED = {"site-packages", "dist-packages"}
 
 STANDARD_LIBRARY = Path(os.__file__).parent
 
-OTHER_LIGHTNING = {
-    "pytorch_lightning": "lightning.pytorch",
-    "lightning_fabric": "lightning.fabric",
-}
+OTHER_LIGHTNING = {"pytorch_lightning": "lightning.pytorch", "lightning_fabric": "lightning.fabric"}
 """The packages that have the same source as parts of `lightning`, but other classes."""
 
 _typed_in: list[str] = []
@@ -45,8 +42,10 @@ def is_class_path(value: Any) -> bool:
 def prepare_import(target: str) -> None:
     """Lets a `_target_` of the user be imported, also from the current folder."""
     top = target.partition(".")[0]
-    if top != "seqsweep":
-        use_one_lightning()
+    # If another Lightning is in use, it stays, and its classes are refused.
+    is_free = not OTHER_LIGHTNING.keys() & sys.modules.keys()
+    if top != "seqsweep" and is_free and _one_lightning not in sys.meta_path:
+        sys.meta_path.insert(0, _one_lightning)
     if not top or top in sys.modules:
         return
     here = Path(*_typed_in or [os.getcwd()])
@@ -67,9 +66,8 @@ def find_module(name: str, folder: str | None = None) -> ModuleSpec | None:
     package, _, last = name.rpartition(".")
     parent = find_module(package, folder) if package else None
     folders = list(getattr(parent, "submodule_search_locations", None) or ())
-    for finder in sys.meta_path:
-        if isinstance(finder, OneLightning):  # the package itself has the version
-            continue
+    # The version of `pytorch_lightning` is that of the package itself.
+    for finder in (each for each in sys.meta_path if each is not _one_lightning):
         # PathFinder looks for the package of a dotted name in sys.modules, but needs only its path.
         wanted = last if finder is PathFinder else name
         if spec := finder.find_spec(wanted, folders if package else None):
@@ -77,25 +75,18 @@ def find_module(name: str, folder: str | None = None) -> ModuleSpec | None:
     return PathFinder.find_spec(name, [folder]) if folder and not package else None
 
 
-class OneLightning(MetaPathFinder, Loader):
-    """Imports `lightning.pytorch` where code asks for `pytorch_lightning`, and so its parts.
+class _OneLightning(MetaPathFinder, Loader):
+    """Imports `lightning.pytorch` for `pytorch_lightning`, whose modules our Trainer refuses."""
 
-    Lightning's Trainer refuses a module that is made from the class of the other package.
-    """
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         top, point, rest = fullname.partition(".")
         if top not in OTHER_LIGHTNING:
             return None
         # Each process that is spawned, such as a worker of a DataLoader, gets a copy of this dict,
-        # and reads it before it imports the code of the user.
+        # and unpickles it before the code of the user.
         process: Any = current_process()
-        process._config["one_lightning"] = self
-        name = OTHER_LIGHTNING[top] + point + rest
-        if importlib.util.find_spec(name) is None:
-            is_here = f"which {fullname!r} is here"
-            raise ModuleNotFoundError(f"No module named {name!r}, {is_here}", name=fullname)
-        return ModuleSpec(fullname, self, loader_state=name)
+        process._config["lightning"] = self
+        return ModuleSpec(fullname, self, loader_state=OTHER_LIGHTNING[top] + point + rest)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(str(spec.loader_state))
@@ -107,15 +98,10 @@ class OneLightning(MetaPathFinder, Loader):
         module.__spec__ = module.__spec__ and module.__spec__.loader_state
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return use_one_lightning, ()
+        return prepare_import, ("",)
 
 
-def use_one_lightning() -> OneLightning:
-    """Makes all further imports of the process use one Lightning, unless both are used already."""
-    finders = [each for each in sys.meta_path if isinstance(each, OneLightning)] or [OneLightning()]
-    if finders[0] not in sys.meta_path and not OTHER_LIGHTNING.keys() & sys.modules.keys():
-        sys.meta_path.insert(0, finders[0])
-    return finders[0]
+_one_lightning = _OneLightning()
 
 
 def place_in_user_code(error: BaseException) -> str:

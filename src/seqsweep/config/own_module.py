@@ -1,8 +1,7 @@
 """The config of a run whose model is a LightningModule of the user.
 
 Such a module has its own loss, optimizers, schedulers and metrics. So the sections `loss`,
-`optimizer` and `scheduler` are null, and the defaults for our networks do not hold. Where no data
-are chosen, its own dataloaders are its data.
+`optimizer` and `scheduler` are null, and the defaults for our networks do not hold.
 """
 
 import copy
@@ -23,17 +22,13 @@ _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
 
 def imported(target: Any, section: str) -> Any:
-    """Returns what the `_target_` of a section names; None if it is ours, or not a name.
-
-    Raises:
-        ValueError: importing it fails.
-    """
+    """Returns what the `_target_` of a section names, or None if it is not the user's."""
     is_own = isinstance(target, str) and "." in target and not target.startswith("seqsweep.")
     return locate(target, f"{section}._target_") if is_own else None
 
 
 def names_module(target: Any) -> bool:
-    """Returns whether a `_target_` is a LightningModule class; imports it if it is a user's."""
+    """Returns whether a `_target_` is a LightningModule class of the user."""
     kind = imported(target, "model")
     # By name, because a config is checked without torch.
     return any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ()))
@@ -49,15 +44,13 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
     """Returns a copy of a config without what only our networks have.
 
     Raises:
-        ValueError: a section that the module replaces was changed, or a monitor or data are
-            missing.
+        ValueError: a section that the module replaces was changed, or a monitor or data lack.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
-    ours, data = dict(_defaults()), dict(flatten(raw)).get("data._target_")
-    is_chosen = data != ours["data"]["_target_"]
-    if data == MODULE_DATA or not is_chosen:
-        check_loaders(target)
-    if is_chosen:
+    ours = dict(_defaults())
+    if dict(flatten(raw)).get("data._target_") == ours["data"]["_target_"]:
+        check_data(MODULE_DATA, target)
+    else:  # data were chosen
         del ours["data"]
     allowed = [*flatten(ours), *((group, None) for group in ours)]
     given = flatten({group: raw.get(group) for group in ours})
@@ -79,11 +72,13 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
     return result
 
 
-def check_loaders(target: str) -> None:
-    """Refuses a model without a dataloader for its training."""
-    if not (names_module(target) and has_loader(imported(target, "model"), "train")):
+def check_data(data: Any, model: Any) -> None:
+    """Refuses data that cannot be imported, or that the model should have and lacks."""
+    imported(data, "data")
+    has_own = names_module(model) and has_loader(imported(model, "model"), "train")
+    if data == MODULE_DATA and not has_own:
         example = "choose its data, as in data=temporal_order"
-        raise ValueError(f"data: {target} has no train_dataloader of its own; {example}")
+        raise ValueError(f"data: {model} has no train_dataloader of its own; {example}")
 
 
 def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
@@ -123,11 +118,10 @@ def _defaults() -> dict[str, Any]:
 
 
 def _option(group: str, name: str) -> dict[str, Any]:
-    """Returns the values of one of our options by dotted keys, with those that it includes."""
+    """Returns the values of an option by dotted keys, with those of the option it includes."""
     given = yaml.safe_load((CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
-    included = [one for one in given.pop("defaults", ()) if one != "_self_"]
-    values = [_option(group, one) for one in included]
-    return functools.reduce(dict.__or__, [*values, dict(flatten(given))])
+    included, *_ = given.pop("defaults", ["_self_"])
+    return ({} if included == "_self_" else _option(group, included)) | dict(flatten(given))
 
 
 def _refusal(given: str, key: str, target: str) -> ValueError:

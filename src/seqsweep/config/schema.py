@@ -15,16 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.own_cell import with_cell_options
-from seqsweep.config.own_module import (
-    check_loaders,
-    imported,
-    names_module,
-    with_mode,
-    without_ours,
-)
+from seqsweep.config.own_module import check_data, names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
-from seqsweep.runs.identity import DATA_MODULE, MODULE_DATA, Config, flatten
+from seqsweep.runs.identity import DATA_MODULE, Config, flatten
 
 Monitor = Literal["val/acc", "val/f1", "val/loss", "train/acc", "train/f1", "train/loss"]
 
@@ -124,11 +118,8 @@ def check(config: DictConfig) -> Config:
         raise ValueError(explain(error)) from error
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
-    # What suits a module of the user looks wrong where it cannot be imported, so this comes first.
-    data = dict(flatten(plain)).get("data._target_")
-    imported(data, "data")
-    if data == MODULE_DATA and not is_own:
-        check_loaders(target)
+    # This comes first: what suits a module of the user looks wrong where it cannot be imported.
+    check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
         plain["sweep"] = DEFAULTS | sweep
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":

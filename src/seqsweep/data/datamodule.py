@@ -134,11 +134,7 @@ class SequenceDataModule(L.LightningDataModule):
 
 
 class ModuleData(L.LightningDataModule):
-    """Stands for the data of a LightningModule that has its own dataloaders.
-
-    Args:
-        module: the path of the class, which distinguishes its data from those of another class.
-    """
+    """Stands for the dataloaders of a run's LightningModule, whose class is `module`."""
 
     def __init__(self, module: str) -> None:
         super().__init__()

@@ -47,7 +47,6 @@ class Parts(NamedTuple):
     trainer: L.Trainer
     module: L.LightningModule
     data: L.LightningDataModule | None
-    """The data; None if the module has its own dataloaders, for which Lightning asks it."""
     splits: Splits | OwnData
 
 
@@ -62,7 +61,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     splits = outline(data, config["data"]["_target_"], config["model"])
     check_monitors(config, splits)
     if config["data"]["_target_"] == MODULE_DATA:
-        data = None
+        data = None  # Lightning then asks the module
     further, is_own = callbacks or [], is_own_module(config)
     if is_own:
         module: Any = _built(config, splits)

@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,8 +208,7 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
         model: the section `model`, which may have sizes that the data module lacks.
 
     Raises:
-        TypeError, ValueError: `data` is not a LightningDataModule, or has a size that no network
-            can have.
+        TypeError, ValueError: `data` is not a LightningDataModule, or lacks a valid attribute.
     """
     if isinstance(splits := getattr(data, "splits", None), Splits):
         return splits
@@ -220,11 +219,12 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
     if not isinstance(data, Base):
         kind = type(data).__name__
         raise TypeError(f"{where}: must make a lightning.LightningDataModule, got {kind}")
-    model = model or {}
+    model, sizes = model or {}, dict[str, Any]()
     is_own = names_module(model.get("_target_"))
-    sizes: dict[str, Any] = {name: _size(data, name) for name in ("input_size", "num_classes")}
-    for name, size in sizes.items():
-        size = sizes[name] = model.get(name) if size is None else size
+    for name in ("input_size", "num_classes"):
+        with suppress(Exception):  # a property may need `setup`
+            sizes[name] = getattr(data, name)
+        size = sizes.setdefault(name, model.get(name))
         if size is not None and not (isinstance(size, int) and size > 0):
             if model and not is_own:
                 raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
@@ -234,13 +234,6 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
     classes = tuple(map(str, range(sizes["num_classes"] or 0)))
     channels = tuple(f"channel_{f}" for f in range(sizes["input_size"] or 0))
     return OwnData(sizes["input_size"], sizes["num_classes"], tuple(has), classes, channels)
-
-
-def _size(data: Any, name: str) -> Any:
-    try:
-        return getattr(data, name, None)
-    except Exception:  # a property may need `setup`
-        return None
 
 
 @raised_as(DataError)
