@@ -15,7 +15,7 @@ from seqsweep.config.shape.options import ShapeOptions
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF_DIR)}={path.stem}"
     for path in CONF_DIR.glob("*/*.yaml")
-    if not path.stem.startswith("_")
+    if not path.stem.startswith("_") and path != CONF_DIR / "data/module.yaml"  # needs a module
 )
 READERS = ("npz", "ts", "csv", "parquet", "text")
 NEEDED = {f"data={name}": "data.source.path=a.file" for name in READERS}

@@ -207,19 +207,27 @@ def test_a_users_option_that_ours_hides_is_refused_if_it_is_chosen(
         )
 
 
-def test_a_users_code_that_fails_is_named(refused, tmp_path, monkeypatch):
-    (tmp_path / "own.py").write_text("import sys; sys.exit(0)")
+@pytest.mark.parametrize("typed", ["train", "train -m seed=1,2", "plan seed=1,2"])
+@pytest.mark.parametrize(
+    ("group", "text", "reason"),
+    [
+        ("model", "import sys; sys.exit(0)", "SystemExit: 0"),
+        ("model", "import pytorch_lightning.metrics", "module named 'lightning.pytorch.metrics'"),
+        ("data", "1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_code_that_fails_is_named_first(refused, tmp_path, monkeypatch, typed, group, text, reason):
+    (tmp_path / "own.py").write_text(f"import torch\n{text}")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "own", raising=False)
     signature_of.cache_clear()
-    model = tmp_path / "mine" / "model" / "own.yaml"
-    model.parent.mkdir(parents=True)
-    model.write_text("_target_: own.Net\n")
-    said = refused("train", "--config-dir", "mine", "model=own")
-    assert said.startswith("model._target_=own.")
-    assert "importing 'own' fails: SystemExit: 0" in said
-    assert said.endswith(f"(in {model}:1)")
-    monkeypatch.delitem(sys.modules, "own", raising=False)
+    file = tmp_path / "mine" / group / "own.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("_target_: own.Net\n")
+    given = ["--config-dir", "mine", f"{group}=own", "monitor=val_loss", "monitor_mode=min"]
+    said = refused(*typed.split(), *given)
+    assert said.startswith(f"{group}._target_=own.Net: importing 'own' fails: ")
+    assert said.endswith(f"{reason} ({tmp_path}/own.py:2) (in {file}:1)")
 
 
 @pytest.fixture

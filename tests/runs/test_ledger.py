@@ -37,6 +37,11 @@ def test_thousands_of_records_share_their_keys_and_texts(tmp_path):
     assert all(one is other for both in pairs for one, other in zip(*both, strict=True))
 
 
+def test_a_seed_of_the_data_that_repeats_the_seed_is_no_key_of_its_own():
+    first, *others = ({"seed": n, "data.seed": m} for n, m in ((1, 1), (2, 2), (2, 3)))
+    assert [differing_keys([first, each]) for each in others] == [["seed"], ["seed", "data.seed"]]
+
+
 def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):
     RunFolder(tmp_path / "architecture" / "a").start({"seed": 0}, {})
     with pytest.raises(FileNotFoundError, match=r"did you mean 'architecture'\?"):

@@ -6,6 +6,7 @@ import lightning as L
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 
@@ -121,3 +122,42 @@ class Told(Sequence):
             self.log(self.name, self.metric, add_dataloader_idx=False)
 
     test_step = None
+
+
+class Loads(Sequence):
+    """A module with its own data, which `setup` draws from the global generators."""
+
+    def __init__(self, late: int = 1) -> None:
+        super().__init__(2, 2, late=late)
+
+    def setup(self, stage):
+        y = torch.arange(64) % 2
+        self.data = TensorDataset(torch.randn(64, 5, 2) + y[:, None, None], y)
+
+    def train_dataloader(self):
+        return DataLoader(self.data, 8, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.data, 8)
+
+    test_dataloader = val_dataloader
+
+
+class LoadsTrain(Loads):
+    val_dataloader, test_dataloader = Sequence.val_dataloader, Sequence.test_dataloader
+
+
+class AsksForSeed(L.LightningDataModule):
+    """Data of images, whose classes are known after `setup`."""
+
+    input_size = (3, 32, 32)
+    num_classes = property(lambda self: len(None))  # pyright: ignore
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+
+class HasSeed(AsksForSeed):
+    def __init__(self, seed: int = 42) -> None:
+        super().__init__(seed)

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 import seqsweep
+from seqsweep.config.from_overrides import check_again
 from seqsweep.errors import RunFailed
 from seqsweep.runs.identity import is_own_module
 from seqsweep.seeding import seed_globals
@@ -19,7 +20,7 @@ from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import DATA_STREAM
+from seqsweep.training.run_data import DATA_STREAM, build_data
 from seqsweep.training.train import check_parts, train
 
 CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
@@ -67,7 +68,7 @@ def test_a_module_that_has_learnt_nothing_is_named(config, name, capsys):
 
 
 @pytest.mark.sampled(2, 3)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, "Loads"])
 def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
     """The weights and all that is logged are those of Lightning with the same seeds."""
     record = seqsweep.train(config(name))
@@ -91,6 +92,7 @@ def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
     assert last["state_dict"].keys() == weights.keys()
     assert all(torch.equal(last["state_dict"][key], weights[key]) for key in weights)
     logged = {key: value.item() for key, value in trainer.callback_metrics.items()}
+    logged.pop("epoch", None)  # not logged, but the number of the row
     row = rows(record)[-1]
     assert {key: float(row[key]) for key in logged} == logged
     assert logged.items() <= record["metrics"].items()  # without a monitor the last epoch is best
@@ -150,9 +152,9 @@ def test_a_value_that_was_not_logged_is_an_empty_cell(config):
 @pytest.mark.sampled(1, 1)
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
-    words = ["data=digits", "trainer.max_epochs=5", "logger=csv"]
+    words = ["trainer.max_epochs=5", "logger=csv"]
     words += [f"+callbacks.stop={{_target_: small_modules.Raise, epoch: {after}}}"]
-    given = config("Sequence", *words, model={"late": 2})
+    given = config("Loads", *words, model={"late": 2})
     whole = seqsweep.train(given)
     before = {name: (Path(whole["folder"]) / name).read_bytes() for name in ("metrics.csv",)}
     small_modules.Raise.armed = True
@@ -176,6 +178,10 @@ def test_a_metric_that_appears_later_survives_a_resume(config, tmp_path, after):
         ("Tag", ["callbacks=early_stopping"], "callbacks.early_stopping.monitor=null: give mon"),
         ("Tag", ["trainer.devices=2", "trainer.strategy=ddp"], "devices=2: .*, or a LightningM"),
         ("Tag", ["model.lr=3"], r"no such key in model.*; \+model.lr=VALUE gives"),
+        ("Sequence", [], "data: small_modules.Sequence has no train_dataloader of its own; choose"),
+        ("Sequence", ["data=module"], "no train_dataloader .* its data, as in data=temporal_order"),
+        ("Mean", ["data=module"], "data: small_modules.Mean has no train_dataloader of its own"),
+        ("Loads", ["data.batch_size=3"], "data.batch_size=3: has no effect, because .* own data; "),
     ],
 )
 def test_what_has_no_effect_is_refused_before_anything_is_written(
@@ -184,6 +190,26 @@ def test_what_has_no_effect_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         check_parts(plan(config(name, *words)), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_module_that_has_data_trains_on_them_where_none_are_chosen(config, tmp_path):
+    given = config("Loads")
+    assert plan(given).run_id == plan(config("Loads", "data=module")).run_id
+    assert plan(given).run_id != plan(config("Loads", model={"late": 2})).run_id
+    assert seqsweep.train(config("LoadsTrain"))["metrics"].keys() == {"fit"}
+    chosen = build_run(config("Loads", "data=temporal_order"), tmp_path)
+    assert type(chosen.data) is seqsweep.SequenceDataModule
+
+
+@pytest.mark.parametrize(("name", "seed"), [("HasSeed", 42), ("AsksForSeed", 3)])
+def test_a_data_module_keeps_its_seed_and_may_have_other_sizes(config, tmp_path, name, seed):
+    data = {"data": {"_target_": f"small_modules.{name}"}}
+    given = check_again(config("Loads", "seed=3") | data)
+    assert build_data(given).seed == seed and ("seed" in given["data"]) == (seed == 42)
+    splits = build_run(given, tmp_path).splits
+    assert (splits.input_size, splits.num_classes) == (None, None)
+    with pytest.raises(ValueError, match=r"input_size=\(3, 32, 32\): must be a whole number of"):
+        build_run(config("Mean", "data=digits") | data, tmp_path)
 
 
 def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):

@@ -230,6 +230,8 @@ def test_an_installed_package_counts_by_its_version_and_a_class_without_a_file_i
 ) -> None:
     code = digests({}, model={"_target_": "rich.text.Text"})
     assert code == {"rich": importlib.metadata.version("rich")}
+    code = digests({"net.py": "import pytorch_lightning\n\n\nclass Net:\n    pass\n"})
+    assert code["pytorch-lightning"] == importlib.metadata.version("pytorch-lightning")
     monkeypatch.setitem(sys.modules, "made_here", types.ModuleType("made_here"))
     message = r"model\._target_=made_here\.Net: must be in a \.py file or an installed package"
     with pytest.raises(ValueError, match=message):

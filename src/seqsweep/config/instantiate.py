@@ -6,17 +6,15 @@ dataclasses to configs), and an error names the key.
 """
 
 import functools
-import logging
 import re
+import sys
 from typing import Any
 
-from hydra.utils import get_object
+from hydra._internal.utils import _locate  # pyright: ignore[reportPrivateUsage]
 
 from seqsweep.config.messages import named, reworded
-from seqsweep.importing import find_in_current_folder
-
-# Hydra would print each error that `locate` raises.
-logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
+from seqsweep.importing import OTHER_LIGHTNING, place_in_user_code, prepare_import
+from seqsweep.text import nearest_or_all
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 """The extra of `pip install seqsweep[EXTRA]` for each logger that needs a further package."""
@@ -76,12 +74,24 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 def locate(target: str, key: str) -> Any:
     """Returns the class or function that the value of a key names."""
-    find_in_current_folder(target)
+    prepare_import(target)
     try:
-        return get_object(target)
+        found = _locate(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything
-        reason = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
-        raise ValueError(f"{key}={target}: {reason}") from error
+        cause = error.__cause__ or error  # Hydra's words around it say less
+        module, _, name = target.rpartition(".")
+        reason = f"importing {module or target!r} fails: {named(cause)}{place_in_user_code(cause)}"
+        if getattr(cause, "name", None) == target and module in sys.modules:
+            known = [each for each in dir(sys.modules[module]) if each[0] != "_"]
+            reason = f"no {name!r} in {module}{nearest_or_all(name, known)}"
+        raise ValueError(f"{key}={target}: {reason}") from cause
+    bases = {base.__module__.partition(".")[0] for base in getattr(found, "__mro__", ())}
+    for package in OTHER_LIGHTNING.keys() & bases:
+        raise ValueError(
+            f"{key}={target}: is a class of {package}, which the program imported before it called "
+            f"seqsweep; import {OTHER_LIGHTNING[package]} there instead"
+        )
+    return found
 
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:

@@ -16,32 +16,43 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.convert import convert
 from seqsweep.config.instantiate import locate
 from seqsweep.config.signatures import signature_of
-from seqsweep.runs.identity import Config, flatten
+from seqsweep.runs.identity import MODULE_DATA, Config, flatten
 from seqsweep.runs.metrics import LOWER, proposed_direction
 
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
 
+def imported(target: Any, section: str) -> Any:
+    """Returns what the `_target_` of a section names, or None if it is not the user's."""
+    is_own = isinstance(target, str) and "." in target and not target.startswith("seqsweep.")
+    return locate(target, f"{section}._target_") if is_own else None
+
+
 def names_module(target: Any) -> bool:
-    """Returns whether a `_target_` is a LightningModule class; imports it if it is a user's."""
-    if not isinstance(target, str) or target.startswith("seqsweep.") or "." not in target:
-        return False
-    try:
-        kind = locate(target, "model")
-    except ValueError:  # the check of the section gives the reason
-        return False
-    # By name, because a config is checked without torch, and two packages have such a class.
+    """Returns whether a `_target_` is a LightningModule class of the user."""
+    kind = imported(target, "model")
+    # By name, because a config is checked without torch.
     return any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ()))
+
+
+def has_loader(kind: Any, split: str) -> bool:
+    """Returns whether a class of Lightning has a dataloader of its own for a split."""
+    hook = f"{split}_dataloader"
+    return getattr(getattr(kind, hook), "__qualname__", None) != f"DataHooks.{hook}"
 
 
 def without_ours(config: DictConfig, target: str) -> DictConfig:
     """Returns a copy of a config without what only our networks have.
 
     Raises:
-        ValueError: a section that the module replaces was changed, or a monitor is missing.
+        ValueError: a section that the module replaces was changed, or a monitor or data lack.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
-    ours = _defaults()
+    ours = dict(_defaults())
+    if dict(flatten(raw)).get("data._target_") == ours["data"]["_target_"]:
+        check_data(MODULE_DATA, target)
+    else:  # data were chosen
+        del ours["data"]
     allowed = [*flatten(ours), *((group, None) for group in ours)]
     given = flatten({group: raw.get(group) for group in ours})
     # The name of the function comes last, because an argument says more.
@@ -54,10 +65,21 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
         for key, value in flatten(raw):
             if str(value).startswith("${ours:"):
                 OmegaConf.update(result, key, None)
+        if "data" in ours:
+            result.data = {"_target_": MODULE_DATA, "module": target}
     for name, node in (result.get("callbacks") or {}).items():
         if node and node.get("_target_") == _EARLY_STOP and node.get("monitor") is None:
             raise ValueError(f"callbacks.{name}.monitor=null: give monitor=NAME, a logged metric")
     return result
+
+
+def check_data(data: Any, model: Any) -> None:
+    """Refuses data that cannot be imported, or that the model should have and lacks."""
+    imported(data, "data")
+    has_own = names_module(model) and has_loader(imported(model, "model"), "train")
+    if data == MODULE_DATA and not has_own:
+        example = "choose its data, as in data=temporal_order"
+        raise ValueError(f"data: {model} has no train_dataloader of its own; {example}")
 
 
 def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
@@ -65,7 +87,7 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
     target = OmegaConf.select(config, "model._target_")
     for word in hydra_config.overrides.task:
         key, _, value = word.lstrip("+").partition("=")
-        is_replaced = key.partition(".")[0] in _defaults()
+        is_replaced = key.partition(".")[0] in _defaults().keys() - {"data"}
         if is_replaced and value != "null" and names_module(target):
             raise _refusal(word, key, target)
 
@@ -97,9 +119,15 @@ def _defaults() -> dict[str, Any]:
     """Returns the defaults of the sections that a module replaces."""
     train = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
     chosen = {k: v for one in train["defaults"] if isinstance(one, dict) for k, v in one.items()}
-    optimizer = CONF_DIR / "optimizer" / f"{chosen['optimizer']}.yaml"
-    given = yaml.safe_load(optimizer.read_text(encoding="utf-8"))
-    return {"optimizer": given, "scheduler": None, "loss": train["loss"]}
+    groups = {group: _option(group, chosen[group]) for group in ("optimizer", "data")}
+    return {**groups, "scheduler": None, "loss": train["loss"]}
+
+
+def _option(group: str, name: str) -> dict[str, Any]:
+    """Returns the values of an option by dotted keys, with those of the option it includes."""
+    given = yaml.safe_load((CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    included, *_ = given.pop("defaults", ["_self_"])
+    return ({} if included == "_self_" else _option(group, included)) | dict(flatten(given))
 
 
 def _refusal(given: str, key: str, target: str) -> ValueError:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.own_cell import with_cell_options
-from seqsweep.config.own_module import names_module, with_mode, without_ours
+from seqsweep.config.own_module import check_data, names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.runs.identity import DATA_MODULE, Config, flatten
@@ -118,6 +118,8 @@ def check(config: DictConfig) -> Config:
         raise ValueError(explain(error)) from error
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
+    # This comes first: what suits a module of the user looks wrong where it cannot be imported.
+    check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
         plain["sweep"] = DEFAULTS | sweep
     was_guessed = plain.pop("monitor_mode_guessed", False)
@@ -226,6 +228,8 @@ def check_section(node: Any, key: str) -> Any:
     checked = _target(node | {"_partial_": False} if is_partial else node, key, injected)
     if is_partial:
         checked["_partial_"] = True
+    if key == "data" and checked["_target_"] != DATA_MODULE:  # a seed of its own stays
+        injected = set[str]()
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
         if parameter.default is not REQUIRED and name not in injected:
             checked.setdefault(name, parameter.default)

@@ -8,7 +8,6 @@ check would take five seconds, so signatures are parsed from the source files. I
 import ast
 import contextlib
 import functools
-import importlib
 import inspect
 import re
 import typing
@@ -16,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Optional, TypedDict, Union
 
-from seqsweep.config.messages import named
-from seqsweep.importing import find_in_current_folder, find_module
-from seqsweep.text import nearest_or_all
+from seqsweep.config.instantiate import locate
+from seqsweep.importing import find_module, prepare_import
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,
@@ -58,7 +56,7 @@ def signature_of(target: str) -> Signature:
     Raises:
         ValueError: importing the module fails, or the module lacks the name.
     """
-    find_in_current_folder(target)
+    prepare_import(target)
     module_name, _, name = target.rpartition(".")
     path = _source_file(module_name) if module_name else None
     with contextlib.suppress(SyntaxError):  # the import below fails too, and names the module
@@ -66,7 +64,7 @@ def signature_of(target: str) -> Signature:
         function = _find_function(tree, name)
         if function is not None:
             return _from_ast(function, _types_of(tree, module_name))
-    return _from_import(target, module_name, name)
+    return _from_inspect(target)
 
 
 def _source_file(module_name: str) -> Path | None:
@@ -174,27 +172,16 @@ def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
         return Any
 
 
-def _from_import(target: str, module_name: str, name: str) -> Signature:
+def _from_inspect(target: str) -> Signature:
+    found = locate(target, "_target_")
+    if not callable(found):
+        raise ValueError(f"_target_={target}: must be a class or a function")
     try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a user's module may raise anything
-        raise ValueError(
-            f"_target_={target}: importing {module_name!r} fails: {named(error)}"
-        ) from error
-    target_object = getattr(module, name, None)
-    if target_object is None or not callable(target_object):
-        hint = nearest_or_all(name, [key for key in vars(module) if not key.startswith("_")])
-        raise ValueError(f"_target_={target}: no {name!r} in {module_name}{hint}")
-    return _from_inspect(target_object)
-
-
-def _from_inspect(target: Any) -> Signature:
-    try:
-        signature = inspect.signature(target)
+        signature = inspect.signature(found)
     except (TypeError, ValueError):
         return Signature({}, open=True)
     try:
-        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+        hints = typing.get_type_hints(found.__init__ if inspect.isclass(found) else found)
     # Names under `if TYPE_CHECKING` do not exist at run time; then all types are unknown.
     except (NameError, TypeError):
         hints = {}

@@ -133,6 +133,13 @@ class SequenceDataModule(L.LightningDataModule):
         )
 
 
+class ModuleData(L.LightningDataModule):
+    """Stands for the dataloaders of a run's LightningModule, whose class is `module`."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+
+
 def _ignore_signals(worker: int) -> None:
     """Makes a worker ignore the signals that end a run: its trainer must end first."""
     for signum in ENDING:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqsweep.elementary import log, normal
-from seqsweep.importing import find_in_current_folder, is_class_path
+from seqsweep.importing import is_class_path, prepare_import
 from seqsweep.models.cell import Array, Cell, uniform
 from seqsweep.text import did_you_mean
 
@@ -311,7 +311,7 @@ def _imported(path: str) -> Any:
         raise ValueError(
             f"cell={path!r}: must be one of {', '.join(CELLS)}, or the path of a class{hint}"
         )
-    find_in_current_folder(path)
+    prepare_import(path)
     try:
         return pkgutil.resolve_name(path)
     except (Exception, SystemExit) as error:  # a user's module may raise anything

@@ -92,7 +92,7 @@ def takes_lengths(kind: type[nn.Module]) -> bool:
     An optional second argument counts only if its name has `len`: it may be a first state.
     """
     # The text is compared, because an import of Lightning would take a second.
-    if kind.forward.__module__.partition(".")[0] in ("lightning", "pytorch_lightning"):
+    if kind.forward.__module__.startswith("lightning."):
         return False  # `forward` is not overridden
     _, *parameters = inspect.signature(kind.forward).parameters.values()  # without self
     if any(p.kind == p.VAR_POSITIONAL for p in parameters):

@@ -19,6 +19,7 @@ _OPTIONS = {
     "seqsweep.models.classifier.BiDirectionalRNN": "bidirectional",
     "seqsweep.data.tasks.random_sequences": "random",
     "seqsweep.data.aeon_sets.archive": "aeon",
+    "seqsweep.data.datamodule.ModuleData": "module",
 }
 """The option of a config group for each `_target_` that ends with another name."""
 

@@ -46,6 +46,7 @@ WITHOUT_INFLUENCE = (
 """Keys, or whole sections, that cannot change a result. They are not hashed."""
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+MODULE_DATA = "seqsweep.data.datamodule.ModuleData"
 
 
 def without_influence(config: FlatConfig) -> tuple[str, ...]:

@@ -207,6 +207,8 @@ def differing_keys(configs: Sequence[FlatConfig]) -> list[str]:
         key
         for key, column in columns.items()
         if not is_below(key, ignored) and not is_one_value(column)
+        # data.seed=${seed} says the same as the seed.
+        if not (key == "data.seed" and column == columns["seed"])
     ]
 
 

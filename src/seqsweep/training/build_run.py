@@ -26,7 +26,7 @@ from seqsweep.models.layers import logits_of, takes_lengths
 from seqsweep.models.metrics import class_weights
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.models.own_programs import program_of
-from seqsweep.runs.identity import DATA_MODULE, is_own_module
+from seqsweep.runs.identity import DATA_MODULE, MODULE_DATA, is_own_module
 from seqsweep.runs.metrics import monitor_of_config, proposed_direction
 from seqsweep.seeding import global_stream, restored_generators
 from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
@@ -46,7 +46,7 @@ class Parts(NamedTuple):
 
     trainer: L.Trainer
     module: L.LightningModule
-    data: L.LightningDataModule
+    data: L.LightningDataModule | None
     splits: Splits | OwnData
 
 
@@ -60,6 +60,8 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"], config["model"])
     check_monitors(config, splits)
+    if config["data"]["_target_"] == MODULE_DATA:
+        data = None  # Lightning then asks the module
     further, is_own = callbacks or [], is_own_module(config)
     if is_own:
         module: Any = _built(config, splits)

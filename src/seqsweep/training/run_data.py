@@ -3,11 +3,12 @@
 import functools
 import json
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import build
+from seqsweep.config.own_module import has_loader, imported, names_module
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.folders import state
@@ -16,7 +17,7 @@ from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.errors import DataError, raised_as
-from seqsweep.runs.identity import DATA_MODULE
+from seqsweep.runs.identity import DATA_MODULE, MODULE_DATA
 
 DATA_STREAM = (0, "data")
 """The random stream in which a data module of the user is built and set up.
@@ -104,9 +105,11 @@ def build_data(config: Config) -> Any:
     injected: dict[str, Any] = {}
     if "source" in section:
         injected["source"] = _source(section)
-    if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
+    is_ours = section["_target_"] == DATA_MODULE
+    seed = signature_of(section["_target_"]).parameters.get("seed")
+    if seed and (seed.required or is_ours) and section.get("seed") is None:
         injected["seed"] = config["seed"]
-    if section["_target_"] == DATA_MODULE:
+    if is_ours:
         return build(section, "data", **injected)
     # torch takes a second to import, but the module of the user imports it anyway.
     from seqsweep.seeding import global_stream
@@ -216,13 +219,18 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
     if not isinstance(data, Base):
         kind = type(data).__name__
         raise TypeError(f"{where}: must make a lightning.LightningDataModule, got {kind}")
-    given, names = model or {}, ("input_size", "num_classes")
-    sizes: dict[str, Any] = {name: getattr(data, name, given.get(name)) for name in names}
-    for name, size in sizes.items():
+    model, sizes = model or {}, dict[str, Any]()
+    is_own = names_module(model.get("_target_"))
+    for name in ("input_size", "num_classes"):
+        with suppress(Exception):  # a property may need `setup`
+            sizes[name] = getattr(data, name)
+        size = sizes.setdefault(name, model.get(name))
         if size is not None and not (isinstance(size, int) and size > 0):
-            raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
-    hooks = {name: f"{name}_dataloader" for name in ("train", "val", "test")}
-    has = [name for name, h in hooks.items() if getattr(type(data), h) is not getattr(Base, h)]
+            if model and not is_own:
+                raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
+            sizes[name] = None  # such as the shape of an image
+    kind = imported(model["_target_"], "model") if is_own and target == MODULE_DATA else type(data)
+    has = [name for name in ("train", "val", "test") if has_loader(kind, name)]
     classes = tuple(map(str, range(sizes["num_classes"] or 0)))
     channels = tuple(f"channel_{f}" for f in range(sizes["input_size"] or 0))
     return OwnData(sizes["input_size"], sizes["num_classes"], tuple(has), classes, channels)

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from importlib.machinery import ModuleSpec
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
-from seqsweep.importing import find_module
+from seqsweep.importing import INSTALLED, STANDARD_LIBRARY, find_module
 from seqsweep.runs.identity import (
     CODE,
     DATA_MODULE,
@@ -32,10 +31,6 @@ from seqsweep.runs.identity import (
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """Packages that are not the user's code; provenance.json has their versions."""
-
-_INSTALLED = {"site-packages", "dist-packages"}
-
-_STANDARD_LIBRARY = Path(ast.__file__).parent
 
 
 class Source(NamedTuple):
@@ -100,14 +95,6 @@ def first_file(config: Config) -> Path | None:
     return next((source.path.absolute() for source in sources), None)
 
 
-def place_in_code(error: BaseException) -> str:
-    """Returns the file and line of the user's code that raised an error, in brackets."""
-    files = {str(source.path) for sources, _ in _known.values() for source in sources.values()}
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f" ({frame.filename}:{frame.lineno})" for frame in frames if frame.filename in files]
-    return places[-1] if places else ""
-
-
 def _foreign(config: Config) -> list[tuple[str, str]]:
     """Returns the targets of the user's own code, each with its first key."""
     ignored = WITHOUT_INFLUENCE
@@ -159,11 +146,11 @@ def _read(module: str) -> Code:
             if name in sources or name.partition(".")[0] in _NOT_OF_USERS:
                 continue
             path = _origin(loaded.get(name) or find_module(name, str(root)))
-            if _INSTALLED & set(path.parts):
+            if INSTALLED & set(path.parts):
                 if found := _installed_versions(name):
                     versions |= found
                     break  # the version counts for all modules of the package
-            elif _STANDARD_LIBRARY in path.parents:
+            elif STANDARD_LIBRARY in path.parents:
                 break
             if path.suffix == ".py" and path.is_file():
                 is_package = path.name == "__init__.py"

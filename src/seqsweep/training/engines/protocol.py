@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
+from seqsweep.importing import place_in_user_code
 from seqsweep.runs.files import JsonObject, write_text
 from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.metrics import Metric, finite, monitor_of_config, proposed_direction
@@ -21,7 +22,6 @@ from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.user_code import place_in_code
 
 
 class Progress(Protocol):
@@ -180,7 +180,7 @@ class Engine(ABC, Generic[M]):
             return
         member.log.say(f"failed: {text}", level="ERROR")
         member.log.write_lines()
-        what = f"{type(error).__name__}: {error}{place_in_code(error)}"
+        what = f"{type(error).__name__}: {error}{place_in_user_code(error)}"
         where = f"(traceback in {member.folder.path}/failure.json)"
         failure = self.outcomes[member.run_id] = RunFailed(f"the run failed: {what} {where}")
         failure.__cause__ = error

@@ -1,0 +1,59 @@
+"""Code of a user that imports `pytorch_lightning` gets the Lightning that trains its runs."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import seqsweep
+from seqsweep.config.instantiate import locate
+
+SPAWNED = """\
+import pytorch_lightning as pl
+from small_modules import DataLoader, Loads, TensorDataset
+
+class Rows(TensorDataset):
+    def __getitem__(self, index):
+        assert pl.__name__ == "lightning.pytorch"
+        return super().__getitem__(index)
+
+class Spawned(Loads, pl.LightningModule):
+    def train_dataloader(self):
+        options = {"num_workers": 1, "multiprocessing_context": "spawn"}
+        return DataLoader(Rows(*self.data.tensors), 8, **options)
+"""
+
+
+@pytest.fixture
+def users(tmp_path, monkeypatch):
+    """Writes a module of the user; its name is new, because Python keeps what it has imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda name, text: (tmp_path / f"{name}.py").write_text(text)
+
+
+def test_both_names_of_lightning_lead_to_the_same_modules(users):
+    users("both", "import lightning_fabric\nfrom pytorch_lightning.callbacks import Timer")
+    assert locate("both.Timer", "model").__module__ == "lightning.pytorch.callbacks.timer"
+    for other, name in (("pytorch_lightning", "pytorch"), ("lightning_fabric", "fabric")):
+        module = importlib.import_module(f"lightning.{name}")
+        assert sys.modules[other] is module
+        assert module.__spec__ is not None and module.__spec__.name == f"lightning.{name}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Consider setting `persistent_workers=True`")
+def test_a_worker_that_is_spawned_imports_the_same_lightning(users, tmp_path):
+    users("spawned", SPAWNED)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/own.yaml").write_text("_target_: spawned.Spawned")
+    words = [f"hydra.searchpath=[{tmp_path}]", f"output_dir={tmp_path}", "trainer.max_epochs=1"]
+    assert seqsweep.train(["model=own", "trainer.accelerator=cpu", *words])["metrics"]["fit"] > 0
+
+
+def test_a_class_of_another_lightning_that_is_in_use_is_refused(users, tmp_path):
+    users("pytorch_lightning", "class Lit: pass")
+    call = "seqsweep.compose('model._target_=pytorch_lightning.Lit')"
+    words = [sys.executable, "-c", f"import pytorch_lightning, seqsweep; {call}"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert "Lit: is a class of pytorch_lightning, which the program imported" in ended.stderr
