@@ -253,7 +253,8 @@ def _first_weights_words(board: Leaderboard) -> list[str]:
     for row in board.rows:
         runs = {(e.record.content.get("first_weights"), e.config.get("seed")) for e in row.entries}
         if max(Counter(digest for digest, _ in runs if digest).values(), default=0) > 1:
-            return ["the module sets its own seed: the seeds differ only in order and dropout"]
+            why = "equal first weights (a seed of the module's own, or layers made in `setup`)"
+            return [f"{why}: the seeds differ only in order and dropout"]
     return []
 
 
