@@ -1,11 +1,16 @@
 """Small modules of a user's own, which take batches of our data, and a callback that fails."""
 
 import math
+from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
@@ -161,3 +166,67 @@ class AsksForSeed(L.LightningDataModule):
 class HasSeed(AsksForSeed):
     def __init__(self, seed: int = 42) -> None:
         super().__init__(seed)
+
+
+class Habits(Sequence):
+    """Has habits of public modules: pictures, files, numpy, frozen parts, weights kept by hooks."""
+
+    def __init__(self, input_size: int, num_classes: int) -> None:
+        super().__init__(input_size, num_classes)
+        self.frozen, self.strict_loading = nn.Linear(3, 3).requires_grad_(False), False
+
+    def state_dict(self, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        return {k: v for k, v in super().state_dict(**kwargs).items() if "frozen" not in k}
+
+    def configure_callbacks(self):
+        self.kept: Any = ModelCheckpoint(monitor="peak", mode="max", save_top_k=-1)
+        return self.kept
+
+    def configure_optimizers(self) -> Any:
+        adam = torch.optim.Adam(self.parameters(), lr=0.1)
+        return [adam], [LambdaLR(adam, lambda epoch: 1 + np.cos(epoch / 3))]
+
+    def on_train_epoch_start(self):
+        if isinstance(self.logger, TensorBoardLogger):
+            picture, step = self.fc.weight.detach()[None], self.current_epoch + 1
+            self.logger.experiment.add_image("start", picture, step)
+            self.logger.experiment.add_hparams({"scale": self.scale}, {"fit": 1.0})
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val", F.cross_entropy(self(batch[0]), batch[1]), on_step=True)
+
+    def on_train_epoch_end(self):
+        self.log("peak", -abs(self.current_epoch - 1.0))
+        for logger in self.loggers:
+            drawn: Any = logger
+            drawn.experiment.add_scalars("bias", {"first": self.fc.bias[0]})
+        with open(f"{self.trainer.log_dir}/epochs.txt", "a") as file:
+            print(self.current_epoch, file=file)
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["shadow"] = self.fc.weight.detach().clone()
+        checkpoint["own"] = {"at": ([np.float64(0.1)], np.int64(3))}
+
+    def on_load_checkpoint(self, checkpoint):
+        self.shadow = checkpoint["shadow"]
+
+    def test_step(self, batch, batch_idx):
+        self.log("shadowed", float(torch.equal(self.shadow, self.fc.weight)))
+        self.log("kept", float(len(self.kept.best_k_models)))
+
+
+class Late(Sequence):
+    """Makes its layers in `configure_model`, in `setup`, there with the trainer, or by a batch."""
+
+    def __init__(self, input_size: int, num_classes: int, how: str) -> None:
+        super().__init__(input_size, num_classes)
+        self.sizes, self.how = (input_size, num_classes), how
+        self.fc = nn.LazyLinear(num_classes) if how == "lazy" else None
+
+    def configure_model(self):
+        if self.how == "configure_model" and self.fc is None:
+            self.fc = nn.Linear(*self.sizes)
+
+    def setup(self, stage):
+        if self.how == "setup" or (self.how == "trainer" and self.trainer):
+            self.fc = nn.Linear(*self.sizes)

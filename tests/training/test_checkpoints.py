@@ -77,7 +77,7 @@ def test_every_flipped_bit_truncation_and_addition_is_noticed(sealed):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"best": [1.0, np.float64(2)]}, r"\['best'\]\[1\]: must be .* is a numpy.float64"),
+        ({"best": [1.0, np.float32(2)]}, r"\['best'\]\[1\]: must be .* is a numpy.float32"),
         ({"net": nn.Linear(1, 1)}, r"\['net'\]: .* is a torch.nn.modules.linear.Linear"),
         ({Path("a"): 1}, r"a key of checkpoint\['added'\]: .* is a pathlib.PosixPath"),
     ],

@@ -1,8 +1,11 @@
 """A LightningModule of a user's own is trained as it is, and its run is like any other."""
 
 import csv
+import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
@@ -10,11 +13,18 @@ import small_modules
 import their_modules
 import torch
 import yaml
+from run_files import result
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import seqsweep
 from seqsweep.config.from_overrides import check_again
 from seqsweep.errors import RunFailed
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.tensorboard.view import make_view
+from seqsweep.results.words import limit_words
+from seqsweep.runs.clean import delete_all, find_removals
 from seqsweep.runs.identity import is_own_module
+from seqsweep.runs.ledger import read_folder
 from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
@@ -22,6 +32,8 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import DATA_STREAM, build_data
 from seqsweep.training.train import check_parts, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:(Checkpoint directory .* exists|Lazy modules)")
 
 CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
 TOLD = ("data=digits", "logger=csv")
@@ -93,6 +105,7 @@ def test_a_module_is_trained_as_by_a_plain_trainer(config, tmp_path, name):
     assert all(torch.equal(last["state_dict"][key], weights[key]) for key in weights)
     logged = {key: value.item() for key, value in trainer.callback_metrics.items()}
     logged.pop("epoch", None)  # not logged, but the number of the row
+    logged.pop("train_loss_epoch", None)  # the same as train_loss
     row = rows(record)[-1]
     assert {key: float(row[key]) for key in logged} == logged
     assert logged.items() <= record["metrics"].items()  # without a monitor the last epoch is best
@@ -315,3 +328,85 @@ def test_a_loaded_module_is_the_trained_one(config):
     assert all(torch.equal(best[key], value) for key, value in run.module.state_dict().items())
     with pytest.raises(ValueError, match="is known to its own code alone; in Python"):
         run.predict(torch.zeros(1, 6, 2))
+
+
+def shown(folder: Path) -> list[tuple[str, int, bytes]]:
+    """Returns all that TensorBoard reads from a folder, in the order of tags and steps."""
+    files = [EventFileLoader(str(path)) for path in folder.glob("*tfevents*")]
+    values = [(e.step, v) for file in files for e in file.Load() for v in e.summary.value]
+    return sorted((value.tag, step, value.SerializeToString()) for step, value in values)
+
+
+def load(record: Any, name: str) -> Any:
+    return seqsweep.load_run(record["folder"], allow=[f"small_modules.{name}"]).module
+
+
+@pytest.mark.sampled(2, 2)
+@pytest.mark.parametrize("how", ["", "configure_model", "setup", "lazy"])
+def test_habits_and_layers_that_are_made_late_survive_a_kill(config, how):
+    name, words = "Late" if how else "Habits", ["data=digits", "trainer.max_epochs=4"]
+    words += ["+callbacks.stop={_target_: small_modules.Raise, epoch: 2}"]
+    given = config(name, *words, model={"how": how} if how else {})
+    run = Path(seqsweep.train(given)["folder"])
+    whole = result(run), shown(run)
+    shutil.rmtree(run)
+    small_modules.Raise.armed = True
+    with pytest.raises(RunFailed, match="cut"):
+        seqsweep.train(given)
+    record = seqsweep.train(given)
+    assert (result(run), shown(run)) == whole
+    best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(load(record, name).fc.weight, best["fc.weight"])
+    assert record["params"] == sum(weight.numel() for weight in best.values())
+    assert "warning" not in record
+
+
+def test_layers_that_need_the_trainer_cannot_be_loaded(config):
+    record = seqsweep.train(config("Late", "data=digits", model={"how": "trainer"}))
+    with pytest.raises(ValueError, match="the module needs more than its file: RuntimeError: "):
+        load(record, "Late")
+
+
+@pytest.mark.parametrize("logger", ["both", "csv", "none"])
+def test_pictures_and_files_belong_to_the_run_under_any_logger(config, tmp_path, logger):
+    given = config("Habits", "data=digits", f"logger={logger}")
+    run = Path(seqsweep.train(given)["folder"])
+    assert {"start", "bias/first"} <= {tag for tag, *_ in shown(run)} or logger != "both"
+    assert sorted(path.name for path in run.iterdir() if path.is_dir()) == ["checkpoints", "own"]
+    (tmp_path / "view").mkdir()
+    (name,) = make_view(run, tmp_path / "view").configs
+    assert {*shown(run)} <= {*shown(tmp_path / "view" / name)}
+    seqsweep.train(given | {"rerun": True})
+    assert (run / "own/epochs.txt").read_text() == "0\n1\n"
+    (removal,) = find_removals(read_folder(run), (), False, {})
+    assert run / "own/epochs.txt" in removal.files
+    assert delete_all([removal]) == [] and not run.exists()
+
+
+@pytest.mark.parametrize("monitor", ["peak", "val_epoch"])
+def test_the_test_has_the_states_of_the_best_epoch(config, monitor):
+    words = ["data=digits", "trainer.max_epochs=4", f"monitor={monitor}", "monitor_mode=max"]
+    record = seqsweep.train(config("Habits", *words))
+    metrics, best = record["metrics"], record["best_epoch"]
+    assert best == 1 or monitor != "peak"
+    assert (metrics["shadowed"], metrics["kept"], record["epochs"]) == (1.0, best + 1, 4)
+    module = load(record, "Habits")
+    assert torch.equal(module.shadow, module.fc.weight)
+    # A value that is logged on steps and epochs is one column, but for the monitor.
+    for found in (metrics, rows(record)[0]):
+        assert "val" in found and ("val_epoch" in found) == (monitor == "val_epoch")
+
+
+@pytest.mark.parametrize("how", ["setup", ""])
+def test_seeds_that_begin_with_equal_weights_are_named(config, capsys, how):
+    printing = logging.StreamHandler()  # as of a library that calls `basicConfig`
+    logging.getLogger().addHandler(printing)
+    name, model = ("Late", {"how": how}) if how else ("Sequence", {})
+    given = [config(name, "data=digits", f"seed={n}", model=model) for n in (0, 1)]
+    run, other = (Path(seqsweep.train(each)["folder"]) for each in given)
+    logging.getLogger().removeHandler(printing)
+    words = limit_words(leaderboard(read_folder(run.parent)))
+    assert any("the seeds differ only in order and dropout" in each for each in words) == bool(how)
+    # A module without pictures and files leaves no trace of them.
+    assert "epoch" in (run / "train.log").read_text() and "epoch" not in capsys.readouterr().err
+    assert len([*other.glob("*tfevents*")]) == 1 and not (other / "own").exists()

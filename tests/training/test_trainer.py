@@ -62,6 +62,7 @@ def test_more_validation_changes_nothing_but_what_is_logged(planned, tmp_path):
     [
         (r"trainer.max_time=00\:01", "trainer: `Timer"),
         ("+logger.csv.save_dir=there", "logger.csv.save_dir=there: cannot be set"),
+        ("+callbacks.checkpoint.dirpath=a", "callbacks.checkpoint.dirpath=a: cannot be set"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: needs a GPU"),
         ("scheduler=cosine scheduler.min_lr=1", "scheduler.min_lr=1.0: must be at least 0 and at"),
         (

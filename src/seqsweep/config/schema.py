@@ -240,14 +240,18 @@ def _named(group: Any, key: str) -> Config:
     """Checks the loggers or callbacks: each has a `_target_`, or is null."""
     if not isinstance(group, dict):
         raise ValueError(f"{key}={group!r}: must be a group of names, each with a _target_")
+    argument = "save_dir" if key == "logger" else "dirpath"  # if null, the run sets it
+    checked: Config = {str(name): None for name in group}
     for name, node in group.items():
-        if node is not None and not _has_target(node):
-            raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
-    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # if null, the run sets it
-    return {
-        str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
-        for name, node in group.items()
-    }
+        where = f"{key}.{name}"
+        if node is None:
+            continue
+        if not _has_target(node):
+            raise ValueError(f"{where}={node!r}: must be a group with a _target_, or null")
+        checked[str(name)] = _target(node, where, {argument})
+        if node.get(argument) is not None and node["_target_"].startswith("seqsweep."):
+            raise ValueError(f"{where}.{argument}={node[argument]}: cannot be set; the run sets it")
+    return checked
 
 
 def _argument(node: Any, key: str) -> Any:

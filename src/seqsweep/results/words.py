@@ -222,6 +222,7 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
 def limit_words(board: Leaderboard) -> list[str]:
     """Says what limits the answer: missing runs, missing tests, few sequences."""
     limits = [*_split_words(board), *_missing_words(board), *_engine_words(board)]
+    limits += _first_weights_words(board)
     reasons = reason_words(untested_reasons(board))
     # One seed per config is usual and not meant for tests, so the sentence says what to add.
     if reasons and not has_replicates(board):
@@ -245,6 +246,16 @@ def limit_words(board: Leaderboard) -> list[str]:
             sequences = f"{count(*board.tested)} of {split}"
             limits.append(f"sampling error of a difference on {sequences}: {error:.2g}")
     return limits
+
+
+def _first_weights_words(board: Leaderboard) -> list[str]:
+    """Says that runs with different seeds have begun with the same weights."""
+    for row in board.rows:
+        runs = {(e.record.content.get("first_weights"), e.config.get("seed")) for e in row.entries}
+        if max(Counter(digest for digest, _ in runs if digest).values(), default=0) > 1:
+            why = "equal first weights (a seed of the module's own, or layers made in `setup`)"
+            return [f"{why}: the seeds differ only in order and dropout"]
+    return []
 
 
 def _engine_words(board: Leaderboard) -> list[str]:

@@ -17,11 +17,12 @@ from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
-from seqsweep.runs.held_folders import remove_folder, unlink
+from seqsweep.runs.held_folders import remove_folder, remove_tree, unlink
 from seqsweep.runs.identity import FlatConfig, is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import RunLock, wait_until_certain
 from seqsweep.runs.record import NO_RECORD, State
+from seqsweep.runs.run_folder import OWN
 from seqsweep.text import nearest_or_all
 
 FAILED: frozenset[State] = frozenset(("failed",))
@@ -107,10 +108,10 @@ def _delete(removal: Removal) -> str | None:
                 return f"{folder.path} has changed meanwhile"
             for path in removal.files:
                 unlink(path)
-            inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
-            for path in inner - {folder.path}:
-                with contextlib.suppress(OSError):  # files that seqsweep did not write stay
-                    remove_folder(path)
+            with contextlib.suppress(OSError):  # files that seqsweep did not write stay
+                remove_folder(folder.path / "checkpoints")
+            if removal.is_whole:
+                remove_tree(folder.path / OWN)
         # The folder is removed only now, because the lock file was in it until the block ended.
         if removal.is_whole:
             folder.path.rmdir()
@@ -172,5 +173,6 @@ def _files_of(folder: Path) -> list[Path]:
     paths = [path for pattern in _FILES for path in matching(folder, pattern)]
     paths += event_files(folder)
     paths += matching(checkpoints, "*.ckpt", TEMPORARY)
+    paths += [] if (folder / OWN).is_symlink() else (folder / OWN).rglob("*")
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / "config.yaml"]

@@ -30,8 +30,9 @@ class EventFile:
     descriptors.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ending: str = ROWS) -> None:
         self.folder = folder
+        self.ending = ending
         self.path: Path | None = None
         self._header = b""
 
@@ -42,9 +43,14 @@ class EventFile:
             LockLost: another process trains the run now.
             OSError: the rows could not be written; the file is unchanged.
         """
-        if not rows:
-            return
-        data = encode(map(_row_event, rows))
+        if rows:
+            self._append(encode(map(_row_event, rows)))
+
+    def add_event(self, event: Any) -> None:
+        """Appends an event, as a method of this name of tensorboard's `EventFileWriter` does."""
+        self._append(encode([event]))
+
+    def _append(self, data: bytes) -> None:
         check_held(self.folder)
         if self.path is None:
             self.path = self._new_path()
@@ -58,7 +64,7 @@ class EventFile:
         matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
         second = max([now, *(int(match[1]) + 1 for match in matches if match)])
         self._header = encode([version_event(now)])
-        name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{ROWS}"
+        name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{self.ending}"
         return self.folder / name
 
 

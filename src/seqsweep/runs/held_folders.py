@@ -7,6 +7,7 @@ package writes and deletes there goes to the open folders, whatever their paths 
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -113,6 +114,12 @@ def remove_folder(path: Path) -> None:
     name, folder = _at(path)
     with _named(path):
         os.rmdir(name, dir_fd=folder)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a folder and all that is in it, if possible; follows no link."""
+    name, folder = _at(path)
+    shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
 
 
 def replace(source: Path | str, target: Path | str) -> None:

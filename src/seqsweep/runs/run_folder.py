@@ -21,7 +21,7 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
-from seqsweep.runs.held_folders import list_folder, make_checkpoints, unlink
+from seqsweep.runs.held_folders import list_folder, make_checkpoints, remove_tree, unlink
 from seqsweep.runs.identity import SEMANTICS, Config
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.provenance import version
@@ -33,6 +33,7 @@ from seqsweep.runs.record import (
     read_record,
 )
 
+OWN = "own"  # the folder for files of the user's code
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
 """The names that a folder may contain before its run has begun."""
 
@@ -42,8 +43,9 @@ class RunFolder:
 
     It holds `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
     checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
-    failure, loggers.json of fed loggers (see `training.fed_loggers`), and a lock during training.
-    record.json ends the training. The methods that write raise LockLost if the lock is lost.
+    failure, loggers.json of fed loggers (see `training.fed_loggers`), `own` with the files of the
+    user's code, and a lock during training. record.json ends the training. The methods that write
+    raise LockLost if the lock is lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -151,6 +153,7 @@ class RunFolder:
             # The record goes first, so that the run no longer counts as done.
             unlink(self.path / "record.json")
             remove(self.path, "metrics.csv", "diagnostics.json", f"{PREFIX}*", TEMPORARY)
+            remove_tree(self.path / OWN)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync, self.check_held)
         origin = {"semantics": SEMANTICS, **provenance}

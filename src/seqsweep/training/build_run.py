@@ -4,7 +4,6 @@ F features (channels), C classes.
 """
 
 import copy
-import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
@@ -19,15 +19,16 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.own_cell import our_cells
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
-from seqsweep.console import say_error
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.layers import logits_of, takes_lengths
 from seqsweep.models.metrics import class_weights
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.models.own_programs import program_of
+from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import DATA_MODULE, MODULE_DATA, is_own_module
 from seqsweep.runs.metrics import monitor_of_config, proposed_direction
+from seqsweep.runs.run_folder import OWN
 from seqsweep.seeding import global_stream, restored_generators
 from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
 from seqsweep.training.description import description
@@ -35,10 +36,8 @@ from seqsweep.training.engine import architecture_of
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import build_loggers, open_arguments
 from seqsweep.training.logged import LoggedMetrics
-from seqsweep.training.loggers import RowLogger, TextLogger
+from seqsweep.training.loggers import RowLogger, RunTensorBoardLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
-
-_warn_once = functools.cache(say_error)
 
 
 class Parts(NamedTuple):
@@ -180,7 +179,7 @@ def _check_independence(network: nn.Module, model: Config, train: Sequences) -> 
                 f"model.cell={ours.cell}: the logits of a sequence change with {cause}; project, "
                 "step and output must compute each row by itself, and draw no numbers"
             )
-        _warn_once(f"model._target_={model['_target_']}: predictions change with {cause}")
+        say_once(f"model._target_={model['_target_']}: predictions change with {cause}")
         return
 
 
@@ -207,12 +206,16 @@ def _build_trainer(
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     is_own = config["data"]["_target_"] != DATA_MODULE
     # Our own data draw nothing from the global generators, so nothing is to be said of them.
-    resume = ExactResume(config["seed"], _warn_once if is_own else bool)
+    resume = ExactResume(config["seed"], say_once if is_own else bool)
     resume.seeds_loaders = False  # the stream of `setup` goes on
     callbacks = [resume, *callbacks]
-    loggers = build_loggers(config, folder)
-    # `trainer.logger` is the first logger, so the user's own loggers come before ours.
-    loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
+    loggers: list[Any] = [*build_loggers(config, folder), TextLogger()]
+    TensorBoardLogger.register(RunTensorBoardLogger)  # modules look for the logger of pictures
+    # `trainer.logger` is the first logger: the user's own, else that of TensorBoard.
+    kinds = (RunTensorBoardLogger, RowLogger)
+    loggers.sort(key=lambda logger: [isinstance(logger, kinds), not isinstance(logger, kinds[0])])
+    for logger in filter(lambda logger: isinstance(logger, RowLogger), loggers):
+        logger.save_dir = logger.root_dir = logger.log_dir = str(folder / OWN)
     section = dict(config["trainer"])
     every = section.get("reload_dataloaders_every_n_epochs", 0)
     if is_own and every > 1:
@@ -228,7 +231,7 @@ def _build_trainer(
         "trainer",
         folder=folder,
         optimizes=is_own_module(config),
-        logger=[*loggers, TextLogger()],
+        logger=loggers,
         callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )
 

@@ -16,12 +16,13 @@ from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqsweep.console import say_error
 from seqsweep.errors import Damaged
-from seqsweep.runs.eventfiles import event_files
+from seqsweep.runs.eventfiles import ROWS, event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import (
     Confirm,
@@ -42,6 +43,7 @@ NEXT = "next.ckpt"
 
 _VALUES = (type(None), bool, int, float, complex, str, Tensor, nn.Parameter, torch.Size,
            torch.dtype, torch.device)  # fmt: skip
+_LIKE_PYTHONS = (np.float64, np.integer, np.bool_)  # a float32 would round what follows
 _GROUPS = (dict, OrderedDict, Counter, list, tuple, set)
 
 CheckpointContent = dict[str, Any]
@@ -100,18 +102,24 @@ def save_in_run(checkpoint: CheckpointContent, path: Path, sync: bool = True) ->
     save_sealed(checkpoint, path, sync, functools.partial(check_held, path.parent.parent))
 
 
-def check_plain(value: Any, where: str) -> None:
-    """Raises TypeError, with the keys, at a value that `load_sealed` would refuse."""
-    kind = type(value)  # a subclass, such as a number of numpy, is refused
+def plain(value: Any, where: str) -> Any:
+    """Returns a value without numpy's numbers; raises TypeError where `load_sealed` refuses it."""
+    if isinstance(value, _LIKE_PYTHONS):
+        return value.item()
+    kind = type(value)  # a subclass, such as a tensor with methods of its own, is refused
     if kind in _GROUPS:
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            check_plain(key, f"a key of {where}")
-            check_plain(item, f"{where}[{key!r}]")
-    elif kind not in _VALUES:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        made = {plain(k, f"a key of {where}"): plain(v, f"{where}[{k!r}]") for k, v in items}
+        group = kind(made if isinstance(value, dict) else made.values())
+        if kind is OrderedDict:  # a state_dict has attributes besides
+            vars(group).update(vars(value))
+        return group
+    if kind not in _VALUES:
         raise TypeError(
             f"{where}: must be a tensor, a number, a text, or lists and dicts of these, is a "
             f"{kind.__module__}.{kind.__qualname__}"
         )
+    return value
 
 
 def logs(folder: Path) -> list[Path]:
@@ -229,7 +237,7 @@ def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
             unlink(path)
         elif path.stat().st_size > sizes[path.name]:
             size = sizes[path.name]
-            if "events" in path.name and "last_logged_step" in checkpoint:
+            if path.name.endswith(ROWS) and "last_logged_step" in checkpoint:
                 size = end_of_step(path, size, checkpoint["last_logged_step"])
             with open(path, "r+b", opener=refuse_links) as file:
                 file.truncate(size)

@@ -1,19 +1,23 @@
 """The checkpoints that Lightning's Trainer writes and reads."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+from torch.nn.parameter import is_lazy
 
-from seqsweep.models.module import SequenceClassifier
+from seqsweep.training.callbacks import StopAtLimit
 from seqsweep.training.checkpoint_files import (
     NEXT,
     CheckpointContent,
-    check_plain,
     load_sealed,
+    plain,
     publish,
     save_in_run,
     sizes_of_logs,
@@ -37,7 +41,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
             # config.yaml has the arguments, which may be networks and partial optimizers.
             hparams = ("hyper_parameters", "hparams_name", "hparams_type")
             checkpoint = {key: value for key, value in checkpoint.items() if key not in hparams}
-            check_plain(checkpoint, "checkpoint")
+            checkpoint = plain(checkpoint, "checkpoint")
         save_in_run(checkpoint, Path(path))
 
     def load_checkpoint(
@@ -54,11 +58,22 @@ class BestAndLast(Checkpoint):
     dropout from (seed, step), so a resumed run equals an uninterrupted run to the last bit.
     """
 
-    def __init__(self, monitor: str | None = "val/acc") -> None:
+    def __init__(self, dirpath: str, monitor: str | None = "val/acc") -> None:
+        self.folder = Path(dirpath).parent  # a run gives each callback of checkpoints a path
         self.best = BestEpoch(monitor)
+        self.first_weights: str | None = None
         self._clock = time.perf_counter()
 
+    def setup(self, trainer: Any, pl_module: L.LightningModule, stage: str) -> None:
+        # The saved states of the module's callbacks must count the epoch; a limit comes after it.
+        kinds = (StopAtLimit, BestAndLast)
+        trainer.callbacks = sorted(
+            trainer.callbacks, key=lambda c: [isinstance(c, k) for k in kinds]
+        )
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.first_weights is None:
+            self.first_weights = digest_of(pl_module)
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -66,26 +81,40 @@ class BestAndLast(Checkpoint):
         seconds, self._clock = now - self._clock, now
         metrics = epoch_metrics_of(trainer, pl_module)
         is_better = self.best.see(trainer.current_epoch, metrics, seconds)
-        folder = Path(trainer.default_root_dir, "checkpoints")
         # All processes take part in the saving, but only the first process writes a file.
-        trainer.save_checkpoint(folder / NEXT)
+        trainer.save_checkpoint(self.folder / NEXT)
         if trainer.is_global_zero:
-            publish(folder, is_better)
+            publish(self.folder, is_better)
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: CheckpointContent
-    ) -> None:
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
         """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
-        checkpoint["files"] = files = sizes_of_logs(Path(trainer.default_root_dir))
+        checkpoint["first_weights"] = self.first_weights
+        checkpoint["files"] = files = sizes_of_logs(self.folder.parent)
         # A metric that appears later adds a column to all rows, so they have no fixed size.
-        if not isinstance(pl_module, SequenceClassifier) and files.pop("metrics.csv", None):
+        if files.pop("metrics.csv", None):
             checkpoint["rows"] = self.best.epochs
         # Lightning logs the end of an epoch under the index of its last batch.
-        batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
+        batches = trainer.fit_loop.epoch_loop._batches_that_stepped
         checkpoint["last_logged_step"] = batches - 1
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best.load_state_dict(state_dict)
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
+        if trainer.testing:
+            # A callback may have loaded other weights, as Lightning's WeightAveraging does.
+            pl_module.load_state_dict(checkpoint["state_dict"], strict=pl_module.strict_loading)
+        else:
+            self.best.load_state_dict(checkpoint["callbacks"][self.state_key])
+            self.first_weights = checkpoint.get("first_weights", "")
+
+
+def digest_of(module: nn.Module) -> str:
+    """Returns a digest of the trained weights; "" if a lazy layer has none yet."""
+    digest = hashlib.sha256()
+    for weight in module.parameters():
+        if is_lazy(weight):
+            return ""
+        if weight.requires_grad:
+            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

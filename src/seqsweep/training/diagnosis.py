@@ -92,20 +92,14 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject:
     return {"split": split, "sequences": data.count, "gradient": gradient}
 
 
-def diagnose_run(
-    config: Config,
-    network: nn.Module,
-    splits: Splits,
-    class_weights: Tensor | None,
-    label_smoothing: float,
-) -> JsonObject | None:
-    """Returns the content of diagnostics.json for a run that autograd has trained.
+def diagnose_run(config: Config, module: Any, splits: Splits) -> JsonObject | None:
+    """Returns the content of diagnostics.json for the `SequenceClassifier` of a run.
 
     The result is None without the native library, or for a network that it cannot trace.
     """
     sizes = splits.input_size, splits.num_classes
-    weights = None if class_weights is None else class_weights.cpu()
-    copy = _in_native(config["model"], network, *sizes, weights, label_smoothing)
+    weights = None if module.class_weights is None else module.class_weights.cpu()
+    copy = _in_native(config["model"], module.network, *sizes, weights, module.label_smoothing)
     return None if copy is None else diagnose(splits, copy, copy.weights)
 
 

@@ -46,6 +46,7 @@ class ExactResume(Callback):
         checkpoint["exact_resume"] = {
             "stopped": trainer.should_stop,
             "steps": epoch.completed < epoch.processed and loop._num_ready_batches_reached(),
+            "seen": self._loaded.get("seen", dict(loop.val_loop._seen_batches_per_dataloader)),
             "logged": move(dict(trainer.callback_metrics), "cpu"),
             "torchmetrics": {n: (move(m.metric_state, "cpu"), m.update_count) for n, m in kept},
         }
@@ -79,6 +80,12 @@ class ExactResume(Callback):
         trainer.fit_loop._resuming_from_checkpoint = False  # pyright: ignore[reportPrivateUsage]
         self._restore_torchmetrics(pl_module)  # the module's `on_train_start` may have reset them
         self._seed(trainer.current_epoch)
+
+    def on_validation_start(self, trainer: Any, pl_module: L.LightningModule) -> None:
+        # The step of a row is the number of a batch since Lightning has made the loaders.
+        seen = {} if trainer.sanity_checking else self._loaded.pop("seen", {})
+        if not trainer.reload_dataloaders_every_n_epochs:
+            trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader.update(seen)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._seed(trainer.current_epoch + 1)  # for a `train_dataloader` that is called again

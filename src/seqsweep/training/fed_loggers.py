@@ -80,10 +80,6 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
     """Builds a run's loggers, except loggers that are fed after training."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
-    for name, section in (config["logger"] or {}).items():
-        given = (section or {}).get("save_dir")
-        if given is not None and section["_target_"].startswith("seqsweep."):
-            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; the run sets it")
     return [
         build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
         for name, section in (config["logger"] or {}).items()

@@ -52,10 +52,16 @@ class LoggedMetrics(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning keeps the value of an earlier epoch, but makes a new tensor for a new value.
+        logged = trainer.callback_metrics
+        # What is logged on steps and on epochs is there as X and as X_epoch.
+        twice = {
+            n for n in logged if "_epoch" in n and logged.get(n.replace("_epoch", "")) is logged[n]
+        }
         self.epoch_metrics = {
             name: value.item()
-            for name, value in trainer.callback_metrics.items()
+            for name, value in logged.items()
             if value is not self._before.get(name) and name not in ("epoch", "step")
+            if name == self.monitor or name not in twice
         }
         self._check_losses(trainer.current_epoch)
         self._check_directions(trainer)
@@ -126,16 +132,11 @@ def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str,
     return logged.epoch_metrics
 
 
-def tested(
-    trainer: L.Trainer, module: L.LightningModule, data: Any, best: Mapping[str, float]
-) -> dict[str, float]:
-    """Tests a LightningModule of the user; returns what it logs.
+def test_metrics(results: Any, best: Mapping[str, float]) -> dict[str, float]:
+    """Returns what a LightningModule of the user has logged in its test.
 
     A metric that the training has logged under the same name gets the prefix `test/`.
     """
-    if type(module).test_step in (None, L.LightningModule.test_step):
-        return {}
-    results = trainer.test(module, datamodule=data, verbose=False)
     return {
         f"test/{name}" if name in best else name: float(value)
         for result in results

@@ -1,6 +1,7 @@
 """The loggers of a run, and its train.log."""
 
 import contextlib
+import functools
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -48,14 +49,20 @@ class RowLogger(ABC):
     """
 
     name = version = ""
-    save_dir: str | None = None
-    root_dir = log_dir = None
+    save_dir = root_dir = log_dir = None  # the run sets them
     group_separator = "/"
 
     def log_epoch(self, row: Mapping[str, float], step: int) -> None:
         """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
         if _is_first_process():
             self.write([{**row, "step": step}])
+
+    @property
+    def experiment(self) -> Any:
+        """An object that takes every call, such as `add_image`, and does nothing."""
+        from lightning.pytorch.loggers.logger import DummyLogger  # late, as above
+
+        return DummyLogger().experiment
 
     log_metrics = log_hyperparams = log_graph = after_save_checkpoint = save = finalize = _ignore
 
@@ -76,15 +83,13 @@ class RunTensorBoardLogger(RowLogger):
 
     def __init__(self, save_dir: str) -> None:
         self.events = EventFile(Path(save_dir))
-        self.save_dir = str(self.events.folder)
 
-    @property
-    def experiment(self) -> Any:
-        """Raises AttributeError: a SummaryWriter would open a thread in every run."""
-        raise AttributeError(
-            "logger.experiment: this logger takes numbers alone; for pictures make a SummaryWriter "
-            "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
-        )
+    @functools.cached_property
+    def experiment(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The `SummaryWriter` of the run; in a further process an object that does nothing."""
+        from seqsweep.training.summary_writer import RunSummaryWriter
+
+        return RunSummaryWriter(self.events.folder) if _is_first_process() else super().experiment
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Writes the numbers that callbacks log, without the epoch and the test metrics."""
@@ -277,8 +282,10 @@ def log_file(path: Path) -> Generator[None]:
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
-    level = loggers[0].level
+    level, propagate = loggers[0].level, loggers[0].propagate
     loggers[0].setLevel(logging.INFO)
+    # A library may have called `logging.basicConfig`, which would print each line on stderr too.
+    loggers[0].propagate = False
     for logger in loggers:
         logger.addHandler(handler)
     try:
@@ -287,4 +294,5 @@ def log_file(path: Path) -> Generator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         loggers[0].setLevel(level)
+        loggers[0].propagate = propagate
         handler.close()

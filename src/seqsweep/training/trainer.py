@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
+from seqsweep.runs.run_folder import OWN
 from seqsweep.training.checkpoints import SealedCheckpointIO
 from seqsweep.training.devices import check_trainer, takes_gpu
 from seqsweep.training.logged import LoggedMetrics
@@ -115,7 +116,7 @@ def build_trainer(
             use_distributed_sampler=False,  # EpochBatches shares the order among the processes
             profiler=None if profiler is None else SimpleProfiler(folder, "profile"),
             detect_anomaly=detect_anomaly,
-            default_root_dir=folder,
+            default_root_dir=folder / OWN,
             plugins=plugins,
             **options,
         )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
+from seqsweep.config.messages import named
 from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
@@ -272,15 +273,17 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
         weights = dict(content["state_dict"])
         if not is_own_module(content["config"]):
             weights = {name.removeprefix(PREFIX): weight for name, weight in weights.items()}
-        network = _network(content, weights, allow)
+        network: Any = _network(content, weights, allow)
         code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
         # Only the network's code is compared: a prediction does not use callbacks, for example.
         then = {name: code[name] for name in now if name in code} if isinstance(code, dict) else now
         if changed := differing(then, now):
             say_once(f"{path}: the code has changed since the run was trained: {changed}")
+        if is_own_module(content["config"]):
+            weights = _weights_for(network, content)
         check_weights(weights, network)
         try:
-            network.load_state_dict(weights)
+            network.load_state_dict(weights, strict=getattr(network, "strict_loading", True))
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise ValueError(f"the weights do not fit the network: {reason}") from None
@@ -351,3 +354,16 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     if not isinstance(network, nn.Module):
         raise TypeError(f"model._target_={section['_target_']}: must make a torch.nn.Module")
     return network
+
+
+def _weights_for(module: Any, content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the weights after the hooks that Lightning calls before it loads them."""
+    try:
+        with global_stream(0, "init"):
+            module.configure_model()
+            if content["state_dict"].keys() - module.state_dict().keys():  # `setup` makes layers
+                module.setup("fit")
+        module.on_load_checkpoint(content)
+    except Exception as error:  # a user's code may need the Trainer or the data
+        raise ValueError(f"the module needs more than its file: {named(error)}") from error
+    return dict(content["state_dict"])

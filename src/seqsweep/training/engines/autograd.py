@@ -2,33 +2,33 @@
 
 import contextlib
 import functools
-import hashlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from seqsweep.console import say_error
 from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
 from seqsweep.models.layers import logits_in_batches
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.files import say_once
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
-from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.run_folder import OWN, RunFolder
 from seqsweep.seeding import seed_globals
 from seqsweep.text import count
 from seqsweep.training.build_run import Parts, build_run
 from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
-from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.checkpoints import BestAndLast, digest_of
 from seqsweep.training.devices import numerics
 from seqsweep.training.diagnosis import (
     confusion_of,
@@ -39,7 +39,7 @@ from seqsweep.training.diagnosis import (
 from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
-from seqsweep.training.logged import epoch_metrics_of, tested
+from seqsweep.training.logged import epoch_metrics_of, test_metrics
 from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
@@ -47,8 +47,6 @@ from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.trainer import avoid_missing_kernels
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
-
-_say_once = functools.cache(say_error)
 
 
 class AutogradRun:
@@ -63,32 +61,25 @@ class AutogradRun:
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
-        self.params = sum(weight.numel() for weight in self._trained())
+        self.params = 0
         self.warning: str | None = None
-        self._first = self._digest()
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
     @property
     def steps(self) -> int:
         return self.parts.trainer.global_step
 
-    def check_learnt(self) -> None:
-        """Sets the warning, and prints it once for a model, if no weight has changed."""
-        # A resumed run is compared with its first weights too: they are drawn from its seed.
-        if self._digest() == self._first:
+    def see_weights(self) -> None:
+        """Counts the trained weights; sets the warning, and prints it once, if none has changed."""
+        module = self.parts.module
+        self.params = sum(w.numel() for w in module.parameters() if w.requires_grad)
+        # A resumed run is compared with its first weights too, which its checkpoints have noted.
+        first = self.checkpoints and self.checkpoints.first_weights
+        if first and digest_of(module) == first:
             self.warning = "no weight has changed"
             model = f"model={self.planned.config['model']['_target_']}"
             ask = "does training_step return a loss, and does the optimizer hold the weights?"
-            _say_once(f"{model}: {self.warning} in {count(self.steps, 'step')}; {ask}")
-
-    def _trained(self) -> Iterator[torch.Tensor]:
-        return (each for each in self.parts.module.parameters() if each.requires_grad)
-
-    def _digest(self) -> bytes:
-        digest = hashlib.sha256()
-        for weight in self._trained():
-            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.digest()
+            say_once(f"{model}: {self.warning} in {count(self.steps, 'step')}; {ask}")
 
 
 class AutogradEngine(Engine[AutogradRun]):
@@ -103,9 +94,8 @@ class AutogradEngine(Engine[AutogradRun]):
         folder = self.root / planned.run_id
         bar = [] if self.progress is None else [DrawsProgress(self.progress)]
         self.signals = ChecksSignal(self.stop)
-        self.run = AutogradRun(
-            planned, folder, build_run(planned.config, folder, [self.signals, *bar])
-        )
+        parts = build_run(planned.config, folder, [self.signals, *bar])
+        self.run = AutogradRun(planned, folder, parts)
         self.origin = numerics("autograd", self.run.parts.trainer.strategy.root_device)
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
@@ -142,7 +132,12 @@ class AutogradEngine(Engine[AutogradRun]):
     def fit(self) -> None:
         if not self.has_begun:
             return
-        run, end = self.run, self._train(self.checkpoint)
+        run, own = self.run, self.run.folder.path / OWN
+        own.mkdir(exist_ok=True)
+        end = self._train(self.checkpoint)
+        self.origin["first_weights"] = run.checkpoints and run.checkpoints.first_weights
+        with contextlib.suppress(OSError):  # most runs put nothing there
+            own.rmdir()
         if run.checkpoints is not None and run.best.epochs:
             check_written(run.folder.path, writes_rows(run.planned.config))
         self.record(run, end)
@@ -158,14 +153,14 @@ class AutogradEngine(Engine[AutogradRun]):
                 seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best
-                    epochs = run.best.epochs = trainer.current_epoch
-                    run.best.best_epoch = epochs - 1
-                    run.best.best_metrics = epoch_metrics_of(trainer, module)
-                    run.best.seconds = time.perf_counter() - start
+                    seconds = time.perf_counter() - start
+                    run.best.see(
+                        trainer.current_epoch - 1, epoch_metrics_of(trainer, module), seconds
+                    )
                 if run.best.epochs == 0:
                     limits = "trainer.max_time or max_steps"
                     raise RuntimeError(f"{limits} ended the run in its first epoch")
-                run.check_learnt()
+                run.see_weights()
                 if self.limit is not None and self.limit.reached is not None:
                     return self.limit.reached
                 metrics = self._evaluate()
@@ -176,9 +171,7 @@ class AutogradEngine(Engine[AutogradRun]):
             return Findings(metrics, {}, None)
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
-            diagnosis = diagnose_run(
-                config, module.network, splits, module.class_weights, module.label_smoothing
-            )
+            diagnosis = diagnose_run(config, module, splits)
         return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
 
     def _evaluate(self) -> dict[str, float]:
@@ -187,11 +180,12 @@ class AutogradEngine(Engine[AutogradRun]):
         trainer: Any = run.parts.trainer
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = run.folder.path / "checkpoints" / "best.ckpt"
-        if best.is_file():
-            module.load_state_dict(load_sealed(best)["state_dict"])
+        best = best if best.is_file() else None
         is_ours = isinstance(module, SequenceClassifier)
         if is_ours:
             module.confusions.clear()  # the last validation of the training has left a matrix
+        if is_ours and best:
+            module.load_state_dict(load_sealed(best)["state_dict"])
         splits = splits_tested(run.planned.config, known)
         if is_ours and "val" in splits:  # for its confusion matrix
             callbacks, loggers = trainer.callbacks, trainer.loggers
@@ -210,13 +204,14 @@ class AutogradEngine(Engine[AutogradRun]):
                 return logits_in_batches(network.eval(), x, lengths, size).numpy()
 
             recorded = recording_scores(known, logits)
-        if "test" not in splits:
+        if "test" not in splits or not is_overridden("test_step", module):
             return recorded
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
-        if not is_ours:
-            return tested(trainer, module, data, run.best.best_metrics)
-        trainer.test(module, datamodule=data, verbose=False)
-        return module.test_metrics | recorded
+        # Lightning loads the checkpoint after `setup`, with the states of the user's callbacks.
+        results = trainer.test(module, datamodule=data, ckpt_path=best, verbose=False)
+        if is_ours:
+            return module.test_metrics | recorded
+        return test_metrics(results, run.best.best_metrics)
 
 
 @functools.cache

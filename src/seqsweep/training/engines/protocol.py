@@ -150,7 +150,8 @@ class Engine(ABC, Generic[M]):
             member.log.say(f"paused after {end.epochs} epochs")
         else:
             # The last device counts, as a run may be resumed on another one.
-            numerics = {key: self.origin[key] for key in ("engine", "device")}
+            names = ("engine", "device", "first_weights")
+            numerics = {key: self.origin[key] for key in names if key in self.origin}
             content = record_of(member, end) | numerics
             record = Record.of(content)
             member.folder.check_held()
