@@ -1,4 +1,4 @@
-"""Small modules of a user's own, which take batches of our data, and a callback that fails."""
+"""Small modules of a user's own, which take batches of our data."""
 
 import lightning as L
 import torch
@@ -9,11 +9,9 @@ from torch.nn import functional as F
 class Sequence(L.LightningModule):
     """Takes what our data give: (x, y) if all sequences have one length."""
 
-    def __init__(
-        self, input_size: int, num_classes: int, scale: float = 1.0, late: int = 1
-    ) -> None:
+    def __init__(self, input_size: int, num_classes: int, scale: float = 1.0) -> None:
         super().__init__()
-        self.fc, self.scale, self.late = nn.Linear(input_size, num_classes), scale, late
+        self.fc, self.scale = nn.Linear(input_size, num_classes), scale
 
     def forward(self, x):
         return self.fc(x.mean(1))
@@ -28,7 +26,7 @@ class Sequence(L.LightningModule):
     def validation_step(self, batch, batch_idx):
         x, y = batch
         self.log("quality", (self(x).argmax(1) == y).float().mean())
-        if self.current_epoch >= self.late:
+        if self.current_epoch >= 1:
             self.log("late, too", self.current_epoch + 0.5)
 
     test_step = validation_step
@@ -88,17 +86,3 @@ class Mean(nn.Module):
     def forward(self, x, state=None):
         assert state is None
         return self.fc(x.mean(1))
-
-
-class Raise(L.Callback):
-    """Fails once in the middle of an epoch."""
-
-    armed = False
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if Raise.armed and trainer.current_epoch == self.epoch:
-            Raise.armed = False
-            raise RuntimeError("cut")
