@@ -11,8 +11,10 @@ class Lit(pl.LightningModule):
 
     def training_step(self, batch, batch_idx):
         loss = self.fc(batch[0]).square().mean()
-        self.log("train_loss", loss)
+        self.log("train_loss" if self.training else "val_loss", loss)
         return loss
+
+    validation_step = training_step
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters())

@@ -3,6 +3,7 @@
 Not one line of them is for seqsweep.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -345,12 +346,12 @@ class CamelCase(TagLit):
 class Late(TagLit):
     def on_train_epoch_end(self) -> None:
         if self.current_epoch > 0:
-            self.log("val_auroc", 0.5)
+            self.log("val_auroc", 1 / self.current_epoch)
 
 
 class Undefined(TagLit):
     def on_train_epoch_end(self) -> None:
-        self.log("val_auroc", 0.5 if self.current_epoch > 0 else float("nan"))
+        self.log("val_auroc", 1 / self.current_epoch if self.current_epoch > 0 else math.nan)
 
 
 class Pictured(TagLit):

@@ -166,9 +166,7 @@ def test_early_stopping_needs_no_mode_of_its_own(config, mode, epochs):
 
 def test_a_loaded_module_is_the_trained_one(config):
     record = seqsweep.train(config("Classify"))
-    targets = [
-        v for key, v in record["config"].items() if "_target_" in key and "seqsweep" not in v
-    ]
+    targets = [v for k, v in record["config"].items() if "_target_" in k and "seqsweep" not in v]
     with pytest.raises(ValueError, match="give " + " ".join(f"--allow {t}" for t in targets)):
         seqsweep.load_run(record["folder"])
     run = seqsweep.load_run(record["folder"], allow=targets)
