@@ -376,18 +376,17 @@ class Loading(TagLit):
         super().validation_step(batch, batch_idx)
 
 
-class OddData(TagData):
-    """Has a seed of its own, a shape as its size, and classes that it finds in `setup`."""
+class OddData(L.LightningDataModule):
+    """Assigns its loaders; has a seed, a shape as its size, and classes that come in `setup`."""
 
     input_size, classes = (3, 2), None
     num_classes = property(lambda self: len(self.classes))
 
     def __init__(self, seed: int = 42) -> None:
         super().__init__()
-        self.seed = seed
-
-    def dataset(self, draw: torch.Generator) -> Any:
-        return super().dataset(draw.manual_seed(self.seed))
+        data = TagData().dataset(torch.Generator().manual_seed(seed))
+        self.train_dataloader = lambda: DataLoader(data, 8, shuffle=True, collate_fn=pad)
+        self.val_dataloader = lambda: DataLoader(data, 8, collate_fn=pad)
 
 
 STYLES = {  # a class, after it what else makes the style: the words of a run, its monitor's mode
@@ -395,7 +394,7 @@ STYLES = {  # a class, after it what else makes the style: the words of a run, i
     "BinaryLit by step and epoch": ("data=binary monitor=val_auroc", "max"),
     "ManualLit": ("data=manual monitor=ts_val_loss", "min"),
     "TagLit": ("data=tag monitor=val/acc", "max"),
-    "TagLit on odd data": ("data=tag data._target_=their_modules.OddData seed=3", None),
+    "TagLit on odd data": ("data=tag data._target_=their_modules.OddData monitor=val/acc", "max"),
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
     "Namespaced": ("data=tag +model.hparams={_target_:argparse.Namespace,lr:0.01}", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
