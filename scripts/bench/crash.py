@@ -10,7 +10,7 @@
 - `own`, `own-workers`, `own-steps`, `own-halving`: the data module and the network of
   tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
   `max_steps`, and in a search by halving. They need `--epochs 200`;
-- `classify`, `binary`, `regress`, `manual`, `tag`: the LightningModules of
+- `classify`, `binary`, `collected`, `manual`, `tag`: the LightningModules of
   tests/support/their_modules.py with their data, and `binary-halving` in a search; also need
   `--epochs 200`.
 
@@ -46,8 +46,8 @@ RUN = (
 CONF = ("--config-dir", str(BENCH / "own_conf"))
 OWN = (*CONF, "data=noisy", "model=noisy", "diagnostics=false")
 MONITORS = {
-    "classify": "val_acc", "binary": "val_loss", "regress": "loss/val", "manual": "ts_val_loss",
-    "tag": "val/acc",
+    "classify": "val_acc", "binary": "val_loss", "collected": "val/f1",
+    "manual": "ts_val_loss", "tag": "val/acc",
 }  # fmt: skip
 MODES = {
     "pool": (

@@ -41,12 +41,12 @@ def epochs_in_log(folder: Path) -> list[int]:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """Returns all results of a run except its times."""
+    """Returns all results of a run except its times; curves as texts, where NaN equals NaN."""
     path, diagnosis = folder / "metrics.csv", folder / "diagnostics.json"
     return {
         "csv": path.read_bytes() if path.exists() else b"",  # the first epoch may have diverged
         "diagnosis": diagnosis.read_bytes() if diagnosis.exists() else b"",
-        "curves": {tag: sorted(points) for tag, points in curves(folder).items()},
+        "curves": {tag: repr(sorted(points)) for tag, points in curves(folder).items()},
         "record": record(folder),
         "best": checkpoint(folder, "best"),
         "last": checkpoint(folder, "last"),

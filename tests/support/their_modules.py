@@ -1,6 +1,11 @@
-"""Five LightningModules with their data, in the style of public ones: not one line for seqsweep."""
+"""LightningModules and their data in the styles of public ones, and what is promised of each.
 
+Not one line of them is for seqsweep.
+"""
+
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -9,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
-from torch.utils.data import DataLoader, Dataset, TensorDataset, random_split
-from torchmetrics import AUROC, Accuracy, MaxMetric, MeanMetric, MeanSquaredError
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate, random_split
+from torchmetrics import AUROC, Accuracy, F1Score, MaxMetric, MeanMetric, MetricCollection
 
 
 class SplitData(L.LightningDataModule):
@@ -143,16 +148,10 @@ class BinaryLit(L.LightningModule):
         self.log("train_loss", loss, on_step=True, on_epoch=True)
         return {"loss": loss}
 
-    def shared_eval(self, batch: Any, stage: str) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         logits, y = self(batch[0]), batch[1]
         self.auroc.update(logits.sigmoid(), y.int())
-        self.log_dict({f"{stage}_loss": self.criterion(logits, y), f"{stage}_auroc": self.auroc})
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.shared_eval(batch, "val")
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.shared_eval(batch, "test")
+        self.log_dict({"val_loss": self.criterion(logits, y), "val_auroc": self.auroc})
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
@@ -160,77 +159,28 @@ class BinaryLit(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler, "monitor": "val_loss"}
 
 
-class RegressData(SplitData):
-    def dataset(self, draw: torch.Generator) -> Dataset[Any]:
-        x = torch.randn(64, 7, 2, generator=draw)
-        return TensorDataset(x, torch.stack([x.sum((1, 2)), x[:, -1, 0]], dim=1))
+def with_noise(batch: list[Any]) -> tuple[Tensor, Tensor]:
+    """Adds noise from numpy's global generator."""
+    x, y = default_collate(batch)
+    return x + torch.from_numpy(np.random.normal(0, 0.1, x.shape)).float(), y
 
 
-class RegressLit(L.LightningModule):
-    """Two numbers for each sequence, with a rate that changes at every step."""
+class ManualData(ClassifyData):
+    collate = staticmethod(with_noise)
 
-    def __init__(self, hidden_size: int = 8, lr: float = 0.01) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        self.rnn, self.out = nn.GRU(2, hidden_size, batch_first=True), nn.Linear(hidden_size, 2)
-        self.mse: Any = MeanSquaredError()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.rnn(x)[1][-1])
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        return self.shared_step(batch, "train")
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.mse(self(batch[0]), batch[1])
-        self.log("mse/val", self.mse)
-        self.shared_step(batch, "val")
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.shared_step(batch, "test")
-
-    def shared_step(self, batch: Any, stage: str) -> Tensor:
-        loss = F.smooth_l1_loss(self(batch[0]), batch[1])
-        self.log(f"loss/{stage}", loss)
-        return loss
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.hparams["lr"])
-        return [optimizer], [{"scheduler": CosineAnnealingLR(optimizer, 40), "interval": "step"}]
-
-
-class Augmented(Dataset[Any]):
-    """Sequences with noise from numpy's global generator."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        noise = np.random.normal(0, 0.1, self.x[index].shape)
-        return self.x[index] + torch.from_numpy(noise).float(), self.y[index]
-
-
-class ManualData(SplitData):
     def __init__(self, batch_size: int = 8, num_workers: int = 2) -> None:
         super().__init__(batch_size, num_workers)
 
-    def dataset(self, draw: torch.Generator) -> Dataset[Any]:
-        y = torch.randint(2, (64,), generator=draw)
-        return Augmented(torch.randn(64, 6, 2, generator=draw) + y[:, None, None], y)
-
 
 class ManualLit(L.LightningModule):
-    """A classifier and a decoder, each with its optimizer, in manual optimization."""
+    """A classifier and a decoder, each with its optimizer and scheduler, which it steps itself."""
 
     def __init__(self, hidden_size: int = 8, lr: float = 0.02, dropout: float = 0.3) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.encoder = nn.GRU(2, hidden_size, batch_first=True)
-        layers = nn.BatchNorm1d(hidden_size), nn.Dropout(dropout), nn.Linear(hidden_size, 2)
+        layers = nn.BatchNorm1d(hidden_size), nn.Dropout(dropout), nn.Linear(hidden_size, 3)
         self.classifier, self.decoder = nn.Sequential(*layers), nn.Linear(hidden_size, 2)
         self.validation_outputs: list[Any] = []
 
@@ -250,8 +200,9 @@ class ManualLit(L.LightningModule):
             self.log(f"{name}_loss", loss, prog_bar=True)
 
     def on_train_epoch_end(self) -> None:
-        scheduler: Any = self.lr_schedulers()
-        scheduler.step()
+        schedulers: Any = self.lr_schedulers()
+        schedulers[0].step()
+        schedulers[1].step(self.trainer.callback_metrics["decoder_loss"])
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.validation_outputs.append((self(batch[0]), batch[1]))
@@ -262,14 +213,11 @@ class ManualLit(L.LightningModule):
         self.log("ts_val_loss", F.cross_entropy(logits, y))
         self.log("ts_val_accuracy", (logits.argmax(1) == y).float().mean())
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("ts_test_accuracy", (self(batch[0]).argmax(1) == batch[1]).float().mean())
-
     def configure_optimizers(self) -> Any:
         shared, lr = [*self.encoder.parameters()], self.hparams["lr"]
         first = torch.optim.Adam([*shared, *self.classifier.parameters()], lr=lr)
         second = torch.optim.SGD([*shared, *self.decoder.parameters()], lr=lr, momentum=0.9)
-        return [first, second], [StepLR(first, 2, gamma=0.5)]
+        return [first, second], [StepLR(first, 2, gamma=0.5), ReduceLROnPlateau(second)]
 
 
 def pad(batch: list[Any]) -> tuple[Tensor, Tensor]:
@@ -318,3 +266,147 @@ class TagLit(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), lr=self.hparams["lr"], momentum=0.9)
+
+
+class Namespaced(TagLit):
+    def __init__(self, hparams: Any) -> None:
+        super().__init__(lr=hparams.lr)
+        self.save_hyperparameters(hparams)
+
+
+class Collected(TagLit):
+    def __init__(self) -> None:
+        super().__init__()
+        f1: Any = F1Score("multiclass", num_classes=2, ignore_index=-100)
+        self.scores = MetricCollection({"acc": self.accuracy, "f1": f1}, prefix="val/")
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.scores.update(self(batch[0]).transpose(1, 2), batch[1])
+        self.log_dict(self.scores)  # pyright: ignore
+
+    def configure_optimizers(self) -> Any:
+        optimizer, steps = super().configure_optimizers(), self.trainer.estimated_stepping_batches
+        plan = OneCycleLR(optimizer, 0.1, total_steps=int(steps))
+        return [optimizer], [{"scheduler": plan, "interval": "step"}]
+
+
+class NumpyRate(TagLit):
+    def configure_optimizers(self) -> Any:
+        optimizer = super().configure_optimizers()
+        return [optimizer], [LambdaLR(optimizer, lambda epoch: 0.5 * (1 + np.cos(epoch / 5)))]
+
+
+class Averaged(TagLit):
+    mean = 0.0
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.mean += 0.1 * (self.head.bias[0].item() - self.mean)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mean"] = self.mean
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.mean = checkpoint["mean"]
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("test/mean", self.mean)
+
+
+class Frozen(TagLit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn.requires_grad_(False)
+        self.strict_loading = False
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name, _ in self.rnn.named_parameters():
+            del checkpoint["state_dict"][f"rnn.{name}"]
+
+
+class Configured(TagLit):
+    def configure_model(self) -> None:
+        if not hasattr(self, "more"):
+            self.more = nn.Linear(2, 2)
+
+
+class Lazy(TagLit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.LazyLinear(2)
+
+    def setup(self, stage: str) -> None:
+        self(torch.zeros(1, 3, 2))
+
+
+class CamelCase(TagLit):
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("valRMSE", F.cross_entropy(self(batch[0]).transpose(1, 2), batch[1]).sqrt())
+
+
+class Late(TagLit):
+    def on_train_epoch_end(self) -> None:
+        if self.current_epoch > 0:
+            self.log("val_auroc", 1 / self.current_epoch)
+
+
+class Undefined(TagLit):
+    def on_train_epoch_end(self) -> None:
+        self.log("val_auroc", 1 / self.current_epoch if self.current_epoch > 0 else math.nan)
+
+
+class Pictured(TagLit):
+    def on_train_epoch_end(self) -> None:
+        writer: Any = self.logger.experiment  # pyright: ignore
+        writer.add_image("weights", self.head.weight[None].sigmoid(), self.current_epoch)
+        writer.add_scalar("by hand", self.current_epoch, self.current_epoch)
+        Path(self.trainer.default_root_dir, "note.txt").write_text("from the module")
+
+
+class Loading(TagLit):
+    data = TagData()
+
+    def train_dataloader(self) -> Any:
+        self.data.setup("fit")
+        return self.data.train_dataloader()
+
+    def val_dataloader(self) -> Any:
+        return [self.data.val_dataloader(), self.data.test_dataloader()]
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        super().validation_step(batch, batch_idx)
+
+
+class OddData(L.LightningDataModule):
+    """Assigns its loaders; has a seed, a shape as its size, and classes that come in `setup`."""
+
+    input_size, classes = (3, 2), None
+    num_classes = property(lambda self: len(self.classes))
+
+    def __init__(self, seed: int = 42) -> None:
+        super().__init__()
+        data = TagData().dataset(torch.Generator().manual_seed(seed))
+        self.train_dataloader = lambda: DataLoader(data, 8, shuffle=True, collate_fn=pad)
+        self.val_dataloader = lambda: DataLoader(data, 8, collate_fn=pad)
+
+
+STYLES = {  # a class, after it what else makes the style: the words of a run, its monitor's mode
+    "ClassifyLit of partials": ("model=classify data=classify monitor=val_acc", "max"),
+    "BinaryLit by step and epoch": ("data=binary monitor=val_auroc", "max"),
+    "ManualLit": ("data=manual monitor=ts_val_loss", "min"),
+    "TagLit": ("data=tag monitor=val/acc", "max"),
+    "TagLit on odd data": ("data=tag data._target_=their_modules.OddData monitor=val/acc", "max"),
+    "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
+    "Namespaced": ("data=tag +model.hparams={_target_:argparse.Namespace,lr:0.01}", None),
+    "Collected": ("data=tag monitor=val/f1", "max"),
+    "NumpyRate": ("data=tag", None),
+    "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
+    "Frozen": ("data=tag", None),
+    "Configured": ("data=tag", None),
+    "Lazy": ("data=tag", None),
+    "CamelCase": ("data=tag monitor=valRMSE", "min"),
+    "Late": ("data=tag monitor=val_auroc", "max"),
+    "Undefined": ("data=tag monitor=val_auroc", "max"),
+    "Pictured": ("data=tag", None),
+    "Pictured without TensorBoard": ("data=tag logger=csv", None),
+    "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
+}

@@ -64,7 +64,7 @@ def classify() -> L.LightningModule:
 MODULES: dict[str, tuple[Any, Any]] = {
     "classify": (classify, their.ClassifyData),
     "binary": (their.BinaryLit, their.BinaryData),
-    "regress": (their.RegressLit, their.RegressData),
+    "collected": (their.Collected, their.TagData),
     "manual": (their.ManualLit, their.ManualData),
     "tag": (their.TagLit, their.TagData),
     "seldom": (SeldomMeasured, their.BinaryData),
@@ -79,7 +79,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ),
     ("seldom", {"check_val_every_n_epoch": 2}),
     ("classify", {"val_check_interval": 0.5}),
-    ("regress", {"accumulate_grad_batches": 3, "num_sanity_val_steps": 0}),
+    ("collected", {"accumulate_grad_batches": 3, "num_sanity_val_steps": 0}),
     ("tag", {"reload_dataloaders_every_n_epochs": 1}),
     ("binary", {"max_epochs": -1, "max_steps": 14}),
     ("classify", {"max_epochs": -1, "max_steps": 16}),
@@ -183,7 +183,7 @@ def test_a_checkpoint_within_an_epoch_is_said_to_be_inexact(tmp_path):
 
 
 @pytest.mark.durability
-@pytest.mark.parametrize("name", ["classify", "binary", "regress", "manual", "tag"])
+@pytest.mark.parametrize("name", ["classify", "binary", "collected", "manual", "tag"])
 def test_a_run_that_is_killed_eight_times_equals_a_whole_one(tmp_path, whole, name):
     """The process is killed a random time after its first whole epoch, perhaps within a write."""
     draw, last = random.Random(name), tmp_path / "last.ckpt"
