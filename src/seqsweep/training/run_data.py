@@ -229,7 +229,7 @@ def outline(data: Any, target: str, model: Config | None = None) -> Splits | Own
             if model and not is_own:
                 raise ValueError(f"{where}: {name}={size}: must be a whole number of at least 1")
             sizes[name] = None  # such as the shape of an image
-    kind = imported(model["_target_"], "model") if is_own and target == MODULE_DATA else type(data)
+    kind = imported(model["_target_"], "model") if is_own and target == MODULE_DATA else data
     has = [name for name in ("train", "val", "test") if has_loader(kind, name)]
     classes = tuple(map(str, range(sizes["num_classes"] or 0)))
     channels = tuple(f"channel_{f}" for f in range(sizes["input_size"] or 0))
