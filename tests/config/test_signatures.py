@@ -18,8 +18,7 @@ TARGETS = sorted(
         target
         for path in CONF_DIR.rglob("*.yaml")
         for target in re.findall(r"_target_: *(\S+)", path.read_text(encoding="utf-8"))
-        # The defaults of Lightning's classes are read from the environment.
-        if not target.startswith(("lightning.", "${"))
+        if not target.startswith(("lightning.", "${"))  # defaults are read from the environment
     }
 )
 PLAIN = (Any, bool, float, int, str, dict, list, tuple, type[Any], type(None))

@@ -161,9 +161,8 @@ class AsksForSeed(L.LightningDataModule):
         self.seed = seed
 
 
-class HasSeed(AsksForSeed):
-    def __init__(self, seed: int = 42) -> None:
-        super().__init__(seed)
+def has_seed(seed: int = 42) -> AsksForSeed:
+    return AsksForSeed(seed)
 
 
 class Habits(Sequence):
