@@ -8,7 +8,7 @@ import pytest
 from torchmetrics import classification, regression, retrieval
 
 from seqsweep.runs.metrics import OURS, Metric, as_metric, compared_metric, metrics_in
-from seqsweep.runs.metrics import proposed_direction as told
+from seqsweep.runs.metrics import proposed_direction as direction_in
 from seqsweep.runs.metrics import ranking_metric as ranking
 from seqsweep.runs.record import Record
 
@@ -45,14 +45,14 @@ def test_the_words_of_a_name_tell_its_direction(direction):
         "mAP val_map50 AUROC roc_auc testAP hits@10 NDCG log_likelihood ELBO PearsonCorrCoef",
         None: "val_score gap metric_1 neg_mse recall_negative error_detection_f1 lr norm val",
     }[direction].split()
-    assert [name for name in names if told(name) != direction] == []
+    assert [name for name in names if direction_in(name) != direction] == []
 
 
 def test_no_name_of_a_torchmetrics_class_is_taken_for_its_opposite():
     modules = (classification, regression, retrieval)
     known = {n: getattr(m, n).higher_is_better for m in modules for n in m.__all__}
     opposite = {True: "min", False: "max", None: ""}
-    assert [name for name, higher in known.items() if told(name) == opposite[higher]] == []
+    assert [name for name, higher in known.items() if direction_in(name) == opposite[higher]] == []
 
 
 def test_a_copy_of_a_metric_knows_what_the_metric_knows():

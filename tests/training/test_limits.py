@@ -117,7 +117,7 @@ def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
 def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience):
     """Lightning compares float32 numbers; some of these differ only in float64.
 
-    A value that is not finite is no improvement.
+    A value that is not finite improves nothing.
     """
     draw, ends = random.Random(0), set[int | None]()
     for _ in range(100):

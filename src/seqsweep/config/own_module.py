@@ -93,7 +93,7 @@ def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
 
 
 def with_mode(config: Config, was_guessed: bool) -> Config:
-    """Returns a checked config in which `monitor_mode` is decided, and marked if it is a guess.
+    """Returns a checked config with `monitor_mode` decided; a guess is marked.
 
     Raises:
         ValueError: a mode has no metric, or the name of the metric tells no direction.

@@ -132,7 +132,7 @@ _HIGHER = {
 
 
 def proposed_direction(name: str) -> Direction | None:
-    """Returns the direction that the words of a metric's name tell; None if they tell none.
+    """Returns the direction that the name of a metric tells, or None.
 
     >>> proposed_direction("valRMSE"), proposed_direction("val/f1"), proposed_direction("val/gap")
     ('min', 'max', None)

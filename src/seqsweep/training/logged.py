@@ -77,7 +77,7 @@ class LoggedMetrics(Checkpoint):
         checkpoint.update(self.description)
 
     def _check_losses(self, epoch: int) -> None:
-        """Ends a run if its loss is NaN: a logged one, or that of the last batch."""
+        """Ends a run if a logged loss, or the last, is NaN."""
         losses = {n: v for n, v in self.epoch_metrics.items() if _LOSS.fullmatch(as_metric(n).kind)}
         if isinstance(last := (self._outputs or {}).get("loss"), torch.Tensor):
             losses["the loss of training_step"] = last.sum().item()
@@ -103,7 +103,7 @@ class LoggedMetrics(Checkpoint):
             raise ValueError(f"monitor={guess}: give {mode}; the name says {guess.direction}")
 
     def _check_names(self, trainer: L.Trainer) -> None:
-        """Refuses a metric that is missing at the end, or where a search judges the run."""
+        """Refuses a missing metric where a run ends or is judged."""
         epochs, names = trainer.current_epoch + 1, sorted(trainer.callback_metrics)
         is_over = trainer.should_stop or epochs == trainer.max_epochs
         is_over |= 0 <= trainer.max_steps <= trainer.global_step
@@ -120,7 +120,7 @@ class LoggedMetrics(Checkpoint):
             text = f"monitor={name}: the model logs {', '.join(names)}{hint}"
             if is_due or first in names:
                 raise ValueError(text)
-            say_once(f"{text}; the run fails at its end if it has logged no {name}")
+            say_once(f"{text}; a run that never logs it fails")
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
