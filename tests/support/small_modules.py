@@ -131,7 +131,7 @@ class Loads(Sequence):
     """A module with its own data, which `setup` draws from the global generators."""
 
     def __init__(self, late: int = 1) -> None:
-        super().__init__(2, 2, late=late)
+        super().__init__(2, 2)
 
     def setup(self, stage):
         y = torch.arange(64) % 2
