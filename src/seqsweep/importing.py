@@ -105,7 +105,7 @@ _one_lightning = _OneLightning()
 
 
 def place_in_user_code(error: BaseException) -> str:
-    """Returns the last file and line of the user's code that raised an error, in brackets."""
+    """Returns the file and line in the user's code that raised an error."""
     places = [
         f" ({path}:{line})"
         for frame, line in traceback.walk_tb(error.__traceback__)

@@ -23,7 +23,7 @@ _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
 
 def imported(target: Any, section: str) -> Any:
-    """Returns what the `_target_` of a section names, or None if it is not the user's."""
+    """Returns what a `_target_` of the user names; None for ours."""
     is_own = isinstance(target, str) and "." in target and not target.startswith("seqsweep.")
     return locate(target, f"{section}._target_") if is_own else None
 
@@ -124,7 +124,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _option(group: str, name: str) -> dict[str, Any]:
-    """Returns the values of an option by dotted keys, with those of the option it includes."""
+    """Returns an option's values by dotted keys, with those it includes."""
     given = yaml.safe_load((CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
     included, *_ = given.pop("defaults", ["_self_"])
     return ({} if included == "_self_" else _option(group, included)) | dict(flatten(given))
