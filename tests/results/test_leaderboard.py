@@ -306,6 +306,10 @@ def test_without_a_monitor_the_first_metric_ranks_by_its_direction(tmp_path, sai
     ]  # fmt: skip
     finish_own_runs(tmp_path / "b", None, None, DIRECTIONS | {"val_loss": "max"})
     assert order(leaderboard(read_folder(tmp_path / "b")), "model.width") == [4, 16, 8]
+    folder = finish_own_runs(tmp_path / "c", None, None, {"val_gap": None})
+    _, text = said("leaderboard", str(folder))
+    assert "first: no metric has a known direction" in text and " is best" not in text
+    assert said("report", str(folder))[0] == 0
 
 
 def test_runs_of_ours_beside_own_ones_are_ranked_last_with_a_note(tmp_path):

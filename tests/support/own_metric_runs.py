@@ -26,7 +26,7 @@ def finish_own_runs(
     folder: Path,
     monitor: str | None = "val_acc",
     mode: str | None = "max",
-    directions: dict[str, str] = DIRECTIONS,
+    directions: Any = DIRECTIONS,
     values: Any = value,
     **more: Any,
 ) -> Path:

@@ -115,10 +115,7 @@ def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
 @pytest.mark.parametrize("min_delta", [0.0, 0.1])
 @pytest.mark.parametrize("patience", [0, 1, 3])
 def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience):
-    """Lightning compares float32 numbers; some of these differ only in float64.
-
-    A value that is not finite improves nothing.
-    """
+    """Some numbers differ only in float64, which Lightning does not use, or are not finite."""
     draw, ends = random.Random(0), set[int | None]()
     for _ in range(100):
         odd = [0, 1e-9, 0, 1e-9, math.nan, math.inf, -math.inf]

@@ -142,7 +142,7 @@ class Leaderboard:
     @property
     def chosen_by(self) -> str:
         """The metric that ranks the rows: `val/loss of the best epoch`."""
-        return f"{self.monitor} of {_EPOCHS[self.epoch]}"
+        return f"{self.monitor or 'no metric'} of {_EPOCHS[self.epoch]}"
 
     @property
     def compares_on_ranking_split(self) -> bool:
@@ -150,7 +150,7 @@ class Leaderboard:
 
         If so, the first row is first partly by luck, and differences to it look too large.
         """
-        return self.compared.split_name == self.monitor.split_name
+        return bool(self.monitor) and self.compared.split_name == self.monitor.split_name
 
     @property
     def tested(self) -> tuple[int, str]:

@@ -117,6 +117,8 @@ def compare_rows(rows: Sequence[Row], metric: Metric, variation: Variation) -> l
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
     for index, (row, sample) in enumerate(checked):
+        if not metric:
+            checked[index] = replace(row, apart="no metric has a known direction"), sample
         if index and row.is_chosen:
             checked[index] = replace(row, apart=row.apart or "no fresh seeds"), sample
     # Holm's correction counts only the configs that are compared.

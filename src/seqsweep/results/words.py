@@ -51,6 +51,8 @@ class Signs(NamedTuple):
 def find_answer(board: Leaderboard) -> Finding:
     """Returns the answer: which config is best, and which others do not differ from it."""
     metric, rows, words = board.compared, board.rows, board.words
+    if rows and not board.monitor:
+        return Finding("none", "no metric has a known direction: give monitor and monitor_mode")
     if not rows or metric not in rows[0].metrics:
         return Finding("none", "no run is complete")
     if len(rows) == 2 and (pair := _answer_of_pair(board)):
@@ -311,7 +313,7 @@ def _missing_words(board: Leaderboard) -> list[str]:
     if board.pruned:
         words.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
     lacking = sum(board.monitor not in row.metrics for row in board.rows)
-    if lacking and any(own_metrics(row.metrics) for row in board.rows):
+    if board.monitor and lacking and any(own_metrics(row.metrics) for row in board.rows):
         words.append(f"{count(lacking, 'config')} without {board.monitor}: ranked last")
     return words
 

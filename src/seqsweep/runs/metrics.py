@@ -221,8 +221,7 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
         only = monitors[0] if len(set(monitors)) == 1 else None
         return without_validation(configs) if only == "train/loss" else only or DEFAULT_MONITOR
     recorded = [metrics_in(record) for record in records]
-    names = [name for each in (monitors, *recorded) for name in each if isinstance(name, Metric)]
-    names = [name for name in names if name.direction]
+    names = [n for s in (monitors, *recorded) for n in s if isinstance(n, Metric) and n.direction]
     known: dict[str, Metric] = {}
     for name in names:
         # Of two metrics with one name, the user's own has the wider bounds.

@@ -14,8 +14,7 @@ from seqsweep.training.limits import BestEpoch, Limits, Patience, Paused, Pruned
 class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
-    The arguments are those of `limits.Patience`, which checks them. A missing value is waited
-    for, and one that is not finite does not improve.
+    The arguments are those of `limits.Patience`, which checks them; a missing value is waited for.
     """
 
     def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:

@@ -19,9 +19,8 @@ class BestEpoch:
 
     Args:
         monitor: the metric that decides: the highest accuracy or F1, or the lowest loss, is best.
-            Ties are broken by `val/loss`, then by the earlier epoch. A value that is not finite is
-            the worst. A run without this metric (no validation split, or None) keeps its last
-            epoch as its best.
+            Ties are broken by `val/loss`, then by the earlier epoch; a value that is not finite is
+            last. Without this metric (no validation split, or None) the last epoch is the best.
 
     Attributes:
         epochs: the number of finished epochs.

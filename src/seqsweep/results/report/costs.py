@@ -37,7 +37,7 @@ def seeds_section(findings: Findings) -> Section:
         f"{findings.unit.capitalize()}s",
         TEMPLATES / "seeds.html.j2",
         figures={"seeds": seeds_figure(findings.scored, findings.score, findings.unit)}
-        if findings.has_seeds
+        if findings.has_seeds and findings.scored
         else {},
         view={"more_replicates": replicates_override(len(board.rows), board.variation.folds)},
         is_shown=len(findings.configs) > 1,

@@ -191,8 +191,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     """Returns the content of record.json."""
     best = member.best
     metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
-    # A run also counts as diverged if only its loss on the test split is not finite, or if its
-    # monitor never was: only then it is not finite in the best epoch.
+    # The monitor is finite in the best epoch if it ever was.
     rate = "learning rate" if is_own_module(member.planned.config) else "optimizer.lr"
     for name in ("test/loss", best.monitor) if isinstance(end, Findings) else ():
         if name and not math.isfinite(value := metrics.get(name, 0.0)):
