@@ -68,9 +68,8 @@ def test_the_run_is_that_of_a_plain_trainer(name, run, whole, tmp_path):
     trainer.fit(module, datamodule=data)
     saved = whole["last"]["state_dict"]
     assert saved and saved.items() <= plain(module.state_dict()).items()
-    assert whole["record"]["params"] == sum(
-        each.numel() for each in module.parameters() if each.requires_grad
-    )
+    trained = [weight.numel() for weight in module.parameters() if weight.requires_grad]
+    assert whole["record"]["params"] == sum(trained)
     logged = {key: value.item() for key, value in trainer.callback_metrics.items()}
     row = {key: float(value) for key, value in whole["rows"][-1].items()}
     # The mean of an epoch is logged under two names.
