@@ -146,7 +146,8 @@ def _bound_numbers(
 ) -> set[tuple[str, type]]:
     """Returns the keys and types of numbers that must be checked in every config."""
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
-    sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
+    texts = (text for _, text in leaves if isinstance(text, str))
+    sources = " ".join(text for text in texts if re.search(r"\$\{(?!ours:)", text))
     values = dict(flatten(checked))
     bound: set[tuple[str, type]] = set()
     for key, value in numbers:

@@ -38,7 +38,7 @@ def names_module(target: Any) -> bool:
 def has_loader(kind: Any, split: str) -> bool:
     """Returns whether a class of Lightning has a dataloader of its own for a split."""
     hook = f"{split}_dataloader"
-    return getattr(getattr(kind, hook), "__qualname__", None) != f"DataHooks.{hook}"
+    return getattr(getattr(kind, hook, None), "__qualname__", None) != f"DataHooks.{hook}"
 
 
 def without_ours(config: DictConfig, target: str) -> DictConfig:
