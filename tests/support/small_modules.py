@@ -185,8 +185,7 @@ class Habits(Sequence):
 
     def on_train_epoch_start(self):
         if isinstance(self.logger, TensorBoardLogger):
-            picture, step = self.fc.weight.detach()[None], self.current_epoch + 1
-            self.logger.experiment.add_image("start", picture, step)
+            self.logger.experiment.add_image("start", self.fc.weight[None], self.global_step - 1)
             self.logger.experiment.add_hparams({"scale": self.scale}, {"fit": 1.0})
 
     def validation_step(self, batch, batch_idx):

@@ -255,8 +255,7 @@ def _first_weights_words(board: Leaderboard) -> list[str]:
     for row in board.rows:
         runs = {(e.record.content.get("first_weights"), e.config.get("seed")) for e in row.entries}
         if max(Counter(digest for digest, _ in runs if digest).values(), default=0) > 1:
-            why = "equal first weights (a seed of the module's own, or layers made in `setup`)"
-            return [f"{why}: the seeds differ only in order and dropout"]
+            return ["the seeds begin with equal weights: they differ only in order and dropout"]
     return []
 
 

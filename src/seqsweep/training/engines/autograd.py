@@ -179,8 +179,7 @@ class AutogradEngine(Engine[AutogradRun]):
         run, (_, module, data, known) = self.run, self.run.parts
         trainer: Any = run.parts.trainer
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
-        best = run.folder.path / "checkpoints" / "best.ckpt"
-        best = best if best.is_file() else None
+        best = next(run.folder.path.glob("checkpoints/best.ckpt"), None)
         is_ours = isinstance(module, SequenceClassifier)
         if is_ours:
             module.confusions.clear()  # the last validation of the training has left a matrix
