@@ -48,8 +48,8 @@ TORCH = (
 )  # fmt: skip
 LIGHTNING = (
     "data.datamodule", "models.module", "training.build_run",
-    "training.callbacks", "training.checkpoints", "training.exact_resume", "training.logged",
-    "training.trainer",
+    "training.callbacks", "training.checkpoints", "training.engines.autograd",
+    "training.exact_resume", "training.logged", "training.trainer",
 )  # fmt: skip
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs", "extras.search")
 RICH = (

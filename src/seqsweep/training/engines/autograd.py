@@ -36,6 +36,7 @@ from seqsweep.training.diagnosis import (
     recording_scores,
     splits_tested,
 )
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
@@ -135,7 +136,9 @@ class AutogradEngine(Engine[AutogradRun]):
         run, own = self.run, self.run.folder.path / OWN
         own.mkdir(exist_ok=True)
         end = self._train(self.checkpoint)
-        self.origin["first_weights"] = run.checkpoints and run.checkpoints.first_weights
+        # The first weights of our own networks come from the seed alone.
+        if run.checkpoints and architecture_of(run.planned.config["model"]) is None:
+            self.origin["first_weights"] = run.checkpoints.first_weights
         with contextlib.suppress(OSError):  # most runs put nothing there
             own.rmdir()
         if run.checkpoints is not None and run.best.epochs:
