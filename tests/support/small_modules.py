@@ -1,4 +1,4 @@
-"""Small modules of a user's own, which take batches of our data, and a callback that fails."""
+"""Small modules of a user's own, which take batches of our data."""
 
 import math
 from typing import Any
@@ -95,20 +95,6 @@ class Mean(nn.Module):
     def forward(self, x, state=None):
         assert state is None
         return self.fc(x.mean(1))
-
-
-class Raise(L.Callback):
-    """Fails once in the middle of an epoch."""
-
-    armed = False
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if Raise.armed and trainer.current_epoch == self.epoch:
-            Raise.armed = False
-            raise RuntimeError("cut")
 
 
 class Told(Sequence):
@@ -212,17 +198,13 @@ class Habits(Sequence):
 
 
 class Late(Sequence):
-    """Makes its layers in `configure_model`, in `setup`, there with the trainer, or by a batch."""
+    """Makes its layer in `setup`, for `how=trainer` only where it has a trainer."""
 
     def __init__(self, input_size: int, num_classes: int, how: str) -> None:
         super().__init__(input_size, num_classes)
         self.sizes, self.how = (input_size, num_classes), how
-        self.fc = nn.LazyLinear(num_classes) if how == "lazy" else None
-
-    def configure_model(self):
-        if self.how == "configure_model" and self.fc is None:
-            self.fc = nn.Linear(*self.sizes)
+        self.fc = None
 
     def setup(self, stage):
-        if self.how == "setup" or (self.how == "trainer" and self.trainer):
+        if self.how == "setup" or self.trainer:
             self.fc = nn.Linear(*self.sizes)
