@@ -9,7 +9,7 @@ from seqsweep.runs.events import EventFile
 
 
 class RunSummaryWriter(SummaryWriter):
-    """A writer whose first event makes an event file of the run."""
+    """Writes each event at once into an event file of the run."""
 
     def __init__(self, folder: Path) -> None:
         # torch's own file would be open in every run, as Lightning asks loggers for `experiment`.

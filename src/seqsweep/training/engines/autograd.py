@@ -36,7 +36,6 @@ from seqsweep.training.diagnosis import (
     recording_scores,
     splits_tested,
 )
-from seqsweep.training.engine import architecture_of
 from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
@@ -136,8 +135,7 @@ class AutogradEngine(Engine[AutogradRun]):
         run, own = self.run, self.run.folder.path / OWN
         own.mkdir(exist_ok=True)
         end = self._train(self.checkpoint)
-        # The first weights of our own networks come from the seed alone.
-        if run.checkpoints and architecture_of(run.planned.config["model"]) is None:
+        if run.checkpoints and not run.planned.config["model"]["_target_"].startswith("seqsweep."):
             self.origin["first_weights"] = run.checkpoints.first_weights
         with contextlib.suppress(OSError):  # most runs put nothing there
             own.rmdir()
@@ -156,10 +154,8 @@ class AutogradEngine(Engine[AutogradRun]):
                 seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best
-                    seconds = time.perf_counter() - start
-                    run.best.see(
-                        trainer.current_epoch - 1, epoch_metrics_of(trainer, module), seconds
-                    )
+                    metrics = epoch_metrics_of(trainer, module)
+                    run.best.see(trainer.current_epoch - 1, metrics, time.perf_counter() - start)
                 if run.best.epochs == 0:
                     limits = "trainer.max_time or max_steps"
                     raise RuntimeError(f"{limits} ended the run in its first epoch")
