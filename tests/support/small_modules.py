@@ -129,12 +129,6 @@ class Loads(Sequence):
     def val_dataloader(self):
         return DataLoader(self.data, 8)
 
-    test_dataloader = val_dataloader
-
-
-class LoadsTrain(Loads):
-    val_dataloader, test_dataloader = Sequence.val_dataloader, Sequence.test_dataloader
-
 
 class AsksForSeed(L.LightningDataModule):
     """Data of images, whose classes are known after `setup`."""
