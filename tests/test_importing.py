@@ -1,5 +1,6 @@
 """Code of a user that imports `pytorch_lightning` gets the Lightning that trains its runs."""
 
+import os
 import subprocess
 import sys
 
@@ -54,5 +55,6 @@ def test_a_class_of_another_lightning_that_is_in_use_is_refused(users, tmp_path)
     users("pytorch_lightning/core", "class Lit: pass")
     call = "seqsweep.compose('model._target_=pytorch_lightning.core.Lit')"
     words = [sys.executable, "-c", f"import pytorch_lightning, seqsweep; {call}"]
-    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    found = os.environ | {"PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(words, cwd=tmp_path, env=found, capture_output=True, text=True)
     assert "Lit: is a class of pytorch_lightning, which the program imported" in ended.stderr
