@@ -67,9 +67,8 @@ def release(*paths: str) -> None:
 def make_checkpoints(folder: Path) -> Path:
     """Makes and holds a run's folder of checkpoints; returns its path."""
     path = folder / "checkpoints"
-    name, descriptor = _at(path)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, dir_fd=descriptor)
+    make_folder(path)
+    _, descriptor = _at(path)
     if descriptor is not None and os.fspath(path) not in _descriptors:
         _hold_checkpoints(descriptor, *_paths[descriptor])
     return path
@@ -107,6 +106,13 @@ def unlink(path: Path | str) -> None:
     name, folder = _at(path)
     with _named(path), contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder if there is none."""
+    name, folder = _at(path)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
 
 
 def remove_folder(path: Path) -> None:

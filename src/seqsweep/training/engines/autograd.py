@@ -20,6 +20,7 @@ from seqsweep.errors import RunDiverged
 from seqsweep.models.layers import logits_in_batches
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import say_once
+from seqsweep.runs.held_folders import make_folder, remove_folder
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import OWN, RunFolder
@@ -133,12 +134,12 @@ class AutogradEngine(Engine[AutogradRun]):
         if not self.has_begun:
             return
         run, own = self.run, self.run.folder.path / OWN
-        own.mkdir(exist_ok=True)
+        make_folder(own)
         end = self._train(self.checkpoint)
         if run.checkpoints and not run.planned.config["model"]["_target_"].startswith("seqsweep."):
             self.origin["first_weights"] = run.checkpoints.first_weights
         with contextlib.suppress(OSError):  # most runs put nothing there
-            own.rmdir()
+            remove_folder(own)
         if run.checkpoints is not None and run.best.epochs:
             check_written(run.folder.path, writes_rows(run.planned.config))
         self.record(run, end)
