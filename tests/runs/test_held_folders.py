@@ -11,7 +11,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import link, remove, remove_temporary, sync_folder, write_text
-from seqsweep.runs.held_folders import remove_folder
+from seqsweep.runs.held_folders import make_folder, remove_folder, remove_tree
 from seqsweep.runs.lock import RunLock, check_held
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import publish, resume_point, save_in_run, save_sealed
@@ -57,7 +57,9 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "write": lambda run: write_text(run / "config.yaml", "mine"),
     "link": lambda run: link(run / "config.yaml", run / "failure.json"),
     "remove": lambda run: remove(run / "checkpoints", "*.ckpt"),
+    "make folder": lambda run: make_folder(run / "own"),
     "remove folder": lambda run: remove_folder(run / "empty"),
+    "remove tree": lambda run: remove_tree(run / "checkpoints"),
     "remove temporary": lambda run: remove_temporary(run),
     "sync": sync_folder,
 }
