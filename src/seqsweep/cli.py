@@ -42,7 +42,7 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
   export RUN --out FILE     write a network for other programs (.onnx)
-  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
   bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX

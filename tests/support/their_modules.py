@@ -155,8 +155,8 @@ class BinaryLit(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
-        scheduler = ReduceLROnPlateau(optimizer, factor=0.3, patience=0, threshold=0.5)
-        return {"optimizer": optimizer, "lr_scheduler": scheduler, "monitor": "val_loss"}
+        self.plan = ReduceLROnPlateau(optimizer, factor=0.3, patience=0, threshold=0.5)
+        return {"optimizer": optimizer, "lr_scheduler": self.plan, "monitor": "val_loss"}
 
 
 def with_noise(batch: list[Any]) -> tuple[Tensor, Tensor]:
@@ -273,6 +273,11 @@ class Namespaced(TagLit):
         super().__init__(lr=hparams.lr)
         self.save_hyperparameters(hparams)
 
+    def configure_optimizers(self) -> Any:
+        optimizer, steps = super().configure_optimizers(), self.trainer.estimated_stepping_batches
+        plan = OneCycleLR(optimizer, 0.1, total_steps=int(steps))
+        return [optimizer], [{"scheduler": plan, "interval": "step"}]
+
 
 class Collected(TagLit):
     def __init__(self) -> None:
@@ -283,11 +288,6 @@ class Collected(TagLit):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.scores.update(self(batch[0]).transpose(1, 2), batch[1])
         self.log_dict(self.scores)  # pyright: ignore
-
-    def configure_optimizers(self) -> Any:
-        optimizer, steps = super().configure_optimizers(), self.trainer.estimated_stepping_batches
-        plan = OneCycleLR(optimizer, 0.1, total_steps=int(steps))
-        return [optimizer], [{"scheduler": plan, "interval": "step"}]
 
 
 class NumpyRate(TagLit):

@@ -313,8 +313,8 @@ def test_the_test_has_the_states_of_the_best_epoch(config, monitor):
         assert "val" in found and ("val_epoch" in found) == (monitor == "val_epoch")
 
 
-@pytest.mark.parametrize("how", ["setup", ""])
-def test_seeds_that_begin_with_equal_weights_are_named(config, capsys, how):
+@pytest.mark.parametrize(("how", "equal"), [("setup", False), ("seeded", True), ("", False)])
+def test_seeds_that_begin_with_equal_weights_are_named(config, capsys, how, equal):
     printing = logging.StreamHandler()  # as of a library that calls `basicConfig`
     logging.getLogger().addHandler(printing)
     name, model = ("Late", {"how": how}) if how else ("Sequence", {})
@@ -322,6 +322,6 @@ def test_seeds_that_begin_with_equal_weights_are_named(config, capsys, how):
     run, other = (Path(seqsweep.train(each)["folder"]) for each in given)
     logging.getLogger().removeHandler(printing)
     words = limit_words(leaderboard(read_folder(run.parent)))
-    assert any("begin with equal weights" in each for each in words) == bool(how)
+    assert any("begin with equal weights" in each for each in words) == equal
     assert "epoch" in (run / "train.log").read_text() and "epoch" not in capsys.readouterr().err
     assert len([*other.glob("*tfevents*")]) == 1 and not (other / "own").exists()

@@ -75,7 +75,7 @@ CASES = [
     ("bundle run --out out.tar", "--out=out.tar: must end with .zip"),
     ("export run --out mine", "--out=mine: must end with .onnx"),
     ("export run --out a.onnx --out b.onnx", "--out=b.onnx: must be given once"),
-    ("explain data=digits --out .", "--out=.: is a folder; expected a file such as NAME.html"),
+    ("report . --out .", "--out=.: is a folder; expected a file such as NAME.html"),
     ("report . --out no/r.html", "--out=no/r.html: there is no folder no"),
     ("data inf", "no command 'data inf'; did you mean 'info'"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),

@@ -12,7 +12,6 @@ COMMANDS = {
     "bundle": ("RUN", "--out", "OUT/net.zip"),
     "predict": ("RUN", "DATA", "--out", "OUT/new.csv"),
     "evaluate": ("RUN", "--out", "OUT/scores.json"),
-    "explain": ("data=digits", "--out", "OUT/page.html"),
 }
 
 

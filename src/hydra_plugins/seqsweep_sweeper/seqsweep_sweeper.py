@@ -61,12 +61,11 @@ class BudgetConf:
 class SamplerOptionsConf:
     """The options of samplers. A set option must belong to the sampler."""
 
-    n_startup_trials: int | None = None  # tpe, gp
+    n_startup_trials: int | None = None  # tpe
     n_ei_candidates: int | None = None  # tpe
     multivariate: bool | None = None  # tpe
     group: bool | None = None  # tpe
     constant_liar: bool | None = None  # tpe
-    deterministic_objective: bool | None = None  # gp
 
 
 @dataclass

@@ -35,7 +35,7 @@ from seqsweep.training.description import description
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import build_loggers, open_arguments
-from seqsweep.training.logged import LoggedMetrics
+from seqsweep.training.logged import LoggedMetrics, check_logs
 from seqsweep.training.loggers import RowLogger, RunTensorBoardLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 
@@ -66,8 +66,13 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         module: Any = _built(config, splits)
         if not is_overridden("training_step", module):
             raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
+        check_logs(module, config)
         if isinstance(data, SequenceDataModule):
             data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
+        if data is not None:
+            for hook in ("setup", "configure_model"):  # they may make layers
+                stream = global_stream(config["seed"], hook)
+                setattr(module, hook, stream(getattr(module, hook)))
         further = [*further, LoggedMetrics(config, description(config, splits))]
     else:
         module = build_module(config, splits)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device as move
 from lightning.pytorch.callbacks import Callback
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 
@@ -19,7 +20,8 @@ class ExactResume(Callback):
 
     Each epoch sets the global generators of torch, numpy and random from (seed, epoch), and leaves
     them so; what is drawn before `train_dataloader` needs its own seed, as by `L.seed_everything`.
-    Checkpoints get the states of torchmetrics, and the logged metrics for later plateau steps.
+    Checkpoints get the states of torchmetrics, numbers and schedulers that are plain attributes of
+    modules, and the logged metrics for later plateau steps.
 
     Not kept: the middle of an epoch (`save_on_train_epoch_end=True` avoids such checkpoints); what
     is changed and not saved, as numpy Generators, MinMaxMetric, MetricTracker, or gradients that
@@ -35,6 +37,7 @@ class ExactResume(Callback):
         self.seed, self.warn = seed, warn
         self.seeds_loaders = True  # False where the caller sets the generators before each fit
         self._max_steps, self._loaded = -1, dict[str, Any]()
+        self._fresh: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: Any) -> None:
         fit: Any = trainer.fit_loop
@@ -49,6 +52,7 @@ class ExactResume(Callback):
             "seen": self._loaded.get("seen", dict(loop.val_loop._seen_batches_per_dataloader)),
             "logged": move(dict(trainer.callback_metrics), "cpu"),
             "torchmetrics": {n: (move(m.metric_state, "cpu"), m.update_count) for n, m in kept},
+            "attributes": {k: v for k, v in _plain(pl_module).items() if v != self._fresh.get(k)},
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: Any) -> None:
@@ -63,6 +67,7 @@ class ExactResume(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # With max_steps Lightning takes the end of an epoch for its middle, and ends it again.
         self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
+        self._fresh = _plain(pl_module)
         if self.seeds_loaders:
             self._seed(0)
 
@@ -78,7 +83,7 @@ class ExactResume(Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning makes the first iterator of a fit earlier; a resumed epoch makes it again here.
         trainer.fit_loop._resuming_from_checkpoint = False  # pyright: ignore[reportPrivateUsage]
-        self._restore_torchmetrics(pl_module)  # the module's `on_train_start` may have reset them
+        self._restore_attributes(pl_module)  # the module's `on_train_start` may have reset them
         self._seed(trainer.current_epoch)
 
     def on_validation_start(self, trainer: Any, pl_module: L.LightningModule) -> None:
@@ -92,7 +97,7 @@ class ExactResume(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._end_epoch(trainer.fit_loop)  # where no epoch was left to train
-        self._restore_torchmetrics(pl_module)
+        self._restore_attributes(pl_module)
 
     def _end_epoch(self, fit: Any) -> None:
         """Does what Lightning does after the hooks of the epoch whose end was loaded."""
@@ -103,12 +108,18 @@ class ExactResume(Callback):
             fit.epoch_loop.update_lr_schedulers("epoch", update_plateau_schedulers=True)
         epoch.completed = epoch.processed
 
-    def _restore_torchmetrics(self, module: L.LightningModule) -> None:
+    def _restore_attributes(self, module: L.LightningModule) -> None:
         states = self._loaded.pop("torchmetrics", {})
         for name, metric in _metrics(module) if states else ():
             metric.reset()
             state, metric._update_count = states.get(name, ({}, 0))
             vars(metric).update(move(state, metric.device))
+        for path, value in self._loaded.pop("attributes", {}).items():
+            name, _, key = path.rpartition(".")
+            if isinstance(value, dict):
+                getattr(module.get_submodule(name), key).load_state_dict(value)
+            else:
+                setattr(module.get_submodule(name), key, value)
 
     def _seed(self, epoch: int) -> None:
         digest = hashlib.sha256(f"{self.seed}/shuffle/{epoch}".encode()).digest()
@@ -122,3 +133,14 @@ class ExactResume(Callback):
 
 def _metrics(module: L.LightningModule) -> list[tuple[str, Any]]:
     return [(name, each) for name, each in module.named_modules() if isinstance(each, Metric)]
+
+
+def _plain(module: L.LightningModule) -> dict[str, Any]:
+    """Returns the numbers and the schedulers that are plain attributes of modules, by name."""
+    return {
+        f"{name}.{key}": value.state_dict() if isinstance(value, LRScheduler) else value
+        for name, each in module.named_modules()
+        for key, value in vars(each).items()
+        if key[0] != "_" and (type(value) in (int, float) or isinstance(value, LRScheduler))
+        if all(value is not known.scheduler for known in module.trainer.lr_scheduler_configs)
+    }

@@ -1,5 +1,7 @@
 """The metrics that a LightningModule of the user logs."""
 
+import contextlib
+import inspect
 import math
 import re
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from seqsweep.text import did_you_mean
 from seqsweep.training.callbacks import EarlyStop, StopAtLimit
 from seqsweep.training.limits import BestEpoch
 
+_NOTHING = "the model logs nothing by which runs are compared; see self.log"
 _LOSS = re.compile(r"loss(_epoch|_step)?(/dataloader_idx_\d+)?", re.IGNORECASE)
 
 
@@ -110,7 +113,7 @@ class LoggedMetrics(Checkpoint):
         if not is_over and epochs < (trainer.check_val_every_n_epoch or 1):
             return
         if not names:
-            raise ValueError("the model logs nothing by which runs are compared; see self.log")
+            raise ValueError(_NOTHING)
         limits = [e.limits for e in trainer.checkpoint_callbacks if isinstance(e, StopAtLimit)]
         is_due = is_over or any(epochs in (*x.thresholds, x.until, x.ends_at) for x in limits)
         stops = [e.monitor for e in trainer.early_stopping_callbacks if isinstance(e, EarlyStop)]
@@ -121,6 +124,17 @@ class LoggedMetrics(Checkpoint):
             if is_due or first in names:
                 raise ValueError(text)
             say_once(f"{text}; a run that never logs it fails")
+
+
+def check_logs(model: L.LightningModule, config: Config) -> None:
+    """Refuses a model whose source logs nothing, where no callback may log for it."""
+    helpers = [each["_target_"] for each in (config["callbacks"] or {}).values() if each]
+    if config["monitor"] or not all(name.startswith("seqsweep.") for name in helpers):
+        return
+    own = [each for each in type(model).__mro__ if each not in L.LightningModule.__mro__]
+    with contextlib.suppress(OSError):  # a class without a file
+        if not re.search("log(?!it|_?soft|sig)", "".join(map(inspect.getsource, own))):
+            raise ValueError(_NOTHING)
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:

@@ -1,15 +1,13 @@
 """The command `seqsweep explain`: shows a config's network, tensor by tensor."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.arguments import Parser, add_out
+from seqsweep.arguments import Parser
 from seqsweep.config.from_overrides import compose
-from seqsweep.console import PlainConsole, print_lines, say
+from seqsweep.console import PlainConsole, print_lines
 from seqsweep.data.batch import checked_batch
-from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import is_own_module
 from seqsweep.training.build_run import build_module
 from seqsweep.training.checks import with_sizes
@@ -26,9 +24,8 @@ _EXAMPLE = "seqsweep explain data=digits model.cell=gru"
 
 def explain_command(arguments: Sequence[str]) -> int:
     """Runs the command `explain`: prints a forward pass. Returns the exit code."""
-    parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--out FILE.html]")
+    parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...]")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in seqsweep train")
-    add_out(parser, ".html", "also write it as a page")
     words = "a folder of configs of your own, as in seqsweep train"
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help=words)
     options = parser.parse(arguments, intermixed=True)
@@ -52,40 +49,19 @@ def explain_command(arguments: Sequence[str]) -> int:
     splits = outline(data, config["data"]["_target_"], config["model"])
     network = build_module(with_sizes(config, splits), splits).network
     batch = checked_batch(next(iter(dataloader_of(data, "train"))))
-    explanation = explain(network, batch, splits.class_names)
-    # The file is written first, because the reader of the output, such as `head`, may end.
-    if options.out is not None:
-        write_text(options.out, page(explanation))
-    print_explanation(explanation, PlainConsole())
-    if options.out is not None:
-        say(str(options.out))
+    print_explanation(explain(network, batch, splits.class_names), PlainConsole())
     return 0
 
 
 def print_explanation(explanation: Explanation, console: PlainConsole) -> None:
     """Prints the equations of each block, then its tensors in columns."""
     print_lines(console, explanation.title, style="bold")
-    name_width, shape_width = _widths(explanation)
+    rows = [row for block in explanation.blocks for row in block.rows]
+    name_width = max(len(row.name) for row in rows)
+    shape_width = max(len(str(row.shape)) for row in rows)
     for block in explanation.blocks:
         print_lines(console, "", block.title, style="bold")
         lines = [f"  {equation}" for equation in block.equations]
         for name, shape, text in block.rows:
             lines.append(f"  {name:{name_width}}  {shape!s:{shape_width}}  {text}".rstrip())
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
-
-
-def page(explanation: Explanation) -> str:
-    """Returns the explanation as an HTML page without external files."""
-    import jinja2  # for the page alone, because its import takes a tenth of a second
-
-    template = Path(__file__).with_name("explain.html.j2").read_text(encoding="utf-8")
-    network, facts = re.split(": |, ", explanation.title, maxsplit=1)
-    return jinja2.Template(template, autoescape=True, trim_blocks=True).render(
-        network=network, facts=facts, widths=_widths(explanation), **explanation._asdict()
-    )
-
-
-def _widths(explanation: Explanation) -> tuple[int, int]:
-    """Returns the most characters of a tensor's name and of its shape."""
-    rows = [row for block in explanation.blocks for row in block.rows]
-    return max(len(row.name) for row in rows), max(len(str(row.shape)) for row in rows)

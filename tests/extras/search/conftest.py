@@ -29,7 +29,7 @@ OPTIONS: dict[str, Any] = {
 
 @pytest.fixture
 def settings() -> Callable[..., Settings]:
-    """`settings(sampler="gp")`: checked settings for runs of nine epochs."""
+    """`settings(sampler="random")`: checked settings for runs of nine epochs."""
 
     def call(**options: Any) -> Settings:
         return Settings(OURS["val/acc"], 9, **{**OPTIONS, **options})

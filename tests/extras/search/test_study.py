@@ -15,7 +15,6 @@ from seqsweep.runs.run_folder import RunFolder
 pytestmark = pytest.mark.slow
 
 PRUNES = {"pruner": "median", "pruner_options": {"n_startup_trials": 2}}
-GP = {"n_startup_trials": 3}
 
 
 def choices(trials: Sequence[Trial]) -> list[tuple[Mapping[str, Any], Mapping[int, float]]]:
@@ -24,18 +23,16 @@ def choices(trials: Sequence[Trial]) -> list[tuple[Mapping[str, Any], Mapping[in
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_path):
-    options = PRUNES | ({"sampler_options": GP} if sampler == "gp" else {})
-    chosen = settings(sampler=sampler, **options)
-    count = 9 if sampler == "gp" else 24
-    whole = choices(advance(SearchStudy(chosen, space), count))
+    chosen = settings(sampler=sampler, **PRUNES)
+    whole = choices(advance(SearchStudy(chosen, space), 24))
     trials = [Trial(n, params, [], limits) for n, (params, limits) in enumerate(whole)]
     SearchFile("tpe", "none", "val/acc", described(space), {}, {}, trials).write(tmp_path)
     written = SearchFile.read(tmp_path)
     assert written is not None
-    for number in {count // 4, count - 2}:
+    for number in (6, 22):
         study = SearchStudy(chosen, space, written.trials[:number])
-        assert choices(advance(study, count)) == whole
-    assert len({str(params) for params, _ in whole}) == count
+        assert choices(advance(study, 24)) == whole
+    assert len({str(params) for params, _ in whole}) == 24
     assert any(thresholds for _, thresholds in whole)
 
 

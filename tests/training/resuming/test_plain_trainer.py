@@ -40,17 +40,26 @@ class SeldomMeasured(their.BinaryLit):
 
 
 class Lasting(their.BinaryLit):
-    """Measures over all epochs, with metrics that share their states."""
+    """Measures over all epochs, with metrics that share their states and a count; steps its rate."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.seen = 0
         self.scores = MetricCollection([R2Score(), RelativeSquaredError()])
+
+    def configure_optimizers(self) -> Any:
+        optimizer = super().configure_optimizers()["optimizer"]
+        self.plan = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        return optimizer
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
         self.scores.update(self(batch[0]), batch[1])
+        self.seen += len(batch[1])
 
     def on_train_epoch_end(self) -> None:
+        self.plan.step()
+        self.log("seen", self.seen)
         if self.current_epoch % 3 == 2:
             self.log_dict(self.scores.compute())
 

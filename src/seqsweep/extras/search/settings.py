@@ -114,7 +114,6 @@ def _values_after(curves: Sequence[Sequence[float | None]], epoch: int) -> list[
 SAMPLERS: Mapping[str, Sequence[str]] = {
     "tpe": ("n_startup_trials", "n_ei_candidates", "multivariate", "group", "constant_liar"),
     "random": (),
-    "gp": ("n_startup_trials", "deterministic_objective"),
 }
 """The options of each sampler."""
 

@@ -24,7 +24,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
@@ -126,7 +126,6 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     # not cluster around it. Each key is chosen by itself; Optuna 5 would choose all keys together.
     "tpe": functools.partial(TPESampler, constant_liar=True, multivariate=False),
     "random": RandomSampler,
-    "gp": GPSampler,
 }
 
 

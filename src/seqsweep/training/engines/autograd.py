@@ -20,7 +20,7 @@ from seqsweep.errors import RunDiverged
 from seqsweep.models.layers import logits_in_batches
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import say_once
-from seqsweep.runs.held_folders import make_folder, remove_folder
+from seqsweep.runs.held_folders import list_folder, make_folder, remove_folder
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import OWN, RunFolder
@@ -138,7 +138,7 @@ class AutogradEngine(Engine[AutogradRun]):
         end = self._train(self.checkpoint)
         if run.checkpoints and not run.planned.config["model"]["_target_"].startswith("seqsweep."):
             self.origin["first_weights"] = run.checkpoints.first_weights
-        with contextlib.suppress(OSError):  # most runs put nothing there
+        if not list_folder(own):
             remove_folder(own)
         if run.checkpoints is not None and run.best.epochs:
             check_written(run.folder.path, writes_rows(run.planned.config))
