@@ -40,7 +40,7 @@ class SeldomMeasured(their.BinaryLit):
 
 
 class Lasting(their.BinaryLit):
-    """Measures over all epochs, with metrics that share their states and a count; steps its rate."""
+    """Measures over all epochs, with metrics that share their states; counts; steps its rate."""
 
     def __init__(self) -> None:
         super().__init__()
