@@ -47,9 +47,10 @@ TORCH = (
     "training", "sweeping", "using", "extras", "sklearn", "seeding",
 )  # fmt: skip
 LIGHTNING = (
-    "data.datamodule", "models.module", "training.build_run",
+    "config.instantiate", "data.datamodule", "models.module", "training.build_run",
     "training.callbacks", "training.checkpoints", "training.engines.autograd",
     "training.exact_resume", "training.logged", "training.trainer",
+    "using.own_outputs",
 )  # fmt: skip
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs", "extras.search")
 RICH = (

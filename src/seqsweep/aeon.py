@@ -1,21 +1,22 @@
 """Defines a classifier for aeon, whose collections have the channels first."""
 
+import inspect
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 if find_spec("aeon") is None:
     raise ImportError("seqsweep.aeon needs aeon: pip install 'seqsweep[aeon]'")
 
-import numpy as np
 from aeon.classification.base import BaseClassifier
 
-from seqsweep.data.fitted import Missing
-from seqsweep.models.classifier import AnyCell, Pooling
 from seqsweep.sklearn import RecurrentClassifier
+from seqsweep.sklearn.arrays import KnownArguments
+
+_OWN = inspect.signature(RecurrentClassifier.__init__)
+_SIGNATURE = _OWN.replace(parameters=[p for n, p in _OWN.parameters.items() if n != "layout"])
 
 
-class SeqsweepClassifier(BaseClassifier):
+class SeqsweepClassifier(KnownArguments, BaseClassifier):
     """A recurrent classifier for aeon: univariate, multivariate and of unequal lengths.
 
     X is an array (N, C, T) or a list of N arrays (C, T), as in aeon: N counts cases, C channels and
@@ -34,35 +35,16 @@ class SeqsweepClassifier(BaseClassifier):
         "algorithm_type": "deeplearning",
     }
 
-    def __init__(
-        self,
-        hidden_size: int = 32,
-        cell: AnyCell = "rnn",
-        nonlinearity: Literal["tanh", "relu"] = "tanh",
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        pooling: Pooling = "last",
-        max_epochs: int = 30,
-        batch_size: int | Literal["auto"] = "auto",
-        lr: float = 0.003,
-        weight_decay: float = 0.0,
-        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
-        standardize: bool = True,
-        missing: Missing = "error",
-        val_fraction: float = 0.2,
-        random_state: int | np.random.RandomState | None = 0,
-        engine: Literal["auto", "native", "autograd"] = "auto",
-        threads: int = 1,
-        folder: str | Path | None = None,
-        overrides: dict[str, Any] | None = None,
-        verbose: bool = False,
-    ) -> None:
-        arguments = dict(locals())
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        arguments = _SIGNATURE.bind(self, *args, **kwargs)
+        arguments.apply_defaults()
         # scikit-learn requires an attribute for each argument.
         for name in self._get_param_names():
-            setattr(self, name, arguments[name])
+            setattr(self, name, arguments.arguments[name])
         super().__init__()
+
+    vars(__init__)["__signature__"] = _SIGNATURE  # which scikit-learn and aeon read
+    save = property(lambda self: self.estimator_.save, doc="See `RecurrentClassifier.save`.")
 
     def get_tags(self) -> dict[str, Any]:
         """Returns the tags; the argument `missing` decides about missing values."""

@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from seqsweep.console import say_error
-
 INSTALLED = {"site-packages", "dist-packages"}
 
 STANDARD_LIBRARY = Path(os.__file__).parent
@@ -54,7 +52,6 @@ def prepare_import(target: str) -> None:
         return
     sys.path.append(str(here))
     importlib.invalidate_caches()
-    say_error(f"{target}: {top} is found in the current folder, which is now last in sys.path")
 
 
 def find_module(name: str, folder: str | None = None) -> ModuleSpec | None:

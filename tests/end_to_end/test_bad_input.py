@@ -128,8 +128,8 @@ def test_a_module_without_training_step_is_refused(refused, tmp_path, monkeypatc
     (tmp_path / "conf/model").mkdir(parents=True)
     for name, target in (("m", "lit.M"), ("n", "lit.Nope")):
         (tmp_path / f"conf/model/{name}.yaml").write_text(f"_target_: {target}\n")
-    words = ("train", "--config-dir", "conf", "data=digits")
-    assert "model._target_=lit.M: has no training_step" in refused(*words, "model=m")
+    words, m = ("train", "--config-dir", "conf", "data=digits"), ("model=m", "optimizer=adam")
+    assert "model._target_=lit.M: has no training_step" in refused(*words, *m)
     assert "model._target_=lit.Nope: no 'Nope' in lit; known: M" in refused(*words, "model=n")
 
 
@@ -157,54 +157,6 @@ def test_an_error_in_a_users_experiment_names_file_and_line(refused, tmp_path):
     experiment.write_text("defaults: [small]\n")
     nested = "the config is nested too deeply, or a defaults list leads back to itself"
     assert refused(*command) == nested
-
-
-HIDDEN = {
-    "callbacks/mine.yaml": "defaults: [default]\n",
-    "callbacks/early_stopping.yaml": "defaults: [default]\n",
-    "callbacks/lone.yaml": "best: {_target_: seqsweep.training.checkpoints.BestAndLast}\n",
-    # This list leads back to its file where a reader takes the user's files for those that Hydra
-    # reads: our `early_stopping` begins with our `default`.
-    "callbacks/default.yaml": "defaults: [early_stopping]\nmine: {_target_: mine.Callback}\n",
-    "experiment/example.yaml": (
-        "# @package _global_\ndefaults: [{override /callbacks: mine}]\ntags: [dev]\n"
-    ),
-    "logger/wandb.yaml": "{}\n",
-}
-
-
-@pytest.mark.parametrize(
-    ("typed", "hidden"),
-    [
-        ("train callbacks=default", "callbacks/default"),
-        ("train callbacks=mine", "callbacks/default"),
-        ("train experiment=example", "callbacks/default"),
-        ("train data=digits", "callbacks/default"),
-        ("explain callbacks=mine", "callbacks/default"),
-        ("plan callbacks=mine seed=0,1", "callbacks/default"),
-        ("train -m callbacks=lone,mine", "callbacks/default"),
-        ("train -m callbacks=lone logger=both,wandb", "logger/wandb"),
-        ("train callbacks=lone model.hiden_size=3", None),
-        ("train callbacks=lone model.hidden_size=0", None),
-    ],
-)
-def test_a_users_option_that_ours_hides_is_refused_if_it_is_chosen(
-    refused, tmp_path, typed, hidden
-):
-    """The author would think that the option acts. Other mistakes have their own messages."""
-    for name, text in HIDDEN.items():
-        path = tmp_path / "mine" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    said = refused(*typed.split(), "--config-dir", "mine")
-    if hidden is None:
-        assert "model.hid" in said and "is not read" not in said
-    else:
-        group, _, option = hidden.partition("/")
-        assert said == (
-            f"{tmp_path}/mine/{hidden}.yaml: is not read, because {group}={option} is an option of "
-            f"seqsweep; give the file another name, such as my_{option}.yaml"
-        )
 
 
 @pytest.mark.parametrize("typed", ["train", "train -m seed=1,2", "plan seed=1,2"])

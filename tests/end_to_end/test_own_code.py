@@ -94,9 +94,7 @@ def test_a_worker_builds_a_users_network_if_it_is_allowed_and_has_not_changed(se
     def own(*arguments: str):
         return seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
 
-    line = "seqsweep: mine.Mine: mine is found in the current folder, which is now last in sys.path"
-    planned = own("train", *PLAN)
-    assert planned.code == 0 and line in planned.err.splitlines()
+    assert own("train", *PLAN).code == 0
     refused = seqsweep(*WORK)
     assert refused.code == 2
     assert "model._target_=mine.Mine" in refused.err and "--allow mine.Mine" in refused.err
@@ -113,7 +111,7 @@ def test_a_worker_builds_a_users_network_if_it_is_allowed_and_has_not_changed(se
     other.mkdir()
     (other / "mine.py").write_text("def Mine(input_size, num_classes): raise ValueError('other')")
     refused = seqsweep("train", *SETTINGS, PYTHONPATH=str(other), PYTHONSAFEPATH="1")
-    assert refused.code == 2 and "other" in refused.err and line not in refused.err
+    assert refused.code == 2 and "other" in refused.err
 
 
 def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):

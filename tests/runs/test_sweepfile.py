@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.events import EventFile
+from seqsweep.runs.events import EventFile, writer_of
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS, host_name

@@ -204,3 +204,31 @@ class Late(Sequence):
             torch.manual_seed(1)
         if self.how != "trainer" or self.trainer:
             self.fc = nn.Linear(*self.sizes)
+
+
+class Probabilities(Lengths):
+    """Predicts a dict, and has no optimizer of its own unless a class adds one."""
+
+    def validation_step(self, batch, batch_idx):
+        x, lengths, y = batch
+        self.log("val_acc", (self(x, lengths).argmax(1) == y).float().mean())
+
+    def test_step(self, batch, batch_idx):  # pyright: ignore[reportIncompatibleVariableOverride]
+        x, lengths, y = batch
+        self.log("test_acc", (self(x, lengths).argmax(1) == y).float().mean())
+
+    def predict_step(self, batch, batch_idx):
+        p = self(batch[0], batch[1]).softmax(1)
+        return {"p": p, "best": p.argmax(1)}
+
+
+class ReturnsText(Sequence):
+    def __init__(self) -> None:
+        super().__init__(2, 3)
+
+    def predict_step(self, batch, batch_idx):
+        return "a text"
+
+
+class NoOptimizer(Sequence):
+    configure_optimizers: Any = L.LightningModule.configure_optimizers

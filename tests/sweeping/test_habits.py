@@ -52,7 +52,7 @@ train data=digits train=true test=false ckpt_path=a.ckpt | train data=digits
 train data=digits extras.print_config=true tags=[dev] | train data=digits
 train data=digits chdir=true | train data=digits
 train data=digits trainer.precision=64-true | train data=digits trainer.precision=32
-train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo
+train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo paths.data_dir=bar
 train data=digits trainer.gpus=1 debug=default | train data=digits trainer=gpu debug=fast_dev_run
 train data=digits trainer.gpus=4        | train data=digits trainer=ddp trainer.devices=4
 train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_files import SMALL, curves, rows
 
-from seqsweep.runs.eventfiles import event_files
+from seqsweep.runs.events import event_files
 from seqsweep.training.loggers import (
     COLUMNS,
     EpochCSVLogger,

@@ -94,6 +94,22 @@ def test_what_a_run_has_says_what_the_module_replaces(config):
     assert reverse["run_id"] != record["run_id"]
 
 
+def test_a_module_without_optimizer_takes_those_of_the_config(config):
+    with pytest.raises(ValueError, match="NoOptimizer: has no optimizer; give one: optimizer=adam"):
+        config("NoOptimizer", "data=digits")
+    words = ["data=digits", "optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0"]
+    own, given, falling = (
+        [float(row["fit"]) for row in rows(seqsweep.train(config(name, *typed)))]
+        for name, typed in (
+            ("Sequence", ["data=digits"]),
+            ("NoOptimizer", words),
+            ("NoOptimizer", [*words, "scheduler=step", "scheduler.step_size=1"]),
+        )
+    )
+    assert given == pytest.approx(own) and falling[0] == given[0] and falling[1] != given[1]
+    seqsweep.train(config("NoOptimizer", *words, "scheduler=plateau", "monitor=quality"))
+
+
 def test_the_clipping_and_the_accumulation_that_were_typed_are_lightnings(config, tmp_path):
     words = ["trainer.gradient_clip_val=1.0", "trainer.accumulate_grad_batches=2"]
     for given, clip, batches in (([], None, 1), (words, 1.0, 2)):
@@ -263,7 +279,7 @@ def test_a_loaded_module_is_the_trained_one(config):
         seqsweep.load_run(record["folder"])
     run = seqsweep.load_run(record["folder"], allow=targets)
     assert isinstance(run.module, their_modules.ClassifyLit) and not run.module.training
-    with pytest.raises(ValueError, match="is known to its own code alone; in Python"):
+    with pytest.raises(ValueError, match=r"no scaling; their_modules\.ClassifyData prepares its"):
         run.predict(torch.zeros(1, 6, 2))
 
 

@@ -45,7 +45,7 @@ def files(trained, tmp_path, monkeypatch):
 
 
 CASES = [
-    ("predict", "RUN, DATA is missing; usage: seqsweep predict"),
+    ("predict", "RUN is missing; usage: seqsweep predict"),
     ("predict rum good.npz", "rum: no such folder .*; did you mean 'run'"),
     ("predict alone good.npz", r"alone: has no complete run \(1: incomplete\)"),
     ("predict good.npz run", "good.npz: is a file of sequences; expected a run's folder, a sweep"),

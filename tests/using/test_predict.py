@@ -16,7 +16,7 @@ import seqsweep
 from seqsweep.runs.files import temporary_name
 from seqsweep.training.checkpoint_files import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
-from seqsweep.using.prediction_files import Header, write_predictions
+from seqsweep.using.prediction_files import write_table
 
 OTHER_VALUES = "other values than in training; check units and sensors: channel"
 
@@ -131,7 +131,7 @@ def test_a_link_under_the_temporary_name_of_predictions_is_not_followed(tmp_path
     monkeypatch.setattr("os.urandom", bytes)  # the name is known for once
     Path(temporary_name(folder / "p.csv")).symlink_to(outside)
     with pytest.raises(FileExistsError):
-        write_predictions(folder / "p.csv", "csv", Header(("a", "b"), False), [])
+        write_table(folder / "p.csv", "csv", [])
     assert outside.read_text() == "of another"
 
 

@@ -19,7 +19,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.config.messages import refuse_hidden_files
 from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
@@ -58,7 +57,6 @@ class MemberComposer:
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, including the section `hydra`."""
         config = self.loader.load_sweep_config(self.master, [*map(as_open_key, overrides)])
-        refuse_hidden_files(config.hydra)
         refuse_choices(config, config.hydra)
         return config
 

@@ -24,11 +24,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer, without_hydra
-from seqsweep.config.messages import explain, refuse_hidden_files
+from seqsweep.config.messages import explain
 from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
+from seqsweep.config.typed_files import typed_words
 from seqsweep.errors import ConfigError, raised_as
 from seqsweep.runs.identity import CODE
 from seqsweep.text import nearest_or_all
@@ -67,7 +68,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
         ConfigError: an override is refused, or names several runs.
     """
     words = [*map(as_open_key, words_of(overrides))]
-    with hydra_errors_explained(), _our_hydra():
+    with hydra_errors_explained(), _our_hydra(words):
         for override in OverridesParser.create().parse_overrides(words):
             # Hydra's own message would advise `--multirun`, which does not exist in Python.
             if override.is_sweep_override():
@@ -75,7 +76,6 @@ def compose(*overrides: str | Iterable[str]) -> Config:
                     f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
                 )
         config = hydra_compose("train", words, return_hydra_config=True)
-        refuse_hidden_files(config.hydra)
         refuse_choices(config, config.hydra)
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
@@ -86,7 +86,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
     """Returns the config of a whole sweep, with the node `hydra`."""
-    with _our_hydra():
+    with _our_hydra(overrides):
         loader = GlobalHydra.instance().config_loader()
         return loader.load_configuration("train", [*map(as_open_key, overrides)], RunMode.MULTIRUN)
 
@@ -123,8 +123,9 @@ def hydra_set_aside() -> Generator[None]:
 
 
 @contextmanager
-def _our_hydra() -> Generator[None]:
-    with hydra_set_aside(), initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+def _our_hydra(words: Sequence[str] = ()) -> Generator[None]:
+    folder = str(CONF_DIR)
+    with hydra_set_aside(), typed_words(words), initialize_config_dir(folder, **VERSION_BASE):
         yield
 
 

@@ -1,20 +1,27 @@
 """Builds objects from a checked config.
 
-`build` does what `hydra.utils.instantiate` does, for plain values with nested `_target_` and
-`_partial_`. There are two differences: arguments from code are passed unchanged (Hydra converts
-dataclasses to configs), and an error names the key.
+`build` does what `hydra.utils.instantiate` does. There are three differences: arguments from code
+are passed unchanged (Hydra converts dataclasses to configs), an error names the key, and a mapping
+becomes what the annotation of its argument names.
 """
 
 import functools
+import inspect
 import re
 import sys
+from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 from hydra._internal.utils import _locate  # pyright: ignore[reportPrivateUsage]
+from omegaconf import OmegaConf
 
 from seqsweep.config.messages import named, reworded
 from seqsweep.importing import OTHER_LIGHTNING, place_in_user_code, prepare_import
 from seqsweep.text import nearest_or_all
+
+SPECIAL = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
+"""The keys of a section that `build` reads; all others are arguments."""
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 """The extra of `pip install seqsweep[EXTRA]` for each logger that needs a further package."""
@@ -38,18 +45,55 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    arguments = {
-        name: build(value, f"{key}.{name}")
-        for name, value in node.items()
-        if name not in ("_target_", "_partial_", *injected)
-    }
     if "_target_" not in node:
-        return arguments
+        return {name: build(value, f"{key}.{name}") for name, value in node.items()}
+    target = locate(node["_target_"], f"{key}._target_")
+    given = {name: v for name, v in node.items() if name not in (*SPECIAL, *injected)}
+    values = list(node.get("_args_", ()))
+    # Mappings without a `_target_` become what the code expects.
+    plain = [n for n, v in given.items() if isinstance(v, dict) and "_target_" not in v]
+    if node.get("_recursive_", True):
+        given = {name: build(value, f"{key}.{name}") for name, value in given.items()}
+        values = build(values, f"{key}._args_")
+    if node.get("_convert_", "none") == "none" and not node["_target_"].startswith("seqsweep."):
+        given |= {name: _as_annotated(target, name, given[name]) for name in plain}
     # A partial call is wrapped as well, so that errors of a later call name the key too.
-    call = functools.partial(_call, locate(node["_target_"], f"{key}._target_"), key, node)
+    call = functools.partial(_call, target, key, node)
     if node.get("_partial_", False):
-        return functools.partial(call, **arguments, **injected)
-    return call(**arguments, **injected)
+        return functools.partial(call, *values, **given, **injected)
+    return call(*values, **given, **injected)
+
+
+def _as_annotated(target: Any, name: str, value: dict[str, Any]) -> Any:
+    """Returns a mapping as the type that the argument asks for.
+
+    A `DictConfig` or a `Namespace` is made where the annotation names it. Without an annotation,
+    the code may read `cfg.lr` or `cfg["lr"]`, so it gets Lightning's dict with attributes.
+    """
+    try:
+        known = inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return value
+    annotation = str(known[name].annotation) if name in known else "_empty"
+    if "DictConfig" in annotation:
+        return OmegaConf.create(value, flags={"allow_objects": True})
+    if "Namespace" in annotation:
+        return _nested(value, lambda node: Namespace(**node))
+    if "_empty" not in annotation:
+        return value
+    # Imported here, because only the code of a user, which imports it anyway, needs it.
+    from lightning.fabric.utilities.data import AttributeDict
+
+    return _nested(value, AttributeDict)
+
+
+def _nested(value: Any, make: Callable[[dict[str, Any]], Any]) -> Any:
+    """Returns a value whose mappings, at each depth, `make` has replaced."""
+    if isinstance(value, list):
+        return [_nested(item, make) for item in value]
+    if isinstance(value, dict):
+        return make({name: _nested(item, make) for name, item in value.items()})
+    return value
 
 
 def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **arguments: Any) -> Any:

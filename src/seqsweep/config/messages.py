@@ -27,6 +27,7 @@ from omegaconf.errors import (
 
 from seqsweep.command import as_multirun, quoted_value
 from seqsweep.config import CONF_DIR
+from seqsweep.config.typed_files import is_shown
 from seqsweep.errors import DataError
 from seqsweep.runs.identity import is_below
 from seqsweep.text import listed, nearest_or_all
@@ -35,6 +36,7 @@ from seqsweep.text import listed, nearest_or_all
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
+_NO_GROUP = re.compile(r"Could not override '(.*?)'\. No match in the defaults list")
 _NOT_THERE = re.compile(r"Could not delete from config\. '(.*)' does not exist")
 _PARSER = OverridesParser.create()
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
@@ -59,6 +61,8 @@ def explain(error: BaseException) -> str:
         )
     if twice := _TWICE.match(str(error)):
         return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
+    if unused := _NO_GROUP.match(str(error)):
+        return f"{unused[1]}: is not a group of seqsweep; +{unused[1]}=OPTION adds a group of yours"
     if absent := _NOT_THERE.match(str(error)):
         return f"~{absent[1]}: no such key in the config"
     if wrong := _WRONG_PACKAGE.match(str(error)):
@@ -240,27 +244,12 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     folders = _folders(hydra_config)
     files: list[tuple[Path, str]] = []
     for group, option in hydra_config.runtime.choices.items():
-        for path, *_ in _with_parents(folders, str(group), str(option)):
+        for path in _with_parents(folders, str(group), str(option)):
             match = _PACKAGE.search(path.read_text(encoding="utf-8"))
             files.append((path, match[1] if match else str(group).replace("/", ".")))
     # The sort is stable, so files of equal rank keep the order of Hydra's choices.
     yield from sorted(files, key=lambda item: item[1] != "_global_")
-    for folder in folders:
-        if (folder / "train.yaml").is_file():
-            yield folder / "train.yaml", "_global_"
-
-
-def refuse_hidden_files(hydra_config: DictConfig) -> None:
-    """Refuses a user's file that a chosen option of the same name hides."""
-    folders = _folders(hydra_config)
-    choices = hydra_config.runtime.choices if len(folders) > 1 else {}
-    for group, option in choices.items():
-        for first, *others in _with_parents(folders, str(group), str(option)):
-            if CONF_DIR in first.parents and others and not others[0].samefile(first):
-                raise ValueError(
-                    f"{others[0]}: is not read, because {group}={first.stem} is an option of "
-                    f"seqsweep; give the file another name, such as my_{first.name}"
-                )
+    yield CONF_DIR / "train.yaml", "_global_"
 
 
 def _folders(hydra_config: DictConfig) -> list[Path]:
@@ -269,12 +258,14 @@ def _folders(hydra_config: DictConfig) -> list[Path]:
     return [Path(str(source.path)) for source in sources if source.schema == "file"]
 
 
-def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[list[Path]]:
-    """Yields an option's files (the first is read), then those of options it includes."""
-    paths = [folder / group / f"{option}.yaml" for folder in folders]
-    if paths := list(filter(Path.is_file, paths)):
-        yield paths
-        content = yaml.safe_load(paths[0].read_text(encoding="utf-8"))
+def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
+    """Yields the file of an option, then those of the options that it includes."""
+    name = f"{group}/{option}"
+    folders = sorted(folders, key=lambda folder: not is_shown(folder, name))
+    path = next(filter(Path.is_file, (folder / f"{name}.yaml" for folder in folders)), None)
+    if path is not None:
+        yield path
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         defaults = content.get("defaults", []) if isinstance(content, dict) else []
         for name in defaults:
             if isinstance(name, str) and name not in ("_self_", option):

@@ -48,11 +48,11 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
         ValueError: a section that the module replaces was changed, or a monitor or data lack.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
-    ours = dict(_defaults())
-    if dict(flatten(raw)).get("data._target_") == ours["data"]["_target_"]:
+    ours = _replaced(target)
+    data = _default("data")
+    if dict(flatten(raw)).get("data._target_") == data["_target_"]:
         check_data(MODULE_DATA, target)
-    else:  # data were chosen
-        del ours["data"]
+        ours["data"] = data
     allowed = [*flatten(ours), *((group, None) for group in ours)]
     given = flatten({group: raw.get(group) for group in ours})
     # The name of the function comes last, because an argument says more.
@@ -85,11 +85,21 @@ def check_data(data: Any, model: Any) -> None:
 def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
     """Refuses `optimizer=adam` and `optimizer.lr=1` for a LightningModule of the user."""
     target = OmegaConf.select(config, "model._target_")
+    try:
+        if not names_module(target):
+            return
+    except (ValueError, TypeError):  # the check that follows names the place too
+        return
+    replaced = _replaced(target)
+    is_chosen = hydra_config.runtime.choices.optimizer != _default_option("optimizer")
     for word in hydra_config.overrides.task:
         key, _, value = word.lstrip("+").partition("=")
-        is_replaced = key.partition(".")[0] in _defaults().keys() - {"data"}
-        if is_replaced and value != "null" and names_module(target):
+        group = key.partition(".")[0]
+        is_chosen |= group == "optimizer"
+        if group in replaced and value != "null":
             raise _refusal(word, key, target)
+    if "optimizer" not in replaced and not is_chosen:
+        raise ValueError(f"model._target_={target}: has no optimizer; give one: optimizer=adam")
 
 
 def with_mode(config: Config, was_guessed: bool) -> Config:
@@ -114,13 +124,29 @@ def with_mode(config: Config, was_guessed: bool) -> Config:
     return decided | ({"monitor_mode_guessed": True} if is_guess else {})
 
 
+def _replaced(target: str) -> dict[str, Any]:
+    """Returns the sections that a module replaces, with their defaults.
+
+    A module without `configure_optimizers` replaces `loss` alone.
+    """
+    kind = locate(target, "model")
+    is_own = kind.configure_optimizers.__qualname__ != "LightningModule.configure_optimizers"
+    own = {"optimizer": _default("optimizer"), "scheduler": None} if is_own else {}
+    return own | {"loss": _train()["loss"]}
+
+
 @functools.cache
-def _defaults() -> dict[str, Any]:
-    """Returns the defaults of the sections that a module replaces."""
-    train = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
-    chosen = {k: v for one in train["defaults"] if isinstance(one, dict) for k, v in one.items()}
-    groups = {group: _option(group, chosen[group]) for group in ("optimizer", "data")}
-    return {**groups, "scheduler": None, "loss": train["loss"]}
+def _train() -> dict[str, Any]:
+    return yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
+
+
+def _default(group: str) -> dict[str, Any]:
+    """Returns the values of the option that train.yaml chooses, by dotted keys."""
+    return _option(group, _default_option(group))
+
+
+def _default_option(group: str) -> str:
+    return next(each[group] for each in _train()["defaults"] if group in each)
 
 
 def _option(group: str, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
+from seqsweep.config.instantiate import SPECIAL
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.own_cell import with_cell_options
 from seqsweep.config.own_module import check_data, names_module, with_mode, without_ours
@@ -93,9 +94,6 @@ _INJECTED = {
     "trainer": {"folder", "optimizes", "logger", "callbacks"},
 }
 
-_SPECIAL = ("_target_", "_partial_")
-"""The keys that `build` reads; all others are arguments."""
-
 
 def check(config: DictConfig) -> Config:
     """Returns a config as plain values of the right types.
@@ -117,7 +115,11 @@ def check(config: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ValueError(explain(error)) from error
     assert isinstance(plain, dict)
-    plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
+    not_ours = ("hydra", "paths")  # `paths` serves interpolations of the user's configs
+    for name, path in (plain.get("paths") or {}).items():
+        if name in ("output_dir", "log_dir") and path != plain.get("output_dir"):
+            raise ValueError(f"paths.{name}={path}: must be equal to output_dir; set output_dir")
+    plain = {str(k): _without_tuples(value) for k, value in plain.items() if k not in not_ours}
     # This comes first: what suits a module of the user looks wrong where it cannot be imported.
     check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
@@ -273,17 +275,18 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     except ValueError as error:
         raise ValueError(f"{key}.{error}") from error
     known = signature.parameters
-    values = {name: value for name, value in node.items() if name not in _SPECIAL}
+    values = {name: value for name, value in node.items() if name not in SPECIAL}
     if not signature.open:
         _refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
     if node.get("_partial_", False):
         # The caller of a partial section passes its first argument; of a nested one, any argument.
         required = required[1:] if injected else []
+    required = required[len(node.get("_args_", ())) :]
     for name in required:
         if name not in values and name not in injected:
             raise ValueError(f"{key}.{name} is missing: {target} needs it")
-    checked = {name: value for name, value in node.items() if name in _SPECIAL}
+    checked = {name: value for name, value in node.items() if name in SPECIAL}
     for name, value in values.items():
         nested = _argument(value, f"{key}.{name}")
         inject_null = name in injected and value is None

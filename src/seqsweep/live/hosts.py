@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.live.run_state import RunProgress
-from seqsweep.runs.eventfiles import writer_of
+from seqsweep.runs.events import writer_of
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweepfile import lock_names

@@ -15,7 +15,7 @@ import yaml
 
 from seqsweep.errors import RunLocked
 from seqsweep.runs.documents import from_text
-from seqsweep.runs.eventfiles import event_files
+from seqsweep.runs.events import event_files
 from seqsweep.runs.files import TEMPORARY, find_link, matching
 from seqsweep.runs.held_folders import remove_folder, remove_tree, unlink
 from seqsweep.runs.identity import FlatConfig, is_number

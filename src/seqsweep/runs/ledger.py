@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.documents import to_text
-from seqsweep.runs.eventfiles import PREFIX, event_files
+from seqsweep.runs.events import PREFIX, event_files
 from seqsweep.runs.files import folders_with, read_bytes, read_object, say_once, stat_of
 from seqsweep.runs.identity import (
     Config,

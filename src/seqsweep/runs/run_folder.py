@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.documents import read_yaml, to_text, write_sealed
-from seqsweep.runs.eventfiles import PREFIX, event_files
+from seqsweep.runs.events import PREFIX, event_files
 from seqsweep.runs.files import (
     TEMPORARY,
     JsonObject,
@@ -42,7 +42,7 @@ class RunFolder:
     """The folder of a run, with methods for its states and files.
 
     It holds `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
-    checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
+    checkpoints/{best,last}.ckpt`, event files (see `runs.events`), failure.json after a
     failure, loggers.json of fed loggers (see `training.fed_loggers`), `own` with the files of the
     user's code, and a lock during training. record.json ends the training. The methods that write
     raise LockLost if the lock is lost.

@@ -3,7 +3,9 @@
 N sequences, T steps, F features (channels).
 """
 
-from typing import Any, Literal, get_args
+import inspect
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,6 +18,7 @@ from sklearn.utils.validation import (
 
 from seqsweep.data.checks import Array
 from seqsweep.data.tables import ROLES
+from seqsweep.runs.files import say_once
 from seqsweep.text import did_you_mean, listed
 
 Layout = Literal["batch_first", "channels_first"]
@@ -27,6 +30,33 @@ _OF_LONG_TABLES = {name for role in ("id", "step") for name in ROLES[role][0]}
 
 Rows = Array | list[Array]
 """An array (N, T, F), or N arrays (T, F) that may differ in T."""
+
+_INSTEAD = {
+    **dict.fromkeys(("max_iter", "n_epochs", "epochs"), "max_epochs=N is the number of epochs"),
+    **dict.fromkeys(("hidden_layer_sizes", "n_units"), "hidden_size=H, num_layers=L size it"),
+    **dict.fromkeys(("validation_data", "eval_set"), "val_fraction=0.2 holds sequences out"),
+    "warm_start": "with folder=FOLDER a fit of more epochs continues a shorter one",
+    "device": "overrides={'trainer.accelerator': 'gpu'} trains on a GPU",
+    "n_jobs": "threads=N are the threads of torch; the native engine needs one",
+    "sample_weight": "class_weight='balanced' weighs classes; single sequences have no weight",
+}
+"""The counterparts of arguments of other estimators."""
+
+
+def refuse_unknown(owner: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raises TypeError for an argument that an estimator or its `fit` does not have."""
+    for name in given:
+        if name not in known:
+            hint = f"; {_INSTEAD[name]}" if name in _INSTEAD else did_you_mean(name, known)
+            raise TypeError(f"{owner}({name}=...): no such argument{hint}")
+
+
+class KnownArguments:
+    """An estimator whose constructor refuses unknown arguments with a hint."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        refuse_unknown(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
 
 def sequences(x: Any, layout: str) -> Rows:
@@ -52,6 +82,9 @@ def sequences(x: Any, layout: str) -> Rows:
             " a row for each sequence, or a list: [part[FEATURES].to_numpy() for _, part in"
             " X.groupby(ID)]"
         )
+    if names and np.ndim(x.iloc[0, 0]):
+        unpacked = "[np.column_stack(row) for row in X.to_numpy()]"
+        raise ValueError(f"X is a nested table, with a series in each cell; expected {unpacked}")
     # scikit-learn's own check refuses texts, complex numbers and sparse matrices.
     array = check_array(x, allow_nd=True, ensure_all_finite=False, input_name="X")
     if array.ndim > 3:
@@ -60,7 +93,13 @@ def sequences(x: Any, layout: str) -> Rows:
         raise ValueError(f"X has shape {array.shape}; no dimension may be 0")
     if array.ndim == 2:
         return array[:, :, None]
-    return array.swapaxes(1, 2) if layout == "channels_first" else array
+    if layout == "channels_first":
+        return array.swapaxes(1, 2)
+    _, steps, channels = array.shape
+    if channels > 2 * steps > 2:
+        shape = f"X has shape {array.shape}: {steps} steps of {channels} channels"
+        say_once(f"{shape}; layout='channels_first' reads {channels} steps of {steps} channels")
+    return array
 
 
 def labels(y: Any, x: Rows) -> Array:

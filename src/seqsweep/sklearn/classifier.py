@@ -17,7 +17,14 @@ from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import AnyCell, Pooling
 from seqsweep.runs.identity import targets
 from seqsweep.runs.metrics_csv import read_columns
-from seqsweep.sklearn.arrays import Layout, labels, num_channels, sequences
+from seqsweep.sklearn.arrays import (
+    KnownArguments,
+    Layout,
+    labels,
+    num_channels,
+    refuse_unknown,
+    sequences,
+)
 from seqsweep.sklearn.runs import (
     config_of,
     folder_of_runs,
@@ -34,7 +41,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.using.load import LoadedRun, run_of
 
 
-class RecurrentClassifier(ClassifierMixin, BaseEstimator):
+class RecurrentClassifier(KnownArguments, ClassifierMixin, BaseEstimator):
     """A recurrent classifier of sequences for scikit-learn.
 
     `fit` trains the same run as the command `seqsweep train data=npz data.test_fraction=0` on the
@@ -71,8 +78,17 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         n_classes_: C, the number of classes.
         n_features_in_: F, the number of channels.
         history_: the metrics of each epoch by their names, such as `train/loss` and `val/acc`.
+        n_iter_: the number of epochs.
+        loss_curve_: the training loss of each epoch.
         run_: the `LoadedRun` that `seqsweep.load_run` would return.
     """
+
+    missing: Missing
+    layout: Layout
+    random_state: int | np.random.RandomState | None
+    threads: int
+    folder: str | Path | None
+    verbose: bool
 
     def __init__(
         self,
@@ -100,37 +116,20 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         overrides: dict[str, Any] | None = None,
         verbose: bool = False,
     ) -> None:
-        self.hidden_size = hidden_size
-        self.cell = cell
-        self.nonlinearity = nonlinearity
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.dropout = dropout
-        self.pooling = pooling
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.class_weight = class_weight
-        self.standardize = standardize
-        self.missing = missing
-        self.val_fraction = val_fraction
-        self.layout = layout
-        self.random_state = random_state
-        self.engine = engine
-        self.threads = threads
-        self.folder = folder
-        self.overrides = overrides
-        self.verbose = verbose
+        arguments = dict(locals())
+        # scikit-learn requires an attribute for each argument.
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Trains on X and y.
+    def fit(self, X: Any, y: Any, **others: Any) -> Self:
+        """Trains on X and y; takes no other arguments.
 
         Raises:
             ValueError, TypeError: an argument, X or y is refused, or the training diverged.
             RuntimeError: the training failed.
             KeyboardInterrupt, SystemExit: a signal came; with `folder`, the same call resumes.
         """
+        refuse_unknown("fit", others, ("X", "y"))
         # X and y are checked before they are stored, so that no message names a temporary file.
         x = sequences(X, self.layout)
         targets = labels(y, x)
@@ -166,6 +165,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             raise in_arguments(error) from error
         return probabilities[:, self._order]
 
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Returns the log probabilities (N, C); of two classes their difference (N,)."""
+        scores = np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+        return scores[:, 1] - scores[:, 0] if self.n_classes_ == 2 else scores
+
     def save(self, path: str | Path) -> None:
         """Writes the fitted network to a checkpoint file for `seqsweep.load_run`."""
         check_is_fitted(self)
@@ -195,6 +199,8 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self._path = str(path)
         self._checkpoint = kept_content(path)
         self.history_ = read_columns(outcome.folder.path / "metrics.csv")
+        self.loss_curve_ = self.history_["train/loss"]
+        self.n_iter_ = len(self.loss_curve_)
         self.run_ = self._loaded()
         self.classes_ = np.unique(y)
         self.n_classes_ = len(self.classes_)

@@ -29,10 +29,11 @@ from seqsweep.command import (
 )
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
-from seqsweep.config.messages import explain, refuse_hidden_files, with_place
+from seqsweep.config.messages import explain, with_place
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
+from seqsweep.config.typed_files import typed_words
 from seqsweep.console import (
     PlainConsole,
     is_terminal_closed,
@@ -46,7 +47,7 @@ from seqsweep.console import (
 from seqsweep.errors import Interrupted, RunFailed, RunLocked, is_of_machine
 from seqsweep.importing import without_collections
 from seqsweep.output_log import OutputLog
-from seqsweep.runs.eventfiles import event_files
+from seqsweep.runs.events import event_files
 from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
@@ -93,8 +94,10 @@ def run(
     try:
         with _hydra_raises():
             own = [*(OWN if subcommand == "train" else ()), *given]
-            hide_subcommand(subcommand, flags_first(arguments, subcommand, own), options)
-            hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+            words = flags_first(arguments, subcommand, own)
+            hide_subcommand(subcommand, words, options)
+            with typed_words(words):
+                hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
         print_folders(PlainConsole())
@@ -184,7 +187,6 @@ def task(config: DictConfig) -> float | None:
     try:
         console = PlainConsole()
         refuse_ignored(hydra_config)
-        refuse_hidden_files(hydra_config)
         refuse_choices(config, hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))

@@ -94,7 +94,7 @@ _NOTES = {
     r"ckpt_path|trainer\.resume_from_checkpoint": "an interrupted run resumes by itself",
     r"extras(\..*)?|print_config": "--cfg job prints the config",
     r"model\.compile": "native is compiled code",
-    r"paths\.(?!output_dir).*": "output_dir=FOLDER is for runs, data.source.path=FILE for data",
+    r"local|hydra|paths": "values are keys of the command line, or of an experiment",
     r"tags": "name=NAME and sweep.name=NAME choose the folder",
     r"train|test": "every run is trained and then tested; seqsweep evaluate RUN tests it again",
     r"~callbacks\.early_stopping": "callbacks=default does not stop early",
@@ -105,7 +105,7 @@ _OPTUNA = "hydra/sweeper=optuna"
 
 _SHORTER = (
     r"; (?:known: |did you mean )|(?<=must be quoted): |(?<=are a sweep); add -m: "
-    r"|; write \w+=A,B without spaces$"
+    r"|; write \w+=A,B without spaces$|(?<=group of seqsweep); \+"
 )
 """The ends of messages that a whole command replaces."""
 
@@ -113,7 +113,10 @@ _SHORTER = (
 def with_meant(message: str, words: Sequence[str]) -> str:
     """Returns an error message, with the command that was meant if there is one."""
     right = meant(words)
-    notes = list(dict.fromkeys(note for word in words if (note := _note(word))))
+    dropped = [word for word in words if right is not None and word not in right]
+    notes = list(dict.fromkeys(note for word in dropped if (note := _note(word))))
+    if words[:1] == ["sweep"] and any(word.endswith((".yaml", ".yml")) for word in words):
+        notes.append("a file of values is FOLDER/sweep/NAME.yaml: --config-dir FOLDER sweep=NAME")
     if any(word.endswith((".xlsx", ".xls", ".ods", ".json")) for word in words):
         notes.append("save the table as a .csv file")
     if right is None and not notes:
@@ -147,6 +150,8 @@ def meant(words: Sequence[str]) -> list[str] | None:
     command, rest = (words[0], list(words[1:])) if words else ("", [])
     if "=" in command:
         command, rest = "train", list(words)
+    if command == "sweep":  # a file of W&B has no counterpart
+        rest = [word for word in rest if not word.endswith((".yaml", ".yml"))]
     first, *more = _COMMANDS.get(command, (command,))
     if first == "evaluate":
         # A run is scored on the test split of its data if no file is given.
@@ -158,8 +163,10 @@ def meant(words: Sequence[str]) -> list[str] | None:
         return None
     folders = ["conf", *(rest[i + 1] for i in range(len(rest) - 1) if rest[i] == "--config-dir")]
     new: list[str] = []
+    is_ours = not any(_is_own(w, f) for w in rest if w.startswith("model=") for f in folders)
     for option in _options(_joined(rest)):
-        if any(_is_own(option, folder) for folder in folders):
+        is_argument = option.startswith("model.compile=") and not is_ours
+        if is_argument or any(_is_own(option, folder) for folder in folders):
             new.append(option)  # a file of the user is what its name says
         elif not _note(option):
             new += _override(option)
@@ -216,6 +223,8 @@ def _options(words: Sequence[str]) -> Iterator[str]:
             yield word
             if needs_value and not equals and rest:
                 yield rest.popleft()
+        elif word in ("--wandb", "--mlflow", "--tensorboard"):
+            last = f"logger={name.lstrip('-')}"
         else:
             key = word.lstrip("-").replace("-", "_")
             if equals:
@@ -268,7 +277,13 @@ def _note(word: str) -> str | None:
 
 
 def _is_own(word: str, folder: str) -> bool:
-    """Returns whether a word chooses an option that only the user's folder has."""
+    """Returns whether a word chooses an option that only the user's folder has.
+
+    Files of lightning-hydra-template for groups that this project lacks, and for `debug`, have keys
+    that no config here has.
+    """
     group, _, options = word.partition("=")
+    if word.startswith("debug=") or not ("+" in group or (CONF_DIR / group).is_dir()):
+        return False
     paths = [Path(group.lstrip("+"), f"{option}.yaml") for option in options.split(",")]
     return any(Path(folder, p).is_file() and not (CONF_DIR / p).is_file() for p in paths)

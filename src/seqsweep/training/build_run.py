@@ -67,8 +67,9 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         if not is_overridden("training_step", module):
             raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
         check_logs(module, config)
-        if isinstance(data, SequenceDataModule):
-            data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
+        if config["optimizer"] is not None:
+            _give_optimizer(module, config)
+        form_batches(data, module)
         if data is not None:
             for hook in ("setup", "configure_model"):  # they may make layers
                 stream = global_stream(config["seed"], hook)
@@ -97,6 +98,22 @@ def _built(config: Config, splits: Splits | OwnData) -> Any:
     sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
     with global_stream(config["seed"], "init"):
         return build(model, "model", **sizes)
+
+
+def _give_optimizer(module: Any, config: Config) -> None:
+    """Gives a module without `configure_optimizers` the optimizer and scheduler of the config."""
+    monitor = monitor_of_config(config)
+    # Our plateau scheduler follows the direction of the run's monitor.
+    given = {"monitor": monitor} if "monitor" in (config["scheduler"] or {}) else {}
+    make_optimizer = build(config["optimizer"], "optimizer")
+    make_scheduler = build(config["scheduler"], "scheduler", **given)
+
+    def configure_optimizers() -> Any:
+        optimizer = make_optimizer(module.parameters())
+        plan = make_scheduler and {"scheduler": make_scheduler(optimizer), "monitor": monitor}
+        return {"optimizer": optimizer, "lr_scheduler": plan} if plan else optimizer
+
+    module.configure_optimizers = configure_optimizers
 
 
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
@@ -186,6 +203,12 @@ def _check_independence(network: nn.Module, model: Config, train: Sequences) -> 
             )
         say_once(f"model._target_={model['_target_']}: predictions change with {cause}")
         return
+
+
+def form_batches(data: Any, module: nn.Module) -> None:
+    """Lets data of ours give `(x, y)` to a LightningModule that reads no lengths."""
+    if isinstance(data, SequenceDataModule):
+        data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
 
 
 def has_one_length(splits: Splits) -> bool:

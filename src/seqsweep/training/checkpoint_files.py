@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from seqsweep.console import say_error
 from seqsweep.errors import Damaged
-from seqsweep.runs.eventfiles import ROWS, event_files
-from seqsweep.runs.events import end_of_step
+from seqsweep.runs.events import ROWS, end_of_step, event_files
 from seqsweep.runs.files import (
     Confirm,
     link,

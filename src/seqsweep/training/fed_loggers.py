@@ -32,6 +32,8 @@ FED = "loggers.json"
 
 It also holds the run's status at that time, and MLflow's id of the run."""
 
+_CSV = "seqsweep.training.loggers.EpochCSVLogger"
+
 _AT_ONCE = 90
 """The number of rows that MLflow gets at once; it accepts at most 1,000 numbers."""
 
@@ -71,29 +73,29 @@ def why_in_trainer(target: str) -> str | None:
 
 
 def writes_rows(config: Config) -> bool:
-    """Returns whether the loggers of a config write metrics.csv."""
+    """Returns whether the loggers of a config write metrics.csv, from which others are fed."""
     sections = (config["logger"] or {}).values()
-    return any(node and node["_target_"].endswith("EpochCSVLogger") for node in sections)
+    has_csv = any(node and node["_target_"] == _CSV for node in sections)
+    return has_csv or bool(fed_loggers(config))
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
     """Builds a run's loggers, except loggers that are fed after training."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
+    sections = {name: each for name, each in (config["logger"] or {}).items() if name not in fed}
+    if fed and not any(each and each["_target_"] == _CSV for each in sections.values()):
+        sections["metrics.csv"] = {"_target_": _CSV}
     return [
         build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
-        for name, section in (config["logger"] or {}).items()
-        if section is not None and name not in fed
+        for name, section in sections.items()
+        if section is not None
     ]
 
 
 def check_fed_loggers(config: Config, folder: Path) -> None:
     """Builds the fed loggers once, to find mistakes before the training."""
     for name, section in fed_loggers(config).items():
-        if not writes_rows(config):
-            raise ValueError(
-                f"logger.{name}: is fed from metrics.csv; give logger=csv or logger=both too"
-            )
         _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
 
 

@@ -1,6 +1,7 @@
 """The command `evaluate`: scores a trained run on labelled sequences."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,16 +15,16 @@ from rich.table import Table
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
-from seqsweep.results.significance import LEVEL
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.significance import LEVEL, estimate
 from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
-from seqsweep.runs.identity import DATA_MODULE
-from seqsweep.runs.run_folder import RunFolder
-from seqsweep.text import count, did_you_mean, listed
-from seqsweep.training.run_data import build_data, dataloader_of, outline
-from seqsweep.training.saved_config import saved_data
+from seqsweep.runs.identity import DATA_MODULE, is_own_module
+from seqsweep.runs.ledger import read_folder
+from seqsweep.text import count, number
+from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import open_data, open_run
-from seqsweep.using.load import Inputs, LoadedRun
+from seqsweep.using.load import Inputs, LoadedRun, load_run
 from seqsweep.using.predict import known_labels, probabilities_of
 from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
@@ -40,7 +41,9 @@ _MOST_RESAMPLES = 100_000
 def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
-    run, _ = open_run(options)
+    run, choice = open_run(options)
+    if is_own_module(run.config):
+        return _evaluate_own(run, choice, options)
     if options.data is None:
         if options.options:
             raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
@@ -67,6 +70,37 @@ def evaluate(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespace) -> int:
+    """Prints or writes what a LightningModule of the user logs in its test. Returns 0."""
+    if options.data is not None:
+        raise ValueError(f"{options.data}: a LightningModule is tested on its own data, not a file")
+    from seqsweep.using.own_outputs import tested  # it imports Lightning
+
+    runs = [run]
+    if choice is not None:  # of a sweep
+        entries = leaderboard(read_folder(options.run)).rows[0].entries
+        folders = [each.folder.path for each in entries if each.state == "complete"]
+        runs = [load_run(each, options.checkpoint or "best", options.allow) for each in folders]
+    results = [tested(each, options) for each in runs]
+    names = [name for name in results[0] if all(name in each for each in results)]
+    means = {name: estimate([each[name] for each in results]) for name in names}
+    content = {
+        "runs": [str(each.checkpoint) for each in runs],
+        "metrics": {name: dataclasses.asdict(mean) for name, mean in means.items()},
+    }
+    if options.out is not None:
+        write_json(options.out, content)
+    if options.json:
+        print_json(content)
+        return 0
+    title = f"mean of {len(runs)} runs; ± is one standard deviation"
+    lines = [str(run.checkpoint) if len(runs) == 1 else title]
+    for name, mean in means.items():
+        lines.append(f"{name}  {number(mean.mean)}" + (f" ±{number(mean.std)}" if mean.std else ""))
+    print_lines(PlainConsole(), *lines)
+    return 0
+
+
 def _parser() -> Parser:
     text = "Scores a run on labelled sequences; without DATA, on its own test split."
     parser = Parser("evaluate", text)
@@ -90,20 +124,11 @@ def _own_split(
         ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
             be read or have changed since training.
     """
-    folder = run.folder
-    if folder is None:
-        raise ValueError(
-            f"{run.checkpoint}: DATA is missing; only the folder of a run knows its own data"
-        )
-    config = run.config | saved_data(RunFolder(folder), options.allow).config
-    data = build_data(config)
-    splits = outline(data, config["data"]["_target_"])
-    name = options.split or "test"
-    if name not in splits.names:
-        hint = did_you_mean(name, splits.names)
-        raise ValueError(f"--split={name}: the run's data have only {listed(splits.names)}{hint}")
+    from seqsweep.using.own_outputs import own_data  # it imports Lightning
+
+    data, name = own_data(run, options)
     units = None
-    if config["data"]["_target_"] == DATA_MODULE:
+    if run.config["data"]["_target_"] == DATA_MODULE:
         part = data.splits.parts[name]
         units = part.units
         batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
@@ -114,7 +139,7 @@ def _own_split(
     for x, lengths, y in map(checked_batch, batches):
         probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
         labels.append(y.numpy())
-    return f"{folder} ({name})", np.concatenate(probabilities), np.concatenate(labels), units
+    return f"{run.folder} ({name})", np.concatenate(probabilities), np.concatenate(labels), units
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:

@@ -106,7 +106,6 @@ def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
             f"--checkpoint={options.checkpoint}: {path} is a file, which holds one network"
         )
     run = load_run(path, options.checkpoint or "best", options.allow)
-    run.check_classifies()
     if choice is not None:
         say_error(f"{path}: {choice}")
     return run, choice

@@ -100,15 +100,6 @@ class LoadedRun:
         """The LightningModule of the user, or else the network."""
         return self.network
 
-    def check_classifies(self) -> None:
-        """Refuses a LightningModule of the user, whose outputs have no fixed meaning."""
-        if is_own_module(self.config):
-            name = self.config["model"]["_target_"]
-            raise ValueError(
-                f"{self.checkpoint}: what {name} returns is known to its own code alone; in Python,"
-                f" seqsweep.load_run(RUN, allow=[...]).module is the trained {name}"
-            )
-
     @property
     def source_channels(self) -> tuple[str, ...]:
         """The names of the channels that `prepare` expects."""
@@ -137,7 +128,6 @@ class LoadedRun:
             DataError: x or lengths have another shape or type than expected, or the run
                 has no scaling.
         """
-        self.check_classifies()
         if self.scaling is None:
             target = self.config["data"].get("_target_")
             raise ValueError(
@@ -221,7 +211,12 @@ class LoadedRun:
         Raises:
             ValueError: the network returns NaN.
         """
-        self.check_classifies()
+        if is_own_module(self.config):
+            name = self.config["model"]["_target_"]
+            raise ValueError(
+                f"{self.checkpoint}: what {name} returns is known to its own code alone; in Python,"
+                f" seqsweep.load_run(RUN, allow=[...]).module is the trained {name}"
+            )
         model, classes = self.config["model"], len(self.class_names)
         logits = native_logits(model, self.network, *inputs, classes)
         if logits is None:

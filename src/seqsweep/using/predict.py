@@ -3,6 +3,7 @@
 N sequences, C classes.
 """
 
+import argparse
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -15,16 +16,12 @@ from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
 from seqsweep.data.scaling import difference_notes
 from seqsweep.data.windows import windows_of
+from seqsweep.runs.identity import is_own_module
 from seqsweep.text import count, did_you_mean, listed
+from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import InputData, open_data, open_run
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun
-from seqsweep.using.prediction_files import (
-    FORMATS,
-    Header,
-    Predictions,
-    format_of,
-    write_predictions,
-)
+from seqsweep.using.prediction_files import FORMATS, Table, format_of, write_table
 from seqsweep.using.scores import Float64
 
 
@@ -39,34 +36,33 @@ def predict(arguments: Sequence[str]) -> int:
         )
     kind = "jsonl" if rows is not None else format_of(options.out, options.format)
     run, _ = open_run(options)
-    data = open_data(options.data, options.options, run, options.split, labelled=False)
-    for note in data.notes:
-        say_error(note)
-    header = Header(run.class_names, data.labels is not None, tuple(data.columns))
-    probabilities = probabilities_of(run, data, options.batch_size)
-    write_predictions(options.out, kind, header, _batches(data, probabilities), rows)
-    accuracy = None
-    if data.labels is not None:
-        names = np.array(run.class_names)
-        right, labels = names[probabilities.argmax(axis=1)] == data.labels, np.array(data.labels)
-        accuracy = float(right[labels != ""].mean())
+    if is_own_module(run.config):
+        title, table = _own_predictions(run, options)
+        size, batches, accuracy = len(table["id"]), [table], None
+        words = count(size, "sequence")
+    else:
+        data = _read(run, options)
+        probabilities = probabilities_of(run, data, options.batch_size)
+        title, size, batches = data.name, len(data), _batches(run, data, probabilities)
+        accuracy = _accuracy(run, data, probabilities)
+        words = count(size, "sequence" if data.windows is None else "window")
+        words += "" if data.windows is None else f" of {count(len(data.part.x), 'recording')}"
+    write_table(options.out, kind, batches, rows)
     if options.json:
         lines = [] if rows is None else rows.getvalue().splitlines()
         made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
-        head = {"run": str(run.checkpoint), "data": data.name, "classes": run.class_names}
-        print_json(head | {"sequences": len(data), "accuracy": accuracy} | made)
+        head = {"run": str(run.checkpoint), "data": title, "classes": run.class_names}
+        print_json(head | {"sequences": size, "accuracy": accuracy} | made)
         return 0
     where = "" if options.out is None else f" in {place(options.out)}"
     score = "" if accuracy is None else f"; accuracy {accuracy:.4f}"
-    size = count(len(data), "sequence" if data.windows is None else "window")
-    of = "" if data.windows is None else f" of {count(len(data.part.x), 'recording')}"
-    say_error(f"{data.name}: {size}{of}{where}{score}")
+    say_error(f"{title}: {words}{where}{score}")
     return 0
 
 
 def _parser() -> Parser:
     parser = Parser("predict", "Writes the class and the probabilities of each sequence.")
-    add_use_of_run(parser)
+    add_use_of_run(parser, needs_data=False)
     add_json(parser)
     words = "the file to write, in the format of its ending; by default csv in the terminal"
     add_out(parser, "", words)
@@ -74,22 +70,70 @@ def _parser() -> Parser:
     return parser
 
 
-def _batches(data: InputData, probabilities: Float64) -> Iterator[Predictions]:
+def _read(run: LoadedRun, options: argparse.Namespace) -> InputData:
+    """Reads DATA, and prints its notes."""
+    if options.data is None:
+        raise ValueError("DATA is missing: expected a file of sequences")
+    data = open_data(options.data, options.options, run, options.split, labelled=False)
+    for note in data.notes:
+        say_error(note)
+    return data
+
+
+def _own_predictions(run: LoadedRun, options: argparse.Namespace) -> tuple[str, Table]:
+    """Returns what a LightningModule of the user predicts for DATA or a split."""
+    # Imported here, because Lightning takes a second.
+    from seqsweep.using.own_outputs import batches_of, outputs_of, own_data
+
+    if options.data is None:
+        data, split = own_data(run, options)
+        outputs = outputs_of(run, dataloader_of(data, split))
+        size = len(next(iter(outputs.values())))
+        return f"{run.folder} ({split})", {"id": range(size), **outputs}
+    if run.scaling is None:
+        raise ValueError(f"{options.data}: the run has its own data module; give --split NAME")
+    read = _read(run, options)
+    return read.name, {**read.columns, **outputs_of(run, batches_of(run, inputs_of(run, read)))}
+
+
+def _accuracy(run: LoadedRun, data: InputData, probabilities: Float64) -> float | None:
+    """Returns the accuracy on the sequences of a file that have a label."""
+    if data.labels is None:
+        return None
+    names = np.array(run.class_names)
+    right, labels = names[probabilities.argmax(axis=1)] == data.labels, np.array(data.labels)
+    return float(right[labels != ""].mean())
+
+
+def _batches(run: LoadedRun, data: InputData, probabilities: Float64) -> Iterator[Table]:
     """Yields the predictions for a few hundred sequences at a time."""
+    names = np.array(run.class_names)
     for start in range(0, len(data), BATCH_SIZE):
         rows = slice(start, start + BATCH_SIZE)
-        labels = None if data.labels is None else data.labels[rows]
         part = probabilities[rows]
-        named = [column[rows] for column in data.columns.values()]
-        yield Predictions(named, part.argmax(axis=1), part.astype(np.float32), labels)
+        yield {
+            **{name: column[rows] for name, column in data.columns.items()},
+            "prediction": names[part.argmax(axis=1)].tolist(),
+            **{f"p_{name}": p for name, p in zip(names, part.astype(np.float32).T, strict=True)},
+            **({} if data.labels is None else {"label": data.labels[rows]}),
+        }
 
 
 def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float64:
-    """Returns the probabilities (N, C), and prints how they differ from training.
+    """Returns the probabilities (N, C) of the sequences of a file.
 
     Raises:
         ValueError: the sequences hold values that the run cannot take.
     """
+    inputs = inputs_of(run, data)
+    try:
+        return run.apply(inputs, batch_size)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{data.name}: {error}") from None
+
+
+def inputs_of(run: LoadedRun, data: InputData) -> Inputs:
+    """Returns the prepared sequences or windows, and prints how they differ from training."""
     try:
         inputs = run.prepare(data.part.x, data.part.lengths)
         x, lengths = inputs.x.numpy(), inputs.lengths.numpy()
@@ -102,7 +146,7 @@ def probabilities_of(run: LoadedRun, data: InputData, batch_size: int) -> Float6
         if data.windows is not None:
             cut = windows_of(x, data.windows, run.transform)
             inputs = Inputs(*map(torch.from_numpy, cut))
-        return run.apply(inputs, batch_size)
+        return inputs
     except (ValueError, TypeError) as error:
         raise ValueError(f"{data.name}: {error}") from None
 

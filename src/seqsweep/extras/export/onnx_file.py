@@ -5,6 +5,7 @@ PyTorch's exporters for such networks are deprecated, so this module uses none o
 B sequences, T time steps, F features (channels), H hidden, D directions, C classes.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from onnx import helper
 from seqsweep.data.checks import Array
 from seqsweep.extras.export.check import Answer, Outputs
 from seqsweep.extras.export.contents import count_symbols, input_type, metadata, scaling_inside
-from seqsweep.extras.export.onnx_layers import add_embedding, add_layers, add_pooling
+from seqsweep.extras.export.onnx_cells import add_cell
+from seqsweep.extras.export.onnx_layers import add_embedding, add_layers, add_norm, add_pooling
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
-from seqsweep.extras.export.onnx_scaling import add_scaling, add_usable
-from seqsweep.extras.export.onnx_step import add_step
+from seqsweep.extras.export.onnx_scaling import add_all_usable, add_scaled, add_scaling, add_usable
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.torch_operations import Untraceable
 from seqsweep.using.load import LoadedRun
-from seqsweep.using.stream import check_steps, known_network, layers_of
+from seqsweep.using.stream import check_steps, known_network, layers_of, scaling_of_step
 
 OPSET = 17
 """The version of the ONNX operators; runtimes since 2022 know it."""
@@ -53,7 +54,7 @@ def write(run: LoadedRun, step: bool = False) -> bytes:
         check_steps(network, run.scaling, run.checkpoint)
     graph = Graph()
     try:
-        features, usable = (add_step if step else _add_sequences)(graph, network, run)
+        features, usable = (_add_step if step else _add_sequences)(graph, network, run)
     except Untraceable as error:
         what = f"model.cell={network.cell} as .onnx, because it has no program"
         raise ValueError(f"{run.checkpoint}: cannot write {what}: {error}") from error
@@ -110,3 +111,43 @@ def _add_head(graph: Graph, network: RNNClassifier, features: str, usable: str) 
     nan = graph.constant("not_a_number", np.array([np.nan], dtype=np.float32))
     graph.node("Where", usable, logits, nan, output="logits")
     graph.node("Softmax", "logits", output="probabilities", axis=1)
+
+
+def _add_step(graph: Graph, network: RNNClassifier, run: LoadedRun) -> tuple[str, str]:
+    """Adds the head's input (B, H) for x (B, F), and the mask (B, 1) of usable outputs.
+
+    The state `steps` counts the steps in double precision. It becomes NaN with a value that cannot
+    be read, after which no output is right.
+    """
+    scaling, kept = scaling_of_step(scaling_inside(run))
+    x = "x" if scaling is None else add_scaled(graph, scaling, "x", "")[0]
+    steps, start = graph.state("steps", 1, np.float64), _number(graph, kept.start)
+    # All comparisons with NaN are false.
+    valid = graph.node("Less", steps, _number(graph, kept.stop))
+    valid = graph.node("And", valid, graph.node("GreaterOrEqual", steps, start))
+    x = graph.node("Where", valid, x, graph.constant("zero", np.zeros(1, dtype=np.float32)))
+    is_usable = add_all_usable(graph, x, valid, count_symbols(run), axes=[1])
+    is_usable = graph.node("Unsqueeze", is_usable, graph.axes(1))
+    one = graph.node("Where", is_usable, _number(graph, 1), _number(graph, math.nan))
+    count = graph.node("Add", steps, one, output="new_steps")
+    if network.embedding is not None:
+        x = add_embedding(graph, network.embedding, x)
+    for position, layer in enumerate(layers_of(network)):
+        x = add_norm(graph, layer, position, x)
+        x = add_cell(graph, layer, position, x, valid, is_step=True)
+    is_begun = graph.node("Greater", count, start)
+    if network.pooling == "mean":
+        total = graph.state("sum", network.hidden_size, np.float64)
+        # Behind the end the output is 0, as at padding.
+        total = graph.node("Add", total, graph.cast(x, np.float64), output="new_sum")
+        read = graph.node("Sub", graph.node("Min", count, _number(graph, kept.stop)), start)
+        return graph.cast(graph.node("Div", total, read), np.float32), is_begun
+    pooled = graph.state(network.pooling, network.hidden_size)
+    if network.pooling == "max":
+        larger = graph.node("Max", pooled, x)
+        x = graph.node("Where", graph.node("Equal", steps, start), x, larger)
+    return graph.node("Where", valid, x, pooled, output=f"new_{pooled}"), is_begun
+
+
+def _number(graph: Graph, value: float) -> str:
+    return graph.constant(f"float64_{value}", np.array([value], dtype=np.float64))

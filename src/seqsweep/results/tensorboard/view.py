@@ -16,7 +16,7 @@ from seqsweep.results.leaderboard import DATA, leaderboard
 from seqsweep.results.replicates import numbers
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image, text
-from seqsweep.runs.eventfiles import PREFIX, all_event_files
+from seqsweep.runs.events import PREFIX, all_event_files
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, not_begun, read_folder
 from seqsweep.runs.metrics import own_metrics
