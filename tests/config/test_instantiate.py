@@ -52,6 +52,7 @@ SECTIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:hydra.utils.instantiate")  # Hydra 1.4 asks for a list
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: next(iter(section)))
 def test_the_keys_of_hydra_do_what_they_do_there(section):
     section = {"_target_": f"{HERE}.Untyped"} | section
