@@ -147,6 +147,7 @@ def test_the_trainer_stays_ours_and_a_sweep_reads_what_a_run_reads(seqsweep):
         ("task_name=mine", "name=mine"),
         ("tags=[a]", "name=NAME and sweep.name=NAME choose the folder"),
         ("debug=fdr", "debug=fast_dev_run"),
+        ("debug=overfit task_name=x", "trainer.overfit_batches=3"),
         ("ckpt_path=a.ckpt", "an interrupted run resumes by itself"),
         ("paths.output_dir=elsewhere", "output_dir=elsewhere"),
     ],

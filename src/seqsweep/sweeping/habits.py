@@ -76,6 +76,8 @@ _FORMS = {
 _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"callbacks=((model_)?checkpoint|model_summary|none|rich_progress_bar)": "callbacks=default",
     r"debug=(default|fdr|limit|true)": "debug=fast_dev_run",
+    r"debug=overfit": "trainer.overfit_batches=3",
+    r"debug=profiler": "trainer.profiler=simple",
     r"hparams_search=.*": "hydra/sweeper=optuna",
     r"hydra/launcher=submitit_local": "hydra.launcher.processes=2",
     r"hydra/launcher=submitit_slurm": "hydra/launcher=slurm",

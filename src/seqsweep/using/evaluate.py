@@ -84,10 +84,8 @@ def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespac
     results = [tested(each, options) for each in runs]
     names = [name for name in results[0] if all(name in each for each in results)]
     means = {name: estimate([each[name] for each in results]) for name in names}
-    content = {
-        "runs": [str(each.checkpoint) for each in runs],
-        "metrics": {name: dataclasses.asdict(mean) for name, mean in means.items()},
-    }
+    metrics = {name: dataclasses.asdict(mean) for name, mean in means.items()}
+    content = {"runs": [str(each.checkpoint) for each in runs], "metrics": metrics}
     if options.out is not None:
         write_json(options.out, content)
     if options.json:
