@@ -106,7 +106,12 @@ def module_data(record):
     [
         (("predict", "x.csv"), "x.csv: the run has its own data module; give --split NAME"),
         (("predict", "--split", "vall"), "--split=vall: the run's data have only train, val, test"),
-        (("evaluate", "x.csv"), "x.csv: a LightningModule is tested on its own data, not a file"),
+        (("evaluate", "x.csv"), "data=x.csv: is for networks; a LightningModule runs test_step"),
+        (
+            ("evaluate", "--split", "train"),
+            "ReturnsText: ValueError: --split=train: must be test or",
+        ),
+        (("evaluate", "--resamples", "5"), "resamples=5: is for networks; a LightningModule runs"),
         (("export", "--out", "m.onnx"), "cannot write the network small_modules.ReturnsText"),
         (
             ("predict",),
@@ -126,7 +131,7 @@ def test_a_sweep_is_evaluated_by_the_first_config(command, trained, tmp_path):
     folder, allow, _ = runs[0]
     done = command("evaluate", str(folder.parent), *allow)
     values = [record["metrics"]["test_acc"] for *_, record in runs]
-    assert "mean of 3 runs; ± is one standard deviation" in done.out
+    assert "mean of 3 runs, ± standard deviation" in done.out
     assert f"test_acc  {np.mean(values):.4f} ±{np.std(values, ddof=1):.4f}" in done.out
 
 
@@ -135,3 +140,6 @@ def test_layers_that_setup_makes_have_the_trained_weights(command, trained):
     folder, allow, record = trained(target, "data=digits", "trainer.max_epochs=4")
     metrics = json.loads(command("evaluate", str(folder), *allow, "--json").out)["metrics"]
     assert metrics["quality"]["mean"] == record["metrics"]["test/quality"] > 0.12
+    words = ("--split", "val", *allow, "--json")
+    metrics = json.loads(command("evaluate", str(folder), *words).out)["metrics"]
+    assert metrics["quality"]["mean"] == record["metrics"]["quality"]

@@ -115,11 +115,10 @@ def check(config: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ValueError(explain(error)) from error
     assert isinstance(plain, dict)
-    not_ours = ("hydra", "paths")  # `paths` serves interpolations of the user's configs
-    for name, path in (plain.get("paths") or {}).items():
+    for name, path in (plain.get("paths") or {}).items():  # for interpolations of the user
         if name in ("output_dir", "log_dir") and path != plain.get("output_dir"):
             raise ValueError(f"paths.{name}={path}: must be equal to output_dir; set output_dir")
-    plain = {str(k): _without_tuples(value) for k, value in plain.items() if k not in not_ours}
+    plain = {str(k): _without_tuples(v) for k, v in plain.items() if k not in ("hydra", "paths")}
     # This comes first: what suits a module of the user looks wrong where it cannot be imported.
     check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):

@@ -24,7 +24,7 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import open_data, open_run
-from seqsweep.using.load import Inputs, LoadedRun, load_run
+from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
 from seqsweep.using.predict import known_labels, probabilities_of
 from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
@@ -36,6 +36,7 @@ _MOST_CLASSES, _MOST_ROWS = 20, 100
 The JSON file has all classes.
 """
 _MOST_RESAMPLES = 100_000
+_FOR_NETWORKS = {"data": None, "resamples": 1000, "seed": 0, "batch_size": BATCH_SIZE}
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -72,8 +73,9 @@ def evaluate(arguments: Sequence[str]) -> int:
 
 def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespace) -> int:
     """Prints or writes what a LightningModule of the user logs in its test. Returns 0."""
-    if options.data is not None:
-        raise ValueError(f"{options.data}: a LightningModule is tested on its own data, not a file")
+    for name, usual in _FOR_NETWORKS.items():
+        if (given := getattr(options, name)) != usual:
+            raise ValueError(f"{name}={given}: is for networks; a LightningModule runs test_step")
     from seqsweep.using.own_outputs import tested  # it imports Lightning
 
     runs = [run]
@@ -91,11 +93,10 @@ def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespac
     if options.json:
         print_json(content)
         return 0
-    title = f"mean of {len(runs)} runs; ± is one standard deviation"
-    lines = [str(run.checkpoint) if len(runs) == 1 else title]
+    title = f"mean of {len(runs)} runs, ± standard deviation" if choice else str(run.checkpoint)
     for name, mean in means.items():
-        lines.append(f"{name}  {number(mean.mean)}" + (f" ±{number(mean.std)}" if mean.std else ""))
-    print_lines(PlainConsole(), *lines)
+        title += f"\n{name}  {number(mean.mean)}" + (f" ±{number(mean.std)}" if mean.std else "")
+    print_lines(PlainConsole(), title)
     return 0
 
 

@@ -28,7 +28,7 @@ from seqsweep.training.logged import test_metrics
 from seqsweep.training.run_data import DATA_STREAM, build_data, outline
 from seqsweep.training.saved_config import saved_data
 from seqsweep.training.trainer import quiet
-from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, read_content
+from seqsweep.using.load import Inputs, LoadedRun, read_content
 from seqsweep.using.prediction_files import Table
 
 
@@ -54,14 +54,14 @@ def own_data(run: LoadedRun, options: argparse.Namespace) -> tuple[Any, str]:
     return run.module if target == MODULE_DATA else data, name
 
 
-def batches_of(run: LoadedRun, inputs: Inputs) -> DataLoader[Any]:
+def batches_of(run: LoadedRun, inputs: Inputs, batch_size: int) -> DataLoader[Any]:
     """Returns sequences in batches as in training, with -1 for each label."""
     x, lengths = inputs
     takes = takes_lengths(type(run.module))
     if not takes and len(lengths.unique()) > 1:
         raise ValueError("sequences of different lengths: forward takes x alone")
     parts = [x, *([lengths] if takes else []), torch.full((len(x),), -1)]
-    return DataLoader(TensorDataset(*parts), BATCH_SIZE)
+    return DataLoader(TensorDataset(*parts), batch_size)
 
 
 def outputs_of(run: LoadedRun, batches: Iterable[Any]) -> Table:
@@ -95,15 +95,17 @@ def _forward(module: Any, batch: Any, batch_idx: int) -> Any:
 
 
 def tested(run: LoadedRun, options: argparse.Namespace) -> dict[str, float]:
-    """Returns what `test_step` logs on the test split of the run."""
-    module: Any = run.module
-    data, _ = own_data(run, options)
+    """Returns what `test_step` logs on the test split, or `validation_step` with `--split val`."""
+    data, split = own_data(run, options)
     with _trainer(run) as trainer:
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
-        given = {} if data is module else {"datamodule": data}
-        results = trainer.test(module, ckpt_path=str(run.checkpoint), verbose=False, **given)
+        given = {} if data is run.module else {"datamodule": data}
+        loop: Any = {"test": trainer.test, "val": trainer.validate}.get(split)
+        if loop is None:
+            raise ValueError(f"--split={split}: must be test or val")
+        results = loop(run.module, ckpt_path=str(run.checkpoint), verbose=False, **given)
         if not any(results):
-            raise ValueError("logs nothing in test_step")
+            raise ValueError(f"logs nothing in the {split} step")
     return test_metrics(results, {})
 
 

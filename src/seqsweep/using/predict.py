@@ -82,8 +82,7 @@ def _read(run: LoadedRun, options: argparse.Namespace) -> InputData:
 
 def _own_predictions(run: LoadedRun, options: argparse.Namespace) -> tuple[str, Table]:
     """Returns what a LightningModule of the user predicts for DATA or a split."""
-    # Imported here, because Lightning takes a second.
-    from seqsweep.using.own_outputs import batches_of, outputs_of, own_data
+    from seqsweep.using.own_outputs import batches_of, outputs_of, own_data  # Lightning
 
     if options.data is None:
         data, split = own_data(run, options)
@@ -93,7 +92,8 @@ def _own_predictions(run: LoadedRun, options: argparse.Namespace) -> tuple[str, 
     if run.scaling is None:
         raise ValueError(f"{options.data}: the run has its own data module; give --split NAME")
     read = _read(run, options)
-    return read.name, {**read.columns, **outputs_of(run, batches_of(run, inputs_of(run, read)))}
+    batches = batches_of(run, inputs_of(run, read), options.batch_size)
+    return read.name, {**read.columns, **outputs_of(run, batches)}
 
 
 def _accuracy(run: LoadedRun, data: InputData, probabilities: Float64) -> float | None:
