@@ -61,7 +61,7 @@ def watch(folder: str) -> None:
     watched = WatchedFolder(Path(folder))
     view = LiveView(watched.progress, console, table)
     table.start()
-    watched.renew()
+    watched.renewed()
     view.renew()
 
 

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView, show_progress
-from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock

@@ -82,13 +82,11 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):
         text = file.read().replace('"ended": null', f'"ended": {found.clock.now}')
         file.seek(0)
         file.write(text)
-    seen.renew()
-    assert seen.has_ended and seen.is_over()
+    assert seen.renewed().sweep.ended and seen.is_over()
     more = Sweep(found.folder, [config(seed) for seed in range(3)])
     with sweep_lock(found.folder):
         more.file(started=found.clock.now + 1).write(found.folder)
-        seen.renew()
-        seen.progress.look()
+        seen.renewed().look()
         assert len(seen.progress.runs) == 3
         assert not seen.is_over()
 
@@ -103,8 +101,8 @@ def test_watch_waits_for_the_next_runs_of_a_search(sweep):
         assert not seen.missing()
         assert not seen.is_over()
         found.file().write(found.folder)
-        seen.renew()
+        seen.renewed()
         assert seen.is_over()
     replace(found.file(), open=True).write(found.folder)  # its search was killed
-    seen.renew()
+    seen.renewed()
     assert seen.is_over()

@@ -1,8 +1,7 @@
 """Shows the progress of a sweep, as a table or as lines.
 
 A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
-the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
-shows any sweep with the same `LiveView`.
+the sweep that this process trains, from a thread. `seqsweep watch` shows any sweep.
 """
 
 import contextlib
@@ -19,8 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from seqsweep.console import print_lines, say_error, shows_table, still_table
-from seqsweep.live.run_state import RunProgress
-from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.state import RunProgress, SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.output_log import OutputLog
 from seqsweep.pace import pause_after
@@ -57,15 +55,13 @@ class Screen:
         self._live = still_table(self._console)
 
     def start(self) -> None:
-        """Redirects all other output to the log file."""
-        self._output.start()
+        self._output.start()  # all other output goes to the log file
         self._draw(self._live.start)
 
     def update(self, table: RenderableType, refresh: bool = True) -> None:
         self._draw(lambda: self._live.update(table, refresh=refresh))
 
     def stop(self) -> None:
-        """Draws the last frame."""
         self._draw(self._live.stop)
 
     def close(self, has_failed: bool) -> None:
@@ -101,7 +97,7 @@ class LiveView:
 
     Args:
         console: the console to print on; `?` replaces the characters that its encoding lacks.
-        screen: draws the table; None prints lines instead.
+        screen: draws the table, and is started here; None prints lines instead.
         counted: for a search: the number of runs that ended before, and the most that it may have.
     """
 
@@ -120,6 +116,8 @@ class LiveView:
         self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
+        if screen is not None:
+            screen.start()
 
     def renew(self, is_last: bool = False) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
@@ -138,9 +136,18 @@ class LiveView:
         if self._screen is not None:
             self._screen.stop()
 
+    def follow(self, ended: threading.Event, errors: list[Exception]) -> None:
+        """Shows the sweep until it has ended; adds an error to `errors`."""
+        try:
+            pause = 0.0
+            while not ended.wait(pause):
+                pause = self.renew()
+            self.stop()
+        except Exception as error:
+            errors.append(error)
+
     def _print_lines(self, ended: Sequence[RunProgress]) -> None:
-        lines = [self._line(run) for run in ended]
-        now = self.progress.clock()
+        lines, now = [self._line(run) for run in ended], self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
             lines.append(self._line(None))
         if lines:  # Printing them one by one takes rich four times as long.
@@ -150,17 +157,18 @@ class LiveView:
 
     def _line(self, run: RunProgress | None) -> Text:
         """Returns the line for an ended run; None gives the progress."""
+        progress, (before, at_most) = self.progress, self._counted
         if run is not None:
             self._printed.add(run.folder.name)
-        before, at_most = self._counted
-        number, total = before + len(self._printed), max(at_most, before + self.progress.to_train)
+        number = before + len(self._printed)
+        total = max(at_most, before + sum(not run.skipped for run in progress.runs))
         head = f"[{number:{len(str(total))}}/{total}] "
-        seconds = self.progress.seconds_left
+        seconds = progress.seconds_left
         left = "" if seconds is None or number >= total else f"  {duration(seconds)} left"
         if run is None:
-            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
+            epochs = f"{progress.epochs:,} of {progress.max_epochs:,} epochs"
             return Text(f"{head}{epochs}{left}", "dim")
-        host = f"  on {run.host}" if self.progress.has_other_hosts and run.host else ""
+        host = f"  on {run.host}" if progress.hosts and run.host else ""
         return Text.assemble(f"{head}{run.label}  ", *_result(run), (f"{host}{left}", "dim"))
 
 
@@ -175,8 +183,6 @@ def show_progress(
     goes to sweep.log. If a run does not finish, the last of this output is shown below the table.
     """
     folder = runs[0].path.parent
-    run_ids = {run.run_id for run in runs}
-    watched: list[RunProgress] = []
     errors: list[Exception] = []
     ended = threading.Event()
     screen: Screen | None = None
@@ -184,19 +190,18 @@ def show_progress(
     has_failed = True
     try:
         try:
-            progress = SweepProgress(folder, _sweep_file(folder, run_ids))
+            sweep = SweepFile.read(folder)
+            unknown = SweepFile((), time.time(), {run.run_id: {} for run in runs})
+            progress = SweepProgress(folder, sweep.current() if sweep else unknown)
             progress.look()  # The first look finds what was there before the training.
-            watched = [run for run in progress.runs if run.folder.name in run_ids]
-            if shows_table(console):
-                screen = Screen(folder / LOG)
-                screen.start()
+            screen = Screen(folder / LOG) if shows_table(console) else None
             view = LiveView(progress, console, screen, counted)
-            thread = threading.Thread(target=_show, args=(view, ended, errors), daemon=True)
+            thread = threading.Thread(target=view.follow, args=(ended, errors), daemon=True)
             thread.start()
         except Exception as error:
             errors.append(error)
         yield
-        has_failed = False
+        has_failed = not all(os.path.exists(f"{run.path}/record.json") for run in runs)
     finally:
         ended.set()
         try:
@@ -204,32 +209,12 @@ def show_progress(
                 thread.join()
         finally:
             if screen is not None:
-                screen.close(has_failed or any(run.record is None for run in watched))
+                screen.close(has_failed)
         # A broken pipe without a table needs no message: its reader, such as `head`, has ended.
         if errors and (screen is not None or not isinstance(errors[0], BrokenPipeError)):
             message = " ".join(f"{type(errors[0]).__name__}: {errors[0]}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
-
-
-def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:
-    """Shows the sweep until it has ended; adds an error to `errors`."""
-    try:
-        pause = 0.0
-        while not ended.wait(pause):
-            pause = view.renew()
-        view.stop()
-    except Exception as error:
-        errors.append(error)
-
-
-def _sweep_file(folder: Path, run_ids: set[str]) -> SweepFile:
-    """Returns sweep.json, or a substitute if it does not list all runs."""
-    sweep = SweepFile.read(folder)
-    # Another process may have replaced sweep.json, so it may not list these runs.
-    if sweep is None or not run_ids <= sweep.configs.keys():
-        return SweepFile((), time.time(), {run_id: {} for run_id in run_ids})
-    return sweep.current()
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:

@@ -1,6 +1,8 @@
 """Draws a sweep's live table, in a frame that fits any terminal."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import localtime, strftime
 from typing import Any
 
@@ -12,9 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from seqsweep.live.hosts import Host
-from seqsweep.live.run_state import RunProgress
-from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.state import RunProgress, SweepProgress
 from seqsweep.text import count, duration, number, one_line
 
 _WIDEST = 100
@@ -34,6 +34,7 @@ _STYLES = {
 }
 
 
+@dataclass
 class LiveTable:
     """A frame with progress, hosts, the best runs, running runs and failed runs.
 
@@ -43,9 +44,8 @@ class LiveTable:
         is_last: whether to show only the counts and the failed runs.
     """
 
-    def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
-        self.progress = progress
-        self.is_last = is_last
+    progress: SweepProgress
+    is_last: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width = min(options.max_width, _WIDEST)
@@ -64,59 +64,80 @@ class LiveTable:
             yield segment._replace(text=segment.text.replace("…", ellipsis))
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
-        yield self._bar()
-        yield self._counts()
-        if self.progress.has_other_hosts and not self.is_last:
+        yield _bar(self.progress, self.is_last)
+        yield _counts(self.progress)
+        if self.progress.hosts and not self.is_last:
             yield ""
-            yield _hosts_table(self.progress.hosts.values())
+            yield _hosts_table(self.progress)
         runs = self.progress.runs
         failed = [run for kind in ("failed", "diverged") for run in runs if run.state == kind]
-        best = [] if self.is_last else self._best_rows()
+        best = [] if self.is_last else _best_rows(self.progress)
         if best or failed:
             yield ""
             yield _runs_table(self.progress, best, failed[:_MOST_FAILED], width)
         if len(failed) > _MOST_FAILED:
             yield Text(f"and {len(failed) - _MOST_FAILED} more", "dim")
 
-    def _best_rows(self) -> list[tuple[str, RunProgress]]:
-        """Returns the best runs with their ranks, and then other running runs."""
-        best = self.progress.best(_MOST_BEST)
-        # The best runs on different data sets are not ranked against each other.
-        is_ranked = not self.progress.has_several_sources
-        rows = [(str(rank) if is_ranked else "", run) for rank, run in enumerate(best, start=1)]
-        others = [run for run in self.progress.runs if run.state == "running" and run not in best]
-        return rows + [("", run) for run in others[:_MOST_RUNNING]]
 
-    def _bar(self) -> Table:
-        """Returns the line with the progress bar, the percentage, and the times."""
-        progress = self.progress
-        total, done = max(progress.max_epochs, 1), progress.epochs
-        row = Table.grid(expand=True, padding=(0, 2, 0, 0))
-        row.add_column(ratio=1)
-        # Fixed widths keep the bar from jumping when a time gets another digit.
-        for min_width in (5, 12, 0 if self.is_last else 9):
-            row.add_column(no_wrap=True, justify="right", min_width=min_width)
-        elapsed = (progress.sweep.ended or progress.clock()) - progress.sweep.started
-        left = None if self.is_last else progress.seconds_left
-        row.add_row(
-            # The default colour of a bar is a red, which looks like a failure.
-            ProgressBar(total=total, completed=done, complete_style="cyan", finished_style="green"),
-            Text(f"{100 * done // total} %", "bold"),
-            Text(f"{duration(max(elapsed, 0))} elapsed", "dim"),
-            Text("" if left is None else f"{duration(left)} left", "cyan"),
-        )
-        return row
+def _bar(progress: SweepProgress, is_last: bool) -> Table:
+    """Returns the line with the progress bar, the percentage, and the times."""
+    total, done = max(progress.max_epochs, 1), progress.epochs
+    row = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    row.add_column(ratio=1)
+    # Fixed widths keep the bar from jumping when a time gets another digit.
+    for min_width in (5, 12, 0 if is_last else 9):
+        row.add_column(no_wrap=True, justify="right", min_width=min_width)
+    elapsed = (progress.sweep.ended or progress.clock()) - progress.sweep.started
+    left = None if is_last else progress.seconds_left
+    row.add_row(
+        # The default colour of a bar is a red, which looks like a failure.
+        ProgressBar(total=total, completed=done, complete_style="cyan", finished_style="green"),
+        Text(f"{100 * done // total} %", "bold"),
+        Text(f"{duration(max(elapsed, 0))} elapsed", "dim"),
+        Text("" if left is None else f"{duration(left)} left", "cyan"),
+    )
+    return row
 
-    def _counts(self) -> Text:
-        """Returns the line with the number of runs in each state."""
-        counts = self.progress.counts
-        counts["done"] = counts.pop("complete", 0)
-        parts: list[Text] = []
-        for name in (*_ALWAYS, "skipped", "pruned", "diverged", "interrupted"):
-            if name in _ALWAYS or counts[name]:
-                style = _STYLES.get(name, "") if counts[name] else "dim"
-                parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
-        return Text("   ", **_ONE_LINE).join(parts)
+
+def _counts(progress: SweepProgress) -> Text:
+    """Returns the line with the number of runs in each state."""
+    counts = progress.counts
+    counts["done"] = counts["complete"]
+    parts: list[Text] = []
+    for name in (*_ALWAYS, "skipped", "pruned", "diverged", "interrupted"):
+        if name in _ALWAYS or counts[name]:
+            style = _STYLES.get(name, "") if counts[name] else "dim"
+            parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
+    return Text("   ", **_ONE_LINE).join(parts)
+
+
+def _hosts_table(progress: SweepProgress) -> Table:
+    """Returns a table with at most eight hosts: `n1   3 running   17 done`."""
+    counts = progress.counts_by_host
+    # Silent hosts come first, so that each of them has a line.
+    ordered = sorted(progress.hosts.items(), key=lambda host: (host[1] == math.inf, host[0]))
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify, **_ONE_LINE)
+    for name, touched in ordered[:_MOST_HOSTS]:
+        cells = [name.partition(".")[0]]
+        cells += (f"{counts[name, state]:,} {state}" for state in ("running", "done"))
+        if touched < math.inf:
+            cells.append(f"silent since {strftime('%H:%M:%S', localtime(touched))}")
+        table.add_row(*map(Text, cells), style="yellow" if touched < math.inf else "")
+    if more := ordered[_MOST_HOSTS:]:
+        table.add_row(Text(f"and {count(len(more), 'more host')}", "dim"))
+    return table
+
+
+def _best_rows(progress: SweepProgress) -> list[tuple[str, RunProgress]]:
+    """Returns the best runs with their ranks, and then other running runs."""
+    best = progress.best(_MOST_BEST)
+    # The best runs on different data sets are not ranked against each other.
+    is_ranked = len(set(progress.sources.values())) == 1
+    rows = [(str(rank) if is_ranked else "", run) for rank, run in enumerate(best, start=1)]
+    others = [run for run in progress.runs if run.state == "running" and run not in best]
+    return rows + [("", run) for run in others[:_MOST_RUNNING]]
 
 
 def _runs_table(
@@ -126,7 +147,7 @@ def _runs_table(
     width: int,
 ) -> Table:
     """Returns a table of runs: rank, config, score, and epoch or error."""
-    monitor = progress.monitor
+    monitor, columns = progress.monitor, progress.columns
     heading = _broken(monitor) if best else ""
     score_width = max(_longest(heading.split("\n")), 7) if best else 0
     most_epochs = max(run.max_epochs for run in progress.runs)
@@ -136,20 +157,21 @@ def _runs_table(
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.show_header = True
     _add_column(table, "", "dim", width=1)
-    for name, name_width in _key_widths(progress.columns, room).items():
+    for name, name_width in _key_widths(columns, room).items():
         _add_column(table, name, "cyan", width=name_width)
     _add_column(table, heading, "bold", width=score_width)
     _add_column(table, "", justify="left", ratio=1)
     for rank, run in best:
-        score = run.score(monitor)
-        is_done = run.state == "complete"
+        score, is_done = run.score(monitor), run.state == "complete"
         state = "done" if is_done else f"epoch {run.tail.epochs}/{run.max_epochs}"
-        cells = [rank, *_texts(progress, run), "" if score is None else number(score)]
-        table.add_row(*map(Text, cells), Text(state, "green" if is_done else "cyan"))
+        texts = (column[run.folder.name] for column in columns.values())
+        cells = map(Text, (rank, *texts, "" if score is None else number(score)))
+        table.add_row(*cells, Text(state, "green" if is_done else "cyan"))
     if best and failed:
         table.add_row("")
     for run in failed:
-        table.add_row("", *map(Text, _texts(progress, run)), "", Text(run.error, "red"))
+        texts = (column[run.folder.name] for column in columns.values())
+        table.add_row("", *map(Text, texts), "", Text(run.error, "red"))
     return table
 
 
@@ -167,11 +189,6 @@ def _key_widths(columns: Mapping[str, Mapping[str, str]], room: int) -> dict[str
     return {name: min(width, max(room // len(narrow) - 2, 1)) for name, width in narrow.items()}
 
 
-def _texts(progress: SweepProgress, run: RunProgress) -> list[str]:
-    """Returns the texts of a run's config in the columns of the table."""
-    return [texts[run.folder.name] for texts in progress.columns.values()]
-
-
 def _add_column(table: Table, heading: str, style: str = "", **options: Any) -> None:
     options = {"justify": "right", "vertical": "bottom", **_ONE_LINE, **options}
     table.add_column(Text(heading, "dim"), style=style, **options)
@@ -184,20 +201,3 @@ def _longest(texts: Iterable[str]) -> int:
 def _broken(name: str) -> str:
     """Breaks a heading into lines at the same places as the leaderboard."""
     return name.replace("_", "_\n").replace("/", "/\n")
-
-
-def _hosts_table(hosts: Iterable[Host]) -> Table:
-    """Returns a table with at most eight hosts: `n1   3 running   17 done`."""
-    # Silent hosts come first, so that each of them has a line.
-    ordered = sorted(hosts, key=lambda host: (host.silent_since is None, host.name))
-    table = Table.grid(padding=(0, 3, 0, 0))
-    for justify in ("left", "right", "right", "left"):
-        table.add_column(justify=justify, **_ONE_LINE)
-    for host in ordered[:_MOST_HOSTS]:
-        cells = [host.name.partition(".")[0], f"{host.running:,} running", f"{host.done:,} done"]
-        if host.silent_since is not None:
-            cells.append(f"silent since {strftime('%H:%M:%S', localtime(host.silent_since))}")
-        table.add_row(*map(Text, cells), style="" if host.silent_since is None else "yellow")
-    if more := ordered[_MOST_HOSTS:]:
-        table.add_row(Text(f"and {count(len(more), 'more host')}", "dim"))
-    return table
