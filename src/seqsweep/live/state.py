@@ -6,6 +6,7 @@ failure.json and metrics.csv if they have changed.
 """
 
 import contextlib
+import functools
 import math
 import os
 import time
@@ -17,7 +18,7 @@ from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.events import writer_of
-from seqsweep.runs.files import stat_of, version_of
+from seqsweep.runs.files import JsonObject, stat_of, version_of
 from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
@@ -39,6 +40,8 @@ class RunProgress:
 
     Attributes:
         skipped: whether the run was done before the sweep was started.
+        trained: the number of trained epochs; all of a complete run, even if it stopped early.
+        epochs: the number of epochs that need no more time; after the run's end, all.
         state: `waiting`, `running`, `failed`, `interrupted` or the status of a record. A killed run
             is `waiting`: a process may resume it.
         record: the part of a done run's record that a display needs.
@@ -52,26 +55,13 @@ class RunProgress:
         self.label = label
         self.skipped = folder.name in sweep.done_before
         self.max_epochs: int = sweep.configs[folder.name].get("trainer.max_epochs") or 1
+        self.trained = self.epochs = 0
         self.tail = MetricsTail(folder / "metrics.csv", metrics)
         self.state = "waiting"
         self.record: Record | None = None
         self.error = ""
         self.host = ""
         self._sweep = sweep
-        self._failure: tuple[int, int, int] | None = None
-        self._unlocked_state = "waiting"
-
-    @property
-    def epochs(self) -> int:
-        """The number of epochs that need no more time; after the run's end, all."""
-        has_ended = self.record is not None or self.state == "failed"
-        return self.max_epochs if has_ended else self.trained
-
-    @property
-    def trained(self) -> int:
-        """The number of trained epochs; all of a complete run, even if it stopped early."""
-        is_complete = self.state == "complete"
-        return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
 
     def score(self, metric: str) -> float | None:
         """Returns a metric of the record, or the best value so far; None if missing."""
@@ -82,20 +72,25 @@ class RunProgress:
         # The lock is read first: a run writes its last file before it releases its lock.
         is_free = stat_of(f"{self.folder}/lock") is None
         holder = None if is_free else holder_of(self.folder)
-        before = self.state
         self.record = self._read_record()
         if self.record is not None:
             self.state, self.error = self.record.status, one_line(self.record.error or "")
+            self.epochs = self.max_epochs
+            self.trained = self.max_epochs if self.state == "complete" else self.trained
             # No look has found the lock of a run that was trained between two looks. The name of
             # its event file has the host, too.
             if not self.host and not self.skipped:
                 self.host, _ = writer_of(self.folder) or ("", 0)
             return not self.skipped
-        self._read_failure()
-        self.state = self._unlocked_state
+        before, failure = self.state, self._read_failure()
+        kind = failure.get("kind")
+        self.state = kind if kind in ("failed", "interrupted") else "waiting"
+        self.error = one_line(failure.get("error", ""))
         if holder is not None:
             self.state, self.host = "running", holder.host
         self.tail.look()
+        self.trained = min(self.tail.epochs, self.max_epochs)
+        self.epochs = self.max_epochs if self.state == "failed" else self.trained
         return self.state == "failed" != before
 
     def _read_record(self) -> Record | None:
@@ -110,16 +105,16 @@ class RunProgress:
             return None
         return Record.of({key: record.content[key] for key in _SHOWN if key in record.content})
 
-    def _read_failure(self) -> None:
+    def _read_failure(self) -> JsonObject:
         version = version_of(f"{self.folder}/failure.json")
-        if version != self._failure:
-            self._failure = version
-            # A failure that an earlier sweep has left says nothing about this sweep.
-            is_new = version is not None and version[1] >= self._sweep.started * 1e9
-            failure = (RunFolder(self.folder).failure() if is_new else None) or {}
-            kind = failure.get("kind", "incomplete")
-            self._unlocked_state = "waiting" if kind == "incomplete" else kind
-            self.error = one_line(failure.get("error", ""))
+        # A failure that an earlier sweep has left says nothing about this sweep.
+        is_new = version is not None and version[1] >= self._sweep.started * 1e9
+        return _failure_in(self.folder, version) if is_new else {}
+
+
+@functools.lru_cache(maxsize=4096)
+def _failure_in(folder: Path, _version: tuple[int, int, int]) -> JsonObject:
+    return RunFolder(folder).failure() or {}
 
 
 class SweepProgress:
@@ -165,9 +160,22 @@ class SweepProgress:
         self._trained_before = math.inf
         self._trained = 0.0
         self._ends: float | None = None
-        stat = stat_of(f"{folder}/{NAME}")
-        self._written = 0.0 if stat is None else stat.st_mtime
+        self._version = version_of(f"{folder}/{NAME}")
+        self._written = 0 if self._version is None else self._version[1]
         self._pending = self.runs
+
+    def renewed(self) -> "SweepProgress":
+        """Reads sweep.json again if it has changed; returns new progress for new runs."""
+        version, self._version = self._version, version_of(f"{self.folder}/{NAME}")
+        sweep = SweepFile.read(self.folder) if self._version != version else None
+        # Without a command, the runs were found in the folder.
+        if sweep is not None and self.sweep.command:
+            before, self.sweep = self.sweep, sweep.current()
+            # A sweep may only have written its end. A search may have added runs.
+            now = self.sweep.started, self.sweep.configs.keys()
+            if now != (before.started, before.configs.keys()):
+                return SweepProgress(self.folder, self.sweep, self.clock)
+        return self
 
     def look(self) -> list[RunProgress]:
         """Reads changed files; returns the runs that have just ended."""
@@ -190,7 +198,7 @@ class SweepProgress:
         for name, host in lock_names(names).items():
             stat = stat_of(f"{self.folder}/{name}")
             # Locks that are older than the sweep were left by processes that were killed before.
-            if stat is not None and stat.st_mtime >= self._written:
+            if stat is not None and stat.st_mtime_ns >= self._written:
                 when = math.inf if is_locked(self.folder, name) else stat.st_mtime
                 hosts[host] = max(when, hosts.get(host, 0.0))
         hosts = {host: when or math.inf for host, when in hosts.items()}
