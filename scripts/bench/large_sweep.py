@@ -53,8 +53,7 @@ def watch(folder: str) -> None:
     from rich.console import Console
 
     from seqsweep.console import still_table
-    from seqsweep.live.display import LiveView
-    from seqsweep.live.watch import read_progress
+    from seqsweep.live.display import LiveView, read_progress
 
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     table = still_table(console)

@@ -10,7 +10,7 @@ from pathlib import Path
 from live_sweeps import Sweep, config
 from rich.console import Console
 
-from seqsweep.live.watch import is_over, read_progress, watch
+from seqsweep.live.display import is_over, read_progress, watch
 from seqsweep.runs.sweepfile import NAME, sweep_lock
 
 

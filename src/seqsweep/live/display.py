@@ -7,10 +7,12 @@ the sweep that this process trains, from a thread. `seqsweep watch` shows any sw
 import contextlib
 import io
 import os
+import shlex
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -22,9 +24,12 @@ from seqsweep.live.state import RunProgress, SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.output_log import OutputLog
 from seqsweep.pace import pause_after
+from seqsweep.results.folder_tables import print_folder
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics import compared_metric, metrics_in, own_metrics
+from seqsweep.runs.record import FINISHED
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.sweepfile import SweepFile, is_sweep_running
 from seqsweep.text import count, duration, number
 
 # DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
@@ -89,6 +94,7 @@ class Screen:
                 data = data[os.write(self._console.file.fileno(), data) :]
 
 
+@dataclass
 class LiveView:
     """Shows the progress of a sweep as a table or lines.
 
@@ -101,40 +107,35 @@ class LiveView:
         counted: for a search: the number of runs that ended before, and the most that it may have.
     """
 
-    def __init__(
-        self,
-        progress: SweepProgress,
-        console: Console,
-        screen: Live | Screen | None,
-        counted: tuple[int, int] = (0, 0),
-    ) -> None:
-        self.progress = progress
-        self.console = console
-        self._screen = screen
+    progress: SweepProgress
+    console: Console
+    screen: Live | Screen | None
+    counted: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
         self._printed: set[str] = set()
-        self._counted = counted
-        self._last_line = progress.clock()
-        if isinstance(console.file, io.TextIOWrapper):
-            console.file.reconfigure(errors="replace")
-        if screen is not None:
-            screen.start()
+        self._last_line = self.progress.clock()
+        if isinstance(self.console.file, io.TextIOWrapper):
+            self.console.file.reconfigure(errors="replace")
+        if self.screen is not None:
+            self.screen.start()
 
     def renew(self, is_last: bool = False) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
         begun = time.monotonic()
         ended = self.progress.look()
+        if self.screen is None:
+            self._print_lines(ended)
+        else:
+            self.screen.update(LiveTable(self.progress, is_last), refresh=True)
         # A table is renewed more often, because it shows each epoch; lines show the ends of runs.
-        if self._screen is not None:
-            self._screen.update(LiveTable(self.progress, is_last), refresh=True)
-            return pause_after(time.monotonic() - begun, 0.25)
-        self._print_lines(ended)
-        return pause_after(time.monotonic() - begun, 0.5)
+        return pause_after(time.monotonic() - begun, 0.5 if self.screen is None else 0.25)
 
     def stop(self) -> None:
         """Draws the last frame, without the best runs, because the leaderboard follows."""
         self.renew(is_last=True)
-        if self._screen is not None:
-            self._screen.stop()
+        if self.screen is not None:
+            self.screen.stop()
 
     def follow(self, ended: threading.Event, errors: list[Exception]) -> None:
         """Shows the sweep until it has ended; adds an error to `errors`."""
@@ -157,7 +158,7 @@ class LiveView:
 
     def _line(self, run: RunProgress | None) -> Text:
         """Returns the line for an ended run; None gives the progress."""
-        progress, (before, at_most) = self.progress, self._counted
+        progress, (before, at_most) = self.progress, self.counted
         if run is not None:
             self._printed.add(run.folder.name)
         number = before + len(self._printed)
@@ -215,6 +216,89 @@ def show_progress(
             message = " ".join(f"{type(errors[0]).__name__}: {errors[0]}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
+
+
+def watch(folder: Path, console: Console) -> int:
+    """Shows a sweep until it has ended or no process trains it.
+
+    Args:
+        folder: a folder of runs, such as a sweep's, or the folder of one run.
+
+    Returns:
+        The exit code: 0 if every run is done, 1 if some are not, 130 after Ctrl-C.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: the folder contains no run.
+    """
+    progress = read_progress(folder)
+    table = still_table(console) if shows_table(console) else None
+    try:
+        view = LiveView(progress, console, table)
+        try:
+            pause = view.renew()
+            if not (progress.has_begun or is_over(progress) or is_sweep_running(folder)):
+                command = f"  seqsweep work {shlex.quote(str(folder))}"
+                print_lines(console, "no process trains this sweep yet; to start one:", command)
+            while not is_over(view.progress):
+                time.sleep(pause)
+                view.progress = view.progress.renewed()
+                pause = view.renew()
+        finally:
+            view.stop()
+    except KeyboardInterrupt:
+        print_lines(console, "stopped watching; the sweep continues")
+        return 130
+    return _conclude(view.progress, folder, console)
+
+
+def read_progress(folder: Path) -> SweepProgress:
+    """Returns the runs that sweep.json lists, or else the runs in the folder.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder does not exist, or contains no run.
+    """
+    sweep = SweepFile.read(folder)
+    if sweep is not None:
+        return SweepProgress(folder, sweep.current())
+    runs = {entry.folder.path.absolute(): entry.config for entry in read_folder(folder)}
+    sweep = SweepFile((), time.time(), {path.name: config for path, config in runs.items()})
+    return SweepProgress(next(iter(runs)).parent, sweep)
+
+
+def is_over(progress: SweepProgress) -> bool:
+    """Returns whether there is nothing more to watch."""
+    missing, sweep = _missing(progress), progress.sweep
+    # A process that holds the sweep trains the missing runs, and a search will add runs.
+    is_awaited = (missing or sweep.open) and is_sweep_running(progress.folder)
+    if is_awaited or progress.counts["running"]:
+        return False
+    # A planned sweep waits for its first worker.
+    return not missing or sweep.ended is not None or progress.has_begun
+
+
+def _missing(progress: SweepProgress) -> int:
+    """Returns the number of runs that are not done."""
+    counts = progress.counts
+    return len(progress.runs) - sum(counts[state] for state in (*FINISHED, "skipped"))
+
+
+def _conclude(progress: SweepProgress, folder: Path, console: Console) -> int:
+    """Prints the best runs and how to continue; returns the exit code."""
+    # The leaderboard has no rows before a run is complete.
+    if any(run.state == "complete" for run in progress.runs):
+        print_folder(console, folder, read_folder(folder, of_all_versions=True), top=5)
+    missing, total = _missing(progress), len(progress.runs)
+    of_all = f"of {count(total, 'run')}"
+    if not missing:
+        print_lines(console, f"{total} {of_all} done")
+        return 0
+    quiet = "" if progress.sweep.ended else ", and no process is training them"
+    print_lines(console, f"[red]{missing} {of_all} not done[/]{quiet}; to see why:", markup=True)
+    print_lines(console, f"  seqsweep status {shlex.quote(str(folder))}")
+    if progress.sweep.command:
+        print_lines(console, "to finish the sweep:", f"  {shlex.join(progress.sweep.command)}")
+    return 1
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:

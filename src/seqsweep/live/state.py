@@ -1,8 +1,7 @@
 """Reads the state of a sweep from its run folders.
 
-The state of a run on disk is the state that is shown. A look is one reading of the folders. A run
-that is done is read only once. For any other run, a look reads its lock, and record.json,
-failure.json and metrics.csv if they have changed.
+The state of a run on disk is the state that is shown. A run that is done is read only once. For any
+other run, a look reads its lock, and record.json, failure.json and metrics.csv if they are new.
 """
 
 import contextlib
@@ -70,8 +69,7 @@ class RunProgress:
     def look(self) -> bool:
         """Reads changed files; returns whether the run has just ended."""
         # The lock is read first: a run writes its last file before it releases its lock.
-        is_free = stat_of(f"{self.folder}/lock") is None
-        holder = None if is_free else holder_of(self.folder)
+        holder = holder_of(self.folder) if os.path.exists(f"{self.folder}/lock") else None
         self.record = self._read_record()
         if self.record is not None:
             self.state, self.error = self.record.status, one_line(self.record.error or "")
@@ -141,10 +139,8 @@ class SweepProgress:
         self._metrics = ranking_metric(configs.values()), without_validation(configs.values())
         # A sweep of one run has no differing keys, so its label is the run_id.
         labels = {name: one_line(run_label(of, keys) or name) for name, of in configs.items()}
-        self.runs = [
-            RunProgress(folder / name, sweep, label, self._metrics)
-            for name, label in labels.items()
-        ]
+        metrics = self._metrics
+        self.runs = [RunProgress(folder / name, sweep, labels[name], metrics) for name in configs]
         self.columns = {
             name: {run_id: one_line(keys.text(key, of.get(key))) for run_id, of in configs.items()}
             for key, name in keys.items()
