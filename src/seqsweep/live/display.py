@@ -128,14 +128,10 @@ class LiveView:
             self._print_lines(ended)
         else:
             self.screen.update(LiveTable(self.progress, is_last), refresh=True)
+            if is_last:
+                self.screen.stop()
         # A table is renewed more often, because it shows each epoch; lines show the ends of runs.
         return pause_after(time.monotonic() - begun, 0.5 if self.screen is None else 0.25)
-
-    def stop(self) -> None:
-        """Draws the last frame, without the best runs, because the leaderboard follows."""
-        self.renew(is_last=True)
-        if self.screen is not None:
-            self.screen.stop()
 
     def follow(self, ended: threading.Event, errors: list[Exception]) -> None:
         """Shows the sweep until it has ended; adds an error to `errors`."""
@@ -143,7 +139,7 @@ class LiveView:
             pause = 0.0
             while not ended.wait(pause):
                 pause = self.renew()
-            self.stop()
+            self.renew(is_last=True)
         except Exception as error:
             errors.append(error)
 
@@ -186,8 +182,7 @@ def show_progress(
     folder = runs[0].path.parent
     errors: list[Exception] = []
     ended = threading.Event()
-    screen: Screen | None = None
-    thread: threading.Thread | None = None
+    screen = thread = None
     has_failed = True
     try:
         try:
@@ -245,7 +240,7 @@ def watch(folder: Path, console: Console) -> int:
                 view.progress = view.progress.renewed()
                 pause = view.renew()
         finally:
-            view.stop()
+            view.renew(is_last=True)
     except KeyboardInterrupt:
         print_lines(console, "stopped watching; the sweep continues")
         return 130

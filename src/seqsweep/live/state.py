@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from seqsweep.results.data_sets import source_of
@@ -47,9 +47,7 @@ class RunProgress:
         host: the host that trains the run or trained it last; empty if it is unknown.
     """
 
-    def __init__(
-        self, folder: Path, sweep: SweepFile, label: str, metrics: Sequence[Metric]
-    ) -> None:
+    def __init__(self, folder: Path, sweep: SweepFile, label: str, metrics: list[Metric]) -> None:
         self.folder = folder
         self.label = label
         self.skipped = folder.name in sweep.done_before
@@ -80,7 +78,10 @@ class RunProgress:
             if not self.host and not self.skipped:
                 self.host, _ = writer_of(self.folder) or ("", 0)
             return not self.skipped
-        before, failure = self.state, self._read_failure()
+        before, version = self.state, version_of(f"{self.folder}/failure.json")
+        # A failure that an earlier sweep has left says nothing about this sweep.
+        is_new = version is not None and version[1] >= self._sweep.started * 1e9
+        failure = _failure_in(self.folder, version) if is_new else {}
         kind = failure.get("kind")
         self.state = kind if kind in ("failed", "interrupted") else "waiting"
         self.error = one_line(failure.get("error", ""))
@@ -103,12 +104,6 @@ class RunProgress:
             return None
         return Record.of({key: record.content[key] for key in _SHOWN if key in record.content})
 
-    def _read_failure(self) -> JsonObject:
-        version = version_of(f"{self.folder}/failure.json")
-        # A failure that an earlier sweep has left says nothing about this sweep.
-        is_new = version is not None and version[1] >= self._sweep.started * 1e9
-        return _failure_in(self.folder, version) if is_new else {}
-
 
 @functools.lru_cache(maxsize=4096)
 def _failure_in(folder: Path, _version: tuple[int, int, int]) -> JsonObject:
@@ -121,8 +116,7 @@ class SweepProgress:
     Attributes:
         columns: the texts of each column that distinguishes the runs, by run_id.
         sources: the data source of each run by run_id.
-        max_epochs: the number of epochs of all runs together.
-        epochs: the number of these epochs that need no more time.
+        max_epochs, epochs: the number of all epochs, and of those that need no more time.
         hosts: when each host that trains the sweep, or has trained runs, last touched a lock; `inf`
             unless all its locks are dead. Empty if there is no host but this one.
         has_begun: whether a run has a folder.
@@ -136,7 +130,7 @@ class SweepProgress:
         self.clock = clock
         configs = sweep.configs
         keys = key_names(label_keys(list(configs.values())), configs.values())
-        self._metrics = ranking_metric(configs.values()), without_validation(configs.values())
+        self._metrics = [ranking_metric(configs.values()), without_validation(configs.values())]
         # A sweep of one run has no differing keys, so its label is the run_id.
         labels = {name: one_line(run_label(of, keys) or name) for name, of in configs.items()}
         metrics = self._metrics

@@ -24,13 +24,8 @@ _MOST_BEST = 5
 _MOST_RUNNING = 3
 _MOST_FAILED = 5
 _ALWAYS = ("done", "running", "failed", "waiting")
-_STYLES = {
-    "done": "green",
-    "running": "cyan",
-    "failed": "red",
-    "diverged": "red",
-    "interrupted": "yellow",
-}
+_FAILED = ("failed", "diverged")
+_STYLES = {"done": "green", "running": "cyan", "interrupted": "yellow"}
 
 
 @dataclass
@@ -40,7 +35,7 @@ class LiveTable:
     The columns do not jump: their widths depend only on the sweep's configs. No line is wrapped.
 
     Args:
-        is_last: whether to show only the counts and the failed runs.
+        is_last: whether to leave out the hosts and the best runs, because the leaderboard follows.
     """
 
     progress: SweepProgress
@@ -64,7 +59,7 @@ class LiveTable:
             yield ""
             yield self._hosts_table()
         runs = self.progress.runs
-        failed = [run for kind in ("failed", "diverged") for run in runs if run.state == kind]
+        failed = [run for kind in _FAILED for run in runs if run.state == kind]
         best = [] if self.is_last else self._best_rows()
         if best or failed:
             yield ""
@@ -76,6 +71,7 @@ class LiveTable:
         """Returns the line with the progress bar, the percentage, and the times."""
         progress = self.progress
         total, done = max(progress.max_epochs, 1), progress.epochs
+        # The default colour of a bar is a red, which looks like a failure.
         bar = ProgressBar(total, done, complete_style="cyan", finished_style="green")
         elapsed = (progress.sweep.ended or progress.clock()) - progress.sweep.started
         left = None if self.is_last else progress.seconds_left
@@ -99,7 +95,8 @@ class LiveTable:
         parts: list[Text] = []
         for name in (*_ALWAYS, "skipped", "pruned", "diverged", "interrupted"):
             if name in _ALWAYS or counts[name]:
-                style = _STYLES.get(name, "") if counts[name] else "dim"
+                colour = "red" if name in _FAILED else _STYLES.get(name, "")
+                style = colour if counts[name] else "dim"
                 parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
         return Text("   ", **_ONE_LINE).join(parts)
 
