@@ -53,16 +53,11 @@ def watch(folder: str) -> None:
     from rich.console import Console
 
     from seqsweep.console import still_table
-    from seqsweep.live.display import LiveView
-    from seqsweep.live.watch import WatchedFolder
+    from seqsweep.live.display import LiveView, read_progress
 
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     table = still_table(console)
-    watched = WatchedFolder(Path(folder))
-    view = LiveView(watched.progress, console, table)
-    table.start()
-    watched.renew()
-    view.renew()
+    LiveView(read_progress(Path(folder)), console, table).renew()
 
 
 def commands(folder: Path, words: list[str]) -> dict[str, list[str]]:

@@ -334,7 +334,7 @@ def _bundle(arguments: list[str]) -> int:
 
 
 def _watch(arguments: list[str]) -> int:
-    from seqsweep.live.watch import watch
+    from seqsweep.live.display import watch
 
     parser = folder_parser("watch", "Shows a running sweep, also one that was started elsewhere.")
     return watch(parser.parse(arguments).folder, PlainConsole())

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView, show_progress
-from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
@@ -148,7 +148,7 @@ def test_a_terminal_without_unicode_shows_a_table(sweep):
         table.start()
         view = LiveView(progress, console, table)
         view.renew()
-        view.stop()
+        view.renew(is_last=True)
         file.flush()
         text = raw.getvalue().decode()
     assert "\x1b[2m+---" in text
@@ -167,7 +167,7 @@ def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):
     found.end(1, status="diverged", error="nan in epoch 3", epoch=3, metrics={})
     view.renew()
     found.start(2).fail(ValueError("no luck"))
-    view.stop()
+    view.renew(is_last=True)
     assert out.getvalue().splitlines() == [
         "[1/3] a=[red]x[/]  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
         "[2/3] a=\\[b  diverged nan in epoch 3  0:00 left",

@@ -10,7 +10,7 @@ from pathlib import Path
 from live_sweeps import Sweep, config
 from rich.console import Console
 
-from seqsweep.live.watch import WatchedFolder, watch
+from seqsweep.live.display import is_over, read_progress, watch
 from seqsweep.runs.sweepfile import NAME, sweep_lock
 
 
@@ -74,23 +74,23 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):
     found = sweep(config(0), config(1))
     with sweep_lock(found.folder):
         found.file().write(found.folder)
-        seen = WatchedFolder(found.folder)
-        seen.progress.look()
-        assert not seen.is_over()
+        seen = read_progress(found.folder)
+        seen.look()
+        assert not is_over(seen)
     # The end is written into the same file, so its inode stays.
     with (found.folder / NAME).open("r+") as file:
         text = file.read().replace('"ended": null', f'"ended": {found.clock.now}')
         file.seek(0)
         file.write(text)
-    seen.renew()
-    assert seen.has_ended and seen.is_over()
+    assert seen.renewed() is seen
+    assert seen.sweep.ended and is_over(seen)
     more = Sweep(found.folder, [config(seed) for seed in range(3)])
     with sweep_lock(found.folder):
         more.file(started=found.clock.now + 1).write(found.folder)
-        seen.renew()
-        seen.progress.look()
-        assert len(seen.progress.runs) == 3
-        assert not seen.is_over()
+        new = seen.renewed()
+        new.look()
+        assert len(new.runs) == 3
+        assert not is_over(new)
 
 
 def test_watch_waits_for_the_next_runs_of_a_search(sweep):
@@ -98,13 +98,11 @@ def test_watch_waits_for_the_next_runs_of_a_search(sweep):
     found.end(0)
     with sweep_lock(found.folder):
         replace(found.file(), open=True).write(found.folder)
-        seen = WatchedFolder(found.folder)
-        seen.progress.look()
-        assert not seen.missing()
-        assert not seen.is_over()
+        seen = read_progress(found.folder)
+        seen.look()
+        assert seen.counts == {"complete": 1}
+        assert not is_over(seen)
         found.file().write(found.folder)
-        seen.renew()
-        assert seen.is_over()
+        assert is_over(seen.renewed())
     replace(found.file(), open=True).write(found.folder)  # its search was killed
-    seen.renew()
-    assert seen.is_over()
+    assert is_over(seen.renewed())

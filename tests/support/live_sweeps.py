@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.live.state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.run_folder import RunFolder
