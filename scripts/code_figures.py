@@ -37,7 +37,7 @@ ROOMS = {
     "training": (5350, "seqsweep/training"),
     "runs": (2700, "seqsweep/runs"),
     "sweeping": (3000, "seqsweep/sweeping"),
-    "live": (1000, "seqsweep/live"),
+    "live": (750, "seqsweep/live"),
     "report": (2350, "seqsweep/results/report"),
     "tensorboard": (750, "seqsweep/results/tensorboard"),
     "results": (3600, "seqsweep/results"),

@@ -107,13 +107,11 @@ class MetricsTail:
 
     Attributes:
         best: the best value of each metric that has had a number.
-        written: when the file was last written, in seconds since 1970; 0 if none was found yet.
     """
 
     def __init__(self, path: Path, metrics: Sequence[Metric]) -> None:
         self.path = str(path)
         self.metrics = metrics
-        self.written = 0.0
         self._state: tuple[int, int, int] | None = None
         self._restart()
 
@@ -136,7 +134,6 @@ class MetricsTail:
             self._state = None  # so that the next look tries again
             return
         self._state = state
-        self.written = self.written if stat is None else stat.st_mtime
         # Sizes alone would not reveal a restart: the new file may be longer than the old one.
         if content[self._offset - len(self._last) : self._offset] != self._last:
             self._restart()
