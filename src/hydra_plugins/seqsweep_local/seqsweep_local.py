@@ -79,16 +79,12 @@ class RunsLauncher(Launcher):
     """The base class of launchers that train runs of seqsweep.
 
     Attributes:
-        threads: the threads that train the runs in this process; None if workers train them.
-        processes: the processes that train the runs of autograd; 0 if it cannot be chosen.
-        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs, or None.
+        runs: the `seqsweep.sweeping.hydra_jobs.RunLauncher` that trains the runs.
         basic: Hydra's own launcher, with which LocalLauncher runs all other jobs.
     """
 
-    def __init__(self, threads: int | None = None, workers: Any = None, processes: int = 0) -> None:
-        self.threads = threads
-        self.processes = processes
-        self.workers = workers
+    def __init__(self, runs: Any) -> None:
+        self.runs = runs
         self.basic = BasicLauncher()
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
@@ -116,7 +112,10 @@ class WorkersLauncher(RunsLauncher):
     """The base class of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
-        super().__init__(workers=workers)
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.hydra_jobs import OnCluster
+
+        super().__init__(OnCluster(workers))
         self.name = name
 
     def launch(
@@ -142,24 +141,25 @@ class LocalLauncher(RunsLauncher):
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
+        from seqsweep.sweeping.hydra_jobs import Here
         from seqsweep.sweeping.processes import number_of_processes
 
-        super().__init__(threads or cores(), processes=number_of_processes(processes))
+        super().__init__(Here(threads or cores(), number_of_processes(processes)))
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         context, config = self.hydra_context, self.config
-        assert context is not None and config is not None and self.threads is not None
-        if self.processes != 1:
-            given = f"hydra.launcher.processes={self.processes}"
+        assert context is not None and config is not None
+        if self.runs.processes != 1:
+            given = f"hydra.launcher.processes={self.runs.processes}"
             raise ValueError(f"{given}: needs a sweeper of seqsweep, without hydra.callbacks")
         if not self.launches_runs:
             return self.basic.launch(job_overrides, initial_job_idx)
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.hydra_jobs import launch_jobs
 
-        return launch_jobs(self.threads, job_overrides, context.config_loader, config)
+        return launch_jobs(self.runs, job_overrides, context.config_loader, config)
 
 
 class SlurmLauncher(WorkersLauncher):

@@ -1,7 +1,7 @@
 """Trains runs as Hydra jobs, and the jobs of sweepers that are not seqsweep's."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,21 +11,18 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.importing import without_collections
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.processes import train_beside_workers
+from seqsweep.sweeping.processes import Train, train_beside_workers
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep_end import folders_to_print
-from seqsweep.sweeping.train_answer import answers, describe_sweep
+from seqsweep.sweeping.sweep_end import describe_sweep
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import interruptible, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
-
-Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
-"""A function that trains members below a folder. It returns known outcomes and errors by run_id."""
 
 
 class Workers(Protocol):
@@ -47,37 +44,49 @@ class Workers(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class RunLauncher:
-    """Says where runs train: in this process, as Hydra jobs or on a cluster.
+    """Says where runs train; each subclass trains them at another place.
 
     Attributes:
-        hydra: a Hydra launcher. It trains every run as a job if `threads` and `workers` are None.
-        threads: the number of members of a pool that train side by side in this process.
-        workers: the workers of a cluster that train all runs.
+        workers: the workers of a cluster that train all runs, or None.
         processes: the processes that train the runs of autograd; 1 is this process alone, and 0 a
             launcher without this choice.
+        prunes: whether runs can end early.
     """
 
-    hydra: Launcher | None = None
-    threads: int | None = None
     workers: Workers | None = None
     processes: int = 0
+    prunes: bool = True
 
-    def trainer(self) -> Train:
-        """Returns a function that trains members here or as Hydra jobs."""
-        if self.threads is None:
-            return self._launch
-        train = _trainer(self.threads)
-        if self.processes <= 1:
-            return train
-        return functools.partial(train_beside_workers, train, self.processes)
-
-    def _launch(
+    def train(
         self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
     ) -> Mapping[str, object]:
-        """Trains each member as a job of Hydra."""
-        assert self.hydra is not None
+        """Trains members below a folder; returns known outcomes and errors by run_id."""
+        raise NotImplementedError  # of workers, the sweep only waits for the runs
+
+    @property
+    def detach(self) -> bool:
+        """Tells whether the command ends once the workers are started."""
+        return self.workers is not None and self.workers.detach
+
+
+@dataclass
+class OnCluster(RunLauncher):
+    """Leaves all runs to the workers of a cluster."""
+
+    workers: Workers | None
+
+
+@dataclass
+class AsJobs(RunLauncher):
+    """Trains every run as a job of a Hydra launcher."""
+
+    hydra: Launcher
+    prunes: bool = False
+
+    def train(
+        self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
+    ) -> Mapping[str, object]:
         # The folder is named after the swept keys, which a single job does not know. So each job
         # gets the folder as an override.
         jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
@@ -85,26 +94,37 @@ class RunLauncher:
         return {}
 
 
-def _trainer(
-    threads: int,
-) -> Callable[[Sequence[PlannedRun], Path, Judge | None], Mapping[str, object]]:
-    # Imported here, because these modules need torch, which other launchers may not need.
-    with without_collections():
-        from seqsweep.sweeping.train_groups import train_groups
-        from seqsweep.training.resume import forget_finished_runs
+@dataclass
+class Here(RunLauncher):
+    """Trains runs in this process, and those of autograd perhaps in several."""
 
-    forget_finished_runs()
-    return functools.partial(train_groups, threads=threads)
+    threads: int
+    processes: int = 1
+
+    def train(
+        self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
+    ) -> Mapping[str, object]:
+        if self.processes > 1:
+            return train_beside_workers(self.train_here, self.processes, members, folder, judge)
+        return self.train_here(members, folder, judge)
+
+    @functools.cached_property
+    def train_here(self) -> Train:
+        """The function that trains runs in this process, `threads` of a pool side by side."""
+        # Imported here, because these modules need torch, which other launchers may not need.
+        with without_collections():
+            from seqsweep.sweeping.train_groups import train_groups
+            from seqsweep.training.resume import forget_finished_runs
+
+        forget_finished_runs()
+        return functools.partial(train_groups, threads=self.threads)
 
 
 @interruptible()
 def launch_jobs(
-    threads: int, jobs: Sequence[Sequence[str]], loader: ConfigLoader, master: DictConfig
+    here: Here, jobs: Sequence[Sequence[str]], loader: ConfigLoader, master: DictConfig
 ) -> list[JobReturn]:
     """Trains the jobs of another sweeper of Hydra.
-
-    Args:
-        threads: the number of members of a pool that train side by side.
 
     Returns:
         Hydra's JobReturn of each job. Its return value is the monitored metric, or the error.
@@ -127,9 +147,8 @@ def launch_jobs(
         if worst in str(master.hydra.sweeper.get("direction")):
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
-    folders_to_print[root] = None
-    answers[:] = [functools.partial(describe_sweep, root)]
-    outcomes = _trainer(threads)(members, root, None)
+    current().swept, current().answer = root, functools.partial(describe_sweep, root)
+    outcomes = here.train(members, root, None)
     return [
         _job_return(job, composer(job), member, root, outcomes.get(member.run_id))
         for job, member in zip(jobs, members, strict=True)

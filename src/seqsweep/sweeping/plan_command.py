@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import has_option, restore_subcommand
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
@@ -31,8 +31,7 @@ def show_plan(
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
     """
-    restore_subcommand()
-    is_json = has_option("json")
+    is_json = "json" in current().options
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.was_done()]

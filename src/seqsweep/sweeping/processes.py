@@ -29,6 +29,9 @@ from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE
 
+Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
+"""A function that trains members below a folder. It returns known outcomes and errors by run_id."""
+
 MOST_PROCESSES = max(64, os.cpu_count() or 1)
 """The most worker processes that one command starts."""
 
@@ -105,7 +108,7 @@ def run_workers(
 
 
 def train_beside_workers(
-    train: Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]],
+    train: Train,
     processes: int,
     members: Sequence[SweepMember],
     folder: Path,

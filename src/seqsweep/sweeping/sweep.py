@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import has_option, restore_subcommand
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines
@@ -51,8 +51,7 @@ def run_sweep(
             large to train without a question; nothing was trained.
         Interrupted: a signal came before the training.
     """
-    restore_subcommand()
-    plan_only = has_option("plan-only")
+    plan_only = "plan-only" in current().options
     # This clock is monotonic: the machine's clock may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
@@ -69,7 +68,7 @@ def run_sweep(
         write_plan(members, pending, folder, console)
         return 0
     code = train_sweep(members, pending, launcher, folder, console)
-    if pending and launcher.workers is not None and launcher.workers.detach:
+    if pending and launcher.detach:
         command = f"  seqsweep watch {shlex.quote(place(folder))}"
         print_lines(console, "to follow them:", command)
         return code
@@ -118,8 +117,7 @@ def train_sweep(
                 rounds = shown(pending, console) if rounds is None else rounds
                 _train_rounds(pending, rounds, launcher, folder, judge)
     finally:
-        is_detached = launcher.workers is not None and launcher.workers.detach
-        if file is not None and not is_open and (codes or not is_detached):
+        if file is not None and not is_open and (codes or not launcher.detach):
             try:
                 file.end(folder, time.time())
             except OSError as error:  # not raised, because the runs are trained
@@ -155,15 +153,15 @@ def _train_rounds(
     folder: Path,
     judge: Judge | None,
 ) -> None:
-    """Trains the members of each round here, or waits for the workers of a cluster."""
-    train, waits = launcher.trainer(), pending[0].config["when_locked"] == "wait"
+    """Trains the members of each round, or waits for the workers of a cluster."""
+    idle = float("inf") if pending[0].config["when_locked"] == "wait" else 0.0
     # A killed sweep may have left STOP_FILE, which would stop this sweep at once.
     (folder / STOP_FILE).unlink(missing_ok=True)
     with contextlib.ExitStack() as end:
         end.callback((folder / STOP_FILE).unlink, missing_ok=True)
         if launcher.workers is not None:
             launcher.workers.begin(pending, folder)  # prints lines, so the display starts later
-            if launcher.workers.detach:
+            if launcher.detach:
                 return
         end.enter_context(contextlib.closing(rounds))
         for left in rounds:
@@ -171,8 +169,8 @@ def _train_rounds(
                 launcher.workers.train(left, folder)
                 continue
             queue = Queue(left, folder)
-            while taken := queue.take(float("inf") if waits else 0.0):
-                queue.settle(taken, train(taken, folder, judge))
+            while taken := queue.take(idle):
+                queue.settle(taken, launcher.train(taken, folder, judge))
 
 
 def shown(

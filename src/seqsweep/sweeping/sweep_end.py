@@ -16,14 +16,14 @@ from seqsweep.command import command_line
 from seqsweep.console import place, print_lines
 from seqsweep.errors import Interrupted
 from seqsweep.pace import pause_after
-from seqsweep.results.folder_tables import print_folder
+from seqsweep.results.folder_tables import boards_of, print_folder
 from seqsweep.results.report.write import (
     is_report_fresh,
     made_from,
     write_report,
 )
-from seqsweep.runs.files import folders_with
-from seqsweep.runs.ledger import Entry, read_folder, read_run
+from seqsweep.runs.files import JsonObject, folders_with
+from seqsweep.runs.ledger import Entry, of_this_version, read_folder, read_run
 from seqsweep.runs.sweepfile import remove_leftovers
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines
@@ -33,15 +33,6 @@ from seqsweep.text import count, duration
 from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.outcome import interruptible
 from seqsweep.training.planned_run import PlannedRun
-
-folders_to_print: dict[Path, None] = {}
-"""The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""
-
-
-def print_folders(console: Console) -> None:
-    """Prints the leaderboards of `folders_to_print`. Our own sweepers print theirs themselves."""
-    for folder in folders_to_print:
-        print_folder(console, folder, read_folder(folder, of_all_versions=True))
 
 
 def finish_sweep(
@@ -251,3 +242,11 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
             return
         entries = ()
         write_report(folder)
+
+
+def describe_sweep(folder: Path) -> JsonObject:
+    """Returns the folder of a sweep, with what `leaderboard --json` says about it."""
+    # The folder has no run if workers are to train all of them.
+    has_runs = any(folder.glob("*/config.yaml"))
+    entries = read_folder(folder, of_all_versions=True) if has_runs else []
+    return {"folder": str(folder)} | boards_of(folder, of_this_version(entries), None)
