@@ -62,7 +62,7 @@ def current() -> Command:
 
 def restore_subcommand() -> None:
     """Puts the subcommand back into sys.argv, from which Lightning's ddp starts processes."""
-    if sys.argv[1:2] != [current().name]:
+    if _running and sys.argv[1:2] != [current().name]:
         sys.argv.insert(1, current().name)
 
 
@@ -85,8 +85,7 @@ def with_options(options: Mapping[str, Any]) -> str:
     If a Python program calls this, or the command has no data source, the hint has only the
     options.
     """
-    if _running:
-        restore_subcommand()
+    restore_subcommand()
     is_seqsweep = Path(sys.argv[0]).name in ("seqsweep", "__main__.py")
     command = sys.argv[1] if is_seqsweep and sys.argv[1:] else ""
     has_prefix = command not in ("data", "predict", "evaluate")

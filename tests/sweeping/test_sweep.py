@@ -17,9 +17,8 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import plan_members
-from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import train_sweep
+from seqsweep.sweeping.sweep import confirm_size, train_sweep
 from seqsweep.sweeping.work import Worker, pool_or_first
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")

@@ -1,6 +1,7 @@
 """Defines the launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra.
+Every Hydra app of the environment imports this module first, so the module imports only Hydra at
+the top.
 """
 
 import os
@@ -86,14 +87,11 @@ class RunsLauncher(Launcher):
     def __init__(self, runs: Any) -> None:
         self.runs = runs
         self.basic = BasicLauncher()
-        self.hydra_context: HydraContext | None = None
-        self.config: DictConfig | None = None
-        self.is_ours = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.hydra_context = hydra_context
+        self.loader = hydra_context.config_loader
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
         self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -104,7 +102,6 @@ class RunsLauncher(Launcher):
 
         Hydra calls its callbacks for single jobs, so they exclude pools and workers.
         """
-        assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
 
@@ -112,10 +109,7 @@ class WorkersLauncher(RunsLauncher):
     """The base class of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import OnCluster
-
-        super().__init__(OnCluster(workers))
+        super().__init__(workers)
         self.name = name
 
     def launch(
@@ -139,7 +133,6 @@ class LocalLauncher(RunsLauncher):
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
         from seqsweep.sweeping.hydra_jobs import Here
         from seqsweep.sweeping.processes import number_of_processes
@@ -149,24 +142,20 @@ class LocalLauncher(RunsLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        context, config = self.hydra_context, self.config
-        assert context is not None and config is not None
         if self.runs.processes != 1:
             given = f"hydra.launcher.processes={self.runs.processes}"
             raise ValueError(f"{given}: needs a sweeper of seqsweep, without hydra.callbacks")
         if not self.launches_runs:
             return self.basic.launch(job_overrides, initial_job_idx)
-        # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.hydra_jobs import launch_jobs
 
-        return launch_jobs(self.runs, job_overrides, context.config_loader, config)
+        return launch_jobs(self.runs, job_overrides, self.loader, self.config)
 
 
 class SlurmLauncher(WorkersLauncher):
     """Queues a job array of workers that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
-        # Imported here for the reason in the module's docstring.
         from seqsweep.extras.clusters.slurm import SlurmJobs
         from seqsweep.extras.clusters.workers import Workers
 
@@ -185,7 +174,6 @@ class RayLauncher(WorkersLauncher):
     """Starts workers in a Ray cluster that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
-        # Imported here for the reason in the module's docstring.
         from seqsweep.extras.clusters.ray_workers import RayActors
         from seqsweep.extras.clusters.workers import Workers
 

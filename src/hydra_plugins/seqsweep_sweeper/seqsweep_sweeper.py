@@ -1,6 +1,7 @@
 """Defines the sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra.
+Every Hydra app of the environment imports this module first, so the module imports only Hydra at
+the top.
 """
 
 from abc import abstractmethod
@@ -128,7 +129,6 @@ class RunsSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        # Imported here for the reason in the module's docstring.
         from seqsweep.command import current, restore_subcommand
         from seqsweep.config.compose import MemberComposer
         from seqsweep.sweeping.sweep_end import describe_sweep
@@ -155,8 +155,10 @@ class RunsSweeper(Sweeper):
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
         from seqsweep.sweeping.hydra_jobs import AsJobs
 
-        is_own = isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs
-        return self.launcher.runs if is_own else AsJobs(self.launcher)
+        if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
+            return self.launcher.runs
+        assert self.launcher is not None
+        return AsJobs(self.launcher)
 
 
 class SeqsweepSweeper(RunsSweeper):

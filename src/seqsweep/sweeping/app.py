@@ -20,13 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import (
-    Command,
-    as_multirun,
-    current,
-    is_first_process,
-    restore_subcommand,
-)
+from seqsweep.command import Command, as_multirun, current, is_first_process, restore_subcommand
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, with_place
@@ -247,9 +241,10 @@ def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
 
 
 def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a single run unless it is done; prints notes on it, and a progress bar on a terminal.
+    """Trains a single run unless it is done; prints notes on it.
 
-    With `when_locked=wait` it first waits until no other process trains the run.
+    A terminal shows a progress bar. With `when_locked=wait` the training waits until no other
+    process trains the run.
 
     Raises:
         RunLocked: another process trains the run, and the config says `when_locked=skip`.
@@ -270,10 +265,9 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
         from seqsweep.training.progress_bar import RunProgressBar  # late: most runs show no bar
 
         output = OutputLog(root / member.run_id / "train.log")
+        bar = RunProgressBar(output.console, output)
     waiting = False
     try:
-        if output is not None:
-            bar = RunProgressBar(output.console, output)
         while outcome is None:
             try:
                 outcome = train(member, root, bar)

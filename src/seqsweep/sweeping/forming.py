@@ -79,19 +79,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpu_available() -> bool:
-    """Returns whether torch sees a GPU; imports it only if there may be one."""
+def gpu_available(*, asks_torch: bool = True) -> bool:
+    """Returns whether torch sees a GPU; imports it only if there may be one.
+
+    Args:
+        asks_torch: whether to import torch; else the file decides that a GPU's driver leaves here.
+    """
+    has_driver = any(map(os.path.exists, _DRIVERS))
     # Importing torch to ask for a GPU takes a second.
-    if sys.platform == "linux" and not _has_driver():
-        return False
+    if not asks_torch or (sys.platform == "linux" and not has_driver):
+        return has_driver
     from seqsweep.training.devices import takes_gpu
 
     return takes_gpu("auto")
-
-
-def _has_driver() -> bool:
-    """Returns whether a GPU's driver has left its file here, as on Linux."""
-    return any(map(os.path.exists, _DRIVERS))
 
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
@@ -142,7 +142,7 @@ def engine_notes(
         asks_torch: whether torch looks for a GPU; else the file of its driver decides.
     """
     notes = _why_autograd(runs, processes)
-    if not (gpu_available() if asks_torch else _has_driver()):
+    if not gpu_available(asks_torch=asks_torch):
         return notes
     chosen = (run for run in runs if run.config["trainer"]["accelerator"] == "auto")
     natives = [run for run in chosen if engine_of(run.config) == "native"]

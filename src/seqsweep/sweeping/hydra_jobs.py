@@ -1,10 +1,11 @@
 """Trains runs as Hydra jobs, and the jobs of sweepers that are not seqsweep's."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import signal
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -14,67 +15,59 @@ from omegaconf import DictConfig
 from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
+from seqsweep.console import place, say_error
+from seqsweep.errors import Interrupted
 from seqsweep.importing import without_collections
+from seqsweep.live.display import LOG
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.processes import Train, train_beside_workers
-from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.processes import run_workers, worker_command
+from seqsweep.sweeping.queue import Queue, SweepMember
 from seqsweep.sweeping.sweep_end import describe_sweep
+from seqsweep.text import count
+from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
-from seqsweep.training.outcome import interruptible, monitored
+from seqsweep.training.outcome import STOP_FILE, interruptible, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
-class Workers(Protocol):
-    """The workers of a cluster, which `seqsweep.extras.clusters` implements."""
-
-    @property
-    def detach(self) -> bool:
-        """Tells whether the command ends once the workers are started."""
-        ...
-
-    def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers, unless another command has; prints what happened."""
-        ...
-
-    def train(
-        self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
-    ) -> None:
-        """Calls `begin`; unless `detach`, waits until all runs, or one run, have ended."""
-        ...
-
-
 class RunLauncher:
-    """Says where runs train; each subclass trains them at another place.
+    """Trains the runs of a sweep; each subclass trains them at another place.
 
     Attributes:
-        workers: the workers of a cluster that train all runs, or None.
         processes: the processes that train the runs of autograd; 1 is this process alone, and 0 a
             launcher without this choice.
         prunes: whether runs can end early.
+        has_workers: whether the workers of a cluster train the runs.
+        detach: whether the command ends once the workers are started.
     """
 
-    workers: Workers | None = None
     processes: int = 0
     prunes: bool = True
+    has_workers: bool = False
+    detach: bool = False
+
+    def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
+        """Starts workers if they train the runs; prints what happened."""
+
+    def train_all(
+        self, runs: Sequence[SweepMember], folder: Path, judge: Judge | None, idle: float
+    ) -> None:
+        """Trains runs until each is done or has failed too often.
+
+        Args:
+            judge: for a search, decides which runs continue after their limits.
+            idle: the longest wait in seconds while other processes train the rest.
+        """
+        queue = Queue(runs, folder)
+        while taken := queue.take(idle):
+            queue.settle(taken, self.train(taken, folder, judge))
 
     def train(
         self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
     ) -> Mapping[str, object]:
         """Trains members below a folder; returns known outcomes and errors by run_id."""
-        raise NotImplementedError  # of workers, the sweep only waits for the runs
-
-    @property
-    def detach(self) -> bool:
-        """Tells whether the command ends once the workers are started."""
-        return self.workers is not None and self.workers.detach
-
-
-@dataclass
-class OnCluster(RunLauncher):
-    """Leaves all runs to the workers of a cluster."""
-
-    workers: Workers | None
+        raise NotImplementedError
 
 
 @dataclass
@@ -104,12 +97,38 @@ class Here(RunLauncher):
     def train(
         self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
     ) -> Mapping[str, object]:
-        if self.processes > 1:
-            return train_beside_workers(self.train_here, self.processes, members, folder, judge)
-        return self.train_here(members, folder, judge)
+        """Trains runs of native here, and the others here or in processes; waits for these.
+
+        If this process is killed, the others train what is left, and the last one writes the
+        report.
+
+        Raises:
+            Interrupted: a signal came, and all processes have ended.
+        """
+        if self.processes <= 1:
+            return self.train_here(members, folder, judge)
+        engines = {member.run_id: engine_of(member.config) for member in members}
+        native = [member for member in members if engines[member.run_id] == "native"]
+        outcomes = self.train_here(native, folder, judge)
+        left = [member for member in members if engines[member.run_id] == "autograd"]
+        if not left or (folder / STOP_FILE).exists():
+            return outcomes
+        # A worker ends when it finds no free run. The caller waits for other commands' runs, and
+        # calls this method again if runs are left.
+        command, log = worker_command(left, folder, ("--idle", "0")), folder / LOG
+        codes, signum = run_workers(command, min(self.processes, len(left)), log=log)
+        if signum is not None:
+            raise Interrupted(signum)
+        for code, number in Counter(filter(None, codes)).items():
+            why = f"exit code {code}" if code < 128 else signal.Signals(code - 128).name
+            total = f"{number} of {count(len(codes), 'worker')}"
+            say_error(f"{total} ended by {why}; the workers' output is in {place(log)}")
+        return outcomes
 
     @functools.cached_property
-    def train_here(self) -> Train:
+    def train_here(
+        self,
+    ) -> Callable[[Sequence[PlannedRun], Path, Judge | None], Mapping[str, object]]:
         """The function that trains runs in this process, `threads` of a pool side by side."""
         # Imported here, because these modules need torch, which other launchers may not need.
         with without_collections():
@@ -148,7 +167,7 @@ def launch_jobs(
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
     current().swept, current().answer = root, functools.partial(describe_sweep, root)
-    outcomes = here.train(members, root, None)
+    outcomes = here.train_here(members, root, None)
     return [
         _job_return(job, composer(job), member, root, outcomes.get(member.run_id))
         for job, member in zip(jobs, members, strict=True)

@@ -25,8 +25,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import AsJobs, Here, OnCluster, RunLauncher
-from seqsweep.sweeping.processes import Train
+from seqsweep.sweeping.hydra_jobs import AsJobs, Here, RunLauncher
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge
@@ -34,6 +33,8 @@ from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 pytestmark = pytest.mark.slow
+
+Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
 
 FIXED = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
@@ -237,7 +238,7 @@ def test_the_folder_of_another_search_is_refused(run, expected, undisturbed):
 def test_launchers_that_cannot_end_runs_early_are_refused(run, tmp_path):
     detached: Any = Workers(object(), detach=True)  # type: ignore[arg-type]
     hydra: Any = None
-    for launcher in (AsJobs(hydra), OnCluster(detached)):
+    for launcher in (AsJobs(hydra), detached):
         with pytest.raises(ValueError, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
 

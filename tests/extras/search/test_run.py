@@ -21,7 +21,7 @@ from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import Here, OnCluster, RunLauncher, launch_jobs
+from seqsweep.sweeping.hydra_jobs import Here, RunLauncher, launch_jobs
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE
@@ -244,7 +244,7 @@ def test_workers_train_the_trials_that_one_machine_trains(run, tmp_path):
     }  # fmt: skip
     overrides = ("trainer.max_epochs=5", "optimizer.lr=tag(log,interval(0.001,0.3))")
     by_workers, here, cluster = tmp_path / "by_workers", tmp_path / "here", Processes()
-    launcher = OnCluster(Workers(cluster, 2))
+    launcher = Workers(cluster, 2)
     assert run(*overrides, launcher=launcher, folder=by_workers, **settings) == 0
     assert run(*overrides, folder=here, **settings) == 0
     assert found(by_workers).trials == found(here).trials
