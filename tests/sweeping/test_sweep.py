@@ -15,7 +15,7 @@ from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import confirm_size, train_sweep

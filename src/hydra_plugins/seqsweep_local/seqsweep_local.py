@@ -80,7 +80,7 @@ class RunsLauncher(Launcher):
     """The base class of launchers that train runs of seqsweep.
 
     Attributes:
-        runs: the `seqsweep.sweeping.hydra_jobs.RunLauncher` that trains the runs.
+        runs: the `seqsweep.sweeping.launchers.RunLauncher` that trains the runs.
         basic: Hydra's own launcher, with which LocalLauncher runs all other jobs.
     """
 
@@ -134,7 +134,7 @@ class LocalLauncher(RunsLauncher):
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
         from seqsweep.sweeping.forming import cores
-        from seqsweep.sweeping.hydra_jobs import Here
+        from seqsweep.sweeping.launchers import Here
         from seqsweep.sweeping.processes import number_of_processes
 
         super().__init__(Here(threads or cores(), number_of_processes(processes)))
@@ -147,7 +147,7 @@ class LocalLauncher(RunsLauncher):
             raise ValueError(f"{given}: needs a sweeper of seqsweep, without hydra.callbacks")
         if not self.launches_runs:
             return self.basic.launch(job_overrides, initial_job_idx)
-        from seqsweep.sweeping.hydra_jobs import launch_jobs
+        from seqsweep.sweeping.launchers import launch_jobs
 
         return launch_jobs(self.runs, job_overrides, self.loader, self.config)
 

@@ -153,7 +153,7 @@ class RunsSweeper(Sweeper):
         """
         # Imported here, because Hydra loads plugins by name, and would load an imported one twice.
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-        from seqsweep.sweeping.hydra_jobs import AsJobs
+        from seqsweep.sweeping.launchers import AsJobs
 
         if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
             return self.launcher.runs
@@ -174,11 +174,8 @@ class SeqsweepSweeper(RunsSweeper):
 
         parser = OverridesParser.create(config_loader=self.loader)
         jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
-        if current().name == "plan":
-            processes = self.run_launcher().processes
-            show_plan(jobs, composer, self.folder, PlainConsole(), processes)
-            return 0
-        return run_sweep(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
+        do = show_plan if current().name == "plan" else run_sweep
+        return do(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
 
 
 class HalvingSweeper(RunsSweeper):

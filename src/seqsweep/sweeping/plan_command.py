@@ -12,6 +12,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
 from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
@@ -21,16 +22,14 @@ _MOST_LINES = 250
 
 
 def show_plan(
-    jobs: Expansion, compose: MemberComposer, folder: Path, console: Console, processes: int = 0
-) -> None:
-    """Prints the members with their states, and the estimated time; or all as JSON.
-
-    Args:
-        processes: the processes that train runs of autograd; 0 if they cannot be chosen.
+    jobs: Expansion, compose: MemberComposer, launcher: RunLauncher, folder: Path, console: Console
+) -> int:
+    """Prints the members with their states, and the estimated time; or all as JSON. Returns 0.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
     """
+    processes = launcher.processes
     is_json = "json" in current().options
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
@@ -73,6 +72,7 @@ def show_plan(
     if limit is not None and len(pending) > limit:
         line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
         print_lines(console, line)
+    return 0
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:

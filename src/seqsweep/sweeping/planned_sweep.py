@@ -31,7 +31,18 @@ def new_sweep_file(
     before = SweepFile.read(folder)
     # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
-    file = _sweep_file(members, pending)
+    left = {member.run_id for member in pending}
+    costs = {m.run_id: m.epoch_seconds for m in members}
+    file = SweepFile(
+        command_line(),
+        time.time(),
+        {m.run_id: m.flat for m in members},
+        frozenset(m.run_id for m in members if m.run_id not in left),
+        costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
+        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
+        directory=str(Path.cwd()),
+        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
+    )
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
     # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
     # sweep that wrote it has ended or is still running.
@@ -87,19 +98,3 @@ def close_sweep(folder: Path) -> None:
     with SweepFile.changing(folder):
         replace(SweepFile.read(folder) or file, open=False).write(folder)
     file.end(folder, time.time())
-
-
-def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
-    """Returns the content of sweep.json: the command and its runs."""
-    left = {member.run_id for member in pending}
-    costs = {m.run_id: m.epoch_seconds for m in members}
-    return SweepFile(
-        command_line(),
-        time.time(),
-        {m.run_id: m.flat for m in members},
-        frozenset(m.run_id for m in members if m.run_id not in left),
-        costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
-        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
-        directory=str(Path.cwd()),
-        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
-    )

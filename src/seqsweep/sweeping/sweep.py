@@ -15,7 +15,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines
 from seqsweep.errors import Interrupted
 from seqsweep.live.display import show_progress
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.planned_sweep import new_sweep_file, write_sweep
 from seqsweep.sweeping.queue import SweepMember

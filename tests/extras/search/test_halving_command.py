@@ -25,7 +25,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import AsJobs, Here, RunLauncher
+from seqsweep.sweeping.launchers import AsJobs, Here, RunLauncher
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge

@@ -21,7 +21,7 @@ from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import Here, RunLauncher, launch_jobs
+from seqsweep.sweeping.launchers import Here, RunLauncher, launch_jobs
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE

@@ -15,7 +15,7 @@ from seqsweep.config.schema import check_range
 from seqsweep.console import place, say
 from seqsweep.runs.files import check_no_link, read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import worker_command
 from seqsweep.sweeping.queue import SweepMember

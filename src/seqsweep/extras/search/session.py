@@ -21,7 +21,7 @@ from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.runs.lock import RunLock
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown, train_sweep

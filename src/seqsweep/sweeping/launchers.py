@@ -1,4 +1,4 @@
-"""Trains runs as Hydra jobs, and the jobs of sweepers that are not seqsweep's."""
+"""Trains the runs of a sweep here, in processes of this machine, or as jobs of Hydra."""
 
 import functools
 import signal
