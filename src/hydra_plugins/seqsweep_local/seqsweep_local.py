@@ -1,7 +1,6 @@
 """Defines the launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra at
-the top.
+Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
 import os

@@ -1,7 +1,6 @@
 """Defines the sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra at
-the top.
+Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
 from abc import abstractmethod
@@ -174,8 +173,8 @@ class SeqsweepSweeper(RunsSweeper):
 
         parser = OverridesParser.create(config_loader=self.loader)
         jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
-        do = show_plan if current().name == "plan" else run_sweep
-        return do(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
+        command = show_plan if current().name == "plan" else run_sweep
+        return command(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
 
 
 class HalvingSweeper(RunsSweeper):

@@ -98,8 +98,8 @@ def run(command: Command, arguments: list[str], program: str | None = None) -> i
             is_accepted = isinstance(error, (RunFailed, RunLocked)) or is_of_machine(error)
             if not is_accepted:
                 command.answer = None
-            words = [command.name, *arguments, *given]
-            message = _explained(error, words) if program is None else None
+            typed = [command.name, *arguments, *given]
+            message = _explained(error, typed) if program is None else None
             if message is None:
                 raise
             if os.environ.get("HYDRA_FULL_ERROR") == "1":

@@ -1,4 +1,4 @@
-"""Trains the runs of a sweep here, in processes of this machine, or as jobs of Hydra."""
+"""Trains the runs of a sweep in this process, in several, or as Hydra jobs."""
 
 import functools
 import signal

@@ -24,7 +24,7 @@ _MOST_LINES = 250
 def show_plan(
     jobs: Expansion, compose: MemberComposer, launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
-    """Prints the members with their states, and the estimated time; or all as JSON. Returns 0.
+    """Prints members with their states and the estimated time; returns 0.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
