@@ -234,7 +234,7 @@ from seqsweep.results.tensorboard.view import make_view
 make_view(Path(sys.argv[1]), Path(tempfile.mkdtemp(dir=sys.argv[1])), images=0)
 seqsweep.compose(["data=digits"])
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
-import seqsweep.sweeping.forming, seqsweep.sweeping.launchers
+import seqsweep.sweeping.estimates, seqsweep.sweeping.launchers
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper, seqsweep.extras.search.command
 loaded("torch", "lightning", "matplotlib")

@@ -16,7 +16,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.app import run, train_member
-from seqsweep.sweeping.forming import engine_notes
+from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.training.engine import engine_of, why_not_native
 from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
 from seqsweep.training.limits import Limits

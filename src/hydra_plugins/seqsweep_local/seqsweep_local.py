@@ -132,9 +132,8 @@ class LocalLauncher(RunsLauncher):
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        from seqsweep.sweeping.forming import cores
         from seqsweep.sweeping.launchers import Here
-        from seqsweep.sweeping.processes import number_of_processes
+        from seqsweep.sweeping.processes import cores, number_of_processes
 
         super().__init__(Here(threads or cores(), number_of_processes(processes)))
 

@@ -49,7 +49,7 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
-from seqsweep.sweeping.forming import engine_notes
+from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.text import number

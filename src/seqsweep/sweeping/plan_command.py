@@ -11,9 +11,10 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
-from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form
+from seqsweep.sweeping.estimates import START_SECONDS, beside_seconds, form
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members, say_plan
+from seqsweep.sweeping.processes import cores
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
 

@@ -17,7 +17,6 @@ from seqsweep.command import quoted_value
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.identity import targets
 from seqsweep.signals import ENDING, handled
-from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.queue import SweepMember
 
 MOST_PROCESSES = max(64, os.cpu_count() or 1)
@@ -36,6 +35,30 @@ def number_of_processes(value: Any) -> int:
         given = f"hydra.launcher.processes={quoted_value(value)}"
         raise ValueError(f"{given}: must be 1 to {MOST_PROCESSES}, or auto (one for each GPU)")
     return value
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    # A container or a batch system may allow fewer cores than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_available(*, asks_torch: bool = True) -> bool:
+    """Returns whether torch sees a GPU; imports it only if there may be one.
+
+    Args:
+        asks_torch: whether to import torch; else the file decides that a GPU's driver leaves here.
+    """
+    has_driver = any(map(os.path.exists, _DRIVERS))
+    # Importing torch to ask for a GPU takes a second.
+    if not asks_torch or (sys.platform == "linux" and not has_driver):
+        return has_driver
+    from seqsweep.training.devices import takes_gpu
+
+    return takes_gpu("auto")
+
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
 
 
 def visible_gpus() -> list[str]:

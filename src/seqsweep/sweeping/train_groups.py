@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqsweep.console import say_error
 from seqsweep.errors import Interrupted, LockLost, RunLocked
-from seqsweep.sweeping.forming import form
+from seqsweep.sweeping.estimates import form
 from seqsweep.text import count
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (

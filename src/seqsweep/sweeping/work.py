@@ -35,9 +35,8 @@ from seqsweep.runs.sweepfile import (
 )
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines_of
-from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.planned_sweep import STARTED
-from seqsweep.sweeping.processes import MOST_PROCESSES, run_workers
+from seqsweep.sweeping.processes import MOST_PROCESSES, cores, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.text import count, duration

@@ -24,7 +24,7 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.extras.search.study import SearchStudy, first_params
 from seqsweep.extras.search.trials import Result, owners_of, result_of
-from seqsweep.sweeping.forming import engine_notes
+from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each, labelled
 from seqsweep.sweeping.planned_sweep import write_sweep

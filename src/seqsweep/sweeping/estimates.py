@@ -4,13 +4,12 @@ The module imports no torch at the top, because `seqsweep plan` prints the group
 """
 
 import math
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import flops
 from seqsweep.runs.identity import is_own_module
+from seqsweep.sweeping.processes import cores, gpu_available
 from seqsweep.text import count
 from seqsweep.training.engine import (
     ON_GPU,
@@ -71,30 +70,6 @@ def form(members: Sequence[PlannedRun]) -> list[Group]:
         # The run_id makes the order unique, whatever the order of the arguments.
         pool.sort(key=lambda run: (-seconds_of(run, "native"), run.run_id))
     return [*(Group(tuple(pool)) for pool in pools.values()), *alone]
-
-
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    # A container or a batch system may allow fewer cores than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpu_available(*, asks_torch: bool = True) -> bool:
-    """Returns whether torch sees a GPU; imports it only if there may be one.
-
-    Args:
-        asks_torch: whether to import torch; else the file decides that a GPU's driver leaves here.
-    """
-    has_driver = any(map(os.path.exists, _DRIVERS))
-    # Importing torch to ask for a GPU takes a second.
-    if not asks_torch or (sys.platform == "linux" and not has_driver):
-        return has_driver
-    from seqsweep.training.devices import takes_gpu
-
-    return takes_gpu("auto")
-
-
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
 
 
 def _listed(numbers: Sequence[int]) -> str:
