@@ -52,7 +52,7 @@ LIGHTNING = (
     "training.exact_resume", "training.logged", "training.trainer",
     "using.own_outputs",
 )  # fmt: skip
-HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs", "extras.search")
+HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.launchers", "extras.search")
 RICH = (
     "results", "live", "sweeping", "using", "extras", "sklearn", "training.progress_bar", "cli",
     "console", "output_log",
@@ -234,7 +234,7 @@ from seqsweep.results.tensorboard.view import make_view
 make_view(Path(sys.argv[1]), Path(tempfile.mkdtemp(dir=sys.argv[1])), images=0)
 seqsweep.compose(["data=digits"])
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
-import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
+import seqsweep.sweeping.estimates, seqsweep.sweeping.launchers
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper, seqsweep.extras.search.command
 loaded("torch", "lightning", "matplotlib")

@@ -55,7 +55,7 @@ PARTS = {
 }
 TRAINING = "training and the rest"
 MODULES = (
-    *(f"sweeping.{name}" for name in ("app", "sweep", "sweep_end", "hydra_jobs", "train_groups")),
+    *(f"sweeping.{name}" for name in ("app", "sweep", "sweep_end", "launchers", "train_groups")),
     "training.train",
 )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.arguments import Parser, add_allow, add_json, add_out, folder_parser, whole_number
+from seqsweep.command import Command
 from seqsweep.console import (
     PlainConsole,
     is_terminal_closed,
@@ -168,7 +169,6 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.config.from_overrides import OWN
     from seqsweep.output_log import stdout_to_stderr
     from seqsweep.sweeping.app import run
-    from seqsweep.sweeping.train_answer import print_answer
 
     if "--version" in arguments:  # Hydra would print its version
         return _print_version([])
@@ -185,19 +185,17 @@ def _train(arguments: list[str]) -> int:
     if "--plan-only" in arguments and not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
     options = [name for name in ("plan-only", "json") if f"--{name}" in arguments]
+    command = Command("train", options)
     if "json" not in options or {"-h", "--help", "--hydra-help"} & set(rest):
-        return run(rest, options=options)
+        return run(command, rest)
     if shows := {"-c", "--cfg", "-i", "--info"} & {word.partition("=")[0] for word in rest}:
         return _refuse(f"{shows.pop()}: trains nothing, so --json must be left out")
     try:
         with stdout_to_stderr():
-            code = run(rest, options=options)
-    except KeyboardInterrupt:
-        print_answer()
-        raise
-    if code != 2:  # the input was accepted
-        print_answer()
-    return code
+            return run(command, rest)
+    finally:
+        if command.answer is not None:
+            print_json(command.answer())
 
 
 def _plan(arguments: list[str]) -> int:
@@ -216,7 +214,7 @@ def _plan(arguments: list[str]) -> int:
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     rest = [word for word in arguments if word != "--json"]
-    return run(rest, "plan", ["json"] if "--json" in arguments else [])
+    return run(Command("plan", ["json"] if "--json" in arguments else []), rest)
 
 
 def _reproduce(arguments: list[str]) -> int:

@@ -5,47 +5,65 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
 """The texts that Hydra reads as text without quotes."""
 
-_hidden: list[str] = []
-"""The subcommand, and then the names of its options."""
+
+@dataclass
+class Command:
+    """A command that Hydra runs, and what its runs leave for its end.
+
+    Hydra's `main` returns nothing, so its task, launchers and sweepers fill the last three.
+
+    Attributes:
+        name: the subcommand: `train`, or `plan`, which only prints what a sweep would train.
+        options: the given options that Hydra does not know, without `--`.
+        error: the error of a single run. Hydra would first print an extra line if it were raised.
+        answer: describes for `--json` what the command trains; None before its config is accepted.
+        swept: the folder in which another sweeper of Hydra has trained runs, to print at the end.
+    """
+
+    name: str = "train"
+    options: Sequence[str] = ()
+    error: Exception | None = None
+    answer: Callable[[], Mapping[str, Any]] | None = None
+    swept: Path | None = None
+
+    @contextlib.contextmanager
+    def running(self, arguments: Sequence[str], program: str | None = None) -> Generator[None]:
+        """Makes this the current command in the block, with the arguments in sys.argv for Hydra.
+
+        Args:
+            program: the program that a person would type, instead of the one that runs.
+        """
+        before = sys.argv
+        sys.argv = [program or before[0], *arguments]
+        _running.append(self)
+        try:
+            yield
+        finally:
+            _running.pop()
+            sys.argv = before
 
 
-@contextlib.contextmanager
-def remembered_command() -> Generator[None]:
-    """Restores the hidden subcommand and `sys.argv` after the block."""
-    before = list(_hidden), list(sys.argv)
-    try:
-        yield
-    finally:
-        _hidden[:], sys.argv = before
+_running: list[Command] = []
+"""The commands that run, the current one last."""
 
 
-def hide_subcommand(name: str, arguments: list[str], options: Sequence[str]) -> None:
-    """Remembers the subcommand; sets sys.argv to the words that Hydra parses."""
-    _hidden[:] = [name, *options]
-    sys.argv = [sys.argv[0], *arguments]
-
-
-def subcommand() -> str:
-    """Returns the subcommand that `hide_subcommand` hid last, or `train`."""
-    return _hidden[0] if _hidden else "train"
-
-
-def has_option(name: str) -> bool:
-    """Returns whether the subcommand was given with the option `--name`."""
-    return name in _hidden[1:]
+def current() -> Command:
+    """Returns the command that runs; in another process of a launcher, one with no options."""
+    return _running[-1] if _running else Command()
 
 
 def restore_subcommand() -> None:
     """Puts the subcommand back into sys.argv, from which Lightning's ddp starts processes."""
-    if sys.argv[1:2] != [subcommand()]:
-        sys.argv.insert(1, subcommand())
+    if _running and sys.argv[1:2] != [current().name]:
+        sys.argv.insert(1, current().name)
 
 
 def command_line() -> list[str]:
@@ -67,13 +85,12 @@ def with_options(options: Mapping[str, Any]) -> str:
     If a Python program calls this, or the command has no data source, the hint has only the
     options.
     """
-    if _hidden:
-        restore_subcommand()
+    restore_subcommand()
     is_seqsweep = Path(sys.argv[0]).name in ("seqsweep", "__main__.py")
     command = sys.argv[1] if is_seqsweep and sys.argv[1:] else ""
     has_prefix = command not in ("data", "predict", "evaluate")
     is_known = command in ("train", "plan", "explain") or not has_prefix
-    words = [*command_line(), *(f"--{name}" for name in _hidden[1:])] if is_known else []
+    words = [*command_line(), *(f"--{name}" for name in current().options)] if is_known else []
     for key, value in options.items():
         name = f"data.source.{key}" if has_prefix and key != "data" else key
         words = [word for word in words if not word.startswith(f"{name}=")]

@@ -16,7 +16,7 @@ _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-
 def installation() -> dict[str, Any]:
     """Returns versions, native engine, cores and GPU for `--json`."""
     # Imported here, because a package that it needs may be missing.
-    from seqsweep.sweeping.forming import cores, gpu_available
+    from seqsweep.sweeping.processes import cores, gpu_available
 
     return {
         "seqsweep": version("seqsweep"),
@@ -46,7 +46,7 @@ def installation_lines() -> Iterator[str]:
             line += f"{'; ' * bool(installed)}without {', '.join(missing)}: pip install {what}"
         yield line
     # Imported here, because a package that it needs may be missing.
-    from seqsweep.sweeping.forming import cores, gpu_available
+    from seqsweep.sweeping.processes import cores, gpu_available
 
     limits = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     given = "".join(f", {name}={value}" for name, value in limits.items() if value is not None)

@@ -6,8 +6,12 @@ import pytest
 from sweep_members import member_at
 
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.forming import gpu_available
-from seqsweep.sweeping.processes import number_of_processes, run_workers, worker_command
+from seqsweep.sweeping.processes import (
+    gpu_available,
+    number_of_processes,
+    run_workers,
+    worker_command,
+)
 
 TELL = """
 import os, sys

@@ -15,38 +15,32 @@ from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import Train
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members
-from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import train_sweep
+from seqsweep.sweeping.sweep import confirm_size, train_sweep
 from seqsweep.sweeping.work import Worker, pool_or_first
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
 
 
-class Launcher:
+class Launcher(RunLauncher):
     """Finishes runs without training them.
 
     Attributes:
         sizes: the number of runs of each launch.
     """
 
-    workers = None
-
     def __init__(self, threads: int | None) -> None:
         self.threads = threads
         self.sizes: list[int] = []
 
-    def trainer(self) -> Train:
-        return self._train
-
-    def _train(
-        self, members: Sequence[SweepMember], root: Path, judge: object
+    def train(
+        self, members: Sequence[SweepMember], folder: Path, judge: object
     ) -> Mapping[str, object]:
         self.sizes.append(len(members))
         for member in members:
-            run = RunFolder(root / member.run_id)
+            run = RunFolder(folder / member.run_id)
             run.start(member.config, {}, sync=False)
             result = {"metrics": {"val/acc": 0.5}, "train_seconds": 0.1, "epochs": 20}
             run.finish(member.record("complete", result), synced=True)

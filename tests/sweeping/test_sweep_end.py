@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from seqsweep.errors import Interrupted
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
+from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
 from seqsweep.training.outcome import interruptible
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -85,10 +86,14 @@ def member(checked: Callable[..., Config]) -> PlannedRun:
     return plan(checked("data=random", "data.batch_size=8", "data.source.num_sequences=40"))
 
 
+def summarise(members: Sequence[PlannedRun], folder: Path) -> list[str]:
+    return write_summary(lambda: write_baselines(members, folder), folder)
+
+
 def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(member, tmp_path):
     end_run(tmp_path, "a", 4)
     (tmp_path / "report.html").mkdir()
-    (problem,) = write_summary([member], tmp_path)
+    (problem,) = summarise([member], tmp_path)
     assert "report.html" in problem
     assert (tmp_path / "baselines.json").is_file()
 
@@ -115,7 +120,7 @@ def test_the_summary_may_be_ended_at_any_write(member, tmp_path, at_rename, monk
     options = {} if signum == signal.SIGKILL else {"act": lambda: signal.raise_signal(signum)}
     before = tmp_path / "before"
     end_run(before, "a", 4)
-    assert write_summary([], before) == []
+    assert summarise([], before) == []
     end_run(before, "b", 8)
 
     def copied(name: str) -> Path:
@@ -123,48 +128,48 @@ def test_the_summary_may_be_ended_at_any_write(member, tmp_path, at_rename, monk
 
     undisturbed = copied("undisturbed")
     with at_rename(1000) as writes:
-        assert write_summary([member], undisturbed) == []
+        assert summarise([member], undisturbed) == []
     written = {"baselines.json", "report.html", "report.csv", "report.json"}
     assert written == set(writes)
     expected = summary_of(undisturbed)
     for n in range(1, len(writes) + 1):
         folder = copied(str(n))
         with at_rename(n, **options) as done, suppress(Interrupted), interruptible():
-            write_summary([member], folder)
+            summarise([member], folder)
         assert len(done) == n
-        assert write_summary([member], folder) == []
+        assert summarise([member], folder) == []
         assert summary_of(folder) == expected, f"{signum.name} at {writes[n - 1]}"
         with at_rename(1) as done:
-            assert write_summary([member], folder) == []
+            assert summarise([member], folder) == []
         assert done == []  # it fits
 
 
 def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path):
     end_run(tmp_path, "a", 4)
-    assert write_summary([], tmp_path) == []
+    assert summarise([], tmp_path) == []
     before = summary_of(tmp_path)
     for lost in ("report.html", "report.csv", "report.json"):
         (path,) = tmp_path.glob(lost)
         path.write_bytes(path.read_bytes()[:-40])
-        assert write_summary([], tmp_path) == []
+        assert summarise([], tmp_path) == []
         assert summary_of(tmp_path).keys() == before.keys()
         assert path.stat().st_size
     # A process that began before the last run ended writes its file after the other process.
     old = {name: (tmp_path / name).read_bytes() for name in BESIDE}
     end_run(tmp_path, "b", 8)
     for name, content in old.items():
-        assert write_summary([], tmp_path) == []
+        assert summarise([], tmp_path) == []
         write_bytes(tmp_path / name, content)
-        assert write_summary([], tmp_path) == []
+        assert summarise([], tmp_path) == []
         assert (tmp_path / name).read_bytes() != content
 
 
 def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_rename, monkeypatch):
     end_run(tmp_path, "a", 4)
-    assert write_summary([], tmp_path) == []
+    assert summarise([], tmp_path) == []
     monkeypatch.setattr(write, "version", lambda: "later")
     with at_rename(1000) as done:
-        assert write_summary([], tmp_path) == []
+        assert summarise([], tmp_path) == []
     assert {"report.html", "report.csv", "report.json"} <= set(done)
 
 

@@ -9,13 +9,14 @@ from hooked import train_with
 from one_open_run import epochs, tracked
 from run_files import SMALL, rows
 
+from seqsweep.command import Command
 from seqsweep.config.schema import Config
 from seqsweep.errors import RunFailed
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.app import run, train_member
-from seqsweep.sweeping.forming import engine_notes
+from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.training.engine import engine_of, why_not_native
 from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
 from seqsweep.training.limits import Limits
@@ -119,8 +120,8 @@ def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     sweep = ["-m", *BASE, "seed=0,1", "sweep.name=fed", "sweep.report=false"]
     own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"
-    assert run(sweep) == 0
-    assert run([*sweep, own]) == 0
+    assert run(Command(), sweep) == 0
+    assert run(Command(), [*sweep, own]) == 0
     ids = [path.parent.name for path in Path("outputs/sweeps/fed").glob("*/record.json")]
     assert len(ids) == 2
     for run_id in ids:

@@ -1,6 +1,6 @@
 """Defines the launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra.
+Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
 import os
@@ -79,25 +79,18 @@ class RunsLauncher(Launcher):
     """The base class of launchers that train runs of seqsweep.
 
     Attributes:
-        threads: the threads that train the runs in this process; None if workers train them.
-        processes: the processes that train the runs of autograd; 0 if it cannot be chosen.
-        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs, or None.
+        runs: the `seqsweep.sweeping.launchers.RunLauncher` that trains the runs.
         basic: Hydra's own launcher, with which LocalLauncher runs all other jobs.
     """
 
-    def __init__(self, threads: int | None = None, workers: Any = None, processes: int = 0) -> None:
-        self.threads = threads
-        self.processes = processes
-        self.workers = workers
+    def __init__(self, runs: Any) -> None:
+        self.runs = runs
         self.basic = BasicLauncher()
-        self.hydra_context: HydraContext | None = None
-        self.config: DictConfig | None = None
-        self.is_ours = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.hydra_context = hydra_context
+        self.loader = hydra_context.config_loader
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
         self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -108,7 +101,6 @@ class RunsLauncher(Launcher):
 
         Hydra calls its callbacks for single jobs, so they exclude pools and workers.
         """
-        assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
 
@@ -116,7 +108,7 @@ class WorkersLauncher(RunsLauncher):
     """The base class of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
-        super().__init__(workers=workers)
+        super().__init__(workers)
         self.name = name
 
     def launch(
@@ -140,33 +132,28 @@ class LocalLauncher(RunsLauncher):
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.forming import cores
-        from seqsweep.sweeping.processes import number_of_processes
+        from seqsweep.sweeping.launchers import Here
+        from seqsweep.sweeping.processes import cores, number_of_processes
 
-        super().__init__(threads or cores(), processes=number_of_processes(processes))
+        super().__init__(Here(threads or cores(), number_of_processes(processes)))
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        context, config = self.hydra_context, self.config
-        assert context is not None and config is not None and self.threads is not None
-        if self.processes != 1:
-            given = f"hydra.launcher.processes={self.processes}"
+        if self.runs.processes != 1:
+            given = f"hydra.launcher.processes={self.runs.processes}"
             raise ValueError(f"{given}: needs a sweeper of seqsweep, without hydra.callbacks")
         if not self.launches_runs:
             return self.basic.launch(job_overrides, initial_job_idx)
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import launch_jobs
+        from seqsweep.sweeping.launchers import launch_jobs
 
-        return launch_jobs(self.threads, job_overrides, context.config_loader, config)
+        return launch_jobs(self.runs, job_overrides, self.loader, self.config)
 
 
 class SlurmLauncher(WorkersLauncher):
     """Queues a job array of workers that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
-        # Imported here for the reason in the module's docstring.
         from seqsweep.extras.clusters.slurm import SlurmJobs
         from seqsweep.extras.clusters.workers import Workers
 
@@ -185,7 +172,6 @@ class RayLauncher(WorkersLauncher):
     """Starts workers in a Ray cluster that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
-        # Imported here for the reason in the module's docstring.
         from seqsweep.extras.clusters.ray_workers import RayActors
         from seqsweep.extras.clusters.workers import Workers
 

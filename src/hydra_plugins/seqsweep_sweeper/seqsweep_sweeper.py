@@ -1,6 +1,6 @@
 """Defines the sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
 
-Every Hydra app of the environment imports this module first, so the module imports only Hydra.
+Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
 from abc import abstractmethod
@@ -128,11 +128,12 @@ class RunsSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        # Imported here for the reason in the module's docstring.
+        from seqsweep.command import current, restore_subcommand
         from seqsweep.config.compose import MemberComposer
-        from seqsweep.sweeping.train_answer import answers, describe_sweep
+        from seqsweep.sweeping.sweep_end import describe_sweep
 
-        answers.append(lambda: describe_sweep(self.folder))
+        restore_subcommand()
+        current().answer = lambda: describe_sweep(self.folder)
         if code := self.run(arguments, MemberComposer(self.loader, self.master)):
             raise SystemExit(code)
 
@@ -151,19 +152,19 @@ class RunsSweeper(Sweeper):
         """
         # Imported here, because Hydra loads plugins by name, and would load an imported one twice.
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
+        from seqsweep.sweeping.launchers import AsJobs
 
         if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
-            own = self.launcher
-            return RunLauncher(None, own.threads, own.workers, own.processes)
-        return RunLauncher(self.launcher)
+            return self.launcher.runs
+        assert self.launcher is not None
+        return AsJobs(self.launcher)
 
 
 class SeqsweepSweeper(RunsSweeper):
     """Expands the grid and trains its runs, or prints the plan for `seqsweep plan`."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
-        from seqsweep.command import subcommand
+        from seqsweep.command import current
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
         from seqsweep.runs.identity import REPLICATE_KEYS
@@ -172,11 +173,8 @@ class SeqsweepSweeper(RunsSweeper):
 
         parser = OverridesParser.create(config_loader=self.loader)
         jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
-        if subcommand() == "plan":
-            processes = self.run_launcher().processes
-            show_plan(jobs, composer, self.folder, PlainConsole(), processes)
-            return 0
-        return run_sweep(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
+        command = show_plan if current().name == "plan" else run_sweep
+        return command(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
 
 
 class HalvingSweeper(RunsSweeper):

@@ -3,13 +3,13 @@
 import signal
 import sys
 import warnings
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from seqsweep.command import Command
 from seqsweep.config.from_overrides import (
     check_again,
     compose,
@@ -100,27 +100,17 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
             missing.
     """
     words = words_of(overrides)
-    with hydra_errors_explained(), hydra_set_aside(), _as_command():
+    with hydra_errors_explained(), hydra_set_aside():
         folder = Path(compose_sweep(words).hydra.sweep.dir)
+        # A person would type this. The path is absolute, so that ddp can start the program.
+        program = str(Path(sys.executable).with_name("seqsweep"))
         # A program cannot answer a question on a terminal. The caller's overrides take precedence.
-        code = run(["-m", "sweep.ask_above=null", *words], raises=True)
+        code = run(Command(), ["-m", "sweep.ask_above=null", *words], program)
     if code >= 128:
         raise error_of_signal(code)
     if code:
         warnings.warn(f"{folder}: not everything of the sweep is complete", stacklevel=2)
     return folder
-
-
-@contextmanager
-def _as_command() -> Generator[None]:
-    """Sets `sys.argv` like the command `seqsweep` in the block."""
-    words = sys.argv
-    # A person would type this command. Its path is absolute, so that ddp can start the program.
-    sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
-    try:
-        yield
-    finally:
-        sys.argv = words
 
 
 def error_of_signal(exit_code: int) -> BaseException:

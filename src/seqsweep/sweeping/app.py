@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import hydra
 import yaml
@@ -20,13 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import (
-    as_multirun,
-    hide_subcommand,
-    is_first_process,
-    remembered_command,
-    restore_subcommand,
-)
+from seqsweep.command import Command, as_multirun, current, is_first_process, restore_subcommand
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, with_place
@@ -47,16 +41,17 @@ from seqsweep.console import (
 from seqsweep.errors import Interrupted, RunFailed, RunLocked, is_of_machine
 from seqsweep.importing import without_collections
 from seqsweep.output_log import OutputLog
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.runs.events import event_files
-from seqsweep.runs.files import remove_empty_root
+from seqsweep.runs.files import JsonObject, read_object, remove_empty_root
+from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import metrics_in, monitor_of_config, own_metrics
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
-from seqsweep.sweeping.forming import engine_notes
+from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
-from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
-from seqsweep.sweeping.train_answer import answers, describe_run
 from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import Outcome, finished, interruptible, monitored
@@ -67,56 +62,51 @@ register_resolvers()
 logging.raiseExceptions = False  # Hydra may log into a pipe whose reader has ended
 
 
-@remembered_command()
-def run(
-    arguments: list[str],
-    subcommand: str = "train",
-    options: Sequence[str] = (),
-    raises: bool = False,
-) -> int:
+def run(command: Command, arguments: list[str], program: str | None = None) -> int:
     """Composes the configs and trains one run or a sweep.
 
     Args:
-        arguments: the words after the subcommand.
-        subcommand: `train`, or `plan`, which only prints what a sweep would train.
-        options: the given options that Hydra does not know, without `--`.
-        raises: whether errors are raised instead of printed as messages.
+        command: the subcommand and its options; gets what the runs leave for its end.
+        arguments: the words after the subcommand, without these options.
+        program: the program that a person would type, if a Python program calls this. Errors are
+            then raised instead of printed as messages.
 
     Returns:
         The exit code: 0, 1 if a run failed or is locked, 2 for wrong input, or 128 plus the number
         of a signal.
     """
-    given = [f"--{name}" for name in options]
-    _errors.clear()
-    folders_to_print.clear()
-    answers.clear()
+    given = [f"--{name}" for name in command.options]
     forget_errors()
-    try:
-        with _hydra_raises():
-            own = [*(OWN if subcommand == "train" else ()), *given]
-            words = flags_first(arguments, subcommand, own)
-            hide_subcommand(subcommand, words, options)
-            with typed_words(words):
+    with contextlib.ExitStack() as end:
+        try:
+            own = [*(OWN if command.name == "train" else ()), *given]
+            words = flags_first(arguments, command.name, own)
+            end.enter_context(command.running(words, program))
+            with _hydra_raises(), typed_words(words):
                 hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
-        if _errors:
-            raise _errors[0]
-        print_folders(PlainConsole())
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except Interrupted as error:
-        say_error(f"{error}; the same command resumes from the last epoch")
-        return error.exit_code
-    except Exception as error:
-        message = None if raises else _explained(error, [subcommand, *arguments, *given])
-        if message is None:
-            raise
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            traceback.print_exc()
-        if isinstance(error, (RunFailed, RunLocked)) or is_of_machine(error):
-            say_error(message)
-            return 1
-        say_error(message.replace("\n", r"\n"))  # of a value that was typed
-        return 2
+            if command.error is not None:
+                raise command.error
+            if command.swept is not None:  # our own sweepers print their leaderboards themselves
+                entries = read_folder(command.swept, of_all_versions=True)
+                print_folder(PlainConsole(), command.swept, entries)
+        except SystemExit as error:
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        except Interrupted as error:
+            say_error(f"{error}; the same command resumes from the last epoch")
+            return error.exit_code
+        except Exception as error:
+            is_accepted = isinstance(error, (RunFailed, RunLocked)) or is_of_machine(error)
+            if not is_accepted:
+                command.answer = None
+            typed = [command.name, *arguments, *given]
+            message = _explained(error, typed) if program is None else None
+            if message is None:
+                raise
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                traceback.print_exc()
+            # Line breaks of a value that was typed would look like another message.
+            say_error(message if is_accepted else message.replace("\n", r"\n"))
+            return 1 if is_accepted else 2
     return 0
 
 
@@ -176,41 +166,36 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
 def task(config: DictConfig) -> float | None:
     """Trains the run of one Hydra job; returns its monitored metric, if any.
 
-    Some of Hydra's sweepers choose the next config by the metric. The error of a single run is
-    added to `_errors`.
+    Some of Hydra's sweepers choose the next config by the metric. `run` raises the error of a
+    single run.
     """
     restore_subcommand()
     hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
         return train_member(plan(check(config)), root)
+    command, console = current(), PlainConsole()
     try:
-        console = PlainConsole()
         refuse_ignored(hydra_config)
         refuse_choices(config, hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
-        answers.append(functools.partial(describe_run, member, root / member.run_id))
+        command.answer = functools.partial(describe_run, member, root / member.run_id)
         outcome = train_run(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
         remove_empty_root(root)  # Hydra made it before the config was checked
         is_reader_gone = isinstance(error, BrokenPipeError)
-        _errors.append(error if is_reader_gone else with_place(error, hydra_config))
+        command.error = error if is_reader_gone else with_place(error, hydra_config)
     except Exception as error:
-        _errors.append(error)
+        command.error = error
     else:
         if outcome.record.status == "diverged":
-            _errors.append(
-                RunFailed(f"the run diverged: {outcome.record.error} ({outcome.folder.path})")
-            )
+            why = f"the run diverged: {outcome.record.error} ({outcome.folder.path})"
+            command.error = RunFailed(why)
         return monitored(outcome.record)
     return None
-
-
-_errors: list[Exception] = []
-"""The error of a single run. `run` raises it, because Hydra would first print an extra line."""
 
 
 def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
@@ -236,7 +221,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     """
     outcome = _finished_and_fed(member, root)
     if outcome is None:
-        with without_collections():  # imported here for the reason in `_wait_and_train`
+        with without_collections():  # imported here for the reason in `train_run`
             from seqsweep.sweeping.train_groups import train_groups
 
         outcome = train_groups([member], root, threads=1).get(member.run_id)
@@ -258,6 +243,9 @@ def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
 def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """Trains a single run unless it is done; prints notes on it.
 
+    A terminal shows a progress bar. With `when_locked=wait` the training waits until no other
+    process trains the run.
+
     Raises:
         RunLocked: another process trains the run, and the config says `when_locked=skip`.
         RunFailed, Interrupted: the training failed, or a signal came.
@@ -266,48 +254,35 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
     if is_first_process():
         notes = [] if outcome else engine_notes([member])
         print_notes([*notes, *member.notes], console)
-    return outcome or train_when_free(member, root, console)
-
-
-def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a single run, with a progress bar on a terminal.
-
-    With `when_locked=wait` it first waits until no other process trains the run. It raises the same
-    errors as `train_run`.
-    """
-    if not (shows_table(console) and member.config["trainer"].get("progress_bar", True)):
-        return _wait_and_train(member, root, console)
-    from seqsweep.training.progress_bar import RunProgressBar  # late: most runs show no bar
-
-    output = OutputLog(root / member.run_id / "train.log")
-    has_failed = True
-    try:
-        bar = RunProgressBar(output.console, output)
-        outcome = _wait_and_train(member, root, console, bar)
-        has_failed = outcome.record.status == "diverged"
+    if outcome is not None:
         return outcome
-    finally:
-        output.close(has_failed)
-
-
-def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
-    """Trains a single run as soon as no other process does."""
     # Imported here, after the config was checked, because torch takes a second.
     with without_collections():
         from seqsweep.training.train import train
 
+    output = bar = None
+    if shows_table(console) and member.config["trainer"].get("progress_bar", True):
+        from seqsweep.training.progress_bar import RunProgressBar  # late: most runs show no bar
+
+        output = OutputLog(root / member.run_id / "train.log")
+        bar = RunProgressBar(output.console, output)
     waiting = False
-    while True:
-        try:
-            return train(member, root, bar)
-        except RunLocked as error:
-            if member.config["when_locked"] == "skip":
-                raise
-            if not waiting:
-                print_lines(console, f"{error}; waiting for it")
-                waiting = True
-            while is_locked(root / member.run_id):
-                time.sleep(0.5)
+    try:
+        while outcome is None:
+            try:
+                outcome = train(member, root, bar)
+            except RunLocked as error:
+                if member.config["when_locked"] == "skip":
+                    raise
+                if not waiting:
+                    print_lines(console, f"{error}; waiting for it")
+                    waiting = True
+                while is_locked(root / member.run_id):
+                    time.sleep(0.5)
+        return outcome
+    finally:
+        if output is not None:
+            output.close(outcome is None or outcome.record.status == "diverged")
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
@@ -333,3 +308,16 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
         folder = shlex.quote(place(outcome.folder.path.parent))
         lines.append(f"  seqsweep tensorboard {folder}")
     print_lines(console, *lines)
+
+
+def describe_run(run: PlannedRun, path: Path) -> JsonObject:
+    """Returns the state and the result of a single run."""
+    entry = read_run(RunFolder(path))
+    record = entry.record
+    content: JsonObject = {"run_id": run.run_id, "folder": str(path)}
+    content["state"] = entry.state if path.is_dir() else "not started"
+    content |= {"metrics": metrics_in(record), "monitor": monitor_of_config(run.config)}
+    content |= {"best_epoch": record.best_epoch, "epochs": record.epochs}
+    content["seconds"] = record.train_seconds
+    content["engine"] = read_object(path / "provenance.json").get("engine")
+    return content | {"error": entry.error}

@@ -18,7 +18,7 @@ from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metrics import ranking_metric
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import engine_notes, epoch_seconds
+from seqsweep.sweeping.estimates import engine_notes, epoch_seconds
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
 from seqsweep.training.planned_run import PlannedRun, plan

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import has_option, restore_subcommand
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
-from seqsweep.sweeping.forming import START_SECONDS, beside_seconds, cores, form
+from seqsweep.sweeping.estimates import START_SECONDS, beside_seconds, form
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members, say_plan
+from seqsweep.sweeping.processes import cores
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
 
@@ -21,18 +23,15 @@ _MOST_LINES = 250
 
 
 def show_plan(
-    jobs: Expansion, compose: MemberComposer, folder: Path, console: Console, processes: int = 0
-) -> None:
-    """Prints the members with their states, and the estimated time; or all as JSON.
-
-    Args:
-        processes: the processes that train runs of autograd; 0 if they cannot be chosen.
+    jobs: Expansion, compose: MemberComposer, launcher: RunLauncher, folder: Path, console: Console
+) -> int:
+    """Prints members with their states and the estimated time; returns 0.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
     """
-    restore_subcommand()
-    is_json = has_option("json")
+    processes = launcher.processes
+    is_json = "json" in current().options
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.was_done()]
@@ -74,6 +73,7 @@ def show_plan(
     if limit is not None and len(pending) > limit:
         line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
         print_lines(console, line)
+    return 0
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:

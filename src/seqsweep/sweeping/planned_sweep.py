@@ -1,8 +1,6 @@
 """Writes sweep.json, from which any process can train the sweep. Imports no torch."""
 
 import contextlib
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from seqsweep.command import command_line
-from seqsweep.console import place, print_lines, print_notes
+from seqsweep.console import print_notes
 from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
@@ -33,7 +31,18 @@ def new_sweep_file(
     before = SweepFile.read(folder)
     # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
-    file = _sweep_file(members, pending)
+    left = {member.run_id for member in pending}
+    costs = {m.run_id: m.epoch_seconds for m in members}
+    file = SweepFile(
+        command_line(),
+        time.time(),
+        {m.run_id: m.flat for m in members},
+        frozenset(m.run_id for m in members if m.run_id not in left),
+        costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
+        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
+        directory=str(Path.cwd()),
+        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
+    )
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
     # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
     # sweep that wrote it has ended or is still running.
@@ -80,20 +89,6 @@ def write_sweep(
         return file
 
 
-def say_red(text: str, console: Console) -> None:
-    """Prints in red an error that does not end the command."""
-    print_lines(console, text, style="red")
-
-
-def write_plan(
-    members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path, console: Console
-) -> None:
-    """Writes sweep.json without training, and prints the command of a worker."""
-    write_sweep(members, pending, folder, console)
-    line = "start any number of workers, on any host that sees the folder:"
-    print_lines(console, line, f"  seqsweep work {shlex.quote(place(folder))}")
-
-
 def close_sweep(folder: Path) -> None:
     """Ends a search's sweep, if sweep.json is still open for more runs."""
     file = SweepFile.read(folder)
@@ -103,52 +98,3 @@ def close_sweep(folder: Path) -> None:
     with SweepFile.changing(folder):
         replace(SweepFile.read(folder) or file, open=False).write(folder)
     file.end(folder, time.time())
-
-
-def refuse_reruns(members: Sequence[SweepMember]) -> None:
-    """Raises a ValueError if a member has `rerun=true`, which workers cannot train."""
-    if any(member.config["rerun"] for member in members):
-        raise ValueError(
-            "rerun=true: must be false if workers train the sweep, since they could not tell old"
-            " results from new ones; remove the old ones with seqsweep clean"
-        )
-
-
-def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
-    """Returns the content of sweep.json: the command and its runs."""
-    left = {member.run_id for member in pending}
-    costs = {m.run_id: m.epoch_seconds for m in members}
-    return SweepFile(
-        command_line(),
-        time.time(),
-        {m.run_id: m.flat for m in members},
-        frozenset(m.run_id for m in members if m.run_id not in left),
-        costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
-        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
-        directory=str(Path.cwd()),
-        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
-    )
-
-
-def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
-    """Returns whether to train this many runs; asks on a terminal.
-
-    Args:
-        limit: `sweep.ask_above`; None never asks.
-
-    Raises:
-        ValueError: there are more runs than the limit, and no terminal to ask on.
-    """
-    if limit is None or pending <= limit:
-        return True
-    if not (console.is_terminal and sys.stdin.isatty()):
-        raise ValueError(
-            f"{pending:,} runs to train are more than sweep.ask_above={limit}: "
-            "add --yes to train them"
-        )
-    console.print(f"train {pending:,} runs? [y/N] ", end="", markup=False, highlight=False)
-    answer = sys.stdin.readline().strip().lower()
-    if answer in ("y", "yes"):
-        return True
-    print_lines(console, "nothing was trained")
-    return False

@@ -6,28 +6,18 @@ Each has its own process group, so that Ctrl-C reaches it once, through the proc
 import contextlib
 import itertools
 import os
-import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from seqsweep.command import quoted_value
-from seqsweep.console import place, say_error
-from seqsweep.errors import Interrupted
-from seqsweep.live.display import LOG
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.identity import targets
 from seqsweep.signals import ENDING, handled
-from seqsweep.sweeping.forming import cores, gpu_available
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.text import count
-from seqsweep.training.engine import engine_of
-from seqsweep.training.limits import Judge
-from seqsweep.training.outcome import STOP_FILE
 
 MOST_PROCESSES = max(64, os.cpu_count() or 1)
 """The most worker processes that one command starts."""
@@ -45,6 +35,30 @@ def number_of_processes(value: Any) -> int:
         given = f"hydra.launcher.processes={quoted_value(value)}"
         raise ValueError(f"{given}: must be 1 to {MOST_PROCESSES}, or auto (one for each GPU)")
     return value
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    # A container or a batch system may allow fewer cores than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_available(*, asks_torch: bool = True) -> bool:
+    """Returns whether torch sees a GPU; imports it only if there may be one.
+
+    Args:
+        asks_torch: whether to import torch; else the file decides that a GPU's driver leaves here.
+    """
+    has_driver = any(map(os.path.exists, _DRIVERS))
+    # Importing torch to ask for a GPU takes a second.
+    if not asks_torch or (sys.platform == "linux" and not has_driver):
+        return has_driver
+    from seqsweep.training.devices import takes_gpu
+
+    return takes_gpu("auto")
+
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
 
 
 def visible_gpus() -> list[str]:
@@ -102,38 +116,6 @@ def run_workers(
                 break
         codes = [worker.wait() for worker in workers]
     return [code if code >= 0 else 128 - code for code in codes], received[-1] if received else None
-
-
-def train_beside_workers(
-    train: Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]],
-    processes: int,
-    members: Sequence[SweepMember],
-    folder: Path,
-    judge: Judge | None,
-) -> Mapping[str, object]:
-    """Trains runs of native with `train`, then the others in workers; waits for these.
-
-    If this process is killed, the workers train what is left, and the last one writes the report.
-
-    Raises:
-        Interrupted: a signal came, and all workers have ended.
-    """
-    engines = {member.run_id: engine_of(member.config) for member in members}
-    outcomes = train([each for each in members if engines[each.run_id] == "native"], folder, judge)
-    left = [member for member in members if engines[member.run_id] == "autograd"]
-    if not left or (folder / STOP_FILE).exists():
-        return outcomes
-    # A worker ends when it finds no free run. The caller waits for other commands' runs, and calls
-    # this function again if runs are left.
-    command, log = worker_command(left, folder, ("--idle", "0")), folder / LOG
-    codes, signum = run_workers(command, min(processes, len(left)), log=log)
-    if signum is not None:
-        raise Interrupted(signum)
-    for code, number in Counter(filter(None, codes)).items():
-        why = f"exit code {code}" if code < 128 else signal.Signals(code - 128).name
-        total = f"{number} of {count(len(codes), 'worker')}"
-        say_error(f"{total} ended by {why}; the workers' output is in {place(log)}")
-    return outcomes
 
 
 def worker_command(

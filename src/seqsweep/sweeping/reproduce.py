@@ -57,7 +57,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record.status != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
-    code = read_object(folder / "provenance.json").get(CODE)
+    provenance = read_object(folder / "provenance.json")
+    code = provenance.get(CODE)
     then = code.get("files") if isinstance(code, dict) else None
     if isinstance(then, dict) and (changed := differing(then, code_of(member.config))):
         raise ValueError(
@@ -65,10 +66,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
             "the earlier code"
         )
     # Another engine rounds differently, so it could not give equal bits.
-    engine = read_object(folder / "provenance.json").get("engine")
-    engine = engine if engine in _ENGINES else None
-    recorded = read_object(folder / "provenance.json").get(PROGRAM)
-    if recorded != program_digest(member.config, str(engine)).get(PROGRAM):
+    engine = provenance["engine"] if provenance.get("engine") in _ENGINES else None
+    if provenance.get(PROGRAM) != program_digest(member.config, str(engine)).get(PROGRAM):
         raise ValueError(
             f"{folder}: model.cell={member.config['model']['cell']} is now traced to another "
             "program than when the run was trained, by another torch or seqsweep"

@@ -2,29 +2,23 @@
 
 import contextlib
 import shlex
+import sys
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import has_option, restore_subcommand
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines
 from seqsweep.errors import Interrupted
 from seqsweep.live.display import show_progress
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
-from seqsweep.sweeping.planned_sweep import (
-    confirm_size,
-    new_sweep_file,
-    refuse_reruns,
-    say_red,
-    write_plan,
-    write_sweep,
-)
-from seqsweep.sweeping.queue import Queue, SweepMember
+from seqsweep.sweeping.planned_sweep import new_sweep_file, write_sweep
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import Renewing, finish_sweep
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE, interruptible
@@ -51,8 +45,7 @@ def run_sweep(
             large to train without a question; nothing was trained.
         Interrupted: a signal came before the training.
     """
-    restore_subcommand()
-    plan_only = has_option("plan-only")
+    plan_only = "plan-only" in current().options
     # This clock is monotonic: the machine's clock may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
@@ -63,17 +56,47 @@ def run_sweep(
     say_plan(members, pending, jobs.runs, folder, console, jobs.described(), launcher.processes)
     if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
         return 1
-    if plan_only or launcher.workers is not None or launcher.processes > 1:
-        refuse_reruns(members)
+    uses_workers = plan_only or launcher.has_workers or launcher.processes > 1
+    if uses_workers and any(member.config["rerun"] for member in members):
+        raise ValueError(
+            "rerun=true: must be false if workers train the sweep, since they could not tell old"
+            " results from new ones; remove the old ones with seqsweep clean"
+        )
     if plan_only:
-        write_plan(members, pending, folder, console)
+        write_sweep(members, pending, folder, console)
+        line = "start any number of workers, on any host that sees the folder:"
+        print_lines(console, line, f"  seqsweep work {shlex.quote(place(folder))}")
         return 0
     code = train_sweep(members, pending, launcher, folder, console)
-    if pending and launcher.workers is not None and launcher.workers.detach:
+    if pending and launcher.detach:
         command = f"  seqsweep watch {shlex.quote(place(folder))}"
         print_lines(console, "to follow them:", command)
         return code
     return finish_sweep(members, folder, console, code, started)
+
+
+def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
+    """Returns whether to train this many runs; asks on a terminal.
+
+    Args:
+        limit: `sweep.ask_above`; None never asks.
+
+    Raises:
+        ValueError: there are more runs than the limit, and no terminal to ask on.
+    """
+    if limit is None or pending <= limit:
+        return True
+    if not (console.is_terminal and sys.stdin.isatty()):
+        raise ValueError(
+            f"{pending:,} runs to train are more than sweep.ask_above={limit}: "
+            "add --yes to train them"
+        )
+    console.print(f"train {pending:,} runs? [y/N] ", end="", markup=False, highlight=False)
+    answer = sys.stdin.readline().strip().lower()
+    if answer in ("y", "yes"):
+        return True
+    print_lines(console, "nothing was trained")
+    return False
 
 
 def train_sweep(
@@ -106,46 +129,23 @@ def train_sweep(
     Raises:
         ValueError, TypeError, OSError: an error came before any run began.
     """
-    codes: list[int] = []
-    file = None
+    code, file = 0, None
     try:
         with contextlib.ExitStack() as sweep:
             # A finished sweep writes nothing, because its folder may be read-only.
             if pending or new_sweep_file(members, pending, folder) is not None:
                 file = write_sweep(members, pending, folder, console, is_open, sweep)
             if pending and file is not None:
-                sweep.enter_context(_printed(pending, console, codes))
                 rounds = shown(pending, console) if rounds is None else rounds
-                _train_rounds(pending, rounds, launcher, folder, judge)
+                code = _train_rounds(pending, rounds, launcher, folder, console, judge)
     finally:
-        is_detached = launcher.workers is not None and launcher.workers.detach
-        if file is not None and not is_open and (codes or not is_detached):
+        if file is not None and not is_open and (code or not launcher.detach):
             try:
                 file.end(folder, time.time())
             except OSError as error:  # not raised, because the runs are trained
-                say_red(str(error), console)
-                codes.append(1)
-    return codes[0] if codes else 0
-
-
-@contextlib.contextmanager
-def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
-    """Renews the report in the block; adds the exit code of an error to `codes`."""
-    folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
-    try:
-        with Renewing(folder) if reports else contextlib.nullcontext():
-            yield
-    except Interrupted as error:
-        say_red(str(error), console)
-        codes.append(error.exit_code)
-    except KeyboardInterrupt:
-        codes.append(130)
-    except (ValueError, TypeError, OSError) as error:
-        # provenance.json is written when a run begins, so its absence shows that none has begun.
-        if not any((member.folder.path / "provenance.json").exists() for member in pending):
-            raise  # nothing was trained, so the input is refused as a whole
-        say_red(str(error), console)
-        codes.append(1)
+                print_lines(console, str(error), style="red")
+                code = code or 1
+    return code
 
 
 def _train_rounds(
@@ -153,26 +153,36 @@ def _train_rounds(
     rounds: Rounds,
     launcher: RunLauncher,
     folder: Path,
+    console: Console,
     judge: Judge | None,
-) -> None:
-    """Trains the members of each round here, or waits for the workers of a cluster."""
-    train, waits = launcher.trainer(), pending[0].config["when_locked"] == "wait"
-    # A killed sweep may have left STOP_FILE, which would stop this sweep at once.
-    (folder / STOP_FILE).unlink(missing_ok=True)
-    with contextlib.ExitStack() as end:
-        end.callback((folder / STOP_FILE).unlink, missing_ok=True)
-        if launcher.workers is not None:
-            launcher.workers.begin(pending, folder)  # prints lines, so the display starts later
-            if launcher.workers.detach:
-                return
-        end.enter_context(contextlib.closing(rounds))
-        for left in rounds:
-            if launcher.workers is not None:
-                launcher.workers.train(left, folder)
-                continue
-            queue = Queue(left, folder)
-            while taken := queue.take(float("inf") if waits else 0.0):
-                queue.settle(taken, train(taken, folder, judge))
+) -> int:
+    """Trains the members of each round, and renews the report; returns the exit code."""
+    idle = float("inf") if pending[0].config["when_locked"] == "wait" else 0.0
+    try:
+        with contextlib.ExitStack() as end:
+            if pending[0].config["sweep"]["report"]:
+                end.enter_context(Renewing(folder))
+            # A killed sweep may have left STOP_FILE, which would stop this sweep at once.
+            (folder / STOP_FILE).unlink(missing_ok=True)
+            end.callback((folder / STOP_FILE).unlink, missing_ok=True)
+            launcher.begin(pending, folder)  # prints lines, so the display starts later
+            if launcher.detach:
+                return 0
+            end.enter_context(contextlib.closing(rounds))
+            for left in rounds:
+                launcher.train_all(left, folder, judge, idle)
+    except Interrupted as error:
+        print_lines(console, str(error), style="red")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, TypeError, OSError) as error:
+        # provenance.json is written when a run begins, so its absence shows that none has begun.
+        if not any((member.folder.path / "provenance.json").exists() for member in pending):
+            raise  # nothing was trained, so the input is refused as a whole
+        print_lines(console, str(error), style="red")
+        return 1
+    return 0
 
 
 def shown(

@@ -6,7 +6,7 @@ import shlex
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,32 +16,17 @@ from seqsweep.command import command_line
 from seqsweep.console import place, print_lines
 from seqsweep.errors import Interrupted
 from seqsweep.pace import pause_after
-from seqsweep.results.folder_tables import print_folder
-from seqsweep.results.report.write import (
-    is_report_fresh,
-    made_from,
-    write_report,
-)
-from seqsweep.runs.files import folders_with
-from seqsweep.runs.ledger import Entry, read_folder, read_run
+from seqsweep.results.folder_tables import boards_of, print_folder
+from seqsweep.results.report.write import is_report_fresh, made_from, write_report
+from seqsweep.runs.files import JsonObject, folders_with
+from seqsweep.runs.ledger import Entry, of_this_version, read_folder, read_run
 from seqsweep.runs.sweepfile import remove_leftovers
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines
-from seqsweep.sweeping.planned_sweep import say_red
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count, duration
 from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.outcome import interruptible
-from seqsweep.training.planned_run import PlannedRun
-
-folders_to_print: dict[Path, None] = {}
-"""The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""
-
-
-def print_folders(console: Console) -> None:
-    """Prints the leaderboards of `folders_to_print`. Our own sweepers print theirs themselves."""
-    for folder in folders_to_print:
-        print_folder(console, folder, read_folder(folder, of_all_versions=True))
 
 
 def finish_sweep(
@@ -74,33 +59,22 @@ def finish_sweep(
     print_folder(console, folder, found)
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.run_id) or read_run(member.folder) for member in members]
-    reports = members[0].config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command should end soon.
-    if reports and code == 0:
-        code = _summarise(members, folder, console, found)
+    if members[0].config["sweep"]["report"] and code == 0:
+        try:
+            with interruptible(ENDING):
+                problems = write_summary(lambda: write_baselines(members, folder), folder, found)
+            code = int(bool(problems))
+        except Interrupted as error:
+            problems = [f"{error}; the same command completes the report"]
+            code = error.exit_code
+        for problem in problems:
+            print_lines(console, problem, style="red")
     # Runs that a search has pruned count as done.
     pairs = zip(members, entries, strict=True)
     ended = [m.limits is not None and entry.state == "pruned" for m, entry in pairs]
     failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
     return code or int(failed > 0)
-
-
-def _summarise(
-    members: Sequence[SweepMember], folder: Path, console: Console, entries: Sequence[Entry]
-) -> int:
-    """Writes baselines and report. Returns the exit code.
-
-    The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
-    """
-    try:
-        with interruptible(ENDING):
-            problems = write_summary(members, folder, entries)
-    except Interrupted as error:
-        say_red(f"{error}; the same command completes the report", console)
-        return error.exit_code
-    for problem in problems:
-        say_red(problem, console)
-    return int(bool(problems))
 
 
 def _conclude(
@@ -211,24 +185,21 @@ class Renewing:
 
 
 def write_summary(
-    members: Sequence[PlannedRun], folder: Path, entries: Sequence[Entry] = ()
+    baselines: Callable[[], None], folder: Path, entries: Sequence[Entry] = ()
 ) -> list[str]:
     """Brings baselines and report up to date.
 
     Files that are up to date are kept, which takes milliseconds.
 
     Args:
-        members: the runs whose data the baselines are computed from.
+        baselines: writes the missing baselines.
         entries: the runs of the folder, if the caller has read them; otherwise they are read.
 
     Returns:
         A line for each part that could not be written, with the reason, such as data that are gone,
         a full disk or a foreign file among the runs. Nothing is raised, because the runs are done.
     """
-    parts = {
-        "baselines": lambda: write_baselines(members, folder),
-        "report": lambda: _renew_report(folder, entries),
-    }
+    parts = {"baselines": baselines, "report": lambda: _renew_report(folder, entries)}
     problems: list[str] = []
     for name, write in parts.items():
         try:
@@ -251,3 +222,11 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
             return
         entries = ()
         write_report(folder)
+
+
+def describe_sweep(folder: Path) -> JsonObject:
+    """Returns the folder of a sweep, with what `leaderboard --json` says about it."""
+    # The folder has no run if workers are to train all of them.
+    has_runs = any(folder.glob("*/config.yaml"))
+    entries = read_folder(folder, of_all_versions=True) if has_runs else []
+    return {"folder": str(folder)} | boards_of(folder, of_this_version(entries), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqsweep.console import say_error
 from seqsweep.errors import Interrupted, LockLost, RunLocked
-from seqsweep.sweeping.forming import form
+from seqsweep.sweeping.estimates import form
 from seqsweep.text import count
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
@@ -61,29 +61,18 @@ def train_groups(
         if lost:
             why = "because this one has stood still for a minute"
             say_error(f"{count(lost, 'run')}: other processes have taken over, {why}")
-        _record_errors(group.members, ended, root)
-        outcomes |= zip([member.run_id for member in group.members], ended, strict=True)
+        for member, outcome in zip(group.members, ended, strict=True):
+            if isinstance(outcome, Interrupted):
+                raise outcome
+            if isinstance(outcome, (ValueError, TypeError, OSError)):
+                record_refusal(member, outcome, root)
+            if isinstance(outcome, Exception) and not isinstance(outcome, RunLocked):
+                request_stop_if_configured(member, root)
+            outcomes[member.run_id] = outcome
+        for outcome in ended:  # a signal may have come after the last record
+            if isinstance(outcome, Outcome) and outcome.signum is not None:
+                raise Interrupted(outcome.signum)
     return outcomes
-
-
-def _record_errors(
-    members: Sequence[PlannedRun], outcomes: Sequence[Outcome | BaseException], root: Path
-) -> None:
-    """Writes failure.json for refused runs; may request a stop of the sweep.
-
-    Raises:
-        Interrupted: a signal came during the training or after its last record.
-    """
-    for member, outcome in zip(members, outcomes, strict=True):
-        if isinstance(outcome, Interrupted):
-            raise outcome
-        if isinstance(outcome, (ValueError, TypeError, OSError)):
-            record_refusal(member, outcome, root)
-        if isinstance(outcome, Exception) and not isinstance(outcome, RunLocked):
-            request_stop_if_configured(member, root)
-    for outcome in outcomes:
-        if isinstance(outcome, Outcome) and outcome.signum is not None:
-            raise Interrupted(outcome.signum)
 
 
 def _allow_many_files() -> None:

@@ -35,9 +35,8 @@ from seqsweep.runs.sweepfile import (
 )
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines_of
-from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.planned_sweep import STARTED
-from seqsweep.sweeping.processes import MOST_PROCESSES, run_workers
+from seqsweep.sweeping.processes import MOST_PROCESSES, cores, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.text import count, duration
@@ -85,11 +84,16 @@ def work_command(arguments: Sequence[str]) -> int:
     except Interrupted as error:
         is_over = options.stop_after and time.monotonic() - begun >= options.stop_after
         why = "the time of --stop-after is over" if is_over else str(error)
-        return _end_early(worker, error, why, options)
+        left, total = worker.left(), count(len(worker.sweep.current().configs), "run")
+        say(f"{why}: {left} of {total} left; any worker resumes them")
+        if error.exit_code != 128 + signal.SIGTERM:
+            return error.exit_code
+        return options.code_if_left if left else 0
     except RunLocked:  # containers may share host names and process numbers
         say_error(f"{folder}: a worker of this name is at work; set SEQSWEEP_HOST to another name")
         return 1
-    return worker.conclude(options.allow)
+    worker.conclude()
+    return 0
 
 
 def _parser() -> Any:
@@ -199,13 +203,13 @@ class Worker:
         """Returns how many runs are left to train."""
         return sum(not run.is_over() for run in self._queued())
 
-    def conclude(self, allowed: Sequence[str]) -> int:
-        """Prints what is left; the last worker writes the report. Returns 0."""
+    def conclude(self) -> None:
+        """Prints what is left; the last worker writes the report."""
         left, total = self.left(), len(self.sweep.current().configs)
         if left:
             why = "other processes train them, or an error stopped them"
             say(f"{left} of {count(total, 'run')} left: {why}")
-            return 0
+            return
         say(f"nothing of {count(total, 'run')} is left in {place(self.folder)}")
         if not self.sweep.open:
             (self.folder / STARTED).unlink(missing_ok=True)
@@ -213,8 +217,11 @@ class Worker:
         if not is_sweep_running(self.folder):
             self.sweep.end(self.folder, time.time())
             if any(config.get("sweep.report") for config in self.sweep.configs.values()):
-                _write_report(self.folder, allowed)
-        return 0
+                for problem in write_summary(self._write_baselines, self.folder):
+                    say_error(problem)
+
+    def _write_baselines(self) -> None:
+        write_baselines_of(self.folder, read_folder(self.folder), self.allowed)
 
     def _queued(self) -> list[SweepMember]:
         """Returns the runs of sweep.json that are not done.
@@ -322,23 +329,3 @@ def _time_limit(seconds: float | None) -> Generator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _end_early(worker: Worker, error: Interrupted, why: str, options: argparse.Namespace) -> int:
-    """Prints what is left after a signal or a time limit; returns the exit code."""
-    left = worker.left()
-    total = count(len(worker.sweep.current().configs), "run")
-    say(f"{why}: {left} of {total} left; any worker resumes them")
-    if error.exit_code != 128 + signal.SIGTERM:
-        return error.exit_code
-    return options.code_if_left if left else 0
-
-
-def _write_report(folder: Path, allowed: Sequence[str]) -> None:
-    """Writes baselines and report of a finished sweep; prints errors."""
-    try:
-        write_baselines_of(folder, read_folder(folder), allowed)
-    except (OSError, ValueError, TypeError) as error:
-        say_error(f"no baselines: {error}")
-    for problem in write_summary([], folder):
-        say_error(problem)

@@ -98,9 +98,9 @@ def test_a_refused_start_does_not_count(tmp_path):
 def test_a_command_waits_until_all_runs_are_done_or_one_is(tmp_path):
     runs = queued(tmp_path, "abc")
     cluster = Threads([run.folder.path for run in runs])
-    workers(cluster).train(runs, tmp_path, until_one_ends=True)
+    workers(cluster).wait(runs, tmp_path, until_one_ends=True)
     assert any(run.is_done() for run in runs)
-    workers(cluster).train(runs, tmp_path)
+    workers(cluster).wait(runs, tmp_path)
     assert all(run.is_done() for run in runs)
     assert cluster.started == [1]
 
@@ -116,13 +116,13 @@ def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
             for _ in range(2):
                 folder.fail(ValueError("no"))
 
-    workers(Failing()).train([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
+    workers(Failing()).wait([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
     assert folder.attempts() == 3
 
 
 def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
     cluster = Threads()
     (tmp_path / STOP_FILE).touch()
-    workers(cluster).train(queued(tmp_path), tmp_path)
-    workers(cluster).train(queued(tmp_path), tmp_path)
+    workers(cluster).wait(queued(tmp_path), tmp_path)
+    workers(cluster).wait(queued(tmp_path), tmp_path)
     assert cluster.started == [1, 1]

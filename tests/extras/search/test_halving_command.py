@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
+from seqsweep.sweeping.launchers import AsJobs, Here, RunLauncher
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
+from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 pytestmark = pytest.mark.slow
+
+Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
 
 FIXED = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
@@ -57,7 +60,7 @@ class Search:
         self, folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
     ) -> int:
         halving = Halving(**{**SETTINGS, **settings})
-        local = RunLauncher(threads=1)
+        local = Here(threads=1)
         console = Console(file=io.StringIO(), width=200)
         given = [*FIXED, *SPACE, *overrides]
         code = search(halving, given, self.compose, launcher or local, folder, console)
@@ -70,15 +73,17 @@ def run(compose: MemberComposer) -> Search:
     return Search(compose)
 
 
-@dataclass(frozen=True)
-class Changed(RunLauncher):
+@dataclass
+class Changed(Here):
     """Trains with a function that changes how this process trains."""
 
-    threads: int | None = 1
+    threads: int = 1
     change: Callable[[Train], Train] = field(kw_only=True)
 
-    def trainer(self) -> Train:
-        return self.change(super().trainer())
+    def train(
+        self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
+    ) -> Mapping[str, object]:
+        return self.change(super().train)(members, folder, judge)
 
 
 def found(folder: Path) -> dict[str, Any]:
@@ -232,7 +237,8 @@ def test_the_folder_of_another_search_is_refused(run, expected, undisturbed):
 
 def test_launchers_that_cannot_end_runs_early_are_refused(run, tmp_path):
     detached: Any = Workers(object(), detach=True)  # type: ignore[arg-type]
-    for launcher in (RunLauncher(), RunLauncher(workers=detached)):
+    hydra: Any = None
+    for launcher in (AsJobs(hydra), detached):
         with pytest.raises(ValueError, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
 

@@ -21,8 +21,9 @@ from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher, Train, launch_jobs
+from seqsweep.sweeping.launchers import Here, RunLauncher, launch_jobs
 from seqsweep.sweeping.members import SweepMember
+from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE
 
 pytestmark = pytest.mark.slow
@@ -38,16 +39,17 @@ SETTINGS: dict[str, Any] = {
 Search = Callable[..., int]
 
 
-@dataclass(frozen=True)
-class Acting(RunLauncher):
+@dataclass
+class Acting(Here):
     """Trains here; a test looks at the runs of each round first, and may keep some away."""
 
-    threads: int | None = 1
+    threads: int = 1
     choose: Callable[[Sequence[SweepMember]], Sequence[SweepMember]] = list
 
-    def trainer(self) -> Train:
-        train = super().trainer()
-        return lambda runs, folder, judge: train(self.choose(runs), folder, judge)
+    def train(
+        self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
+    ) -> Mapping[str, object]:
+        return super().train(self.choose(members), folder, judge)
 
 
 def failing(*numbers: int) -> Acting:
@@ -206,11 +208,11 @@ def test_another_sweeper_cannot_look_for_the_worst(compose, tmp_path):
         master.hydra.sweeper = {"direction": "Direction.minimize"}
     jobs = [["data=digits", "monitor=val/acc"]]
     with pytest.raises(ValueError, match=r"hydra\.sweeper\.direction=.*: must be maximize for"):
-        launch_jobs(1, jobs, compose.loader, master)
+        launch_jobs(Here(1), jobs, compose.loader, master)
     assert not list(tmp_path.iterdir())
     master.hydra.sweeper["direction"] = "maximize"
     (tmp_path / STOP_FILE).touch()  # so nothing is trained
-    assert len(launch_jobs(1, jobs, compose.loader, master)) == 1
+    assert len(launch_jobs(Here(1), jobs, compose.loader, master)) == 1
 
 
 @pytest.mark.slow
@@ -242,7 +244,7 @@ def test_workers_train_the_trials_that_one_machine_trains(run, tmp_path):
     }  # fmt: skip
     overrides = ("trainer.max_epochs=5", "optimizer.lr=tag(log,interval(0.001,0.3))")
     by_workers, here, cluster = tmp_path / "by_workers", tmp_path / "here", Processes()
-    launcher = RunLauncher(workers=Workers(cluster, 2))
+    launcher = Workers(cluster, 2)
     assert run(*overrides, launcher=launcher, folder=by_workers, **settings) == 0
     assert run(*overrides, folder=here, **settings) == 0
     assert found(by_workers).trials == found(here).trials

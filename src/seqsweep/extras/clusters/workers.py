@@ -15,10 +15,12 @@ from seqsweep.config.schema import check_range
 from seqsweep.console import place, say
 from seqsweep.runs.files import check_no_link, read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import worker_command
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.text import count
+from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE
 
 _STARTING = ".starting"
@@ -41,7 +43,7 @@ class Cluster(Protocol):
 
 
 @dataclass
-class Workers:
+class Workers(RunLauncher):
     """The workers that a sweep's first command starts and later commands watch.
 
     Args:
@@ -60,6 +62,7 @@ class Workers:
     detach: bool = False
     anew: bool = False
     pause: float = 2.0
+    has_workers = True
     _has_begun: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,9 +92,12 @@ class Workers:
         say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
         say("if all of them end early, the same command with --start starts new ones")
 
-    def train(
-        self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
+    def train_all(
+        self, runs: Sequence[SweepMember], folder: Path, judge: Judge | None, idle: float
     ) -> None:
+        self.wait(runs, folder)
+
+    def wait(self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False) -> None:
         """Calls `begin`, then waits for all runs, or until one ends, unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)

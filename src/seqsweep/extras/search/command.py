@@ -16,6 +16,7 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import PlainConsole, place, print_lines, print_notes, say_error
+from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.planning import TrialPlanner, check_searchable
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.session import Search, begin, searching
@@ -23,8 +24,8 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.extras.search.study import SearchStudy, first_params
 from seqsweep.extras.search.trials import Result, owners_of, result_of
-from seqsweep.sweeping.forming import engine_notes
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.estimates import engine_notes
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each, labelled
 from seqsweep.sweeping.planned_sweep import write_sweep
 from seqsweep.sweeping.queue import SweepMember
@@ -156,13 +157,13 @@ class Window(Search):
         # If the same runs are left as before, another round would change nothing.
         while pending and (left := {member.run_id for member in pending}) != before:
             before = left
-            if launcher.workers is None:
+            if not isinstance(launcher, Workers):
                 ended = len(self._members) - len(self._left()) - self.done_before
                 counted = ended, total - self.done_before if budget else 0
                 yield from shown(pending, console, counted)
             else:
                 # The workers get new runs as soon as one run has ended.
-                launcher.workers.train(pending, self.folder, until_one_ends=True)
+                launcher.wait(pending, self.folder, until_one_ends=True)
             if pending := self.next_runs():
                 # Workers and tables read the list of runs from sweep.json.
                 write_sweep(self.members(), pending, self.folder, console, is_open=True)

@@ -20,7 +20,7 @@ from seqsweep.extras.search.session import Search, begin, searching
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.live.display import show_progress
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds

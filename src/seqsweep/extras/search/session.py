@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import has_option, restore_subcommand, subcommand
+from seqsweep.command import current
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place, print_lines
@@ -21,7 +21,7 @@ from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.runs.lock import RunLock
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
@@ -40,17 +40,17 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     Args:
         prunes: whether the search ends runs early.
     """
-    is_plan = subcommand() == "plan"
-    restore_subcommand()
-    for name in ("plan-only", "json"):
-        if has_option(name) and (is_plan or name != "json"):
+    command = current()
+    is_plan = command.name == "plan"
+    for name in command.options:
+        if is_plan or name != "json":
             raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
-    if launcher.workers is not None and launcher.workers.detach:
+    if launcher.detach:
         raise ValueError(
             "hydra.launcher.detach=true: must be false; the command of a search must keep running"
         )
-    if prunes and launcher.threads is None and launcher.workers is None:
+    if prunes and not launcher.prunes:
         raise ValueError(
             "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"
             " search that ends runs early"

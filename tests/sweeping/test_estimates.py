@@ -6,17 +6,17 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import library
-from seqsweep.sweeping.forming import (
+from seqsweep.sweeping.estimates import (
     START_SECONDS,
     Group,
     alone_seconds,
     beside_seconds,
-    cores,
     engine_notes,
     epoch_seconds,
     form,
     seconds_of,
 )
+from seqsweep.sweeping.processes import cores
 from seqsweep.training.planned_run import plan
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library")

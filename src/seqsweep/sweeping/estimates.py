@@ -4,13 +4,12 @@ The module imports no torch at the top, because `seqsweep plan` prints the group
 """
 
 import math
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import flops
 from seqsweep.runs.identity import is_own_module
+from seqsweep.sweeping.processes import cores, gpu_available
 from seqsweep.text import count
 from seqsweep.training.engine import (
     ON_GPU,
@@ -73,30 +72,6 @@ def form(members: Sequence[PlannedRun]) -> list[Group]:
     return [*(Group(tuple(pool)) for pool in pools.values()), *alone]
 
 
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    # A container or a batch system may allow fewer cores than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpu_available() -> bool:
-    """Returns whether torch sees a GPU; imports it only if there may be one."""
-    # Importing torch to ask for a GPU takes a second.
-    if sys.platform == "linux" and not _has_driver():
-        return False
-    from seqsweep.training.devices import takes_gpu
-
-    return takes_gpu("auto")
-
-
-def _has_driver() -> bool:
-    """Returns whether a GPU's driver has left its file here, as on Linux."""
-    return any(map(os.path.exists, _DRIVERS))
-
-
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
-
-
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
@@ -142,7 +117,7 @@ def engine_notes(
         asks_torch: whether torch looks for a GPU; else the file of its driver decides.
     """
     notes = _why_autograd(runs, processes)
-    if not (gpu_available() if asks_torch else _has_driver()):
+    if not gpu_available(asks_torch=asks_torch):
         return notes
     chosen = (run for run in runs if run.config["trainer"]["accelerator"] == "auto")
     natives = [run for run in chosen if engine_of(run.config) == "native"]
