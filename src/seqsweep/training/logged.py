@@ -134,7 +134,7 @@ def check_logs(model: L.LightningModule, config: Config) -> None:
     own = [each for each in type(model).__mro__ if each not in L.LightningModule.__mro__]
     with contextlib.suppress(OSError):  # a class without a file
         if not re.search("log(?!it|_?soft|sig)", "".join(map(inspect.getsource, own))):
-            raise ValueError(_NOTHING)
+            raise ValueError(f"{_NOTHING}, or give monitor=NAME if other code logs it")
 
 
 def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
