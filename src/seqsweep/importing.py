@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
@@ -44,6 +45,8 @@ def prepare_import(target: str) -> None:
     is_free = not OTHER_LIGHTNING.keys() & sys.modules.keys()
     if top != "seqsweep" and is_free and _one_lightning not in sys.meta_path:
         sys.meta_path.insert(0, _one_lightning)
+        # Lightning says it in every run of a module that keeps its network among its arguments.
+        warnings.filterwarnings("ignore", "Attribute '.*' is an instance of `nn.Module`")
     if not top or top in sys.modules:
         return
     here = Path(*_typed_in or [os.getcwd()])

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 class Lit(L.LightningModule):
     def __init__(self, net, optimizer, scheduler, compile):
         super().__init__()
-        self.save_hyperparameters(logger=False, ignore=["net"])
+        self.save_hyperparameters(logger=False)
         self.net = net
     def training_step(self, batch, batch_idx):
         loss = torch.nn.functional.mse_loss(self.net(batch[0]), batch[1])

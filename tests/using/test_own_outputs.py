@@ -55,6 +55,9 @@ def test_a_file_is_predicted_where_the_data_are_ours(command, trained, tmp_path)
     p = np.array([[float(row[f"p_{k}"]) for k in range(9)] for row in found])
     np.testing.assert_allclose(p, expected, rtol=1e-6)
     assert [int(row["best"]) for row in found] == expected.argmax(1).tolist()
+    content = json.loads(command("predict", str(folder), "new.npz", *allow, "--json").out)
+    assert [row["best"] for row in content["predictions"]] == expected.argmax(1).tolist()
+    assert not any(isinstance(row["best"], float) for row in content["predictions"])
     content = json.loads(command("evaluate", str(folder), *allow, "--json").out)
     assert content["metrics"]["test_acc"]["mean"] == record["metrics"]["test_acc"]
     with pytest.raises(ValueError, match="is known to its own code alone; in Python"):

@@ -279,9 +279,8 @@ def _note(word: str) -> str | None:
 
 
 def _is_own(word: str, folder: str) -> bool:
-    """Returns whether a word chooses an option that only the user's folder has."""
+    """Returns whether a word chooses an option, of keys like ours, that only the user has."""
     group, _, options = word.partition("=")
-    # A template's files for `debug`, or for groups that are not ours, have keys that are not ours.
     if word.startswith("debug=") or not ("+" in group or (CONF_DIR / group).is_dir()):
         return False
     paths = [Path(group.lstrip("+"), f"{option}.yaml") for option in options.split(",")]

@@ -45,11 +45,11 @@ def _write_json_lines(file: TextIO, batches: Iterable[Table]) -> None:
     """Writes a JSON object for each sequence."""
     for rows in batches:
         columns = [
-            [*map(float, _texts(column))] if isinstance(column, np.ndarray) else column
-            for column in rows.values()
+            [*map(float, _texts(of))] if getattr(of, "dtype", None) == np.float32 else of
+            for of in rows.values()
         ]
         for row in zip(*columns, strict=True):
-            file.write(json.dumps(dict(zip(rows, row, strict=True))) + "\n")
+            file.write(json.dumps(dict(zip(rows, row, strict=True)), default=int) + "\n")
 
 
 def _write_parquet(file: BinaryIO, batches: Iterable[Table]) -> None:
