@@ -279,7 +279,7 @@ def _note(word: str) -> str | None:
 
 
 def _is_own(word: str, folder: str) -> bool:
-    """Returns whether a word chooses an option, of keys like ours, that only the user has."""
+    """Returns whether a word chooses a user's option that has keys of ours."""
     group, _, options = word.partition("=")
     if word.startswith("debug=") or not ("+" in group or (CONF_DIR / group).is_dir()):
         return False
