@@ -81,8 +81,7 @@ def _as_annotated(target: Any, name: str, value: dict[str, Any]) -> Any:
         return _nested(value, lambda node: Namespace(**node))
     if "_empty" not in annotation:
         return value
-    # Imported here, because only the code of a user, which imports it anyway, needs it.
-    from lightning.fabric.utilities.data import AttributeDict
+    from lightning.fabric.utilities.data import AttributeDict  # users' code imports Lightning too
 
     return _nested(value, AttributeDict)
 
