@@ -40,7 +40,6 @@ from seqsweep.runs.ledger import read_run
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import load_sealed
-from seqsweep.training.loggers import COLUMNS
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
@@ -328,7 +327,7 @@ def _half_rows(path: Path) -> list[str]:
     if not path.exists():
         return []
     lines = path.read_text().splitlines(keepends=True)
-    whole = all(line.endswith("\n") and line.count(",") == len(COLUMNS) - 1 for line in lines)
+    whole = all(line.endswith("\n") and line.count(",") == lines[0].count(",") for line in lines)
     return [] if whole else [f"metrics.csv has half a row: {lines[-1]!r}"]
 
 

@@ -1,6 +1,6 @@
 """Training through Lightning is the plain loop; nothing but its config changes a run's result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,21 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
-from seqsweep.training.loggers import RowLogger
+from seqsweep.training.loggers import TrainerLogger
 from seqsweep.training.trainer import build_trainer, quiet
 
 N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
 
 
-class Rows(RowLogger):
+class Rows(TrainerLogger):
     """Keeps the rows of a run."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("")
         self.rows: list[dict[str, Any]] = []
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        self.rows += rows
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self.rows.append({**metrics, "step": step})
 
 
 def sequences(seed: int = 0) -> Sequences:

@@ -47,7 +47,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "tidy": lambda run: RunFolder(run).tidy(),
     "events": lambda run: EventFile(run).write([(1, 0.0, {"a": 1.0})]),
     "rows": lambda run: EpochCSVLogger(str(run)).write([ROW]),
-    "row": lambda run: metrics_csv.append_row(run / "metrics.csv", {**ROW, "new": 1.0}),
+    "row": lambda run: metrics_csv.append_rows(run / "metrics.csv", [{**ROW, "new": 1.0}]),
     "cut rows": lambda run: metrics_csv.keep_rows(run / "metrics.csv", 0),
     "say": _say,
     "log": _log,

@@ -12,11 +12,11 @@ from seqsweep.runs.metrics import proposed_direction as direction_in
 from seqsweep.runs.metrics import ranking_metric as ranking
 from seqsweep.runs.record import Record
 
-OWN: dict[str, Any] = {"loss": None, "monitor": None, "monitor_mode": None}
+OWN: dict[str, Any] = {"monitor": None, "monitor_mode": None}
 
 
 def record(**directions: Any) -> Record:
-    return Record(directions=directions, metrics=dict.fromkeys(directions, 0.5))
+    return Record(config=OWN, directions=directions, metrics=dict.fromkeys(directions, 0.5))
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,10 @@ class Folder:
         )
         (path / "checkpoints").mkdir(parents=True)
         self.csv, self.events = path / "metrics.csv", path / "events.out.tfevents.1.host"
-        self.csv.write_bytes(b"row2" + b"row3" + b"row4")
+        self.csv.write_bytes(b"epoch\r\n2\r\n3\r\n4\r\n")
         self.events.write_bytes(b"event2" + b"event3")
-        self.write(self.previous, 2, best_epoch, {self.csv.name: 4, self.events.name: 6})
-        self.write(self.last, 3, best_epoch, {self.csv.name: 8, self.events.name: 12})
+        self.write(self.previous, 2, best_epoch, {self.csv.name: 1, self.events.name: 6})
+        self.write(self.last, 3, best_epoch, {self.csv.name: 2, self.events.name: 12})
         self.write(self.best, best_epoch, best_epoch, {self.csv.name: 0, self.events.name: 0})
 
     def write(self, path: Path, epoch: int, best_epoch: int, files: dict[str, int]) -> None:
@@ -147,7 +147,7 @@ def test_a_run_resumes_from_its_last_checkpoint_with_its_logs_cut(run, capsys):
     other = run.path / "notes.txt"
     other.write_bytes(b"mine")
     assert resume_point(run.path, "autograd") == run.last
-    assert run.csv.read_bytes() == b"row2row3"
+    assert run.csv.read_bytes() == b"epoch\r\n2\r\n3\r\n"
     assert run.events.read_bytes() == b"event2event3"
     assert not later.exists()
     assert other.read_bytes() == b"mine"
@@ -163,7 +163,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith(f"seqsweep: {run.last} is damaged")
-    assert (run.csv.read_bytes(), run.events.read_bytes()) == (b"row2", b"event2")
+    assert (run.csv.read_bytes(), run.events.read_bytes()) == (b"epoch\r\n2\r\n", b"event2")
     damage(run.previous)
     before = run.contents()
     assert resume_point(run.path, "autograd") is newest_checkpoint(run.path) is None

@@ -68,12 +68,16 @@ def inside(folder: Path) -> str:
 
 
 def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(planned, tmp_path):
-    """A callback's values go to TensorBoard and to the logger; the logger ends once."""
+    """A callback's values go to TensorBoard, the logger and metrics.csv; the logger ends once."""
     plain = train(planned("engine=autograd"), tmp_path).folder.path
     member = planned(LOGGING, inside(tmp_path), "trainer.log_every_n_steps=1")
     outcome = train(member, tmp_path)
     folder = outcome.folder.path
-    assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
+    table, of_callback = rows(folder), ("own/step", "own/mean", "own/epoch", "own/val")
+    assert [[float(row.pop(name)) for name in of_callback] for row in table] == [
+        [STEPS * (epoch + 1), 1.0, epoch, 0.5] for epoch in range(EPOCHS)
+    ]
+    assert table == rows(plain)
     last = [STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)]
     expected = {
         "own/step": [(step, step + 1.0) for step in range(STEPS * EPOCHS)],
@@ -88,7 +92,7 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
     for tag, curve in expected.items():
         assert found[tag] == curve, tag
         assert [(step, row[tag]) for step, row in logged if tag in row] == curve, tag
-    of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
+    of_epochs = [{name: float(value) for name, value in row.items()} for row in table]
     assert [row | {"step": step} for step, row in logged if "train/loss" in row] == of_epochs
     tested = {k: v for k, v in outcome.record.metrics.items() if k.startswith("test/")}
     (at_end,) = [row for _, row in logged if "test/loss" in row]

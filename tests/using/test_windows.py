@@ -20,7 +20,7 @@ from seqsweep.extras.export.contents import metadata
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import read_record
-from seqsweep.training.diagnosis import recording_scores
+from seqsweep.training.findings import recording_scores
 from seqsweep.using.load import Inputs
 from seqsweep.using.scores import evaluate
 

@@ -20,7 +20,7 @@ from seqsweep.runs.events import writer_of
 from seqsweep.runs.files import JsonObject, stat_of, version_of
 from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.lock_files import host_name
-from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
+from seqsweep.runs.metrics import Metric, knows_metrics, ranking_metric, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
@@ -102,7 +102,8 @@ class RunProgress:
         # A sweep that is not a search will resume a pruned run.
         if record is None or (record.status == "pruned" and name not in self._sweep.limits):
             return None
-        return Record.of({key: record.content[key] for key in _SHOWN if key in record.content})
+        kept = {key: record.content[key] for key in _SHOWN if key in record.content}
+        return Record.of(kept | {"config": self._sweep.configs[name]})
 
 
 @functools.lru_cache(maxsize=4096)
@@ -230,7 +231,7 @@ class SweepProgress:
     def monitor(self) -> Metric:
         """The metric that ranks the runs; without validation, a training metric."""
         records = [run.record for run in self.runs if run.record and run.state == "complete"]
-        if any(record.directions for record in records):
+        if not all(knows_metrics(record.config) for record in records):
             # Only the records of a user's own module say which metrics all runs have.
             return ranking_metric(self.sweep.configs.values(), records)
         # The logged metrics decide, because the data may lack a validation split.

@@ -41,18 +41,16 @@ class SequenceClassifier(L.LightningModule):
     `test/loss` are the plain mean cross-entropy, so that runs with different losses can be
     compared.
 
-    All metrics of an epoch are logged together, by `logger.log_epoch` if the logger has it, else by
-    `log_metrics`. Callbacks can read metrics in `trainer.callback_metrics` in their hooks
-    `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end`.
+    All metrics of an epoch are given to the loggers together. Callbacks can read metrics in
+    `trainer.callback_metrics` in their hooks `on_train_epoch_end`, `on_validation_epoch_end` and
+    `on_test_epoch_end`.
 
     Optimization is manual: for small networks, Lightning's automatic loop takes as long as the
     network itself (docs/benchmarks.md). Accumulation, clipping and loss scaling do the same as in
     the automatic loop.
 
     Attributes:
-        description: plain values and tensors that every checkpoint holds besides the weights.
         epoch_metrics: the metrics of the last epoch, of its training and validation.
-        test_metrics: the metrics of the last test.
         confusions: the counts (C, C) of the last validation and test, with the true class in the
             rows.
 
@@ -106,9 +104,7 @@ class SequenceClassifier(L.LightningModule):
         self.accumulate_grad_batches = accumulate_grad_batches
         self.monitor = monitor
         self.dropout_seed = stream_seed(seed, "dropout")
-        self.description: dict[str, Any] = {}
         self.val_metrics: dict[str, float] = {}
-        self.test_metrics: dict[str, float] = {}
         self.epoch_metrics: dict[str, float] = {}
         self.confusions: dict[Stage, Tensor] = {}
         self.sums: dict[Stage, EpochSums] = {
@@ -121,7 +117,7 @@ class SequenceClassifier(L.LightningModule):
         return logits_of(self.network, x, lengths)
 
     def setup(self, stage: str) -> None:
-        closes = ClosesEpochs(self.close_train_epoch, self.close_validation, self.close_test)
+        closes = ClosesEpochs(self.close_train_epoch, self.close_validation)
         closes.put_first(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -153,47 +149,30 @@ class SequenceClassifier(L.LightningModule):
     def close_train_epoch(self) -> None:
         """Computes training metrics, adds lr and validation metrics; may raise RunDiverged."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        metrics = self._epoch_metrics("train") | {"lr": lr}
-        self._publish(metrics)
+        metrics = {"lr": lr} | self._epoch_metrics("train")
+        self._log(metrics)
         self.epoch_metrics = metrics | self.val_metrics
         self.val_metrics = {}
         for name in ("train/loss", "val/loss", "train/grad_norm"):
             if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
                 raise RunDiverged(name, self.epoch_metrics[name], self.current_epoch)
 
-    def close_validation(self) -> None:
-        """Computes the metrics of a validation; ignores Lightning's sanity check."""
+    def close_validation(self, stage: Stage) -> None:
+        """Computes the metrics of a validation or a test; ignores Lightning's sanity check."""
         if self.trainer.sanity_checking:
             self.sums["val"].reset()
             return
-        self.val_metrics = self._epoch_metrics("val")
-        self._publish(self.val_metrics)
-
-    def close_test(self) -> None:
-        """Computes the metrics of a test."""
-        self.test_metrics = self._epoch_metrics("test")
-        self._publish(self.test_metrics)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs a validation in the middle of an epoch, or outside of training."""
-        is_fitting = self.trainer.state.fn == TrainerFn.FITTING
-        if not self.trainer.sanity_checking and not (is_fitting and self.trainer.is_last_batch):
-            self._log(self.val_metrics)
-
-    def on_test_epoch_end(self) -> None:
-        self._log(self.test_metrics)
+        metrics = self._epoch_metrics(stage)
+        self._log(metrics)
+        if self._is_fitting:
+            self.val_metrics = metrics
+            if not self.trainer.is_last_batch:  # the others are given with their epoch
+                self._give_loggers(metrics)
 
     def on_train_epoch_end(self) -> None:
-        """Logs the metrics of the epoch, then steps the scheduler."""
-        row = self.epoch_metrics | {"epoch": self.current_epoch}
-        for logger in self.loggers:
-            log_row: Any = getattr(logger, "log_epoch", logger.log_metrics)
-            log_row(row, step=self.global_step)
-            logger.save()
+        """Gives the metrics of the epoch to the loggers, then steps the scheduler."""
+        self._give_loggers(self.epoch_metrics)
         self._step_scheduler(self.epoch_metrics)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(self.description)
 
     @classmethod
     def load_from_checkpoint(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -287,19 +266,22 @@ class SequenceClassifier(L.LightningModule):
         sums.reset()
         return {f"{stage}/{name}": value for name, value in metrics.items()}
 
-    def _publish(self, metrics: dict[str, float]) -> None:
-        """Gives metrics to callbacks and the progress bar, 100 times faster than `self.log`."""
-        self.trainer.callback_metrics.update(
-            {name: torch.tensor(value) for name, value in metrics.items()}
-        )
-        self.trainer.progress_bar_metrics.update(
-            {name: value for name, value in metrics.items() if name in _IN_PROGRESS_BAR}
-        )
+    @property
+    def _is_fitting(self) -> bool:
+        return self.trainer.state.fn == TrainerFn.FITTING
+
+    def _give_loggers(self, metrics: dict[str, float]) -> None:
+        for logger in self.loggers:
+            logger.log_metrics(metrics | {"epoch": self.current_epoch}, step=self.global_step)
+            logger.save()
 
     def _log(self, metrics: dict[str, float]) -> None:
-        """Logs metrics by Lightning, so that `Trainer.validate` and `test` return them."""
-        values = {name: torch.tensor(v, dtype=torch.float64) for name, v in metrics.items()}
-        self.log_dict(values)
+        """Logs metrics for callbacks and the progress bar; outside of training to the loggers."""
+        to_loggers = False if self._is_fitting else None
+        for name, value in metrics.items():
+            # All processes have the same value, which is rounded neither here nor by a mean.
+            exact, in_bar = torch.tensor(value, dtype=torch.float64), name in _IN_PROGRESS_BAR
+            self.log(name, exact, prog_bar=in_bar, logger=to_loggers, batch_size=1)
 
     def _sum_over_processes(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum").cpu()
@@ -320,13 +302,12 @@ class ClosesEpochs(Callback):
     callbacks would not see the metrics of the epoch.
 
     Args:
-        train, val, test: the functions called at the end of a training, validation or test epoch.
+        train: is called at the end of a training epoch.
+        validation: is called with `val` or `test` at the end of a validation or a test.
     """
 
-    def __init__(
-        self, train: Callable[[], None], val: Callable[[], None], test: Callable[[], None]
-    ) -> None:
-        self.train, self.val, self.test = train, val, test
+    def __init__(self, train: Callable[[], None], validation: Callable[[Stage], None]) -> None:
+        self.train, self.validation = train, validation
 
     def put_first(self, trainer: L.Trainer) -> None:
         """Makes this object the trainer's first callback; removes an older `ClosesEpochs`."""
@@ -337,7 +318,7 @@ class ClosesEpochs(Callback):
         self.train()
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.val()
+        self.validation("val")
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.test()
+        self.validation("test")

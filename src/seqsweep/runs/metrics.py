@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
-from seqsweep.runs.identity import FlatConfig, is_below, is_own_module
+from seqsweep.runs.identity import FlatConfig, is_below
 from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.record import Direction, Record
 
@@ -24,9 +24,8 @@ _PART = re.compile(r"(IoU|[A-Z]+(?![a-z])|[A-Z]?[a-z]+)\d*")
 class Metric(str):
     """The name of a number that a run measures, with what is known about it.
 
-    It is a text, so it selects a value wherever its name does. A run of a user's own
-    LightningModule names its metrics with their direction in its record; the metrics of all other
-    runs are `OURS`.
+    It is a text, so it selects a value wherever its name does. The record of a run names its
+    metrics with their directions; what those of our networks mean is in `OURS` too.
 
     Args:
         name: the name under which the run logs the number, such as `val/acc` or `val_loss`.
@@ -96,7 +95,7 @@ OURS = {
     )
     for split in ("val", "test")
 }
-"""The metrics of the project's own classifier, by name, in the order of tables."""
+"""The metrics of the project's networks, by name, in the order of tables."""
 
 DEFAULT_MONITOR = OURS["val/acc"]
 
@@ -160,17 +159,22 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
         config: nested or flat; `monitor_mode` is a key only for a LightningModule of the user.
     """
     name = config.get("monitor")
-    if is_own_module(config):
-        return None if name is None else Metric(name, config["monitor_mode"])
-    return as_metric(name or DEFAULT_MONITOR)
+    if knows_metrics(config):
+        return as_metric(name or DEFAULT_MONITOR)
+    return None if name is None else Metric(name, config["monitor_mode"])
+
+
+def knows_metrics(config: Mapping[str, Any]) -> bool:
+    """Returns whether the metrics of a run are `OURS`, from its nested or flat config."""
+    return "monitor_mode" not in config  # a LightningModule of the user needs it to be explained
 
 
 def metrics_in(record: Record) -> dict[str, float]:
-    """Returns the finite metrics in a record, ordered by `directions`, if any."""
+    """Returns the finite metrics in a record, those of a user's module by `directions`."""
     values, directions = finite(record.metrics), record.directions
-    own = {name: Metric(name, direction) for name, direction in directions.items()}
-    known = OURS | own if own else OURS  # most runs are ours
-    return {known.get(name, name): values[name] for name in directions | values if name in values}
+    if knows_metrics(record.config):
+        return {OURS.get(name, name): value for name, value in values.items()}
+    return {Metric(name, directions[name]): values[name] for name in directions if name in values}
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:
@@ -217,7 +221,7 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
     if has_all and has_other_windows(configs):
         return by_recording
     monitors = [monitor_of_config(config) for config in configs]
-    if not any(map(is_own_module, configs)):
+    if all(map(knows_metrics, configs)):
         only = monitors[0] if len(set(monitors)) == 1 else None
         return without_validation(configs) if only == "train/loss" else only or DEFAULT_MONITOR
     recorded = [metrics_in(record) for record in records]

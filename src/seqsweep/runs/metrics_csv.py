@@ -17,7 +17,6 @@ from pathlib import Path
 from seqsweep.errors import Damaged
 from seqsweep.runs.events import append_bytes
 from seqsweep.runs.files import open_regular, read_bytes, say_once, stat_of, write_bytes
-from seqsweep.runs.identity import Config, is_own_module
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
 
@@ -40,11 +39,9 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     ]
 
 
-def has_finished(rows: Sequence[Mapping[str, float]], epochs: int, config: Config) -> bool:
+def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
     """Returns whether a run has this many epochs without diverging."""
-    # A diverged run may have a row for its last epoch, without a number for the loss.
-    loss = "epoch" if is_own_module(config) else "train/loss"
-    return any(row["epoch"] == epochs - 1 and loss in row for row in rows)
+    return any(row["epoch"] == epochs - 1 for row in rows)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
@@ -54,44 +51,56 @@ def read_columns(path: Path) -> dict[str, list[float]]:
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
-def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Appends a row; each new name becomes a column.
+def append_rows(
+    path: Path, rows: Sequence[EpochRow], columns: Sequence[str] | None = None
+) -> list[str]:
+    """Appends rows, all or none of them; returns the columns of the file.
 
-    The column is empty in the rows so far.
+    Each new name becomes a column, which is empty in the rows so far.
+
+    Args:
+        columns: what an earlier call has returned, so that the file is not read in every epoch.
 
     Raises:
         LockLost: another process trains the run now.
-        OSError: the file cannot be written; its rows are unchanged.
+        OSError: the file cannot be written, or was deleted since an earlier call; its rows are
+            unchanged.
     """
-    try:
-        with open_regular(path) as file:  # all rows would be read again in every epoch
-            first = file.readline().decode()
-    except FileNotFoundError:
-        first = ""
-    names: list[str] = next(csv.reader([first]), [])
-    new = [name for name in row if name not in names]
-    names += new
-    cells = [str(row[name]) if name in row else "" for name in names]
+    known = _columns_of(path) if columns is None else columns
+    new = list(dict.fromkeys(name for row in rows for name in row if name not in known))
+    names = [*known, *new]
+    lines = [",".join([str(row[n]) if n in row else "" for n in names]) for row in rows]
     if new:
         header = io.StringIO()
         csv.writer(header, lineterminator="").writerow(names)
-        lines = read_bytes(path).decode().splitlines()[1:] if first else []
-        lines = [header.getvalue(), *(line + "," * len(new) for line in lines), ",".join(cells)]
-        content = "".join(f"{line}\r\n" for line in lines)
-        write_bytes(path, content.encode(), sync=False, confirm=partial(check_held, path.parent))
+        before = read_bytes(path).decode().splitlines()[1:] if known else []
+        lines = [header.getvalue(), *(line + "," * len(new) for line in before), *lines]
+    content = "".join(f"{line}\r\n" for line in lines).encode()
+    if new:
+        write_bytes(path, content, sync=False, confirm=partial(check_held, path.parent))
     else:
         check_held(path.parent)
-        append_bytes(path, f"{','.join(cells)}\r\n".encode(), mode="r+b")
+        append_bytes(path, content, mode="r+b")
+    return names
 
 
-def keep_rows(path: Path | None, count: int) -> bool:
+def _columns_of(path: Path) -> list[str]:
+    try:
+        with open_regular(path) as file:
+            first = file.readline().decode()
+    except FileNotFoundError:
+        return []
+    return next(csv.reader([first]), [])
+
+
+def keep_rows(path: Path, count: int) -> bool:
     """Cuts off the rows after the first `count`; returns False if there are fewer."""
     try:
-        lines = b"" if path is None else read_bytes(path)
+        lines = read_bytes(path)
     except (FileNotFoundError, Damaged):
         return False
     kept = lines.splitlines(keepends=True)[: count + 1]
-    if path is None or len(kept) <= count or not kept[-1].endswith(b"\n"):
+    if len(kept) <= count or not kept[-1].endswith(b"\n"):
         return False
     if len(b"".join(kept)) < len(lines):
         write_bytes(path, b"".join(kept), sync=False)

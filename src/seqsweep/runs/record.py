@@ -76,7 +76,7 @@ class Record:
         content: the whole object, with any keys that other programs have added.
         config: the values by dotted key.
         metrics: the metrics of the best epoch and of the test split; `metrics_in` orders them.
-        directions: which direction is better, if known, for metrics of a user's LightningModule.
+        directions: which direction of a metric is better, or None where it is unknown.
         epochs, steps: the number of trained epochs and of optimizer steps.
         params: the number of trained parameters.
         num_train: the number of training sequences.
@@ -182,7 +182,14 @@ def _record_of(data: bytes, path: Path) -> Record:
         sys.intern(key): sys.intern(value) if type(value) is str else value
         for key, value in content["config"].items()
     }
+    if isinstance(directions := content.get("directions"), dict):
+        content["directions"] = _shared(tuple(directions.items()))
     return Record.of(content)
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(directions: tuple[tuple[str, Direction | None], ...]) -> dict[str, Direction | None]:
+    return dict(directions)
 
 
 def is_of_another_version(content: object) -> bool:

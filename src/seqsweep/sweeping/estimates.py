@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import flops
-from seqsweep.runs.identity import is_own_module
 from seqsweep.sweeping.processes import cores, gpu_available
 from seqsweep.text import count
 from seqsweep.training.engine import (
@@ -146,7 +145,7 @@ def _why_autograd(runs: Sequence[PlannedRun], processes: int) -> list[str]:
         cost = f", in {ratio} times the time that native takes for a network of this size"
         if reason == ON_GPU:
             cost = ", which is slower for small networks; trainer=auto trains them with native"
-        if is_own_module(slow[0].config):  # native has nothing to compare it with
+        if architecture_of(slow[0].config["model"]) is None:  # a network that native cannot train
             cost = ""
         pace = f"{processes if processes > 1 else 'one'} at a time"
         if processes == 1:

@@ -89,7 +89,7 @@ class SweepMember(PlannedRun):
         until = None if self.limits is None else self.limits.until
         if until is None:
             return False
-        return has_finished(read_rows(self.folder.path / "metrics.csv"), until, self.config)
+        return has_finished(read_rows(self.folder.path / "metrics.csv"), until)
 
     def failures(self) -> int:
         """Returns how often the run has failed in this sweep."""

@@ -4,6 +4,7 @@ F features (channels), C classes.
 """
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,21 +29,22 @@ from seqsweep.models.own_programs import program_of
 from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import DATA_MODULE, MODULE_DATA, is_own_module
 from seqsweep.runs.metrics import monitor_of_config, proposed_direction
-from seqsweep.runs.run_folder import OWN
 from seqsweep.seeding import global_stream, restored_generators
 from seqsweep.training.checks import check_monitors, check_symbols, plateau_monitor, sizes_from_data
 from seqsweep.training.description import description
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import build_loggers, open_arguments
+from seqsweep.training.findings import findings_of
 from seqsweep.training.logged import LoggedMetrics, check_logs
-from seqsweep.training.loggers import RowLogger, RunTensorBoardLogger, TextLogger
+from seqsweep.training.loggers import MemberLog, RowLogger, RunTensorBoardLogger, TrainerLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 
 
 class Parts(NamedTuple):
-    """The objects that Lightning needs for a run, and the splits of its data."""
+    """The objects that Lightning needs, and a run's log and splits."""
 
+    log: MemberLog
     trainer: L.Trainer
     module: L.LightningModule
     data: L.LightningDataModule | None
@@ -74,12 +76,15 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
             for hook in ("setup", "configure_model"):  # they may make layers
                 stream = global_stream(config["seed"], hook)
                 setattr(module, hook, stream(getattr(module, hook)))
-        further = [*further, LoggedMetrics(config, description(config, splits))]
     else:
         module = build_module(config, splits)
         # The optimizer and the scheduler check their arguments when they are made.
         module.configure_optimizers()
-    trainer = _build_trainer(config, splits, folder, further)
+        module.findings = functools.partial(findings_of, config, module)
+    rows, loggers = _build_loggers(config, folder)
+    log = MemberLog(folder, rows)
+    further = [*further, LoggedMetrics(config, description(config, splits), log)]
+    trainer = _build_trainer(config, splits, folder, further, loggers, optimizes=is_own)
     # A process without sequences would block the other processes.
     parts = splits.parts.values() if isinstance(splits, Splits) and not is_own else ()
     most = min(map(len, parts), default=1)
@@ -89,7 +94,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
             "sequences in the smallest split (1 for a data module without Splits, or a "
             "LightningModule of your own)"
         )
-    return Parts(trainer, module, data, splits)
+    return Parts(log, trainer, module, data, splits)
 
 
 def _built(config: Config, splits: Splits | OwnData) -> Any:
@@ -136,7 +141,7 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
         )
     labels = splits.train.labels if isinstance(splits, Splits) else None
     weights = class_weights(config["loss"]["class_weights"], labels, num_classes)
-    module = SequenceClassifier(
+    return SequenceClassifier(
         network,
         num_classes,
         optimizer=build(config["optimizer"], "optimizer"),
@@ -149,8 +154,6 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
         monitor=plateau_monitor(config),
         seed=config["seed"],
     )
-    module.description = description(config, splits)
-    return module
 
 
 def _check_is_network(network: Any, target: str, splits: Splits | OwnData) -> None:
@@ -217,8 +220,24 @@ def has_one_length(splits: Splits) -> bool:
     return len(lengths) == 1
 
 
+def _build_loggers(config: Config, folder: Path) -> tuple[list[RowLogger], list[Any]]:
+    """Returns the loggers that get rows, and those of the Trainer."""
+    loggers = build_loggers(config, folder)
+    TensorBoardLogger.register(RunTensorBoardLogger)  # modules look for the logger of pictures
+    # `trainer.logger` is the first logger: the user's own, else that of TensorBoard.
+    kept = [each for each in loggers if not isinstance(each, RowLogger)]
+    kept += [each for each in loggers if isinstance(each, TrainerLogger)]
+    rows = [x for x in loggers if isinstance(x, RowLogger) and not isinstance(x, TrainerLogger)]
+    return rows, kept or [TrainerLogger(str(folder))]
+
+
 def _build_trainer(
-    config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
+    config: Config,
+    splits: Splits | OwnData,
+    folder: Path,
+    callbacks: list[Callback],
+    loggers: list[Any],
+    optimizes: bool,
 ) -> L.Trainer:
     chosen = {name: each for name, each in (config["callbacks"] or {}).items() if each is not None}
     configured = [
@@ -237,13 +256,6 @@ def _build_trainer(
     resume = ExactResume(config["seed"], say_once if is_own else bool)
     resume.seeds_loaders = False  # the stream of `setup` goes on
     callbacks = [resume, *callbacks]
-    loggers: list[Any] = [*build_loggers(config, folder), TextLogger()]
-    TensorBoardLogger.register(RunTensorBoardLogger)  # modules look for the logger of pictures
-    # `trainer.logger` is the first logger: the user's own, else that of TensorBoard.
-    kinds = (RunTensorBoardLogger, RowLogger)
-    loggers.sort(key=lambda logger: [isinstance(logger, kinds), not isinstance(logger, kinds[0])])
-    for logger in filter(lambda logger: isinstance(logger, RowLogger), loggers):
-        logger.save_dir = logger.root_dir = logger.log_dir = str(folder / OWN)
     section = dict(config["trainer"])
     every = section.get("reload_dataloaders_every_n_epochs", 0)
     if is_own and every > 1:
@@ -258,7 +270,7 @@ def _build_trainer(
         section,
         "trainer",
         folder=folder,
-        optimizes=is_own_module(config),
+        optimizes=optimizes,
         logger=loggers,
         callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )
@@ -269,7 +281,7 @@ def _arguments(config: Config, section: Config, folder: Path, name: str) -> dict
     # The user's own checkpoint callbacks get subfolders, apart from the project's checkpoints.
     given = open_arguments(section, dirpath=str(folder / "checkpoints" / name))
     monitor, target = section.get("monitor"), section["_target_"]
-    if monitor is not None and target.startswith("seqsweep.") and is_own_module(config):
+    if monitor is not None and target.startswith("seqsweep."):
         if monitor == (chosen := monitor_of_config(config)):
             given["monitor"] = chosen  # with its direction
         elif proposed_direction(monitor) is None:

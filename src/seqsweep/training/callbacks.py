@@ -23,6 +23,7 @@ class EarlyStop(EarlyStopping):
         super().__init__(monitor, min_delta, patience, mode=mode, strict=False, check_finite=False)
 
     def _evaluate_stopping_criteria(self, current: torch.Tensor) -> tuple[bool, str | None]:
+        current = current.float()  # as `Patience` compares
         return super()._evaluate_stopping_criteria(current.where(current.isfinite(), torch.nan))
 
 

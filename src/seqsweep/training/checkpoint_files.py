@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _DIGEST_LENGTH = 64
 NEXT = "next.ckpt"
+_METRICS = "metrics.csv"
 
 _VALUES = (type(None), bool, int, float, complex, str, Tensor, nn.Parameter, torch.Size,
            torch.dtype, torch.device)  # fmt: skip
@@ -123,19 +124,21 @@ def plain(value: Any, where: str) -> Any:
 
 def logs(folder: Path) -> list[Path]:
     """Returns the files of a run that grow with its epochs."""
-    paths = [folder / "metrics.csv", *event_files(folder)]
+    paths = [folder / _METRICS, *event_files(folder)]
     return [path for path in paths if path.is_file()]
 
 
-def sizes_of_logs(folder: Path) -> dict[str, int]:
-    """Returns the sizes in bytes of a run's logs, by name."""
-    return {path.name: path.stat().st_size for path in logs(folder)}
+def sizes_of_logs(folder: Path, epochs: int) -> dict[str, int]:
+    """Returns the rows of metrics.csv and the bytes of each event file, by name."""
+    sizes = {path.name: path.stat().st_size for path in logs(folder)}
+    # A metric that appears later adds a column to all rows, so they have no fixed size.
+    return sizes | ({_METRICS: epochs} if _METRICS in sizes else {})
 
 
 def check_written(folder: Path, has_rows: bool) -> None:
     """Raises FileNotFoundError if the checkpoints or metrics.csv were deleted."""
     checkpoints = ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
-    for name in [*checkpoints, "metrics.csv"] if has_rows else checkpoints:
+    for name in [*checkpoints, _METRICS] if has_rows else checkpoints:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 
@@ -225,10 +228,11 @@ def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
     paths = {path.name: path for path in logs(folder)}  # by name: the folder may have been renamed
     for name, size in sizes.items():
         path = paths.get(name)
-        if path is None or path.is_symlink() or path.stat().st_size < size:
+        if path is None or path.is_symlink():
             return False
-    rows = checkpoint.get("rows")
-    if rows is not None and not keep_rows(paths.pop("metrics.csv", None), rows):
+        if name != _METRICS and path.stat().st_size < size:
+            return False
+    if _METRICS in sizes and not keep_rows(paths.pop(_METRICS), sizes[_METRICS]):
         return False
     for path in paths.values():
         # A file without a size was begun after the checkpoint, so all its rows come again.

@@ -23,7 +23,7 @@ from seqsweep.training.checkpoint_files import (
     sizes_of_logs,
 )
 from seqsweep.training.limits import BestEpoch
-from seqsweep.training.logged import epoch_metrics_of
+from seqsweep.training.logged import logged_in
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
@@ -79,7 +79,7 @@ class BestAndLast(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
-        metrics = epoch_metrics_of(trainer, pl_module)
+        metrics = logged_in(trainer).epoch_metrics
         is_better = self.best.see(trainer.current_epoch, metrics, seconds)
         # All processes take part in the saving, but only the first process writes a file.
         trainer.save_checkpoint(self.folder / NEXT)
@@ -89,10 +89,7 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
         """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
         checkpoint["first_weights"] = self.first_weights
-        checkpoint["files"] = files = sizes_of_logs(self.folder.parent)
-        # A metric that appears later adds a column to all rows, so they have no fixed size.
-        if files.pop("metrics.csv", None):
-            checkpoint["rows"] = self.best.epochs
+        checkpoint["files"] = sizes_of_logs(self.folder.parent, self.best.epochs)
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped
         checkpoint["last_logged_step"] = batches - 1

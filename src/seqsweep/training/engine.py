@@ -13,7 +13,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.native.structs import Shape
-from seqsweep.runs.identity import DATA_MODULE, is_own_module
+from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.training.fed_loggers import why_in_trainer
 
 _MODELS = "seqsweep.models.classifier."
@@ -117,8 +117,7 @@ def _own_program(model: Config) -> Any:
 def why_not_native(config: Config) -> str | None:
     """Returns the part of a config that only autograd can train, or None."""
     if architecture_of(config["model"]) is None:
-        what = "LightningModule" if is_own_module(config) else "network"
-        return f"model={config['model']['_target_']}, which is a {what} of your own"
+        return f"model={config['model']['_target_']}, which is your own"
     if option := option_of_autograd(config["model"]):
         return option
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):

@@ -1,4 +1,4 @@
-"""The metrics that a LightningModule of the user logs."""
+"""The metrics that a run's LightningModule logs."""
 
 import contextlib
 import inspect
@@ -12,21 +12,21 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqsweep.errors import RunDiverged
-from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import Config
-from seqsweep.runs.metrics import as_metric, monitor_of_config
+from seqsweep.runs.metrics import Metric, as_metric, monitor_of_config
 from seqsweep.runs.record import Direction
 from seqsweep.text import did_you_mean
 from seqsweep.training.callbacks import EarlyStop, StopAtLimit
 from seqsweep.training.limits import BestEpoch
+from seqsweep.training.loggers import MemberLog
 
 _NOTHING = "the model logs nothing by which runs are compared; see self.log"
 _LOSS = re.compile(r"loss(_epoch|_step)?(/dataloader_idx_\d+)?", re.IGNORECASE)
 
 
 class LoggedMetrics(Checkpoint):
-    """Makes a row of each epoch from what a LightningModule logs.
+    """Makes a row of each epoch from what the LightningModule logs, and writes it.
 
     It is a `Checkpoint`, because Lightning calls these after the hooks of the module and of all
     other callbacks, which may log too.
@@ -37,12 +37,13 @@ class LoggedMetrics(Checkpoint):
     Args:
         config: the config of the run, with the metric that decides which epoch is best.
         description: plain values and tensors that every checkpoint holds besides the weights.
+        log: takes the rows.
     """
 
-    def __init__(self, config: Config, description: dict[str, Any]) -> None:
+    def __init__(self, config: Config, description: dict[str, Any], log: MemberLog) -> None:
         self.monitor = monitor_of_config(config)
         self._guess = self.monitor if config.get("monitor_mode_guessed") else None
-        self.description = description
+        self.description, self.member_log = description, log
         self.epoch_metrics: dict[str, float] = {}
         self._before: dict[str, torch.Tensor] = {}
         self._outputs: Any = None
@@ -60,19 +61,23 @@ class LoggedMetrics(Checkpoint):
         twice = {
             n for n in logged if "_epoch" in n and logged.get(n.replace("_epoch", "")) is logged[n]
         }
-        self.epoch_metrics = {
-            name: value.item()
+        names = [
+            name
             for name, value in logged.items()
             if value is not self._before.get(name) and name not in ("epoch", "step")
             if name == self.monitor or name not in twice
-        }
+        ]
+        # Those of the validation are logged first, but belong behind those of the training.
+        names.sort(key=lambda name: Metric(name, None).split_name == "val")
+        self.epoch_metrics = {name: logged[name].item() for name in names}
         self._check_losses(trainer.current_epoch)
         self._check_directions(trainer)
         self._check_names(trainer)
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.epoch_metrics}
-        for logger in trainer.loggers:
-            if (log_logged := getattr(logger, "log_logged", None)) is not None:
-                log_logged(row)
+        if trainer.is_global_zero:
+            epoch, step = trainer.current_epoch, trainer.global_step
+            self.member_log.add({"epoch": epoch, "step": step, **self.epoch_metrics})
+            self.member_log.flush()
+            self.member_log.write_lines()
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -117,7 +122,9 @@ class LoggedMetrics(Checkpoint):
         limits = [e.limits for e in trainer.checkpoint_callbacks if isinstance(e, StopAtLimit)]
         is_due = is_over or any(epochs in (*x.thresholds, x.until, x.ends_at) for x in limits)
         stops = [e.monitor for e in trainer.early_stopping_callbacks if isinstance(e, EarlyStop)]
-        for name in (x for x in (self.monitor, *stops) if x is not None and x not in names):
+        # Our networks may lack a validation split; the last epoch then counts as the best.
+        chooses = [] if self.monitor is None or self.monitor.is_ours else [self.monitor]
+        for name in (x for x in (*chooses, *stops) if x not in names):
             first = f"{name}/dataloader_idx_0"
             hint = did_you_mean(first, names, 1.0) or did_you_mean(name, names)
             text = f"monitor={name}: the model logs {', '.join(names)}{hint}"
@@ -137,17 +144,14 @@ def check_logs(model: L.LightningModule, config: Config) -> None:
             raise ValueError(f"{_NOTHING}, or give monitor=NAME if other code logs it")
 
 
-def epoch_metrics_of(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
-    """Returns the metrics of the epoch that has just ended."""
-    if isinstance(module, SequenceClassifier):
-        return module.epoch_metrics
-    callbacks: list[Any] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-    (logged,) = [one for one in callbacks if isinstance(one, LoggedMetrics)]
-    return logged.epoch_metrics
+def logged_in(trainer: L.Trainer) -> LoggedMetrics:
+    """Returns the object that has the metrics of the epoch that has just ended."""
+    (logged,) = [one for one in trainer.checkpoint_callbacks if isinstance(one, LoggedMetrics)]
+    return logged
 
 
 def test_metrics(results: Any, best: Mapping[str, float]) -> dict[str, float]:
-    """Returns what a LightningModule of the user has logged in its test.
+    """Returns what a LightningModule has logged in its test.
 
     A metric that the training has logged under the same name gets the prefix `test/`.
     """

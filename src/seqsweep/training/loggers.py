@@ -13,28 +13,18 @@ from typing import Any
 from seqsweep.config.schema import Config
 from seqsweep.console import say
 from seqsweep.errors import LockLost
-from seqsweep.runs.events import EventFile, Row, append_bytes
+from seqsweep.runs.events import EventFile, Row
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.held_folders import unlink
 from seqsweep.runs.lock import check_held
-from seqsweep.runs.metrics_csv import EpochRow, append_row
-from seqsweep.training.checkpoint_files import sizes_of_logs
+from seqsweep.runs.metrics_csv import EpochRow, append_rows
+from seqsweep.runs.run_folder import OWN
 from seqsweep.training.fed_loggers import end_experiment
 
-COLUMNS: tuple[str, ...] = (
-    "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
-    "val/loss", "val/acc", "val/f1",
-)  # fmt: skip
-"""The columns of metrics.csv; the val columns are empty in an epoch without validation."""
-
-_COLUMNS = frozenset(COLUMNS)
 _COUNTERS = ("step", "epoch")
-_CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 
 _IN_RECORD = ("test/loss", "test/acc", "test/f1")
 """The metrics of the finished run, which record.json holds."""
-
-log = logging.getLogger(__name__)
 
 
 def _ignore(*args: Any, **kwargs: Any) -> None:
@@ -42,20 +32,36 @@ def _ignore(*args: Any, **kwargs: Any) -> None:
 
 
 class RowLogger(ABC):
-    """A logger that takes rows (the metrics of an epoch); subclasses write them.
+    """A logger that gets the metrics of each epoch as a row."""
 
-    It has the attributes of a Lightning logger without being one, because an import of Lightning
-    takes a second.
+    @abstractmethod
+    def write(self, rows: Sequence[EpochRow]) -> None:
+        """Writes rows of epochs in their order."""
+
+
+class EpochCSVLogger(RowLogger):
+    """Writes metrics.csv in the run's folder, a row per epoch."""
+
+    def __init__(self, save_dir: str) -> None:
+        self.path = Path(save_dir, "metrics.csv")
+        self._columns: list[str] | None = None
+
+    def write(self, rows: Sequence[EpochRow]) -> None:
+        """Appends rows to metrics.csv, all or none of them."""
+        self._columns = append_rows(self.path, rows, self._columns)
+
+
+class TrainerLogger:
+    """The attributes of a Lightning logger, for code that calls `self.logger.experiment`.
+
+    It is not one itself, because an import of Lightning takes a second.
     """
 
     name = version = ""
-    save_dir = root_dir = log_dir = None  # the run sets them
     group_separator = "/"
 
-    def log_epoch(self, row: Mapping[str, float], step: int) -> None:
-        """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
-        if _is_first_process():
-            self.write([{**row, "step": step}])
+    def __init__(self, save_dir: str) -> None:
+        self.save_dir = self.root_dir = self.log_dir = str(Path(save_dir, OWN))
 
     @property
     def experiment(self) -> Any:
@@ -66,22 +72,12 @@ class RowLogger(ABC):
 
     log_metrics = log_hyperparams = log_graph = after_save_checkpoint = save = finalize = _ignore
 
-    @abstractmethod
-    def write(self, rows: Sequence[EpochRow]) -> None:
-        """Writes rows of epochs in their order, with keys from `COLUMNS`."""
 
-
-def _is_first_process() -> bool:
-    """Returns whether this is the process of a run that writes its logs."""
-    from lightning.pytorch.utilities import rank_zero_only  # late: whoever logs has imported it
-
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-class RunTensorBoardLogger(RowLogger):
-    """Writes rows, and numbers that callbacks log, for TensorBoard."""
+class RunTensorBoardLogger(TrainerLogger, RowLogger):
+    """Writes rows, and numbers that Lightning and callbacks log, for TensorBoard."""
 
     def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir)
         self.events = EventFile(Path(save_dir))
 
     @functools.cached_property
@@ -92,8 +88,8 @@ class RunTensorBoardLogger(RowLogger):
         return RunSummaryWriter(self.events.folder) if _is_first_process() else super().experiment
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes the numbers that callbacks log, without the epoch and the test metrics."""
-        hidden = ("epoch", *_IN_RECORD)
+        """Writes numbers, without the epoch and the test metrics."""
+        hidden = (*_COUNTERS, *_IN_RECORD)
         scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
         if scalars and _is_first_process():
             self.events.write([(step or 0, time.time(), scalars)])
@@ -102,62 +98,26 @@ class RunTensorBoardLogger(RowLogger):
         self.events.write(event_rows(rows))
 
 
+def _is_first_process() -> bool:
+    """Returns whether this is the process of a run that writes its logs."""
+    from lightning.pytorch.utilities import rank_zero_only  # late: whoever logs has imported it
+
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def event_rows(rows: Sequence[EpochRow]) -> list[Row]:
     """Returns rows for an `EventFile`; step and epoch do not become tags."""
     now = time.time()
     # The curve of a tag `epoch` would only be a straight line.
     return [
-        (int(row["step"] or 0), now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
+        (int(row["step"]), now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
     ]
 
 
-class EpochCSVLogger(RowLogger):
-    """Writes metrics.csv in the run's folder, a row per epoch."""
-
-    def __init__(self, save_dir: str) -> None:
-        self.path = Path(save_dir, "metrics.csv")
-        self._has_begun = False
-
-    def log_logged(self, row: EpochRow) -> None:
-        """Takes what a LightningModule of the user has logged in an epoch."""
-        append_row(self.path, row)
-
-    def write(self, rows: Sequence[EpochRow]) -> None:
-        """Appends rows to metrics.csv, all or none of them."""
-        check_held(self.path.parent)
-        text = "".join([csv_line(row) for row in rows])
-        # The file must not have been deleted, because a new file would lack the epochs so far.
-        mode = "r+b" if self._has_begun else "ab"
-        append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
-        self._has_begun = True
-
-
-def csv_line(row: EpochRow) -> str:
-    """Formats a row as csv.DictWriter does, in half of its time."""
-    # An unknown key would silently be lost, since the header names the columns once for all rows.
-    if not _COLUMNS.issuperset(row):
-        unknown = ", ".join(sorted(row.keys() - _COLUMNS))
-        raise ValueError(f"{unknown}: must be columns of metrics.csv: {', '.join(COLUMNS)}")
-    values = [row.get(name) for name in COLUMNS]
-    return ",".join(["" if value is None else str(value) for value in values]) + "\r\n"
-
-
-class TextLogger(RowLogger):
-    """Writes one line per epoch to train.log."""
-
-    def log_logged(self, row: EpochRow) -> None:
-        self.write([row])
-
-    def write(self, rows: Sequence[EpochRow]) -> None:
-        for row in rows:
-            log.info(text_line(row))
-
-
 def text_line(row: EpochRow) -> str:
     """Returns an epoch's message in train.log."""
-    names = [*(n for n in COLUMNS[2:] if n in row), *(n for n in row if n not in _COLUMNS)]
-    metrics = "  ".join([f"{name} {row[name]:.4g}" for name in names])
+    metrics = "  ".join([f"{name} {row[name]:.4g}" for name in row if name not in _COUNTERS])
     return f"epoch {row['epoch']}  step {row['step']}  {metrics}"
 
 
@@ -184,7 +144,7 @@ def open_loggers(loggers: Sequence[Any], config: Config) -> Generator[None]:
     The project's loggers need neither: config.yaml holds the config, and they keep no file open.
     Lightning itself would end a logger twice: after the fit and after the test.
     """
-    users = [logger for logger in loggers if not isinstance(logger, RowLogger)]
+    users = [logger for logger in loggers if not isinstance(logger, TrainerLogger)]
     ends = [logger.finalize for logger in users]
     is_good = False
     try:
@@ -206,14 +166,13 @@ class MemberLog:
     Opening three files for each epoch of each run would take longer than the epoch. So the rows
     are written only before each checkpoint.
 
-    Attributes:
-        files: the sizes in bytes of metrics.csv and event files after the last write, by name.
+    Args:
+        loggers: what writes the rows; train.log needs none.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
         self.folder = folder
         self.loggers = list(loggers)
-        self.files: dict[str, int] = {}
         self._rows: list[tuple[float, EpochRow]] = []
         self._lines: list[str] = []
 
@@ -227,7 +186,6 @@ class MemberLog:
                 logger.write([row for _, row in self._rows])
             self._lines += [_line(when, "INFO", text_line(row)) for when, row in self._rows]
             self._rows = []
-            self.files = sizes_of_logs(self.folder)
 
     def say(self, message: str, level: str = "INFO") -> None:
         """Adds a line to train.log, which `write_lines` writes."""

@@ -9,7 +9,7 @@ from seqsweep.arguments import Parser, add_allow, add_out
 from seqsweep.console import place, say, say_error
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import FlatConfig, flatten, is_own_module, targets
+from seqsweep.runs.identity import FlatConfig, flatten, targets
 from seqsweep.runs.provenance import version
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
@@ -117,7 +117,7 @@ def readme(run: LoadedRun, record: Record, choice: str | None) -> str:
 def _network(run: LoadedRun, config: FlatConfig) -> Iterator[tuple[str, str]]:
     parameters = sum(weights.numel() for weights in run.network.parameters())
     yield "network", f"{config['model._target_']}, {parameters:,} parameters"
-    if is_own_module(run.config):
+    if run.is_module:
         return
     yield "classes", ", ".join(map(_literal, run.class_names))
     if run.vocabulary is None:
@@ -150,7 +150,7 @@ def _use(run: LoadedRun) -> list[str]:
     foreign = [name for name in names if not name.startswith("seqsweep.")]
     allow = f", allow={json.dumps(foreign)}" if foreign else ""
     option = "".join(f" --allow {name}" for name in foreign)
-    if is_own_module(run.config):
+    if run.is_module:
         load = f'seqsweep.load_run("bundle.zip"{allow}).module'
         return ["Use it in Python, where its code can be imported:", "", f"    {load}"]
     new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"

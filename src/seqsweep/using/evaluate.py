@@ -19,7 +19,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import LEVEL, estimate
 from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
-from seqsweep.runs.identity import DATA_MODULE, is_own_module
+from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
@@ -43,7 +43,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
     run, choice = open_run(options)
-    if is_own_module(run.config):
+    if run.is_module:
         return _evaluate_own(run, choice, options)
     if options.data is None:
         if options.options:

@@ -32,7 +32,7 @@ from seqsweep.seeding import drawing_from, global_stream
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.checks import sizes_from_data
 from seqsweep.training.description import scaling_of, vocabulary_of
-from seqsweep.training.diagnosis import native_logits
+from seqsweep.training.findings import native_logits
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
@@ -99,6 +99,11 @@ class LoadedRun:
     def module(self) -> nn.Module:
         """The LightningModule of the user, or else the network."""
         return self.network
+
+    @property
+    def is_module(self) -> bool:
+        """Returns whether it is a LightningModule of the user."""
+        return is_own_module(self.config)
 
     @property
     def source_channels(self) -> tuple[str, ...]:
@@ -211,7 +216,7 @@ class LoadedRun:
         Raises:
             ValueError: the network returns NaN.
         """
-        if is_own_module(self.config):
+        if self.is_module:
             name = self.config["model"]["_target_"]
             raise ValueError(
                 f"{self.checkpoint}: what {name} returns is known to its own code alone; in Python,"
@@ -265,16 +270,14 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
     """
     try:
         check_content(content)
-        weights = dict(content["state_dict"])
-        if not is_own_module(content["config"]):
-            weights = {name.removeprefix(PREFIX): weight for name, weight in weights.items()}
+        weights = {name.removeprefix(PREFIX): w for name, w in content["state_dict"].items()}
         network: Any = _network(content, weights, allow)
         code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
         # Only the network's code is compared: a prediction does not use callbacks, for example.
         then = {name: code[name] for name in now if name in code} if isinstance(code, dict) else now
         if changed := differing(then, now):
             say_once(f"{path}: the code has changed since the run was trained: {changed}")
-        if is_own_module(content["config"]):
+        if is_own_module(content["config"]):  # which may have a layer of that name
             weights = _weights_for(network, content)
         check_weights(weights, network)
         try:

@@ -16,7 +16,6 @@ from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
 from seqsweep.data.scaling import difference_notes
 from seqsweep.data.windows import windows_of
-from seqsweep.runs.identity import is_own_module
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import InputData, open_data, open_run
@@ -36,7 +35,7 @@ def predict(arguments: Sequence[str]) -> int:
         )
     kind = "jsonl" if rows is not None else format_of(options.out, options.format)
     run, _ = open_run(options)
-    if is_own_module(run.config):
+    if run.is_module:
         title, table = _own_predictions(run, options)
         size, batches, accuracy = len(table["id"]), [table], None
         words = count(size, "sequence")

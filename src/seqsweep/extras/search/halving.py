@@ -101,7 +101,7 @@ class Standing:
 
     def has_reached(self, rung: int) -> bool:
         """Returns whether the run has finished `rung` epochs without diverging."""
-        return has_finished(self.rows, rung, self.run.config)
+        return has_finished(self.rows, rung)
 
     def was_ended_at(self, rung: int) -> bool:
         """Returns whether the run was pruned by the comparison at a rung."""

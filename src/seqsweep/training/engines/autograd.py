@@ -9,16 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
-from seqsweep.models.layers import logits_in_batches
-from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import say_once
 from seqsweep.runs.held_folders import list_folder, make_folder, remove_folder
 from seqsweep.runs.metrics import monitor_of_config
@@ -31,17 +26,11 @@ from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
 from seqsweep.training.checkpoints import BestAndLast, digest_of
 from seqsweep.training.devices import numerics
-from seqsweep.training.diagnosis import (
-    confusion_of,
-    diagnose_run,
-    recording_scores,
-    splits_tested,
-)
 from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
-from seqsweep.training.logged import epoch_metrics_of, test_metrics
-from seqsweep.training.loggers import MemberLog, open_loggers
+from seqsweep.training.logged import logged_in, test_metrics
+from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
@@ -58,7 +47,7 @@ class AutogradRun:
         self.run_id = planned.run_id
         self.folder = RunFolder(folder)
         self.parts = parts
-        self.log = MemberLog(folder, [])  # the Trainer's loggers write the rows
+        self.log = parts.log
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
@@ -147,7 +136,7 @@ class AutogradEngine(Engine[AutogradRun]):
     def _train(self, checkpoint: Path | None) -> End:
         """Trains and tests the run; returns its end."""
         run, config = self.run, self.run.planned.config
-        trainer, module, data, splits = run.parts
+        _, trainer, module, data, splits = run.parts
         start = time.perf_counter()
         avoid_missing_kernels(trainer)
         try:
@@ -155,7 +144,7 @@ class AutogradEngine(Engine[AutogradRun]):
                 seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best
-                    metrics = epoch_metrics_of(trainer, module)
+                    metrics = logged_in(trainer).epoch_metrics
                     run.best.see(trainer.current_epoch - 1, metrics, time.perf_counter() - start)
                 if run.best.epochs == 0:
                     limits = "trainer.max_time or max_steps"
@@ -163,53 +152,28 @@ class AutogradEngine(Engine[AutogradRun]):
                 run.see_weights()
                 if self.limit is not None and self.limit.reached is not None:
                     return self.limit.reached
-                metrics = self._evaluate()
+                metrics = self._test()
         except RunDiverged as error:
             return error
-        # The loggers are closed by now, because a diagnosis may take long and logs nothing.
-        if not isinstance(module, SequenceClassifier):
-            return Findings(metrics, {}, None)
-        diagnosis = None
-        if config["diagnostics"] and isinstance(splits, Splits):
-            diagnosis = diagnose_run(config, module, splits)
-        return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
+        # The loggers are closed by now, because this may take long and logs nothing.
+        further = getattr(module, "findings", None)
+        found = {} if further is None else dict(further(trainer, data, splits))
+        metrics |= found.pop("metrics", {})
+        diagnosis = found.pop("diagnosis", None)
+        return Findings(metrics, found, diagnosis)
 
-    def _evaluate(self) -> dict[str, float]:
+    def _test(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics."""
-        run, (_, module, data, known) = self.run, self.run.parts
-        trainer: Any = run.parts.trainer
+        run, (_, trainer, module, data, known) = self.run, self.run.parts
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = next(run.folder.path.glob("checkpoints/best.ckpt"), None)
-        is_ours = isinstance(module, SequenceClassifier)
-        if is_ours:
-            module.confusions.clear()  # the last validation of the training has left a matrix
-        if is_ours and best:
-            module.load_state_dict(load_sealed(best)["state_dict"])
-        splits = splits_tested(run.planned.config, known)
-        if is_ours and "val" in splits:  # for its confusion matrix
-            callbacks, loggers = trainer.callbacks, trainer.loggers
-            # The user's callbacks must not see this validation, but a signal must still end it.
-            trainer.callbacks, trainer.loggers = [self.signals], []
-            seed_globals(*DATA_STREAM)
-            trainer.validate(module, datamodule=data, verbose=False)
-            trainer.callbacks, trainer.loggers = callbacks, loggers
-        recorded: dict[str, float] = {}
-        if isinstance(known, Splits) and is_ours:
-            size, network = run.planned.config["data"].get("eval_batch_size", 512), module.network
-
-            def logits(name: str) -> Array:
-                part = known.parts[name]
-                x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
-                return logits_in_batches(network.eval(), x, lengths, size).numpy()
-
-            recorded = recording_scores(known, logits)
-        if "test" not in splits or not is_overridden("test_step", module):
-            return recorded
+        if "test" not in known.names or not is_overridden("test_step", module):
+            if best is not None:
+                module.load_state_dict(load_sealed(best)["state_dict"], module.strict_loading)
+            return {}
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         # Lightning loads the checkpoint after `setup`, with the states of the user's callbacks.
         results = trainer.test(module, datamodule=data, ckpt_path=best, verbose=False)
-        if is_ours:
-            return module.test_metrics | recorded
         return test_metrics(results, run.best.best_metrics)
 
 

@@ -13,8 +13,15 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.importing import place_in_user_code
 from seqsweep.runs.files import JsonObject, write_text
-from seqsweep.runs.identity import Config, is_own_module
-from seqsweep.runs.metrics import Metric, finite, monitor_of_config, proposed_direction
+from seqsweep.runs.identity import Config
+from seqsweep.runs.metrics import (
+    OURS,
+    Metric,
+    finite,
+    knows_metrics,
+    monitor_of_config,
+    proposed_direction,
+)
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
@@ -62,10 +69,16 @@ class Member(Protocol):
 
 
 class Findings(NamedTuple):
-    """The results of a member's best weights: test metrics, confusion matrices, diagnosis."""
+    """The results of a member's best weights.
+
+    Attributes:
+        metrics: of the test split, for the most part.
+        further: what else its record holds, such as confusion matrices.
+        diagnosis: the content of diagnostics.json, if any.
+    """
 
     metrics: dict[str, float]
-    confusion: JsonObject
+    further: JsonObject
     diagnosis: JsonObject | None
 
 
@@ -192,19 +205,16 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     best = member.best
     metrics = best.best_metrics | (end.metrics if isinstance(end, Findings) else {})
     # The monitor is finite in the best epoch if it ever was.
-    rate = "learning rate" if is_own_module(member.planned.config) else "optimizer.lr"
+    rate = "optimizer.lr" if member.planned.config["optimizer"] else "learning rate"
     for name in ("test/loss", best.monitor) if isinstance(end, Findings) else ():
         if name and not math.isfinite(value := metrics.get(name, 0.0)):
             end = RunDiverged(name, value, best.best_epoch or 0, rate)
     if isinstance(end, RunDiverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
-    directions: JsonObject = {}
-    if is_own_module(member.planned.config):
-        metrics = finite(metrics)
-        directions = {"directions": directions_of(member.planned.config, metrics, best)}
+    metrics = finite(metrics)
     result: JsonObject = {
         "metrics": metrics,
-        **directions,
+        "directions": directions_of(member.planned.config, metrics, best),
         "best_epoch": best.best_epoch,
         "epochs": best.epochs,
         "steps": member.steps,
@@ -218,15 +228,17 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
         result["warning"] = member.warning
     if isinstance(end, Pruned):
         return member.planned.record("pruned", result | {"pruned": end._asdict()})
-    return member.planned.record("complete", result | end.confusion)
+    return member.planned.record("complete", result | end.further)
 
 
 def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -> JsonObject:
     """Returns which direction is better for each metric of a record, if it is known.
 
-    The monitor comes first, then the other metrics of the validation; a table of runs without a
-    monitor is ranked by the first.
+    Of a LightningModule of the user the monitor comes first, then the other metrics of the
+    validation; a table of runs without a monitor is ranked by the first.
     """
+    if knows_metrics(config):
+        return {name: OURS[name].direction for name in names if name in OURS}
     monitor = monitor_of_config(config)
     # The same metric of another split has the same direction.
     known: JsonObject = {Metric(name, None).kind: way for name, way in best.directions.items()}

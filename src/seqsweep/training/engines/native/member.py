@@ -23,7 +23,12 @@ from seqsweep.runs.files import sync_folder
 from seqsweep.runs.metrics_csv import EpochRow
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
-from seqsweep.training.checkpoint_files import CheckpointContent, publish, save_in_run
+from seqsweep.training.checkpoint_files import (
+    CheckpointContent,
+    publish,
+    save_in_run,
+    sizes_of_logs,
+)
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.description import description
 from seqsweep.training.devices import check_trainer
@@ -145,7 +150,6 @@ class PoolMember:
         if self.early_stop is not None:
             self.early_stop.load_state_dict(last["callbacks"]["EarlyStop"])
         self.schedule.load_state_dict(last["schedule"])
-        self.log.files = last["files"]
         self._epochs_saved, self._best_saved = self.epochs, self.best.best_epoch
 
     @property
@@ -227,7 +231,7 @@ class PoolMember:
             callbacks["EarlyStop"] = self.early_stop.state_dict()
         common = {"engine": "native", "callbacks": callbacks, **self.description}
         last = {
-            "files": self.log.files,
+            "files": sizes_of_logs(self.folder.path, self.epochs),
             "schedule": self.schedule.state_dict(),
             "epoch": self.epochs - 1,
             "global_step": self.native.steps,

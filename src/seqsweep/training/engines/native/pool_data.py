@@ -7,10 +7,10 @@ from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import Augmentation
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, predict, run
-from seqsweep.training.diagnosis import confusion_of, diagnose, recording_scores, splits_tested
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.scores import scores
 from seqsweep.training.engines.protocol import Findings
+from seqsweep.training.findings import confusion_of, diagnose, recording_scores, splits_tested
 
 _AUGMENTED_NUMBERS = 2**24
 """The most numbers in all augmented training splits that are kept in memory (at least one split).

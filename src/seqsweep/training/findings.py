@@ -1,4 +1,4 @@
-"""Applies a trained network: its confusion matrices, diagnostics.json, and its logits.
+"""Applies trained weights: confusion matrices, diagnostics.json, and logits.
 
 S sequences, T steps, L layers, D directions, P parameters, C classes.
 """
@@ -16,12 +16,14 @@ from seqsweep.config.schema import Config
 from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import softmax
+from seqsweep.models.layers import logits_in_batches
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import BY_RECORDING
+from seqsweep.seeding import seed_globals
 from seqsweep.training.engine import network_of
-from seqsweep.training.run_data import OwnData
+from seqsweep.training.run_data import DATA_STREAM, OwnData
 
 MOST_CLASSES = 50
 """The largest number of classes for which a record holds confusion matrices."""
@@ -92,7 +94,42 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject:
     return {"split": split, "sequences": data.count, "gradient": gradient}
 
 
-def diagnose_run(config: Config, module: Any, splits: Splits) -> JsonObject | None:
+def findings_of(
+    config: Config, module: Any, trainer: Any, data: Any, splits: Splits | OwnData
+) -> JsonObject:
+    """Returns what a run's record holds besides the test metrics, and its `diagnosis`.
+
+    Args:
+        module: the `SequenceClassifier` of the run, with its best weights and after its test.
+    """
+    from seqsweep.training.callbacks import ChecksSignal  # it imports Lightning, which is slow
+
+    if "val" in splits_tested(config, splits):  # for its confusion matrix
+        callbacks, loggers = trainer.callbacks, trainer.loggers
+        # The user's callbacks must not see this validation, but a signal must still end it.
+        trainer.callbacks = [each for each in callbacks if isinstance(each, ChecksSignal)]
+        trainer.loggers = []
+        seed_globals(*DATA_STREAM)
+        trainer.validate(module, datamodule=data, verbose=False)
+        trainer.callbacks, trainer.loggers = callbacks, loggers
+    tested = [name for name in splits_tested(config, splits) if name in module.confusions]
+    found = confusion_of(splits, {name: module.confusions[name] for name in tested})
+    if not isinstance(splits, Splits):
+        return found
+    size, network = config["data"].get("eval_batch_size", 512), module.network
+
+    def logits(name: str) -> Array:
+        part = splits.parts[name]
+        x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
+        return logits_in_batches(network.eval(), x, lengths, size).numpy()
+
+    found["metrics"] = recording_scores(splits, logits)
+    if config["diagnostics"]:
+        found["diagnosis"] = _diagnose_run(config, module, splits)
+    return found
+
+
+def _diagnose_run(config: Config, module: Any, splits: Splits) -> JsonObject | None:
     """Returns the content of diagnostics.json for the `SequenceClassifier` of a run.
 
     The result is None without the native library, or for a network that it cannot trace.
