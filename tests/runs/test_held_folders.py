@@ -15,7 +15,7 @@ from seqsweep.runs.held_folders import make_folder, remove_folder, remove_tree
 from seqsweep.runs.lock import RunLock, check_held
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import publish, resume_point, save_in_run, save_sealed
-from seqsweep.training.loggers import EpochCSVLogger, MemberLog, log_file
+from seqsweep.training.loggers import EpochCSVLogger, MemberLog, log_to
 
 ROW = {"epoch": 0, "step": 1, "train/loss": 0.5}
 CHECKPOINT = {
@@ -34,7 +34,7 @@ def _say(run: Path) -> None:
 
 
 def _log(run: Path) -> None:
-    with log_file(run / "train.log"):
+    with log_to(MemberLog(run, [])):
         pass
 
 

@@ -41,7 +41,7 @@ def pools(found: list[Group]) -> list[Group]:
 
 
 def sizes(found: list[Group]) -> list[int]:
-    return sorted(len(group.members) for group in pools(found))
+    return sorted(len(group.runs) for group in pools(found))
 
 
 TIMER = "lightning.pytorch.callbacks.Timer"
@@ -72,16 +72,16 @@ def test_a_pool_has_one_prepared_data_set(formed):
 
 def test_each_engine_gets_the_members_that_it_trains(formed):
     found = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
-    assert [len(pool.members) for pool in pools(found)] == [2]
+    assert [len(pool.runs) for pool in pools(found)] == [2]
     assert len(found) - len(pools(found)) == 1
 
 
 def test_a_pool_begins_with_its_most_expensive_member(formed):
     widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
     (pool,) = pools(formed(*((width,) for width in widths)))
-    assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
+    assert [m.config["model"]["hidden_size"] for m in pool.runs] == [64, 16, 8]
     more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
-    assert [m.config["trainer"]["max_epochs"] for m in pools(more)[0].members] == [9, 1]
+    assert [m.config["trainer"]["max_epochs"] for m in pools(more)[0].runs] == [9, 1]
 
 
 @pytest.mark.parametrize(

@@ -277,11 +277,14 @@ class SequenceClassifier(L.LightningModule):
 
     def _log(self, metrics: dict[str, float]) -> None:
         """Logs metrics for callbacks and the progress bar; outside of training to the loggers."""
-        to_loggers = False if self._is_fitting else None
-        for name, value in metrics.items():
-            # All processes have the same value, which is rounded neither here nor by a mean.
-            exact, in_bar = torch.tensor(value, dtype=torch.float64), name in _IN_PROGRESS_BAR
-            self.log(name, exact, prog_bar=in_bar, logger=to_loggers, batch_size=1)
+        values = {name: torch.tensor(v, dtype=torch.float64) for name, v in metrics.items()}
+        if not self._is_fitting:
+            self.log_dict(values)
+            return
+        # This does what `self.log` does, in a hundredth of its time, which is that of an epoch.
+        self.trainer.callback_metrics.update(values)
+        in_bar = {name: value for name, value in metrics.items() if name in _IN_PROGRESS_BAR}
+        self.trainer.progress_bar_metrics.update(in_bar)
 
     def _sum_over_processes(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum").cpu()

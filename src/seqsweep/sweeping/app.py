@@ -213,18 +213,18 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
     raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 
-def train_member(member: PlannedRun, root: Path) -> float | None:
+def train_member(run: PlannedRun, root: Path) -> float | None:
     """Trains a run of a sweep; returns its monitored metric, if any.
 
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later, and the error is raised.
     """
-    outcome = _finished_and_fed(member, root)
+    outcome = _finished_and_fed(run, root)
     if outcome is None:
         with without_collections():  # imported here for the reason in `train_run`
             from seqsweep.sweeping.train_groups import train_groups
 
-        outcome = train_groups([member], root, threads=1).get(member.run_id)
+        outcome = train_groups([run], root, threads=1).get(run.run_id)
     if outcome is None or isinstance(outcome, RunLocked):
         return None
     if isinstance(outcome, BaseException):
@@ -232,15 +232,15 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     return monitored(outcome.record)
 
 
-def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
+def _finished_and_fed(run: PlannedRun, root: Path) -> Outcome | None:
     """Returns a finished run's outcome or None; feeds loggers that were added since."""
-    outcome = finished(member, root)
+    outcome = finished(run, root)
     if outcome is not None and is_first_process():
-        feed_done([(member.config, outcome.folder)])
+        feed_done([(run.config, outcome.folder)])
     return outcome
 
 
-def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
+def train_run(run: PlannedRun, root: Path, console: Console) -> Outcome:
     """Trains a single run unless it is done; prints notes on it.
 
     A terminal shows a progress bar. With `when_locked=wait` the training waits until no other
@@ -250,10 +250,10 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
         RunLocked: another process trains the run, and the config says `when_locked=skip`.
         RunFailed, Interrupted: the training failed, or a signal came.
     """
-    outcome = _finished_and_fed(member, root)
+    outcome = _finished_and_fed(run, root)
     if is_first_process():
-        notes = [] if outcome else engine_notes([member])
-        print_notes([*notes, *member.notes], console)
+        notes = [] if outcome else engine_notes([run])
+        print_notes([*notes, *run.notes], console)
     if outcome is not None:
         return outcome
     # Imported here, after the config was checked, because torch takes a second.
@@ -261,23 +261,23 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
         from seqsweep.training.train import train
 
     output = bar = None
-    if shows_table(console) and member.config["trainer"].get("progress_bar", True):
+    if shows_table(console) and run.config["trainer"].get("progress_bar", True):
         from seqsweep.training.progress_bar import RunProgressBar  # late: most runs show no bar
 
-        output = OutputLog(root / member.run_id / "train.log")
+        output = OutputLog(root / run.run_id / "train.log")
         bar = RunProgressBar(output.console, output)
     waiting = False
     try:
         while outcome is None:
             try:
-                outcome = train(member, root, bar)
+                outcome = train(run, root, bar)
             except RunLocked as error:
-                if member.config["when_locked"] == "skip":
+                if run.config["when_locked"] == "skip":
                     raise
                 if not waiting:
                     print_lines(console, f"{error}; waiting for it")
                     waiting = True
-                while is_locked(root / member.run_id):
+                while is_locked(root / run.run_id):
                     time.sleep(0.5)
         return outcome
     finally:
@@ -285,7 +285,7 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
             output.close(outcome is None or outcome.record.status == "diverged")
 
 
-def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
+def _report(outcome: Outcome, run: PlannedRun, console: Console) -> None:
     """Prints the result of a single run, unless it diverged."""
     record = outcome.record
     if record.status == "diverged":
@@ -295,11 +295,11 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     own = own_metrics(metrics)
     names = own or [name for name in names if name in metrics]
     scores = [f"{name} {number(metrics[name])}" for name in names]
-    chosen = "last" if monitor_of_config(member.config) is None else "best"
+    chosen = "last" if monitor_of_config(run.config) is None else "best"
     scores[:1] = [f"{chosen} epoch {record.best_epoch}: {''.join(scores[:1])}"]
     lines = [joined(scores, console)]
-    splits = None if own else member.splits
-    if splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
+    splits = None if own else run.splits
+    if splits and (shares := majority_shares(data_of(run.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         lines.append(f"majority class: {accuracies}")
     how = f"{record.train_seconds or 0:.1f} s" if outcome.trained else "complete already"

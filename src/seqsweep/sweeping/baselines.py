@@ -41,10 +41,10 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 """The keys of the data section that the sequences do not depend on."""
 
 
-def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
+def write_baselines(runs: Sequence[PlannedRun], folder: Path) -> None:
     """Adds the missing baselines of a sweep's data to baselines.json.
 
-    The file has a row for each baseline and data set of the members. Rows on other data sets are
+    The file has a row for each baseline and data set of the runs. Rows on other data sets are
     kept, unless the file is outdated. Baselines learn from the same training split as the networks,
     with the same scaling, padded with zeros.
 
@@ -53,23 +53,23 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
             written.
     """
     # A user's own data module has no source to read, and a user's own metrics no baseline.
-    members = [
-        member
-        for member in members
-        if member.data_fingerprint
-        and "source" in member.config["data"]
-        and knows_metrics(member.config)
+    runs = [
+        run
+        for run in runs
+        if run.data_fingerprint
+        and "source" in run.config["data"]
+        and knows_metrics(run.config)
     ]
-    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
+    sets = {_name(m.config["data"], m.data_fingerprint): m for m in runs}
     known = _known(folder)
     if sets.keys() <= set(known.get("of", [])):
         return
     rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
     notes: list[str] = known.get("notes", [])
-    for name, member in sets.items():
-        data = dict(flatten({"data": _shaping(member.config["data"])}))
-        head = {"of": name, "data": data, "data_fingerprint": member.data_fingerprint}
-        measured, missing = measure(data_of(member.config["data"]).prepared)
+    for name, run in sets.items():
+        data = dict(flatten({"data": _shaping(run.config["data"])}))
+        head = {"of": name, "data": data, "data_fingerprint": run.data_fingerprint}
+        measured, missing = measure(data_of(run.config["data"]).prepared)
         rows += [head | row for row in measured]
         notes += [note for note in missing if note not in notes]
     of = sorted({*known.get("of", []), *sets})

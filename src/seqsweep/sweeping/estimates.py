@@ -27,29 +27,29 @@ from seqsweep.training.run_data import data_of
 class Group:
     """A pool (runs that the native engine trains side by side), or a single run."""
 
-    members: tuple[PlannedRun, ...]
+    runs: tuple[PlannedRun, ...]
     engine: str = "native"
 
     @property
     def seconds(self) -> float:
         """The estimated seconds of all runs on one thread; an unknown run counts as 0."""
-        return sum(seconds_of(member, self.engine) for member in self.members)
+        return sum(seconds_of(run, self.engine) for run in self.runs)
 
     def text(self) -> str:
         """Describes the group in one line."""
-        # Members of a pool may differ in cell, depth, directions and width.
-        networks = [network for run in self.members if (network := network_of(run.config["model"]))]
+        # Runs of a pool may differ in cell, depth, directions and width.
+        networks = [network for run in self.runs if (network := network_of(run.config["model"]))]
         cells = ", ".join(sorted({network.cell for network in networks}))
         layers = sorted({network.num_layers for network in networks})
         depth = f"{_listed(layers)} layer{'' if layers == [1] else 's'}"
         directions = {network.bidirectional for network in networks}
         both = ", one and both directions" if len(directions) > 1 else ", both directions"
         width = f"hidden {_listed(sorted({network.hidden_size for network in networks}))}"
-        count = f"{len(self.members)} run{'s' if len(self.members) > 1 else ''}"
+        count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
         return f"{count}: {cells}, {depth}{both if True in directions else ''}, {width}"
 
 
-def form(members: Sequence[PlannedRun]) -> list[Group]:
+def form(runs: Sequence[PlannedRun]) -> list[Group]:
     """Groups runs into one pool for each data set, and single runs.
 
     A pool begins with its longest run.
@@ -59,12 +59,12 @@ def form(members: Sequence[PlannedRun]) -> list[Group]:
     """
     pools: dict[str, list[PlannedRun]] = {}
     alone: list[Group] = []
-    for member in members:
-        if engine_of(member.config) == "native":
-            key = pool_key(member.config, member.data_fingerprint)
-            pools.setdefault(key, []).append(member)
+    for run in runs:
+        if engine_of(run.config) == "native":
+            key = pool_key(run.config, run.data_fingerprint)
+            pools.setdefault(key, []).append(run)
         else:
-            alone.append(Group((member,), "autograd"))
+            alone.append(Group((run,), "autograd"))
     for pool in pools.values():
         # The run_id makes the order unique, whatever the order of the arguments.
         pool.sort(key=lambda run: (-seconds_of(run, "native"), run.run_id))
@@ -90,8 +90,8 @@ START_SECONDS = {"native": 3.0, "autograd": 6.0}
 
 def alone_seconds(group: Group) -> float:
     """Returns the estimated seconds of a run of autograd; its operations count if known."""
-    (member,) = group.members
-    config, sizes = member.config, (member.splits or {}).get("train", {})
+    (run,) = group.runs
+    config, sizes = run.config, (run.splits or {}).get("train", {})
     batch = config["data"].get("batch_size")
     steps = math.ceil(sizes.get("sequences", 1) / batch) if isinstance(batch, int) else 1
     epoch = _EPOCH_SECONDS["autograd"] + steps * _STEP_SECONDS
@@ -155,18 +155,18 @@ def _why_autograd(runs: Sequence[PlannedRun], processes: int) -> list[str]:
     return lines
 
 
-def seconds_of(member: PlannedRun, engine: str) -> float:
+def seconds_of(run: PlannedRun, engine: str) -> float:
     """Returns the estimated seconds of a run on one core; 0 if unknown."""
-    return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
+    return epoch_seconds(run, engine) * run.config["trainer"]["max_epochs"]
 
 
-def epoch_seconds(member: PlannedRun, engine: str) -> float:
+def epoch_seconds(run: PlannedRun, engine: str) -> float:
     """Returns the estimated seconds of an epoch on one core; 0 if unknown."""
-    model = member.config["model"]
+    model = run.config["model"]
     network = network_of(model) or architecture_of(model)
-    if network is None or network.cell_program is None or member.splits is None:
+    if network is None or network.cell_program is None or run.splits is None:
         return 0.0
-    splits = data_of(member.config["data"]).prepared
+    splits = data_of(run.config["data"]).prepared
     features = model.get("embedding_dim") or splits.input_size
     shape = network._replace(input_size=features, num_classes=splits.num_classes)
     return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

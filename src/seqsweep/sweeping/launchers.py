@@ -157,8 +157,8 @@ def launch_jobs(
     refuse_shape(master.sweep)
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
-    members = [plan(composer.checked(overrides)) for overrides in jobs]
-    for monitor in filter(None, {monitor_of_config(member.config) for member in members}):
+    runs = [plan(composer.checked(overrides)) for overrides in jobs]
+    for monitor in filter(None, {monitor_of_config(run.config) for run in runs}):
         best, worst = "maximize", "minimize"
         if monitor.lower_is_better:
             best, worst = worst, best
@@ -167,19 +167,19 @@ def launch_jobs(
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
     current().swept, current().answer = root, functools.partial(describe_sweep, root)
-    outcomes = here.train_here(members, root, None)
+    outcomes = here.train_here(runs, root, None)
     return [
-        _job_return(job, composer(job), member, root, outcomes.get(member.run_id))
-        for job, member in zip(jobs, members, strict=True)
+        _job_return(job, composer(job), run, root, outcomes.get(run.run_id))
+        for job, run in zip(jobs, runs, strict=True)
     ]
 
 
 def _job_return(
-    overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path, outcome: object
+    overrides: Sequence[str], config: DictConfig, run: PlannedRun, root: Path, outcome: object
 ) -> JobReturn:
     """Returns Hydra's result of a job, read from the run's folder."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
-    folder = RunFolder(root / member.run_id)
+    folder = RunFolder(root / run.run_id)
     record = folder.record()
     # A run that diverged has a record too, but no metric: the sweeper gets None.
     if record is not None:

@@ -21,15 +21,15 @@ from seqsweep.training.train import train_by_autograd, train_pool
 
 
 def train_groups(
-    members: Sequence[PlannedRun], root: Path, judge: Judge | None = None, *, threads: int
+    runs: Sequence[PlannedRun], root: Path, judge: Judge | None = None, *, threads: int
 ) -> dict[str, Outcome | BaseException]:
     """Trains the runs of a sweep, pool after pool, then single runs.
 
     Args:
-        members: the planned runs; runs that are done are left out.
+        runs: what was planned; runs that are done are left out.
         root: the folder of the runs.
         judge: decides how runs of a pool continue after their limits; without a judge they pause.
-        threads: the number of members of a pool that train side by side.
+        threads: the number of runs of a pool that train side by side.
 
     Returns:
         The outcome or the error of each run, by run_id. A run that cannot be built has left
@@ -43,16 +43,16 @@ def train_groups(
     _allow_many_files()
     root.mkdir(parents=True, exist_ok=True)
     # A dict by run_id, because another sweeper may give the same job twice.
-    pending = {member.run_id: member for member in members if finished(member, root) is None}
+    pending = {run.run_id: run for run in runs if finished(run, root) is None}
     outcomes: dict[str, Outcome | BaseException] = {}
     for group in form(list(pending.values())):
         if (root / STOP_FILE).exists():
             break
         try:
             ended = (
-                train_pool(group.members, root, threads, judge=judge)
+                train_pool(group.runs, root, threads, judge=judge)
                 if group.engine == "native"
-                else [train_by_autograd(member, root) for member in group.members]
+                else [train_by_autograd(run, root) for run in group.runs]
             )
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
@@ -61,14 +61,14 @@ def train_groups(
         if lost:
             why = "because this one has stood still for a minute"
             say_error(f"{count(lost, 'run')}: other processes have taken over, {why}")
-        for member, outcome in zip(group.members, ended, strict=True):
+        for run, outcome in zip(group.runs, ended, strict=True):
             if isinstance(outcome, Interrupted):
                 raise outcome
             if isinstance(outcome, (ValueError, TypeError, OSError)):
-                record_refusal(member, outcome, root)
+                record_refusal(run, outcome, root)
             if isinstance(outcome, Exception) and not isinstance(outcome, RunLocked):
-                request_stop_if_configured(member, root)
-            outcomes[member.run_id] = outcome
+                request_stop_if_configured(run, root)
+            outcomes[run.run_id] = outcome
         for outcome in ended:  # a signal may have come after the last record
             if isinstance(outcome, Outcome) and outcome.signum is not None:
                 raise Interrupted(outcome.signum)

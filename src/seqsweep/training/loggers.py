@@ -6,7 +6,6 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -218,27 +217,22 @@ def _line(when: float, level: str, message: str) -> str:
 logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
-class _LogFile(logging.FileHandler):
-    """A log file that drops messages after a write error or a lost lock."""
+class _ToMemberLog(logging.Handler):
+    """Passes the messages of `logging` on to a run's train.log."""
 
-    def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, "a", encoding="utf-8", opener=refuse_links)
+    def __init__(self, member_log: MemberLog) -> None:
+        super().__init__()
+        self.member_log = member_log
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(LockLost, OSError):
-            check_held(Path(self.baseFilename).parent)
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        pass
+        self.member_log.say(self.format(record), record.levelname)
+        self.member_log.write_lines()
 
 
 @contextlib.contextmanager
-def log_file(path: Path) -> Generator[None]:
-    """Writes the log messages of seqsweep and Lightning in the block to a file."""
-    _remove_special(path)
-    handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+def log_to(member_log: MemberLog) -> Generator[None]:
+    """Writes the log messages of seqsweep and Lightning in the block to a run's train.log."""
+    handler = _ToMemberLog(member_log)
     loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
     level, propagate = loggers[0].level, loggers[0].propagate
     loggers[0].setLevel(logging.INFO)
@@ -253,4 +247,3 @@ def log_file(path: Path) -> Generator[None]:
             logger.removeHandler(handler)
         loggers[0].setLevel(level)
         loggers[0].propagate = propagate
-        handler.close()

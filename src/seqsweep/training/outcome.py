@@ -37,12 +37,12 @@ class Outcome:
     signum: int | None = None
 
 
-def finished(member: PlannedRun, root: Path) -> Outcome | None:
+def finished(run: PlannedRun, root: Path) -> Outcome | None:
     """Returns the outcome of a run that is done; None if it must be trained."""
-    folder = RunFolder(root / member.run_id)
+    folder = RunFolder(root / run.run_id)
     # A run with `rerun` counts as unfinished until it has been trained again.
-    record = None if member.config["rerun"] else folder.record()
-    if record is None or not is_final(record.status, member.limits):
+    record = None if run.config["rerun"] else folder.record()
+    if record is None or not is_final(record.status, run.limits):
         return None
     remove_lock_of_finished_run(folder.path)  # of a process killed after it wrote the record
     return Outcome(folder, record, trained=False)
@@ -62,18 +62,18 @@ def monitored(record: Record) -> float | None:
     return record.metrics.get(record.config.get("monitor", ""))
 
 
-def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
+def record_refusal(run: PlannedRun, error: Exception, root: Path) -> None:
     """Writes why a run was refused, if no other process holds its lock."""
-    folder = RunFolder(root / member.run_id)
+    folder = RunFolder(root / run.run_id)
     # Writing the reason may fail too, for example on a full disk.
     with contextlib.suppress(RunLocked, OSError), RunLock(folder.path):
-        if finished(member, root) is None:
-            folder.refuse(member.config, error)
+        if finished(run, root) is None:
+            folder.refuse(run.config, error)
 
 
-def request_stop_if_configured(member: PlannedRun, root: Path) -> None:
+def request_stop_if_configured(run: PlannedRun, root: Path) -> None:
     """Writes STOP_FILE after a failed run if `sweep.on_error` is `stop`."""
-    if member.config["sweep"]["on_error"] == "stop":
+    if run.config["sweep"]["on_error"] == "stop":
         write_bytes(root / STOP_FILE, b"", sync=False)  # not `touch`, which follows a link
 
 

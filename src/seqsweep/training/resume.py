@@ -33,7 +33,7 @@ _SCHEDULER_LENGTH = "scheduler.max_epochs"
 
 
 def begin(
-    member: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = True
+    run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = True
 ) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
@@ -50,31 +50,31 @@ def begin(
         folder.reopen()  # first, so that no old record describes new checkpoints
         folder.tidy()
         folder.forget_interrupt()
-    reruns, kind = member.config["rerun"], engine["engine"]
-    program = program_digest(member.config, kind)
+    reruns, kind = run.config["rerun"], engine["engine"]
+    program = program_digest(run.config, kind)
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is not None and program != _recorded_program(folder.path):
         raise ValueError(
-            f"{folder.path}: model.cell={member.config['model']['cell']} is now traced to another "
+            f"{folder.path}: model.cell={run.config['model']['cell']} is now traced to another "
             "program than when the run began, by another torch or seqsweep; rerun=true starts again"
         )
     if checkpoint is None:
-        source = member.config["data"].get("source")
+        source = run.config["data"].get("source")
         files = data_files(source) if isinstance(source, dict) else {}
         numerics = engine | program
-        origin = provenance(member.config["threads"], member.data_fingerprint, numerics, files)
-        if CODE in member.config:
-            file = first_file(member.config)
-            origin[CODE] = {"files": code_of(member.config)} | (checkout(file) if file else {})
+        origin = provenance(run.config["threads"], run.data_fingerprint, numerics, files)
+        if CODE in run.config:
+            file = first_file(run.config)
+            origin[CODE] = {"files": code_of(run.config)} | (checkout(file) if file else {})
             if is_new:
-                _say_what_changed(member, folder.path, origin[CODE]["files"])
-        folder.start(member.config, origin, sync)
-        if not reruns and _take_over_shorter_run(member, folder.path, program):
+                _say_what_changed(run, folder.path, origin[CODE]["files"])
+        folder.start(run.config, origin, sync)
+        if not reruns and _take_over_shorter_run(run, folder.path, program):
             # The copied files may be damaged or come from another engine.
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
-                folder.start(member.config, origin, sync)
+                folder.start(run.config, origin, sync)
     return checkpoint
 
 
@@ -139,8 +139,8 @@ def _key(config: FlatConfig, data_fingerprint: str | None) -> str:
     return json.dumps([kept, data_fingerprint], sort_keys=True)
 
 
-def _relatives(member: PlannedRun, root: Path) -> list[tuple[Path, Config]]:
-    return _finished_runs(root).get(_key(member.flat, member.data_fingerprint), [])
+def _relatives(run: PlannedRun, root: Path) -> list[tuple[Path, Config]]:
+    return _finished_runs(root).get(_key(run.flat, run.data_fingerprint), [])
 
 
 def forget_finished_runs() -> None:
@@ -148,12 +148,12 @@ def forget_finished_runs() -> None:
     _finished_runs.cache_clear()
 
 
-def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
+def _say_what_changed(run: PlannedRun, folder: Path, code: dict[str, str]) -> None:
     """Prints once which files of the user's code have changed since the last run."""
     origins = [
         path / "provenance.json"
-        for path, config in _relatives(member, folder.parent)
-        if path.parent == folder.parent and config[_LENGTH] == member.flat[_LENGTH]
+        for path, config in _relatives(run, folder.parent)
+        if path.parent == folder.parent and config[_LENGTH] == run.flat[_LENGTH]
     ]
     if origins:
         last = max(origins, key=lambda path: path.stat().st_mtime_ns)
@@ -167,19 +167,19 @@ def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) ->
 _changes_said: set[str] = set()
 
 
-def _take_over_shorter_run(member: PlannedRun, folder: Path, program: dict[str, str]) -> bool:
+def _take_over_shorter_run(run: PlannedRun, folder: Path, program: dict[str, str]) -> bool:
     """Copies the files of a shorter run of the same config; returns whether it did.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
-    mine = member.flat
+    mine = run.flat
     # Data without a fingerprint may have changed. A module of the user may have a scheduler that
     # depends on `max_epochs`.
-    is_unknown = member.data_fingerprint is None or is_own_module(mine)
-    relatives = [] if is_unknown else _relatives(member, folder.parent)
+    is_unknown = run.data_fingerprint is None or is_own_module(mine)
+    relatives = [] if is_unknown else _relatives(run, folder.parent)
     # The longest run comes first, because it leaves the fewest epochs to train.
-    for path, config in sorted(relatives, key=lambda run: run[1][_LENGTH], reverse=True):
+    for path, config in sorted(relatives, key=lambda pair: pair[1][_LENGTH], reverse=True):
         if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):
             continue
         if program != _recorded_program(path):

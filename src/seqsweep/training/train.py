@@ -15,11 +15,11 @@ from seqsweep.runs.lock import RunLock, wait_until_certain
 from seqsweep.training.devices import restored_torch_state
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.run import PoolEngine
+from seqsweep.training.engines.native.pool_engine import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M, Progress
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
-from seqsweep.training.loggers import log_file
+from seqsweep.training.loggers import log_to
 from seqsweep.training.outcome import Outcome, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
@@ -150,7 +150,7 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
         engine.outcomes[member.run_id] = outcome
         return False
     if engine.is_single:
-        contexts.enter_context(log_file(member.folder.path / "train.log"))
+        contexts.enter_context(log_to(member.log))
     try:
         path = begin(member.planned, member.folder, engine.origin, sync=engine.is_single)
         killed = count_killed(member, path, lock.taken_from)
