@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
@@ -83,7 +83,10 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         module.findings = functools.partial(findings_of, config, module)
     rows, loggers = _build_loggers(config, folder)
     log = MemberLog(folder, rows)
-    further = [*further, LoggedMetrics(config, description(config, splits), log)]
+    logged = LoggedMetrics(config, description(config, splits), log)
+    # What other callbacks log at the start of an epoch belongs to this epoch.
+    first = LambdaCallback(on_train_epoch_start=logged.begin_epoch)
+    further = [first, *further, logged]
     trainer = _build_trainer(config, splits, folder, further, loggers, optimizes=is_own)
     # A process without sequences would block the other processes.
     parts = splits.parts.values() if isinstance(splits, Splits) and not is_own else ()

@@ -48,7 +48,8 @@ class LoggedMetrics(Checkpoint):
         self._before: dict[str, torch.Tensor] = {}
         self._outputs: Any = None
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def begin_epoch(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Notes what was logged before the epoch; it must be called before other callbacks."""
         self._before = dict(trainer.callback_metrics)
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
