@@ -145,7 +145,7 @@ def test_lightnings_rate_monitor_checkpoint_and_csv_logger_work_beside_ours(plan
     expected = rows(folder)
     rates = [(STEPS * i, pytest.approx(float(row["lr"]))) for i, row in enumerate(expected)]
     assert curves(folder)["lr-Adam"] == rates
-    assert [row["lr-Adam"][:8] for row in expected] == [row["lr"][:8] for row in expected]
+    assert [float(row["lr-Adam"]) for row in expected] == [rate for _, rate in rates]
     checkpoints = folder / "checkpoints"
     assert {path.name for path in checkpoints.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
     assert len(list(checkpoints.glob("best/epoch=*.ckpt"))) == 2
