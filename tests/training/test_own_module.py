@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 import seqsweep
 from seqsweep.config.from_overrides import check_again
 from seqsweep.errors import RunFailed
+from seqsweep.results.confusion import find_confusion
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tensorboard.view import make_view
 from seqsweep.results.words import limit_words
@@ -92,6 +93,16 @@ def test_what_a_run_has_says_what_the_module_replaces(config):
     reverse = seqsweep.train(config("Classify", "monitor=val_acc", "monitor_mode=min"))
     assert reverse["directions"]["test_acc"] == "min"
     assert reverse["run_id"] != record["run_id"]
+
+
+def test_what_a_module_finds_with_its_best_weights_is_in_its_record(config):
+    record = seqsweep.train(config("Finds", "data=digits", "monitor=quality", "monitor_mode=max"))
+    (entry,) = read_folder(Path(record["folder"]).parent)
+    found, _ = find_confusion([entry])
+    assert found is not None and found.classes == record["classes"]
+    hits = sum(row[each] for each, row in enumerate(found.counts)) / sum(map(sum, found.counts))
+    assert record["metrics"]["test_hits"] == pytest.approx(hits)
+    assert record["directions"]["test_hits"] == "max"
 
 
 def test_a_module_without_optimizer_takes_those_of_the_config(config):

@@ -56,9 +56,7 @@ def write_baselines(runs: Sequence[PlannedRun], folder: Path) -> None:
     runs = [
         run
         for run in runs
-        if run.data_fingerprint
-        and "source" in run.config["data"]
-        and knows_metrics(run.config)
+        if run.data_fingerprint and "source" in run.config["data"] and knows_metrics(run.config)
     ]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in runs}
     known = _known(folder)

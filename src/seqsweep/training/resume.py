@@ -32,9 +32,7 @@ _LENGTH = "trainer.max_epochs"
 _SCHEDULER_LENGTH = "scheduler.max_epochs"
 
 
-def begin(
-    run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = True
-) -> Path | None:
+def begin(run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = True) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
     Without a checkpoint, earlier results are removed, and config.yaml and provenance.json written.
