@@ -20,7 +20,6 @@ from seqsweep.runs.events import (
     Row,
     all_event_files,
     append_bytes,
-    end_of_step,
     event_files,
     writer_of,
 )
@@ -157,27 +156,6 @@ def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -
     assert path_of(file).stat().st_size == size
     file.write(ROWS[before:])
     assert same(accumulated(tmp_path), expected(ROWS))
-
-
-def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
-    """A record counts if it is whole and follows a place directly."""
-    file = EventFile(tmp_path)
-    file.write([(3, 1.0, {"a": 1.0})])
-    assert file.path is not None
-    start = file.path.stat().st_size
-    file.write([(300, 2.0, {"a": 1.0}), (300, 2.0, {"b": 1.0, "c": 2.0})])
-    end = file.path.stat().st_size
-    assert end_of_step(file.path, start, 3) == start
-    assert end_of_step(file.path, start, 300) == end
-    file.write([(301, 3.0, {"a": 1.0}), (300, 3.0, {"a": 1.0})])
-    assert end_of_step(file.path, start, 300) == end
-    with file.path.open("r+b") as damaged:
-        damaged.seek(start + 12)
-        damaged.write(b"\xff" * 10)
-    assert end_of_step(file.path, start, 300) == start
-    for cut in (end - 1, start + 20, start + 3):
-        os.truncate(file.path, cut)
-        assert start <= end_of_step(file.path, start, 300) < end
 
 
 ROW_FILE = "events.out.tfevents.1.host.2.3.rows"

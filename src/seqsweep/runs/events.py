@@ -10,7 +10,6 @@ import io
 import itertools
 import os
 import re
-import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -135,33 +134,6 @@ def append_bytes(
                 file.truncate(size)
             error.filename = os.fspath(path)
             raise
-
-
-def end_of_step(path: Path, start: int, step: int) -> int:
-    """Returns the byte offset after the events of `step` that begin at the offset `start`."""
-    # A record holds the length of an event, a checksum, the event, and a checksum. A killed process
-    # may have left half a record, so lengths are compared with the file's size.
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        while True:
-            file.seek(start)
-            head = file.read(12)
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
-            if start + length + 16 > size or _step_of(file.read(length)) != step:
-                return start
-            start += length + 16
-
-
-def _step_of(content: bytes) -> int | None:
-    """Returns the step of an event; None for other bytes."""
-    from google.protobuf.message import DecodeError  # imported here as in `new_event`
-
-    event = new_event()
-    try:
-        event.ParseFromString(content)
-    except DecodeError:
-        return None
-    return event.step
 
 
 def event_files(run: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from seqsweep.console import say_error
 from seqsweep.errors import Damaged
-from seqsweep.runs.events import ROWS, end_of_step, event_files
+from seqsweep.runs.events import event_files
 from seqsweep.runs.files import (
     Confirm,
     link,
@@ -220,8 +220,7 @@ def _has_best(path: Path, checkpoint: CheckpointContent) -> bool:
 def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
     """Cuts each log to its size at the checkpoint; False if impossible.
 
-    Values that callbacks log at the end of an epoch are written after the epoch's checkpoint. These
-    events have the index of the epoch's last step and are kept.
+    What Lightning logs after the checkpoint, `BestAndLast` logs again.
     """
     check_held(folder)
     sizes = checkpoint["files"]
@@ -239,11 +238,8 @@ def _cut_logs(folder: Path, checkpoint: CheckpointContent) -> bool:
         if path.name not in sizes:
             unlink(path)
         elif path.stat().st_size > sizes[path.name]:
-            size = sizes[path.name]
-            if path.name.endswith(ROWS) and "last_logged_step" in checkpoint:
-                size = end_of_step(path, size, checkpoint["last_logged_step"])
             with open(path, "r+b", opener=refuse_links) as file:
-                file.truncate(size)
+                file.truncate(sizes[path.name])
     return True
 
 

@@ -24,6 +24,7 @@ from seqsweep.training.checkpoint_files import (
 )
 from seqsweep.training.limits import BestEpoch
 from seqsweep.training.logged import logged_in
+from seqsweep.training.loggers import RunTensorBoardLogger
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
@@ -63,6 +64,7 @@ class BestAndLast(Checkpoint):
         self.best = BestEpoch(monitor)
         self.first_weights: str | None = None
         self._clock = time.perf_counter()
+        self._logged_later: dict[str, float] = {}
 
     def setup(self, trainer: Any, pl_module: L.LightningModule, stage: str) -> None:
         # The saved states of the module's callbacks must count the epoch; a limit comes after it.
@@ -70,6 +72,12 @@ class BestAndLast(Checkpoint):
         trainer.callbacks = sorted(
             trainer.callbacks, key=lambda c: [isinstance(c, k) for k in kinds]
         )
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        step = self._logged_later.pop("step", 0)
+        for logger in trainer.loggers if self._logged_later else ():
+            if isinstance(logger, RunTensorBoardLogger):
+                logger.log_metrics(self._logged_later, int(step))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.first_weights is None:
@@ -90,9 +98,10 @@ class BestAndLast(Checkpoint):
         """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
         checkpoint["first_weights"] = self.first_weights
         checkpoint["files"] = sizes_of_logs(self.folder.parent, self.best.epochs)
-        # Lightning logs the end of an epoch under the index of its last batch.
-        batches = trainer.fit_loop.epoch_loop._batches_that_stepped
-        checkpoint["last_logged_step"] = batches - 1
+        # Lightning logs the end of an epoch later, under the index of its last batch.
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
+        logged = trainer._logger_connector.metrics["log"]
+        checkpoint["logged_later"] = {"step": step} | {n: float(v) for n, v in logged.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
@@ -104,6 +113,7 @@ class BestAndLast(Checkpoint):
         else:
             self.best.load_state_dict(checkpoint["callbacks"][self.state_key])
             self.first_weights = checkpoint.get("first_weights", "")
+            self._logged_later = checkpoint["logged_later"]
 
 
 def digest_of(module: nn.Module) -> str:
