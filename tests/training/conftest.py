@@ -1,25 +1,28 @@
 """The fixtures of the tests of interrupted work: runs and their results."""
 
 import functools
-import itertools
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from lightning.pytorch.callbacks import Callback
-from run_files import result
+from run_files import assert_equal, result
+from their_modules import STYLES
 
+import seqsweep
 from seqsweep import pace
 from seqsweep.config.schema import Config
+from seqsweep.native.step import Data, Stop, Work
+from seqsweep.training.engines.native import pool_data
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train
 
+CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
     "data=npz", "data.batch_size=8", "optimizer.lr=0.02", "trainer.max_epochs=5",
@@ -31,8 +34,27 @@ MEMBERS = (
     ("seed=2", "trainer.gradient_clip_val=null", "optimizer.weight_decay=0.01"),
     ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]", "model.hidden_size=20"),
 )
+MIXED: tuple[tuple[str, ...], ...] = (
+    ("seed=0",),
+    ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true",
+     "model.cell=minlstm"),
+    ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5",
+     "data.transform.jitter=0.3", "data.transform.time_mask=2"),
+    ("seed=3", "model.cell=lstm", "scheduler=plateau", "scheduler.patience=0",
+     "trainer.max_epochs=7"),
+    ("seed=0", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",
+     "optimizer=adamw", "monitor=val/loss", "trainer.max_epochs=12", "model.cell=indrnn"),
+    ("seed=1", "optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced",
+     "model.cell=mingru"),
+    ("seed=2", "trainer.check_val_every_n_epoch=2", "optimizer=rmsprop", "optimizer.lr=0.003",
+     "model.cell=lru", "model.num_layers=2"),
+    ("seed=5", "optimizer=sgd", "optimizer.lr=1000", "optimizer.momentum=0",
+     "model.nonlinearity=relu", "trainer.gradient_clip_val=null"),
+)  # fmt: skip
+"""Members of one data set that differ in all else; the last one diverges."""
 
 
+Step = Callable[[Sequence[Work], Data, Data | None, Stop], Any]
 End = type[BaseException] | signal.Signals | Callable[[], object]
 
 
@@ -43,6 +65,7 @@ def at(killed: type[BaseException]) -> type[Callback]:
     `at("on_fit_start", 1)` raises at the first call of this hook. A signal in place of an error is
     sent to this process, and a function is called. A native run has no Trainer; there the callback
     is the display of the run, whose hooks are `start`, `stop`, and `on_epochs` after each task.
+    A test may call `on_step` after each task.
     """
 
     class At(Callback):
@@ -56,6 +79,8 @@ def at(killed: type[BaseException]) -> type[Callback]:
         def stop(self) -> None: ...
 
         def on_epochs(self) -> None: ...
+
+        def on_step(self) -> None: ...
 
         def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
             if metrics is not self.metrics and metrics:  # each task has metrics of its own
@@ -74,31 +99,6 @@ def at(killed: type[BaseException]) -> type[Callback]:
                 self.end()
 
     return At
-
-
-@pytest.fixture
-def killed_at_every_rename(
-    at_rename: Callable[..., AbstractContextManager[list[str]]], tmp_path: Path
-) -> Callable[..., Iterator[Path]]:
-    """Does some work again and again, and kills it at its first rename, at a later one and so on.
-
-    Each time is in a new folder, which the caller gets. `step` leaves out renames, and there must
-    be more of them than `least`.
-    """
-
-    def call(
-        work: Callable[[Path], object], after: bool, least: int, step: int = 1
-    ) -> Iterator[Path]:
-        for n in itertools.count(1, step):
-            root = tmp_path / str(n)
-            with at_rename(n, after) as renamed:
-                work(root)
-            yield root
-            if len(renamed) < n:
-                assert n > least
-                return
-
-    return call
 
 
 @pytest.fixture(scope="session")
@@ -142,22 +142,61 @@ def members_of(
 
 
 @pytest.fixture
+def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRun]:
+    return members_of(members=MIXED)
+
+
+@pytest.fixture
+def replace_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Step], None]:
+    """Lets something else train the members of a task, instead of the library."""
+    return lambda step: monkeypatch.setattr(pool_data, "run", step)
+
+
+@pytest.fixture
+def plan_style() -> Callable[..., PlannedRun]:
+    """Plans a run of a user's module in one of the styles of `their_modules`, of three epochs."""
+
+    def call(name: str, *overrides: str) -> PlannedRun:
+        words = STYLES[name][0].split()
+        if not words[0].startswith("model="):
+            words += ["model=tag", f"model._target_=their_modules.{name.split()[0]}"]
+        shared = (f"hydra.searchpath=[{CONF}]", "trainer=cpu", "trainer.max_epochs=3")
+        return plan(seqsweep.compose([*shared, *words, *overrides]))
+
+    return call
+
+
+@pytest.fixture
 def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of each member of a pool after each of its epochs, as if they took minutes."""
     monkeypatch.setattr(pace, "LONGEST_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PlannedRun], dict[str, Any]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Returns the results of a run left alone; each config is trained once for all tests."""
     results: dict[str, dict[str, Any]] = {}
 
-    def call(member: PlannedRun) -> dict[str, Any]:
-        key = json.dumps(member.config)  # not the run's id: that of threads=1 and 2 is the same
+    def call(member: PlannedRun, engine: str | None = None) -> dict[str, Any]:
+        limits = None if member.limits is None else member.limits.plain()
+        # Not the run's id: that of threads=1 and 2 is the same.
+        key = json.dumps([member.config, limits, engine])
         if key not in results:
             # In a folder of its own: a longer run must not begin where a shorter one ended.
-            outcome = train(member, tmp_path_factory.mktemp("undisturbed"))
+            outcome = train(member, tmp_path_factory.mktemp("undisturbed"), engine=engine)
             results[key] = result(outcome.folder.path)
         return results[key]
+
+    return call
+
+
+@pytest.fixture
+def assert_undisturbed(
+    undisturbed: Callable[..., dict[str, Any]],
+) -> Callable[..., None]:
+
+    def call(members: Sequence[PlannedRun], root: Path, engine: str | None = None) -> None:
+        for member in members:
+            assert_equal(result(root / member.run_id), undisturbed(member, engine))
 
     return call

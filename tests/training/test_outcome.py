@@ -1,17 +1,14 @@
 """A run is judged by its best epoch; one that was refused or has lost its files has failed."""
 
-import shutil
 from collections.abc import Callable
 
 import pytest
 import torch
-from hooked import train_with
 from lock_programs import leave_lock_of
-from run_files import SMALL, rows
+from run_files import SMALL
 from torch.nn import functional
 
 from seqsweep.config.schema import Config
-from seqsweep.errors import RunFailed
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.run_folder import RunFolder
@@ -67,29 +64,6 @@ def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member
         folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))
     record_refusal(member, ERROR, tmp_path)
     assert [path.name for path in folder.path.iterdir()] == [name]
-
-
-@pytest.mark.usefixtures("saves_each_epoch")
-@pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt", "checkpoints"])
-@pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_run_that_loses_a_file_fails_and_is_trained_anew(checked, at, tmp_path, engine, name):
-    ways = {
-        "native": lambda root: train(member, root, at("on_epochs", 3, delete)),
-        "autograd": lambda root: train_with(member, root, at("on_train_epoch_end", 3, delete)),
-    }
-    # With a rate that changes no weight, the first epoch stays the best one.
-    member = plan(checked(*SMALL, "optimizer.lr=1e-30", "trainer.max_epochs=6", f"engine={engine}"))
-
-    def delete() -> None:
-        (path,) = tmp_path.rglob(name)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    with pytest.raises(RunFailed, match=name):
-        ways[engine](tmp_path)
-    assert RunFolder(tmp_path / member.run_id).state() == "failed"
-    folder = train(member, tmp_path).folder
-    assert [int(row["epoch"]) for row in rows(folder.path)] == list(range(6))
-    assert (folder.path / "checkpoints/best.ckpt").is_file()
 
 
 def test_a_finished_run_loses_the_lock_that_its_killed_process_has_left(member, tmp_path):

@@ -2,36 +2,26 @@
 
 import csv
 import math
-from pathlib import Path
 
 import lightning as L
 import pytest
-from hooked import train_with
 from lightning.pytorch.loggers import TensorBoardLogger
-from run_files import assert_equal, plain, result
+from run_files import plain
 from their_modules import STYLES
 
 import seqsweep
 from seqsweep.config.instantiate import build
 from seqsweep.seeding import global_stream, seed_globals
 from seqsweep.training.build_run import build_run
-from seqsweep.training.planned_run import plan
-from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.run_data import DATA_STREAM
-from seqsweep.training.train import train
 
-CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
 EPOCHS = 3
 pytestmark = [pytest.mark.sampled(4), pytest.mark.parametrize("name", STYLES)]
 
 
 @pytest.fixture
-def run(name):
-    words = STYLES[name][0].split()
-    if not words[0].startswith("model="):
-        words += ["model=tag", f"model._target_=their_modules.{name.split()[0]}"]
-    given = (f"hydra.searchpath=[{CONF}]", "trainer=cpu", f"trainer.max_epochs={EPOCHS}")
-    return plan(seqsweep.compose([*given, *words]))
+def run(name, plan_style):
+    return plan_style(name)
 
 
 @pytest.fixture
@@ -75,15 +65,3 @@ def test_the_run_is_that_of_a_plain_trainer(name, run, whole, tmp_path):
     # The mean of an epoch is logged under two names.
     assert logged == {key: row[key if key in row else key.removesuffix("_epoch")] for key in logged}
     assert not logged.keys() & {f"{key}_epoch" for key in row} & row.keys()
-
-
-def test_a_run_that_is_cut_after_each_epoch_equals_the_whole(run, whole, at, killed, tmp_path):
-    for _ in range(EPOCHS - 1):
-        with pytest.raises(killed):
-            train_with(run, tmp_path, at("on_train_epoch_start", 2))
-        forget_finished_runs()
-    folder = train(run, tmp_path).folder.path
-    assert_equal(result(folder) | {"rows": whole["rows"]}, whole)
-    allow = [name for key, name in whole["record"]["config"].items() if "_target_" in key]
-    loaded = seqsweep.load_run(folder, allow=allow).module.state_dict()
-    assert whole["best"]["state_dict"].items() <= plain(loaded).items()

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
+from run_files import SMALL, assert_equal, result
 
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import train
 
+BASE = (*SMALL, "engine=autograd", "trainer.max_epochs=5")
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
 
 
@@ -26,14 +29,15 @@ class Threads(Callback):
 
 
 @pytest.mark.slow
-def test_a_run_has_the_same_result_with_one_thread_or_two(planned, undisturbed, ends_undisturbed):
+def test_a_run_has_the_same_result_with_one_thread_or_two(planned, undisturbed, tmp_path):
     """The layers of 64 and 2,000 values per step are large enough for torch to use threads."""
     wide = ("model.hidden_size=64", "model.num_layers=2", "trainer.max_epochs=2")
     one, two = planned(*wide), planned(*wide, "threads=2")
     assert one.run_id == two.run_id
     undisturbed(one)  # before the other run, after which the state of torch is looked at
     seen = Threads()
-    ends_undisturbed(two, seen, like=one)
+    outcome = train_with(two, tmp_path, seen)
+    assert_equal(result(outcome.folder.path), undisturbed(one))
     assert seen.threads == 2
     assert torch.get_num_threads() == 1  # as it was
     assert not torch.are_deterministic_algorithms_enabled()
@@ -52,13 +56,14 @@ def test_a_run_has_the_same_training_with_validation_or_without(planned, undistu
     assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
 
 
-def test_a_run_has_the_same_result_with_a_progress_bar_or_without(planned, ends_undisturbed):
+def test_a_run_has_the_same_result_with_a_progress_bar_or_without(planned, undisturbed, tmp_path):
     screen = io.StringIO()
     bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
     bare = planned(*DROPOUT)
     shown = planned(*DROPOUT, "trainer.progress_bar=true")
     assert shown.run_id == bare.run_id
-    ends_undisturbed(shown, bar, like=bare)
+    outcome = train(shown, tmp_path, bar)
+    assert_equal(result(outcome.folder.path), undisturbed(bare))
     assert "epoch" in screen.getvalue()
 
 
@@ -66,12 +71,13 @@ def global_state() -> list[Any]:
     return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]
 
 
-def test_the_global_random_state_has_no_part(planned, ends_undisturbed, tmp_path, diverging):
+def test_the_global_random_state_has_no_part(planned, undisturbed, tmp_path, diverging):
     torch.manual_seed(3)
     before = global_state()
     mixed = ("trainer.precision=bf16-mixed", "trainer.detect_anomaly=true")
     for others in (("model.cell=lstm", *mixed), diverging):
         train(planned(*others), tmp_path)
     assert global_state() == before
-    ends_undisturbed(planned(*DROPOUT))
+    outcome = train(planned(*DROPOUT), tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(planned(*DROPOUT)))
     assert global_state() == before

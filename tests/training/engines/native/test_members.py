@@ -16,7 +16,6 @@ from seqsweep.runs.lock import RunLock
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.engines.native.pool import POLL_SECONDS
 from seqsweep.training.outcome import Outcome
-from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool
 
 
@@ -122,39 +121,6 @@ def test_runs_that_cannot_train_here_do_not_disturb_the_others(members_of, tmp_p
     assert trained == [None, False, None, True, None]
     assert (folders[2] / "metrics.csv" / "keep").is_dir()
     assert not folders[4].exists()
-
-
-def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undisturbed, tmp_path):
-    short, long = members_of(), members_of("trainer.max_epochs=9")
-    train_pool(short, tmp_path / "extended", 2)
-    forget_finished_runs()
-    train_pool(long, tmp_path / "extended", 2)
-    for member in long:
-        log = (tmp_path / "extended" / member.run_id / "train.log").read_text()
-        assert "INFO epoch 4 " not in log
-    assert_undisturbed(long, tmp_path / "extended")
-
-
-def test_works_are_stopped_after_a_signal(members_of, assert_undisturbed, tmp_path, replace_step):
-    """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
-    members = members_of("trainer.max_epochs=4")
-    calls = iter(range(1000))
-
-    def signals(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
-        if next(calls) >= 4:
-            signal.raise_signal(signal.SIGTERM)
-            while not stop.is_set():
-                pass
-        return run(works, train, val, stop)
-
-    replace_step(signals)
-    outcomes = train_pool(members, tmp_path / "stopped", 1)
-    assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
-    paths = [tmp_path / "stopped" / run.run_id / "checkpoints/last.ckpt" for run in members]
-    assert sum(load_sealed(path)["epoch"] + 1 for path in paths if path.exists()) > 0
-    replace_step(run)
-    train_pool(members, tmp_path / "stopped", 2)
-    assert_undisturbed(members, tmp_path / "stopped")
 
 
 def test_many_members_train_in_parts(members_of, assert_undisturbed, at, tmp_path):
