@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional
@@ -117,8 +117,13 @@ class SequenceClassifier(L.LightningModule):
         return logits_of(self.network, x, lengths)
 
     def setup(self, stage: str) -> None:
-        closes = ClosesEpochs(self.close_train_epoch, self.close_validation)
-        closes.put_first(self.trainer)
+        closes = ClosesEpochs(
+            on_train_epoch_end=lambda *_: self.close_train_epoch(),
+            on_validation_epoch_end=lambda *_: self.close_validation("val"),
+            on_test_epoch_end=lambda *_: self.close_validation("test"),
+        )
+        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+        callbacks[:] = [closes, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         position = batch_idx % self.accumulate_grad_batches
@@ -298,30 +303,9 @@ class SequenceClassifier(L.LightningModule):
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class ClosesEpochs(Callback):
+class ClosesEpochs(LambdaCallback):
     """A callback that lets a module compute its metrics before other callbacks.
 
     Lightning calls callbacks before the module's own hooks. So without this callback, the other
     callbacks would not see the metrics of the epoch.
-
-    Args:
-        train: is called at the end of a training epoch.
-        validation: is called with `val` or `test` at the end of a validation or a test.
     """
-
-    def __init__(self, train: Callable[[], None], validation: Callable[[Stage], None]) -> None:
-        self.train, self.validation = train, validation
-
-    def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this object the trainer's first callback; removes an older `ClosesEpochs`."""
-        callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.train()
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.validation("val")
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.validation("test")
