@@ -17,12 +17,11 @@ import pyarrow as pa
 
 from seqsweep.command import quoted_value, with_options
 from seqsweep.data.checks import Array, Int64
+from seqsweep.data.csv_files import YES_OR_NO
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import first_table
-from seqsweep.data.table_files import YES_OR_NO, Table, open_table
-from seqsweep.data.table_folders import open_tables
-from seqsweep.data.table_values import FEW_ROWS
-from seqsweep.data.tables import CSV_OPTIONS, ROLES, Roles
+from seqsweep.data.table_options import CSV_OPTIONS, ROLES, Roles, as_list
+from seqsweep.data.table_rows import Table, open_table
 from seqsweep.errors import Proposal
 from seqsweep.text import listed
 
@@ -32,6 +31,9 @@ _MOST_CLASSES = 20
 _MOST_COLUMNS = 10_000
 """The most columns of a table for which roles are proposed; each takes 0.1 ms."""
 
+
+_FEW_ROWS = 10
+"""The fewest rows in which a column that counts them is not one by chance."""
 
 _MOST_IDS = 8
 """The most columns of which pairs are tried as the id."""
@@ -60,7 +62,7 @@ class _Column(NamedTuple):
     def counts_rows(self) -> bool:
         """Returns whether the cells are 0, 1, 2 ... or 1, 2, 3 ..."""
         rows = len(self.codes)
-        return rows >= FEW_ROWS and any(self.values == [*range(n, n + rows)] for n in (0, 1))
+        return rows >= _FEW_ROWS and any(self.values == [*range(n, n + rows)] for n in (0, 1))
 
     @property
     def is_whole(self) -> bool:
@@ -181,7 +183,7 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     # Users who set features or a form know the columns, so no roles are proposed.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
-    table = open_tables(path, given.get("pattern"), **options)
+    table = open_table(path, given.get("pattern"), **options)
     fixed = [role for role in ROLES if given.get(role) is not None]
     return {**options, **_roles(_columns(table), table.choose_roles(given), fixed)}
 
@@ -235,7 +237,7 @@ def _beside(*columns: _Column) -> _Column:
 def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> dict[str, Any]:
     """Guesses the roles of columns without usual names; returns options."""
     by_name = {column.name: column for column in columns}
-    found = {role: by_name[name] for role, name in roles.columns.items() if name in by_name}
+    found = {role: by_name[of[0]] for role, of in roles.columns.items() if not of[1:]}
     # Acceleration has a channel y, which is the label of other tables.
     if "label" not in fixed and "label" in found and not found["label"].is_label():
         del found["label"]
@@ -272,7 +274,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> di
     }
     left = [column for column in free if column.name not in taken]
     features = [column.name for column in left if column.is_feature]
-    new = {role: c.name for role, c in found.items() if c.name != roles.columns.get(role)}
+    new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
     if not 0 < len(features) < len(left):
         return new
     # The remaining columns of words cannot be features, so they are left out.

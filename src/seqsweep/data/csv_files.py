@@ -1,27 +1,22 @@
-"""Opens csv and parquet files as tables, and finds the lines of their rows.
+"""Reads csv files as columns, and finds the lines of their rows.
 
-pyarrow parses the files. It has no types for a type checker, so its tables are Any here. A table
-reads only columns that are features or have a role (see `tables`); a sample has all columns.
+pyarrow parses the files. It has no types for a type checker, so its tables are Any here.
 """
 
 import csv
 import itertools
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 from pyarrow import csv as arrow_csv
-from pyarrow import parquet
 
-from seqsweep.data.checks import Int64
-from seqsweep.data.files import existing_file, unpacked
-from seqsweep.data.lists import check_memory
+from seqsweep.data.files import unpacked
+from seqsweep.data.memory import check_memory
 from seqsweep.data.spreadsheets import (
     FILLED_LINE,
     LINE_END,
@@ -30,7 +25,7 @@ from seqsweep.data.spreadsheets import (
     lines_above,
     start_of_totals,
 )
-from seqsweep.data.tables import CSV_OPTIONS, Roles, Totals, choose_roles
+from seqsweep.data.table_options import CSV_OPTIONS, Totals
 from seqsweep.text import count, listed, short
 
 pc: Any = pyarrow.compute  # the import creates its functions
@@ -44,89 +39,9 @@ YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.
 
 YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
 
-_INVALID = re.compile(r"column #(\d+):.* error to double: invalid value '([^']*)'")
 
-
-@dataclass
-class Table:
-    """A table of typed columns: a parquet file or a DataFrame."""
-
-    where: str  # the file's name, for messages
-    names: list[str]
-    # Reads the columns of two lists, features and others, in this order.
-    read: Callable[[Sequence[str], Sequence[str]], Any]
-    notes: list[str] = field(default_factory=list[str])
-    # For a folder: a text for each file, by the column that holds them, such as `{label}`.
-    texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-
-    has_text_cells = False
-    decimal = "."
-
-    def sample(self) -> Any:
-        """Returns rows for a look at the columns: here all rows."""
-        return self.read(self.names, [])
-
-    def choose_roles(self, wanted: Mapping[str, Any]) -> Roles:
-        """Returns the roles of columns; see `tables.choose_roles`."""
-        return choose_roles(self.where, self.names, wanted)
-
-    def counted(self, rows: int) -> Int64:
-        """Returns the numbers of rows, from 0 in each file."""
-        return np.arange(rows)
-
-    def place(self, row: int) -> str:
-        """Returns the place of a row, counted from 0, for messages."""
-        return f"{self.where}: row {row}"
-
-
-def open_table(path: str, **csv_options: Any) -> Table:
-    """Opens a csv or parquet file; the content decides the format."""
-    file = existing_file(path)
-    with file.open("rb") as opened:
-        start = opened.read(4)
-    if start != b"PAR1":
-        return CsvTable(file, **csv_options)
-    for key, value in csv_options.items():
-        if value != CSV_OPTIONS[key]:
-            raise ValueError(f"data.source.{key}={value!r}: {file} is a parquet file")
-    return _parquet_table(file)
-
-
-def _parquet_table(file: Path) -> Table:
-    where = str(file)
-    with _damage_named(where):
-        names = parquet.read_schema(file).names
-
-    def read(numbers: Sequence[str], others: Sequence[str]) -> Any:
-        columns = [*numbers, *others]
-        # With run-length encoding, a file may hold any number of rows in a few bytes.
-        with _damage_named(where), parquet.ParquetFile(file) as opened:
-            _check_size(where, opened.metadata.num_rows, len(columns))
-            table = opened.read(columns=columns).select(columns)
-            table.validate(full=True)  # also finds texts that are not UTF-8
-        return table
-
-    return Table(where, names, read)
-
-
-@contextmanager
-def _damage_named(where: str) -> Generator[None]:
-    """Turns an error of pyarrow in the block into a ValueError that names the file."""
-    try:
-        yield
-    except MemoryError:  # includes ArrowMemoryError
-        raise
-    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"{where}: is cut off or damaged; make or copy it again (pyarrow: {reason})"
-        ) from None
-
-
-class CsvTable(Table):
+class CsvFile:
     """A csv file with cells of text; see `tables.table` for the options."""
-
-    has_text_cells = True
 
     def __init__(
         self,
@@ -138,7 +53,7 @@ class CsvTable(Table):
         skip_rows: int | None = None,
         totals: Totals = "error",
     ) -> None:
-        self._file = file
+        self._file, self.where, self.notes = file, str(file), list[str]()
         self.decimal, self._encoding, self._header = decimal, encoding, header
         self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
@@ -158,40 +73,42 @@ class CsvTable(Table):
             cells = cells_of(line, self._delimiter)
         except csv.Error:  # a cell of more than 128 KiB
             raise ValueError(f"{file}: {short(line)} is not a line of names") from None
-        names = cells if header else [*map(str, range(len(cells)))]
-        super().__init__(str(file), names, self._parse)
+        self.names = cells if header else [*map(str, range(len(cells)))]
         if self._skipped and skip_rows is None:
             lines = count(self._skipped, "line")
             self.notes.append(f"{file}: the table begins below {lines} (skip_rows={self._skipped})")
 
-    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
+    def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads columns by their names: `numbers` as float64, `others` as text."""
-        columns = [*numbers, *others]
+        names = [*numbers, *others]
         content = self._without_totals(self._read(), has_numbers=bool(numbers))
-        _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
+        rows = max(map(content.count, (b"\n", b"\r")))
+        needs = f"its {rows:,} rows of {len(names)} columns"
+        check_memory(8 * rows * len(names), self.where, needs)
         # A column is called by its position in the file, because names may occur twice.
-        position = {name: str(index) for index, name in enumerate(self.names)}
-        kinds = {position[name]: pa.float64() for name in numbers}
-        kinds |= {position[name]: pa.string() for name in others}
-        problems = dict[str, str]()
-        while True:
-            try:
-                table = self._table(content, kinds)
-                break
-            except pa.ArrowInvalid as error:
-                found = _INVALID.search(str(error))
-                if found is None or found[2].strip().lower() not in YES_OR_NO:
-                    self._raise_with_line(str(error))
-                # The column is read again as texts, which become numbers below.
-                kinds[found[1]], problems[found[1]] = pa.string(), str(error)
-        for index, problem in problems.items():
-            if (values := yes_or_no(table[index])) is None:
-                self._raise_with_line(problem)
-            table = table.set_column(table.column_names.index(index), index, values)
-        if problems:
-            names = [self.names[int(index)] for index in problems]
-            self.notes.append(f"{self.where}: {listed(names)}: {YES_OR_NO_NOTE}")
-        return table.rename_columns(columns)
+        positions = {name: str(index) for index, name in enumerate(self.names)}
+        kinds = [pa.float64()] * len(numbers) + [pa.string()] * len(others)
+        keys = [positions[name] for name in names]
+        try:
+            table = self._parse(content, dict(zip(keys, kinds, strict=True)))
+        except pa.ArrowInvalid:  # some cells are not numbers or not UTF-8, or a row is not like all
+            table = self._converted(self._cells(content, keys), names, len(numbers))
+        return table.rename_columns(names)
+
+    def sample(self) -> Any:
+        """Returns the rows in the first MiB; pyarrow finds the type of each column."""
+        content = self._read()
+        content = content[: min(start_of_totals(content, self._delimiter), 1 << 20)]
+        content = content[: content.rfind(b"\n") + 1] or content
+        return self._parse(content).rename_columns(self.names)
+
+    def place(self, row: int) -> str:
+        """Returns the file and the line, counted from 1, on which a row begins."""
+        content = self._read()
+        # The header is a row before row 0; an empty line is not a row.
+        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
+        before = content if found is None else content[: found.start()]
+        return f"{self.where}:{len(LINE_END.findall(before)) + 1}"
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
@@ -210,15 +127,17 @@ class CsvTable(Table):
             " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
         )
 
-    def sample(self) -> Any:
-        """Returns the rows in the first MiB; pyarrow finds the type of each column."""
-        content = self._read()
-        content = content[: min(start_of_totals(content, self._delimiter), 1 << 20)]
-        content = content[: content.rfind(b"\n") + 1] or content
-        return self._table(content)
+    def _parse(
+        self,
+        content: bytes,
+        kinds: Mapping[str, Any] | None = None,
+        refuse: Callable[[Any], str] | None = None,
+    ) -> Any:
+        """Parses columns of these types, or all; the name of a column is its position.
 
-    def _table(self, content: bytes, kinds: Mapping[str, Any] | None = None) -> Any:
-        """Parses columns of these types, or all; the name of a column is its position."""
+        Args:
+            refuse: called with a row that has another number of cells.
+        """
         header = FILLED_LINE.search(content)
         start = header.end() if self._header and header else 0
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
@@ -234,17 +153,80 @@ class CsvTable(Table):
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
-                use_threads=False,  # with threads, errors have no row number
+                use_threads=False,  # with threads, a refused row has no number
                 block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
                 column_names=names,
             ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=True,
+                invalid_row_handler=refuse,
             ),
             convert_options=arrow_csv.ConvertOptions(
                 null_values=missing, decimal_point=self.decimal, **options
             ),
         )
+
+    def _cells(self, content: bytes, keys: Sequence[str]) -> Any:
+        """Reads the cells of columns as bytes; refuses a file that is not divided into rows."""
+        refused = list[Any]()
+
+        def refuse(row: Any) -> str:
+            refused.append(row)
+            return "error"
+
+        try:
+            return self._parse(content, dict.fromkeys(keys, pa.binary()), refuse)
+        except pa.ArrowInvalid:
+            if not refused:
+                problem = "a row has more than 8 MB; is a quote or comma missing?"
+                raise ValueError(f"{self.where}: {problem}") from None
+        (row,) = refused
+        raise ValueError(
+            f"{self.place(row.number - 1)}: {row.actual_columns} cells; expected"
+            f" {row.expected_columns}, as in the first row"
+        )
+
+    def _converted(self, cells: Any, names: Sequence[str], numbers: int) -> Any:
+        """Converts columns of bytes, of which the first ones are numbers; may refuse a cell."""
+        flags = list[str]()
+        for index, name in enumerate(names):
+            try:
+                values = _as_texts(cells[index])
+            except pa.ArrowInvalid:
+                place = self.place(first_refused(cells[index], _as_texts))
+                problem = "is not UTF-8; save the file as UTF-8"
+                raise ValueError(f"{place}: column {name!r} {problem}") from None
+            if index < numbers:
+                values, is_flag = self._numbers(name, values)
+                flags += [name] * is_flag
+            cells = cells.set_column(index, cells.column_names[index], values)
+        if flags:
+            self.notes.append(f"{self.where}: {listed(flags)}: {YES_OR_NO_NOTE}")
+        return cells
+
+    def _numbers(self, name: str, texts: Any) -> tuple[Any, bool]:
+        """Returns texts as numbers, and whether they are words such as yes and no."""
+        try:
+            return self._as_numbers(texts), False
+        except pa.ArrowInvalid:
+            if (values := yes_or_no(texts)) is not None:
+                return values, True
+        row = first_refused(texts, self._as_numbers)
+        cell = short(texts[row].as_py().strip())
+        raise ValueError(
+            f"{self.place(row)}: column {name!r}: {cell} is not a number;"
+            " data.source.features=[...] chooses the feature columns"
+        )
+
+    def _as_numbers(self, texts: Any) -> Any:
+        words = pc.ascii_trim_whitespace(texts)
+        is_missing = pc.is_in(words, pa.array(_MISSING))
+        if self.decimal != ".":  # then a point is in no number
+            words = pc.replace_substring(words, ".", "?")
+            words = pc.replace_substring(words, self.decimal, ".")
+        return pc.if_else(is_missing, pa.scalar(None, words.type), words).cast(pa.float64())
 
     def _read(self) -> bytes:
         """Returns the content, and keeps no reference to it, because it may be large."""
@@ -285,33 +267,22 @@ class CsvTable(Table):
             raise ValueError(f"{file}: {problem} '\"'")
         return content
 
-    def place(self, row: int) -> str:
-        """Returns the file and the line, counted from 1, on which a row begins."""
-        content = self._read()
-        # The header is a row before row 0; an empty line is not a row.
-        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
-        before = content if found is None else content[: found.start()]
-        return f"{self.where}:{len(LINE_END.findall(before)) + 1}"
 
-    def _raise_with_line(self, message: str) -> NoReturn:
-        """Raises a ValueError for an error of pyarrow, with the line and the column."""
-        row, column = re.search(r"Row #(\d+)", message), re.search(r"column #(\d+)", message)
-        place = self.place(int(row[1]) - 1) if row else self.where
-        name = self.names[int(column[1])] if column else ""
-        if cells := re.search(r"Expected (\d+) columns, got (\d+)", message):
-            raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the first row")
-        if "straddling" in message:
-            raise ValueError(
-                f"{self.where}: a row has more than 8 MB; is a quote or comma missing?"
-            )
-        if "invalid UTF8" in message:
-            raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
-        if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):
-            raise ValueError(
-                f"{place}: column {name!r}: {short(value[1])} is not a number;"
-                " data.source.features=[...] chooses the feature columns"
-            )
-        raise ValueError(f"{place}: {message.splitlines()[0]}")
+def _as_texts(column: Any) -> Any:
+    return column.cast(pa.string())
+
+
+def first_refused(cells: Any, convert: Callable[[Any], Any]) -> int:
+    """Returns the first row of a column that `convert` refuses with ArrowInvalid."""
+
+    def is_refused(row: int) -> bool:
+        try:
+            convert(cells[: row + 1])
+        except pa.ArrowInvalid:
+            return True
+        return False
+
+    return bisect_left(range(len(cells)), True, key=is_refused)
 
 
 def yes_or_no(texts: Any) -> Any:
@@ -322,7 +293,3 @@ def yes_or_no(texts: Any) -> Any:
     if index.null_count > words.null_count:
         return None
     return pc.take(pa.array([*numbers.values()], pa.float64()), index)
-
-
-def _check_size(where: str, rows: int, columns: int) -> None:
-    check_memory(8 * rows * columns, where, f"its {rows:,} rows of {columns} columns")
