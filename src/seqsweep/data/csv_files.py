@@ -8,6 +8,7 @@ import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of 
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
+_NUMBERS_AND_DATES = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+"""The types tried in turn for texts; float64 would merge large int64 numbers."""
+
 YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 """The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
 
@@ -41,7 +45,11 @@ YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
 
 
 class CsvFile:
-    """A csv file with cells of text; see `tables.table` for the options."""
+    """A csv file with cells of text; see `tables.table` for the options.
+
+    Args:
+        most: the bytes after which the rows are not read, for a look at them.
+    """
 
     def __init__(
         self,
@@ -52,10 +60,12 @@ class CsvFile:
         header: bool = True,
         skip_rows: int | None = None,
         totals: Totals = "error",
+        most: int | None = None,
     ) -> None:
         self._file, self.where, self.notes = file, str(file), list[str]()
         self.decimal, self._encoding, self._header = decimal, encoding, header
         self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows
+        self._most = most
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
         if skip_rows is not None and skip_rows < 0:
@@ -95,13 +105,6 @@ class CsvFile:
             table = self._converted(self._cells(content, keys), names, len(numbers))
         return table.rename_columns(names)
 
-    def sample(self) -> Any:
-        """Returns the rows in the first MiB; pyarrow finds the type of each column."""
-        content = self._read()
-        content = content[: min(start_of_totals(content, self._delimiter), 1 << 20)]
-        content = content[: content.rfind(b"\n") + 1] or content
-        return self._parse(content).rename_columns(self.names)
-
     def place(self, row: int) -> str:
         """Returns the file and the line, counted from 1, on which a row begins."""
         content = self._read()
@@ -130,10 +133,10 @@ class CsvFile:
     def _parse(
         self,
         content: bytes,
-        kinds: Mapping[str, Any] | None = None,
+        kinds: Mapping[str, Any],
         refuse: Callable[[Any], str] | None = None,
     ) -> Any:
-        """Parses columns of these types, or all; the name of a column is its position.
+        """Parses columns of these types; the name of a column is its position.
 
         Args:
             refuse: called with a row that has another number of cells.
@@ -146,10 +149,7 @@ class CsvFile:
         missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
         names = [str(index) for index in range(len(self.names))]
         if not FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
-            return pa.table({name: pa.nulls(0) for name in kinds or names})
-        options: dict[str, Any] = {"strings_can_be_null": True}
-        if kinds is not None:
-            options = {"column_types": kinds, "include_columns": [*kinds]}
+            return pa.table({name: pa.nulls(0) for name in kinds})
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
@@ -164,7 +164,10 @@ class CsvFile:
                 invalid_row_handler=refuse,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                null_values=missing, decimal_point=self.decimal, **options
+                null_values=missing,
+                decimal_point=self.decimal,
+                column_types=kinds,
+                include_columns=[*kinds],
             ),
         )
 
@@ -221,12 +224,9 @@ class CsvFile:
         )
 
     def _as_numbers(self, texts: Any) -> Any:
-        words = pc.ascii_trim_whitespace(texts)
-        is_missing = pc.is_in(words, pa.array(_MISSING))
-        if self.decimal != ".":  # then a point is in no number
-            words = pc.replace_substring(words, ".", "?")
-            words = pc.replace_substring(words, self.decimal, ".")
-        return pc.if_else(is_missing, pa.scalar(None, words.type), words).cast(pa.float64())
+        # With a decimal comma, a point is in no number.
+        texts = texts if self.decimal == "." else pc.replace_substring(texts, ".", ":")
+        return plain_words(texts, self.decimal).cast(pa.float64())
 
     def _read(self) -> bytes:
         """Returns the content, and keeps no reference to it, because it may be large."""
@@ -265,11 +265,29 @@ class CsvFile:
         if content.count(b'"') % 2:
             problem = "a quoted cell does not end: the file has an odd number of"
             raise ValueError(f"{file}: {problem} '\"'")
-        return content
+        if self._most is None or len(content) <= self._most:
+            return content
+        return content[: content.rfind(b"\n", 0, self._most) + 1]
 
 
 def _as_texts(column: Any) -> Any:
     return column.cast(pa.string())
+
+
+def plain_words(texts: Any, decimal: str) -> Any:
+    """Returns texts without blanks, with decimal points; missing numbers are null."""
+    words = pc.utf8_trim_whitespace(texts)
+    words = pc.if_else(pc.is_in(words, pa.array(_MISSING)), pa.scalar(None, words.type), words)
+    return words if decimal in ("", ".") else pc.replace_substring(words, decimal, ".")
+
+
+def parsed(texts: Any) -> Any:
+    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind."""
+    *kinds, last = _NUMBERS_AND_DATES
+    for kind in kinds:
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return texts.cast(kind)
+    return texts.cast(last)
 
 
 def first_refused(cells: Any, convert: Callable[[Any], Any]) -> int:

@@ -41,10 +41,6 @@ class _TypedFile:
         """Reads the columns of two lists, features and others, in this order."""
         return self.load([*numbers, *others])
 
-    def sample(self) -> Any:
-        """Returns rows for a look at the columns: here all rows."""
-        return self.load(self.names)
-
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
         return f"{self.where}: row {row}"
@@ -61,7 +57,7 @@ def open_file(path: str, **csv_options: Any) -> TableFile:
     if start != b"PAR1":
         return CsvFile(file, **csv_options)
     for key, value in csv_options.items():
-        if value != CSV_OPTIONS[key]:
+        if value != CSV_OPTIONS.get(key, value):
             raise ValueError(f"data.source.{key}={value!r}: {file} is a parquet file")
     with _damage_named(file):
         names = parquet.read_schema(file).names
@@ -116,15 +112,11 @@ class Table:
         self.texts = {} if texts is None else texts
         self._files, self._empty = files, {*empty}
         # One file, such as a list of labels, may have other columns than the rest.
-        opened = [files[index]() for index in self._some(5)]
+        opened = [file() for file in files[:: -(-len(files) // 5)]]
         names = Counter(tuple(file.names) for file in opened).most_common(1)[0][0]
         self.like = next(file for file in opened if tuple(file.names) == names)
         self.names = [*names, *self.texts]
         self._ends = np.zeros(len(files), np.int64)  # the rows up to the end of each file
-
-    def _some(self, most: int) -> Sequence[int]:
-        """Returns the indices of a few files from all parts of the folder."""
-        return range(0, len(self._files), -(-len(self._files) // most))
 
     def choose_roles(self, options: Mapping[str, Any]) -> Roles:
         """Returns the roles of the columns; refuses options that a folder cannot have."""
@@ -173,7 +165,7 @@ class Table:
         if unused:
             known = f"not in {self.like.where}, so not used"
             self.notes.append(f"{self.where}: {known}: {listed(sorted(unused))}")
-        return self._joined(dict(enumerate(tables))).select([*numbers, *others])
+        return self._joined(tables).select([*numbers, *others])
 
     def _rows_of(
         self, file: TableFile, numbers: Sequence[str], others: Sequence[str], once: Sequence[str]
@@ -195,14 +187,12 @@ class Table:
                 )
         return file, rows.select(columns)
 
-    def _joined(self, tables: Mapping[int, Any]) -> Any:
-        """Joins the rows of files, by their indices, with the columns of their paths."""
+    def _joined(self, tables: Sequence[Any]) -> Any:
+        """Joins the rows of the files, with the columns of their paths."""
         # The type of a column without rows says nothing.
-        filled = {n: table for n, table in tables.items() if len(table)} or dict(tables)
-        joined, *others = filled.values()
+        filled = {n: table for n, table in enumerate(tables) if len(table)}
         try:
-            if others:
-                joined = pa.concat_tables([joined, *others], promote_options="permissive")
+            joined = pa.concat_tables(filled.values(), promote_options="permissive")
         except pa.ArrowException as error:  # it names the column
             raise TypeError(f"{self.where}: the files differ: {error}") from None
         sizes = [*map(len, filled.values())]
@@ -212,17 +202,6 @@ class Table:
             of_rows = pa.array(np.repeat(np.array(of_files, np.int32), sizes))
             joined = joined.append_column(column, pa.DictionaryArray.from_arrays(of_rows, [*codes]))
         return joined
-
-    def sample(self) -> Any:
-        """Returns the first rows of a few files."""
-        names, rows = self.like.names, dict[int, Any]()
-        for index in self._some(20):
-            file = self._files[index]()
-            if file.names == names:  # names may occur twice, so none is looked up
-                rows[index] = file.sample()
-            elif {*names} <= {*file.names}:
-                rows[index] = file.sample().select(names)
-        return self._joined(rows)
 
     def count_rows(self) -> Int64:
         """Returns the numbers of rows in their files, from 0."""
@@ -236,8 +215,15 @@ class Table:
         return self._files[index]().place(row - before)
 
 
-def open_table(path: str, pattern: str | None = None, **csv_options: Any) -> Table:
-    """Opens a file, or all files of a folder; see `find_recordings`."""
+def open_table(
+    path: str, pattern: str | None = None, most: int | None = None, **csv_options: Any
+) -> Table:
+    """Opens a file, or all files of a folder; see `find_recordings`.
+
+    Args:
+        most: for a look at the rows, the bytes to read of a csv file, of a few files of a folder.
+    """
+    csv_options["most"] = most
     folder = Path(path).expanduser()
     if not folder.is_dir():
         if pattern is not None and folder.exists():
@@ -249,6 +235,7 @@ def open_table(path: str, pattern: str | None = None, **csv_options: Any) -> Tab
     sizes = [*map(os.path.getsize, paths)]
     check_memory(sum(sizes), str(folder), "its files")
     filled = [index for index, size in enumerate(sizes) if size]
+    filled = filled if most is None else filled[:: -(-len(filled) // 20) or 1]
     if not filled:
         raise ValueError(f"{folder}: its files are empty")
     return Table(

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import RawPart, Stored
+from seqsweep.data.guesses import with_proposal
 from seqsweep.data.padding import join_padded
-from seqsweep.data.proposal import with_proposal
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, ROLES, SPLITS, Form, Roles
 from seqsweep.data.table_rows import Table, frame_table, open_table
 from seqsweep.data.table_values import Rows

@@ -5,7 +5,6 @@ S rows of a table, F features (channels).
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
-from seqsweep.data.csv_files import YES_OR_NO_NOTE, first_refused, yes_or_no
+from seqsweep.data.csv_files import YES_OR_NO_NOTE, first_refused, parsed, plain_words, yes_or_no
 from seqsweep.data.table_options import Roles
 from seqsweep.data.table_rows import Table
 from seqsweep.text import short
@@ -26,9 +25,6 @@ FEW_ROWS = 10
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that count as missing labels and ids; pandas may write a missing value as `nan`."""
-
-_STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""The types tried in turn for steps that are texts; float64 would merge large int64 numbers."""
 
 
 class Codes(NamedTuple):
@@ -208,10 +204,7 @@ class Rows:
         (column,) = self._columns["step"]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
-            column = pc.utf8_trim_whitespace(column)
-            if (sign := self.table.like.decimal) not in ("", "."):
-                column = pc.replace_substring(column, sign, ".")
-            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+            column = plain_words(column, self.table.like.decimal)
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_timestamp(column.type):
             return column.to_numpy()
@@ -219,10 +212,10 @@ class Rows:
             return pc.rank(column, tiebreaker="dense").to_numpy()
         if is_text:
             try:
-                return _parsed(column)
+                return parsed(column).to_numpy()
             except pa.ArrowInvalid:
                 # The error names the first row that is not of the same kind as the rows above it.
-                row = first_refused(column, _parsed)
+                row = first_refused(column, parsed)
                 kinds = "must be a number or a date, of one kind with those above"
                 raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}") from None
         if pa.types.is_boolean(column.type) or not _is_number(column.type):
@@ -254,12 +247,3 @@ def _class_names(labels: Array) -> Array:
 
 def _is_number(kind: Any) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-
-
-def _parsed(texts: Any) -> Array:
-    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind."""
-    *kinds, last = _STEPS
-    for kind in kinds:
-        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return texts.cast(kind).to_numpy()
-    return texts.cast(last).to_numpy()

@@ -126,7 +126,7 @@ def read_texts(
     except ValueError as error:
         if not labelled or ".txt" in file.name.lower():
             raise
-        from seqsweep.data.proposal import with_proposal
+        from seqsweep.data.guesses import with_proposal
 
         raise with_proposal(
             error, path, columns, lambda more: read_texts(path, **new, **more)
