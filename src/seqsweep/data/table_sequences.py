@@ -125,7 +125,8 @@ def _leave_out_counters(rows: Rows, form: Form) -> None:
             f"{fact}; data.source.id={given} makes it the name of a sequence, and"
             f" data.source.step={names[0]} the step of one long recording"
         )
-    rows.leave_out(names)
+    kept = tuple(name for name in rows.roles.features if name not in names)
+    rows.roles = rows.roles._replace(features=kept)
     rows.table.notes.append(fact)
 
 

@@ -4,7 +4,6 @@ S rows of a table, F features (channels).
 """
 
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -42,16 +41,11 @@ class Rows:
         self.roles = roles
         # The group may be one of the columns of the id.
         others = [*dict.fromkeys(name for names in roles.columns.values() for name in names)]
-        constant = [name for names in roles.unused.values() for name in names]
-        read = table.read(roles.features, others, constant)
-        # Columns are taken by position, because a look-up by name searches all columns.
-        columns = [
-            column if name in table.texts else _plain(column)
-            for name, column in zip(read.column_names, read.columns, strict=True)
-        ]
-        self._features: list[Any] = columns[: len(roles.features)]
-        by_name = dict(zip(others, columns[len(roles.features) :], strict=True))
-        self._columns = {role: [by_name[n] for n in of] for role, of in roles.columns.items()}
+        once = [name for names in roles.unused.values() for name in names]
+        read = table.read(roles.features, others, once)
+        columns = zip([*roles.features, *others], read.columns, strict=True)
+        # What a path says is coded: a text for each row would take more memory.
+        self._columns = {n: one if n in table.texts else _plain(one) for n, one in columns}
         self._count: int = read.num_rows
 
     def __len__(self) -> int:
@@ -59,7 +53,7 @@ class Rows:
 
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
-        return role in self._columns
+        return role in self.roles.columns
 
     def error(self, row: int, role: str, text: str) -> ValueError:
         """Returns an error about the cell of a row."""
@@ -75,7 +69,7 @@ class Rows:
 
     def cell(self, row: int, role: str) -> Any:
         """Returns the value of a cell as a Python object; a text for several columns."""
-        cells = [column[row].as_py() for column in self._columns[role]]
+        cells = [self._columns[name][row].as_py() for name in self.roles.columns[role]]
         return "/".join(map(str, cells)) if cells[1:] else cells[0]
 
     def counters(self) -> list[str]:
@@ -83,7 +77,8 @@ class Rows:
         if self._count < FEW_ROWS:
             return []
         counted, names = self.table.count_rows(), list[str]()
-        for name, column in zip(self.roles.features, self._features, strict=True):
+        for name in self.roles.features:
+            column = self._columns[name]
             if pa.types.is_boolean(column.type) or not _is_number(column.type):
                 continue
             ends = [column[row].as_py() for row in (0, 1)]
@@ -91,21 +86,14 @@ class Rows:
                 names.append(name)
         return names
 
-    def leave_out(self, names: Sequence[str]) -> None:
-        """Drops feature columns."""
-        kept = [f for f, name in enumerate(self.roles.features) if name not in names]
-        self._features = [self._features[f] for f in kept]
-        self.roles = self.roles._replace(features=tuple(self.roles.features[f] for f in kept))
-
     def features(self) -> Array:
         """Returns the feature columns (S, F) as floats; frees them, so a second call fails."""
-        x = np.zeros((self._count, len(self._features)), np.float32)
+        x = np.zeros((self._count, len(self.roles.features)), np.float32)
         for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
-            values = self._numbers(name, self._features[f])
+            values = self._numbers(name, self._columns.pop(name))
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
-            self._features[f] = None
         pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
         least, most = np.fmin.reduce(x), np.fmax.reduce(x)
         is_large = np.maximum(-least, most) > 2**53
@@ -152,7 +140,7 @@ class Rows:
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""
-        of_columns = [self._coded(role, column) for column in self._columns[role]]
+        of_columns = [self._coded(role, name) for name in self.roles.columns[role]]
         codes, values = of_columns[0]
         if of_columns[1:]:
             # Each combination of cells is a value, in the order of the first rows.
@@ -171,11 +159,12 @@ class Rows:
             self._check_present(role, codes < 0)
         return Codes(codes, values)
 
-    def _coded(self, role: str, column: Any) -> Codes:
+    def _coded(self, role: str, name: str) -> Codes:
         """Returns a column as codes of texts; labels that are numbers stay numbers."""
+        column = self._columns[name]
         # Numeric labels keep their type, because it decides the order of the classes.
         is_text = role != "label" or not _is_number(column.type)
-        is_cell = self.table.like.decimal and not pa.types.is_dictionary(column.type)
+        is_cell = self.table.like.decimal and name not in self.table.texts
         try:
             coded = column.dictionary_encode().combine_chunks()
             cells = coded.dictionary.cast(pa.large_string()) if is_text else coded.dictionary
@@ -201,7 +190,7 @@ class Rows:
 
     def steps(self) -> Array:
         """Returns numbers or dates (S,) that order the rows as the step column does."""
-        (column,) = self._columns["step"]
+        column = self._columns[self.roles.name("step")]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
             column = plain_words(column, self.table.like.decimal)
