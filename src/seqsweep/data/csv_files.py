@@ -102,7 +102,8 @@ class CsvFile:
         try:
             table = self._parse(content, dict(zip(keys, kinds, strict=True)))
         except pa.ArrowInvalid:  # some cells are not numbers or not UTF-8, or a row is not like all
-            table = self._converted(self._cells(content, keys), names, len(numbers))
+            cells = self._cells(content, keys).columns
+            return pa.table(self._converted(cells, names, len(numbers)), names)
         return table.rename_columns(names)
 
     def place(self, row: int) -> str:
@@ -191,23 +192,23 @@ class CsvFile:
             f" {row.expected_columns}, as in the first row"
         )
 
-    def _converted(self, cells: Any, names: Sequence[str], numbers: int) -> Any:
+    def _converted(self, cells: Sequence[Any], names: Sequence[str], numbers: int) -> list[Any]:
         """Converts columns of bytes, of which the first ones are numbers; may refuse a cell."""
-        flags = list[str]()
-        for index, name in enumerate(names):
+        columns, flags = list[Any](), list[str]()
+        for name, column in zip(names, cells, strict=True):
             try:
-                values = _as_texts(cells[index])
+                values = _as_texts(column)
             except pa.ArrowInvalid:
-                place = self.place(first_refused(cells[index], _as_texts))
+                place = self.place(first_refused(column, _as_texts))
                 problem = "is not UTF-8; save the file as UTF-8"
                 raise ValueError(f"{place}: column {name!r} {problem}") from None
-            if index < numbers:
+            if len(columns) < numbers:
                 values, is_flag = self._numbers(name, values)
                 flags += [name] * is_flag
-            cells = cells.set_column(index, cells.column_names[index], values)
+            columns.append(values)
         if flags:
             self.notes.append(f"{self.where}: {listed(flags)}: {YES_OR_NO_NOTE}")
-        return cells
+        return columns
 
     def _numbers(self, name: str, texts: Any) -> tuple[Any, bool]:
         """Returns texts as numbers, and whether they are words such as yes and no."""

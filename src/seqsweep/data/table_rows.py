@@ -171,10 +171,10 @@ class Table:
         self, file: TableFile, numbers: Sequence[str], others: Sequence[str], once: Sequence[str]
     ) -> tuple[TableFile, Any]:
         """Returns a file and its rows."""
-        columns = [*numbers, *others]
-        if lacking := [name for name in columns if name not in file.names]:
+        columns, known = [*numbers, *others], {*file.names}
+        if lacking := [name for name in columns if name not in known]:
             hint = "data.source.pattern=... chooses files"
-            if common := [name for name in numbers if name in file.names]:
+            if common := [name for name in numbers if name in known]:
                 hint += f"; {with_options({'features': common})}"
             problem = f"has no column {listed(lacking)}, unlike {self.like.where}"
             raise ValueError(f"{file.where}: {problem}; {hint}")
