@@ -173,7 +173,7 @@ class CsvFile:
         )
 
     def _cells(self, content: bytes, keys: Sequence[str]) -> Any:
-        """Reads the cells of columns as bytes; refuses a file that is not divided into rows."""
+        """Reads the cells of columns as bytes; refuses rows of other sizes."""
         refused = list[Any]()
 
         def refuse(row: Any) -> str:

@@ -1,4 +1,4 @@
-"""Opens a source of rows: a csv or parquet file, a folder of either, or a DataFrame.
+"""Opens a source of rows: csv, parquet, a folder of either, a DataFrame.
 
 Each becomes named columns of Arrow. Only columns that are features or have a role are read.
 """
@@ -90,7 +90,7 @@ def _damage_named(file: Path) -> Generator[None]:
 
 
 class Table:
-    """The rows of a file, or of all files of a folder, one below the other.
+    """The rows of a file, or of all files of a folder.
 
     Args:
         files: open the files; the first ones decide which columns there are.
@@ -146,7 +146,9 @@ class Table:
         inner = [name for name in others if name not in self.texts]
         tables, unused, notes = list[Any](), set[str](), dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            read = pool.map(lambda file: self._rows_of(file(), numbers, inner, once), self._files)
+            # One file is read in this thread, which a signal can interrupt.
+            apply = pool.map if self._files[1:] else map
+            read = apply(lambda file: self._rows_of(file(), numbers, inner, once), self._files)
             for index, (file, rows) in enumerate(read):
                 tables.append(rows)
                 if not len(rows):
