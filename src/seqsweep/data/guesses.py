@@ -17,7 +17,7 @@ from seqsweep.data.checks import Array, Int64
 from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import first_table
-from seqsweep.data.table_options import CSV_OPTIONS, ROLES, Roles, as_list
+from seqsweep.data.table_options import CSV_OPTIONS, FEW_ROWS, ROLES, Roles, as_list
 from seqsweep.data.table_rows import open_table
 from seqsweep.errors import Proposal
 from seqsweep.text import listed
@@ -29,10 +29,6 @@ _MOST_CLASSES = 20
 
 _MOST_COLUMNS = 10_000
 """The most columns of a table for which roles are proposed; each takes 0.1 ms."""
-
-
-_FEW_ROWS = 10
-"""The fewest rows in which a column that counts them is not one by chance."""
 
 _MOST_BYTES = 1 << 20
 """The bytes of a csv file that are looked at."""
@@ -64,7 +60,7 @@ class _Column(NamedTuple):
     def counts_rows(self) -> bool:
         """Returns whether the cells are 0, 1, 2 ... or 1, 2, 3 ..."""
         rows = len(self.codes)
-        return rows >= _FEW_ROWS and any(self.values == [*range(n, n + rows)] for n in (0, 1))
+        return rows >= FEW_ROWS and any(self.values == [*range(n, n + rows)] for n in (0, 1))
 
     @property
     def is_whole(self) -> bool:

@@ -43,6 +43,10 @@ SPLITS = {
 """The names of splits, in columns and of folders."""
 
 
+FEW_ROWS = 10
+"""The fewest rows in which a column that counts them is not one by chance."""
+
+
 class Roles(NamedTuple):
     """The columns of a table that are read: features, and columns with a role."""
 

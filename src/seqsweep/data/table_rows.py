@@ -5,7 +5,7 @@ Each becomes named columns of Arrow. Only columns that are features or have a ro
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,34 +89,25 @@ def _damage_named(file: Path) -> Generator[None]:
         ) from None
 
 
+@dataclass
 class Table:
-    """The rows of a file, or of all files of a folder.
+    """The rows of a file, or of all files of a folder."""
 
-    Args:
-        files: open the files; the first ones decide which columns there are.
-        texts: a text for each file, by the column that holds them, such as `{label}`.
-        pattern: the pattern of a folder's paths, if it was guessed.
-        empty: further files, which have no content.
-    """
+    where: str  # its name, for messages
+    files: Sequence[Callable[[], TableFile]]  # open the files
+    texts: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """For a folder, a text for each file, by the column that holds them, such as `{label}`."""
+    notes: list[str] = field(default_factory=list[str])
+    pattern: str | None = None  # of a folder's paths, if it was guessed
+    empty: set[str] = field(default_factory=set[str])  # further files, which have no content
 
-    def __init__(
-        self,
-        where: str,
-        files: Sequence[Callable[[], TableFile]],
-        texts: Mapping[str, list[str]] | None = None,
-        notes: Iterable[str] = (),
-        pattern: str | None = None,
-        empty: Iterable[str] = (),
-    ) -> None:
-        self.where, self.notes, self.pattern = where, [*notes], pattern
-        self.texts = {} if texts is None else texts
-        self._files, self._empty = files, {*empty}
+    def __post_init__(self) -> None:
         # One file, such as a list of labels, may have other columns than the rest.
-        opened = [file() for file in files[:: -(-len(files) // 5)]]
+        opened = [file() for file in self.files[:: -(-len(self.files) // 5)]]
         names = Counter(tuple(file.names) for file in opened).most_common(1)[0][0]
         self.like = next(file for file in opened if tuple(file.names) == names)
         self.names = [*names, *self.texts]
-        self._ends = np.zeros(len(files), np.int64)  # the rows up to the end of each file
+        self._ends = np.zeros(len(self.files), np.int64)  # the rows up to the end of each file
 
     def choose_roles(self, options: Mapping[str, Any]) -> Roles:
         """Returns the roles of the columns; refuses options that a folder cannot have."""
@@ -147,23 +138,23 @@ class Table:
         tables, unused, notes = list[Any](), set[str](), dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             # One file is read in this thread, which a signal can interrupt.
-            apply = pool.map if self._files[1:] else map
-            read = apply(lambda file: self._rows_of(file(), numbers, inner, once), self._files)
+            apply = pool.map if self.files[1:] else map
+            read = apply(lambda file: self._rows_of(file(), numbers, inner, once), self.files)
             for index, (file, rows) in enumerate(read):
                 tables.append(rows)
                 if not len(rows):
-                    self._empty.add(file.where)
+                    self.empty.add(file.where)
                 unused |= {*file.names}.difference(self.names)
                 notes |= dict.fromkeys(one.replace(file.where, self.where) for one in file.notes)
                 if index % 256 == 0:  # packed files need more than their size
-                    further = rows.nbytes * (len(self._files) - index - 1)
-                    check_memory(further, self.where, f"the rows of its {len(self._files):,} files")
+                    further = rows.nbytes * (len(self.files) - index - 1)
+                    check_memory(further, self.where, f"the rows of its {len(self.files):,} files")
         self.notes.extend(notes)
         self._ends = np.cumsum([len(table) for table in tables])
         if not self._ends[-1]:
             raise ValueError(f"{self.where}: has no rows")
-        if self._empty:
-            self.notes.append(f"{listed(sorted(self._empty))}: without rows, so left out")
+        if self.empty:
+            self.notes.append(f"{listed(sorted(self.empty))}: without rows, so left out")
         if unused:
             known = f"not in {self.like.where}, so not used"
             self.notes.append(f"{self.where}: {known}: {listed(sorted(unused))}")
@@ -214,7 +205,7 @@ class Table:
         """Returns the place of a row, counted from 0, for messages."""
         index = int(np.searchsorted(self._ends, row, side="right"))
         before = int(self._ends[index - 1]) if index else 0
-        return self._files[index]().place(row - before)
+        return self.files[index]().place(row - before)
 
 
 def open_table(
@@ -246,7 +237,7 @@ def open_table(
         {f"{{{role}}}": [texts[index] for index in filled] for role, texts in found.parts.items()},
         found.notes,
         None if pattern else found.pattern,
-        [path for path, size in zip(paths, sizes, strict=True) if not size],
+        {path for path, size in zip(paths, sizes, strict=True) if not size},
     )
 
 

@@ -13,14 +13,11 @@ import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
 from seqsweep.data.csv_files import YES_OR_NO_NOTE, first_refused, parsed, plain_words, yes_or_no
-from seqsweep.data.table_options import Roles
+from seqsweep.data.table_options import FEW_ROWS, Roles
 from seqsweep.data.table_rows import Table
 from seqsweep.text import short
 
 pc: Any = pyarrow.compute  # the import creates its functions
-
-FEW_ROWS = 10
-"""The fewest rows in which a column that counts them is not one by chance."""
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that count as missing labels and ids; pandas may write a missing value as `nan`."""
