@@ -96,7 +96,7 @@ class Table:
     where: str  # its name, for messages
     files: Sequence[Callable[[], TableFile]]  # open the files
     texts: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """For a folder, a text for each file, by the column that holds them, such as `{label}`."""
+    """The texts of a folder's files, by their column, such as `{label}`."""
     notes: list[str] = field(default_factory=list[str])
     pattern: str | None = None  # of a folder's paths, if it was guessed
     empty: set[str] = field(default_factory=set[str])  # further files, which have no content
