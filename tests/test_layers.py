@@ -63,8 +63,8 @@ VIEWS = tuple(
                  "tensorboard")
 )  # fmt: skip
 STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
-TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal",
-          "data.table_folders")  # fmt: skip
+TABLES = ("data.csv_files", "data.table_rows", "data.table_values", "data.table_sequences",
+          "data.guesses")  # fmt: skip
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_cells",
         "extras.export.onnx_scaling")  # fmt: skip
 

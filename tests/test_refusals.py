@@ -19,7 +19,7 @@ from seqsweep.config.shape.axes import zipped_groups
 from seqsweep.config.shape.listed import read_list
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import batch_first
-from seqsweep.data.lists import pad_list
+from seqsweep.data.padding import pad_list
 from seqsweep.data.sequences import Sequences
 from seqsweep.extras.clusters.slurm import SlurmJobs
 from seqsweep.extras.export.check import difference

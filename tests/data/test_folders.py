@@ -193,7 +193,7 @@ BAD: dict[str, tuple[Mapping[str, str | bytes], dict[str, Any], str]] = {
     ),
     "no file": ({"x.jpg": "", "a/b.md": ""}, {}, "in it: 1 .jpg, 1 .md, in the folders a$"),
     "files without content": ({"run/a.csv": "", "walk/a.csv": ""}, {}, "its files are empty"),
-    "files without rows": ({"run/a.csv": "x\n", "walk/a.csv": "x\n"}, {}, "files have no rows"),
+    "files without rows": ({"run/a.csv": "x\n", "walk/a.csv": "x\n"}, {}, "/d: has no rows"),
     "types that differ": (
         {"run/a.parquet": as_parquet("x,k\n1,1\n"), "walk/a.parquet": as_parquet("x,k\n1,b\n")},
         {"label": "k"}, "the files differ: .*Field k has incompatible types",

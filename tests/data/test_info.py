@@ -10,8 +10,9 @@ import pytest
 from prepared import prepared
 
 from seqsweep.data.bundled import digits
+from seqsweep.data.files import RawPart
 from seqsweep.data.info import contents, describe, notes
-from seqsweep.data.raw import RawPart, make_sequences, make_splits
+from seqsweep.data.raw import make_sequences, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tables import table
 from seqsweep.data.text import text

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from seqsweep.data import lists
-from seqsweep.data.lists import free_memory
-from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data import memory
+from seqsweep.data.files import RawPart
+from seqsweep.data.memory import free_memory
+from seqsweep.data.raw import make_splits
 from seqsweep.data.readers import npz
 from seqsweep.data.tables import table
 
@@ -53,7 +54,7 @@ def test_memory_is_free_if_machine_and_container_have_it(tmp_path: Path, folder,
 
 
 def test_a_small_file_that_stands_for_large_data_is_refused(tmp_path: Path, write, monkeypatch):
-    monkeypatch.setattr(lists, "free_memory", lambda: 1 << 20)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1 << 20)
     np.savez_compressed(tmp_path / "my.npz", X=np.zeros((100, 1000, 10)), y=np.arange(100) % 2)
     with pytest.raises(ValueError, match=r"my.npz: its arrays need 0.0 GiB of memory, and"):
         npz(str(tmp_path / "my.npz"))

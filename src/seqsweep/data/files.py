@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.command import with_options
+from seqsweep.data.checks import Array
 from seqsweep.data.folders import TABLES, contents, first_table
-from seqsweep.data.lists import check_memory
-from seqsweep.data.raw import RawPart
+from seqsweep.data.memory import check_memory
 from seqsweep.data.spreadsheets import is_number
 from seqsweep.text import did_you_mean, listed, nearest_or_all
 
@@ -26,6 +26,27 @@ ENDINGS = tuple(_READERS)
 
 _ARCHIVE = "aeon:"
 """The prefix that marks a data set of the archives, as in `aeon:GunPoint` (see `aeon_sets`)."""
+
+
+class RawPart(NamedTuple):
+    """One split as read from a file, before `make_sequences` checks it."""
+
+    x: Array
+    labels: Array | None  # (N,); None for a file without labels, which only predictions accept
+    lengths: Array | None  # (N,); None if every sequence has T steps
+    where: str  # the beginning of messages
+    ids: Array | None = None  # (N,) the names that the file gives its sequences
+    groups: Array | None = None  # (N,) a group is never in two splits
+    row_labels: Array | None = None  # (N, T) positions in `row_names`, -1 for a row without label
+    row_names: tuple[Any, ...] = ()  # the labels of rows
+    label_change: str = ""  # where the labels of rows first differ within a sequence
+    step: float | None = None  # the usual time from row to row, in seconds for dates
+
+    def needed_labels(self) -> Array:
+        """Returns the labels (N,); refuses a part without them."""
+        if self.labels is None:
+            raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
+        return self.labels
 
 
 class Stored(NamedTuple):

@@ -153,7 +153,7 @@ class Scaling:
         fill: (F,) the replacement of a missing value; None if `missing` is `error`.
         mean, deviation: (F,) measured on train after the transform; None without standardisation.
         shaping: the operations of `data.transform`; None if they change nothing.
-        seen: what `scaling.describe` has seen of each channel in train; None for texts.
+        seen: what `fit_scaling.describe` has seen of each channel in train; None for texts.
         step: the usual time from row to row in train, if the source has equal steps.
     """
 

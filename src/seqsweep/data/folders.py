@@ -9,18 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from seqsweep.data.table_options import SPLITS
 from seqsweep.text import count, listed, nearest_or_all
 
 TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 """The endings of tables."""
 
 _TABLE = re.compile(rf"(?:.*/)?[^/.][^/]*?({'|'.join(map(re.escape, TABLES))})", re.IGNORECASE)
-
-SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "testing": "test",
-}  # fmt: skip
-"""The names of splits, in columns and of folders."""
 
 _PARTS = ("split", "group", "label", "id")
 """The names that a pattern may give to a part of a path."""

@@ -13,9 +13,9 @@ from typing import get_args
 import numpy as np
 
 from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
-from seqsweep.data.scaling import describe, scale
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
@@ -64,34 +64,12 @@ def prepare(
         fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
         split_by: `time` cuts the end of each recording off instead of whole recordings.
     """
-    known: tuple[str, ...] = get_args(Missing)
-    if missing not in known:
-        hint = did_you_mean(missing, known)
-        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
     wanted = transform_of(transform)
-    if wanted.impute is not None and missing == "error":
-        raise ValueError(
-            f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
-            " set data.missing=mean|zero|forward"
-        )
-    if splits.vocabulary is not None and (standardize or wanted != Transform()):
-        must = "standardize=true: must be false" if standardize else "transform: must be null"
-        raise ValueError(
-            f"data.{must} for texts, because the index of a symbol is its name and not a size;"
-            " data.source.max_length cuts texts"
-        )
-    names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
-    shaping = Shaping(names, *steps, frame=wanted.frame)
+    _check_values(splits, standardize, missing, wanted)
+    steps = (wanted.first, wanted.last, wanted.downsample)
+    shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
     if wanted.reshapes:
-        shortest = min(int(part.lengths.min()) for part in splits.parts.values())
-        if shortest <= wanted.first:
-            raise ValueError(
-                f"data.transform.crop=[{wanted.first}, {wanted.last}]: must begin before step"
-                f" {shortest}, the number of steps of the shortest sequence"
-            )
-        splits = splits.map(
-            lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
-        )
+        splits = _cropped(splits, shaping)
     if missing == "error":
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
@@ -118,6 +96,40 @@ def prepare(
         _check_classes(prepared)
     check_augmentation(wanted, prepared.train)
     return describe(prepared)
+
+
+def _check_values(
+    splits: Splits, standardize: bool, missing: Missing, transform: Transform
+) -> None:
+    """Refuses options that change values and exclude each other, or do not suit the data."""
+    known: tuple[str, ...] = get_args(Missing)
+    if missing not in known:
+        hint = did_you_mean(missing, known)
+        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
+    if transform.impute is not None and missing == "error":
+        raise ValueError(
+            f"data.transform.impute={transform.impute}: must be null with data.missing=error;"
+            " set data.missing=mean|zero|forward"
+        )
+    if splits.vocabulary is not None and (standardize or transform != Transform()):
+        must = "standardize=true: must be false" if standardize else "transform: must be null"
+        raise ValueError(
+            f"data.{must} for texts, because the index of a symbol is its name and not a size;"
+            " data.source.max_length cuts texts"
+        )
+
+
+def _cropped(splits: Splits, shaping: Shaping) -> Splits:
+    """Crops all sequences; refuses a crop that begins after the shortest one."""
+    shortest = min(int(part.lengths.min()) for part in splits.parts.values())
+    if shortest <= shaping.first:
+        raise ValueError(
+            f"data.transform.crop=[{shaping.first}, {shaping.last}]: must begin before step"
+            f" {shortest}, the number of steps of the shortest sequence"
+        )
+    return splits.map(
+        lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
+    )
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:

@@ -5,13 +5,12 @@ N sequences, T steps of the longest, F features (channels).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.checks import (
-    Array,
     Int64,
     Layout,
     as_array,
@@ -24,31 +23,12 @@ from seqsweep.data.checks import (
     label_array,
     label_names,
 )
-from seqsweep.data.lists import check_memory, is_list_of_sequences, pad_list
+from seqsweep.data.files import RawPart
+from seqsweep.data.memory import check_memory
+from seqsweep.data.padding import is_list_of_sequences, pad_list
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.errors import DataError, raised_as
 from seqsweep.text import listed
-
-
-class RawPart(NamedTuple):
-    """One split as read from a file, before `make_sequences` checks it."""
-
-    x: Array
-    labels: Array | None  # (N,); None for a file without labels, which only predictions accept
-    lengths: Array | None  # (N,); None if every sequence has T steps
-    where: str  # the beginning of messages
-    ids: Array | None = None  # (N,) the names that the file gives its sequences
-    groups: Array | None = None  # (N,) a group is never in two splits
-    row_labels: Array | None = None  # (N, T) positions in `row_names`, -1 for a row without label
-    row_names: tuple[Any, ...] = ()  # the labels of rows
-    label_change: str = ""  # where the labels of rows first differ within a sequence
-    step: float | None = None  # the usual time from row to row, in seconds for dates
-
-    def needed_labels(self) -> Array:
-        """Returns the labels (N,); refuses a part without them."""
-        if self.labels is None:
-            raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
-        return self.labels
 
 
 def id_notes(part: RawPart) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from seqsweep.data.checks import Array, Layout, as_array, batch_first, check_lengths, label_array
-from seqsweep.data.files import Stored, existing_file
-from seqsweep.data.lists import check_memory, join_padded
-from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data.files import RawPart, Stored, existing_file
+from seqsweep.data.memory import check_memory
+from seqsweep.data.padding import join_padded
+from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, printable
 

@@ -10,15 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from seqsweep.data.checks import Array, Int64
-from seqsweep.data.files import Stored
-from seqsweep.data.folders import SPLITS
-from seqsweep.data.lists import join_padded
-from seqsweep.data.proposal import with_proposal
-from seqsweep.data.raw import RawPart
-from seqsweep.data.table_files import Table
-from seqsweep.data.table_folders import open_tables
+from seqsweep.data.files import RawPart, Stored
+from seqsweep.data.guesses import with_proposal
+from seqsweep.data.padding import join_padded
+from seqsweep.data.table_options import CSV_OPTIONS, NONE, ROLES, SPLITS, Form, Roles
+from seqsweep.data.table_rows import Table, frame_table, open_table
 from seqsweep.data.table_values import Rows
-from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, as_list
 from seqsweep.text import count, listed
 
 
@@ -45,7 +42,7 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
 
     def opened(path: str, given: Mapping[str, Any]) -> Table:
         csv_options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
-        return open_tables(path, given.get("pattern"), **csv_options)
+        return open_table(path, given.get("pattern"), **csv_options)
 
     def read_with(more: Mapping[str, Any]) -> _Read:
         return _read(opened(path, {**options, **more}), {**options, **more}, labelled)
@@ -68,37 +65,22 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
 
 def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
     """Reads a DataFrame or an Arrow table; see `tables.from_frame`."""
-    data = dataframe
-    if not isinstance(data, pa.Table):
-        if not hasattr(dataframe, "reset_index"):
-            raise TypeError(f"expected a pandas DataFrame, got {type(dataframe).__name__}")
-        if any(name is not None for name in dataframe.index.names):
-            dataframe = dataframe.reset_index()
-        try:
-            data = pa.Table.from_pandas(dataframe, preserve_index=False)
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            reason = " ".join(map(str, error.args))
-            raise TypeError(f"the DataFrame: a column mixes types: {reason}") from None
-    table = Table("the DataFrame", data.column_names, lambda a, b: data.select([*a, *b]))
-    return _stored(_read(table, options, labelled=True))
+    return _stored(_read(frame_table(dataframe), options, labelled=True))
 
 
 def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     """Returns options that read the second file like the first, but as one split."""
-    # The second file needs no groups. It needs ids only if its rows are steps.
-    optional = ("group",) if main.form == "long" else ("group", "id")
     columns: dict[str, Any] = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
-    if main.roles.ids:
-        columns["id"] = [*main.roles.ids]
-    absent = [role for role in optional if not {*as_list(columns[role])} <= {*second.names}]
-    columns |= dict.fromkeys(absent, NONE)
+    # The second file needs no groups. It needs ids only if its rows are steps.
+    for role in ("group",) if main.form == "long" else ("group", "id"):
+        if not {*columns[role]} <= {*second.names}:
+            columns[role] = NONE
     return {**columns, "features": main.roles.features, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
-    roles = table.choose_roles(options)
-    rows = Rows(table, roles)
+    rows = Rows(table, table.choose_roles(options))
     form = _form_of(rows, options)
     if options.get("features") is None:
         _leave_out_counters(rows, form)
@@ -106,7 +88,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
-    guessed = [f"{table.where}: {form} form, {rows.roles.words()}"] if roles.guessed else []
+    guessed = [f"{table.where}: {form} form, {rows.roles.words()}"] if rows.roles.guessed else []
     notes = [*dict.fromkeys(table.notes), *guessed]
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
@@ -137,13 +119,14 @@ def _leave_out_counters(rows: Rows, form: Form) -> None:
         raise ValueError(f"{fact}, and there is no other")
     if form == "wide":
         # A few new rows do not show which column counts them, so a run must know its name.
-        ids = [*(rows.roles.ids or filter(None, [rows.roles.columns.get("id")])), *names]
+        ids = [*rows.roles.columns.get("id", ()), *names]
         given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
         raise ValueError(
             f"{fact}; data.source.id={given} makes it the name of a sequence, and"
             f" data.source.step={names[0]} the step of one long recording"
         )
-    rows.leave_out(names)
+    kept = tuple(name for name in rows.roles.features if name not in names)
+    rows.roles = rows.roles._replace(features=kept)
     rows.table.notes.append(fact)
 
 
@@ -204,7 +187,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]
         same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
         if same.any() and not rows.has("id"):
             raise ValueError(
-                f"{rows.table.where}: step={rows.roles.columns['step']} repeats, but no column"
+                f"{rows.table.where}: step={rows.roles.name('step')} repeats, but no column"
                 " names the sequence; set data.source.id=COLUMN, or data.source.form=wide"
             )
         if same.any():
@@ -236,7 +219,7 @@ def _usual_step(rows: Rows, sizes: Array) -> float | None:
         return None
     unit, where = " s" if is_time else "", rows.table.where
     if len(gaps):
-        told = f"{where}: {count(len(gaps), 'gap')} in {rows.roles.columns['step']!r} of up to"
+        told = f"{where}: {count(len(gaps), 'gap')} in {rows.roles.name('step')!r} of up to"
         size = f"{gaps.max():g}{unit}, where a step is {usual:g}{unit}"
         rows.table.notes.append(f"{told} {size}; only the order of steps is read")
     return usual
@@ -272,7 +255,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
         row = int(differs.argmax())
         first = int(made.rows[made.of_row[row]])
         before, value = (repr(str(values[code])) for code in codes[[first, row]])
-        place, column = rows.table.place, rows.roles.columns[role]
+        place, column = rows.table.place, rows.roles.name(role)
         name = f"sequence {rows.cell(row, 'id')!r}" if rows.has("id") else "the only sequence"
         raise ValueError(
             f"{place(row)}: {name} has {role} {value} (column {column!r}), but {before} at"

@@ -4,9 +4,6 @@ S rows of a table, F features (channels).
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,23 +12,15 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
-from seqsweep.data.table_files import YES_OR_NO_NOTE, Table, yes_or_no
-from seqsweep.data.tables import Roles
+from seqsweep.data.csv_files import YES_OR_NO_NOTE, first_refused, parsed, plain_words, yes_or_no
+from seqsweep.data.table_options import FEW_ROWS, Roles
+from seqsweep.data.table_rows import Table
 from seqsweep.text import short
 
 pc: Any = pyarrow.compute  # the import creates its functions
 
-_BESIDE = "\x1f"
-"""The sign of ASCII that stands between the parts of an id of several columns."""
-
-FEW_ROWS = 10
-"""The fewest rows in which a column that counts them is not one by chance."""
-
 _ABSENT = ("", "nan", "NaN")
 """Texts that count as missing labels and ids; pandas may write a missing value as `nan`."""
-
-_STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""The types tried in turn for steps that are texts; float64 would merge large int64 numbers."""
 
 
 class Codes(NamedTuple):
@@ -47,38 +36,26 @@ class Rows:
     def __init__(self, table: Table, roles: Roles) -> None:
         self.table = table
         self.roles = roles
-        one = {role: name for role, name in roles.columns.items() if role != "id" or not roles.ids}
         # The group may be one of the columns of the id.
-        others = [*dict.fromkeys([*one.values(), *roles.ids])]
-        read = table.read(roles.features, others)
-        columns = [
-            column if name in table.texts else _plain(column)
-            for name, column in zip(read.column_names, read.columns, strict=True)
-        ]
-        # Columns are taken by position, because a look-up by name searches all columns.
-        self._features: list[Any] = columns[: len(roles.features)]
-        by_name = dict(zip(others, columns[len(roles.features) :], strict=True))
-        self._columns = {role: by_name[name] for role, name in one.items()}
-        if roles.ids:
-            texts = [self._as_texts("id", _plain(by_name[name])) for name in roles.ids]
-            beside = pa.scalar(_BESIDE, pa.large_string())
-            self._columns["id"] = pc.binary_join_element_wise(*texts, beside)
+        others = [*dict.fromkeys(name for names in roles.columns.values() for name in names)]
+        once = [name for names in roles.unused.values() for name in names]
+        read = table.read(roles.features, others, once)
+        columns = zip([*roles.features, *others], read.columns, strict=True)
+        # What a path says is coded: a text for each row would take more memory.
+        self._columns = {n: one if n in table.texts else _plain(one) for n, one in columns}
         self._count: int = read.num_rows
-        if self._count == 0:
-            raise ValueError(f"{table.where}: has no rows")
 
     def __len__(self) -> int:
         return self._count
 
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
-        return role in self._columns
+        return role in self.roles.columns
 
     def error(self, row: int, role: str, text: str) -> ValueError:
         """Returns an error about the cell of a row."""
-        return ValueError(
-            f"{self.table.place(row)}: the {role} (column {self.roles.columns[role]!r}) {text}"
-        )
+        column = self.roles.name(role)
+        return ValueError(f"{self.table.place(row)}: the {role} (column {column!r}) {text}")
 
     def check(self, role: str, wrong: Mask, expected: str) -> None:
         """Refuses a column with wrong cells; `wrong` (S,) is True at these."""
@@ -88,16 +65,17 @@ class Rows:
             raise self.error(row, role, f"{text}; data.source.{role}=none means no such column")
 
     def cell(self, row: int, role: str) -> Any:
-        """Returns the value of a cell as a Python object."""
-        value = self._columns[role][row].as_py()
-        return value.replace(_BESIDE, "/") if isinstance(value, str) else value
+        """Returns the value of a cell as a Python object; a text for several columns."""
+        cells = [self._columns[name][row].as_py() for name in self.roles.columns[role]]
+        return "/".join(map(str, cells)) if cells[1:] else cells[0]
 
     def counters(self) -> list[str]:
         """Returns the features that count rows, from 0 or 1."""
         if self._count < FEW_ROWS:
             return []
-        counted, names = self.table.counted(self._count), list[str]()
-        for name, column in zip(self.roles.features, self._features, strict=True):
+        counted, names = self.table.count_rows(), list[str]()
+        for name in self.roles.features:
+            column = self._columns[name]
             if pa.types.is_boolean(column.type) or not _is_number(column.type):
                 continue
             ends = [column[row].as_py() for row in (0, 1)]
@@ -105,21 +83,14 @@ class Rows:
                 names.append(name)
         return names
 
-    def leave_out(self, names: Sequence[str]) -> None:
-        """Drops feature columns."""
-        kept = [f for f, name in enumerate(self.roles.features) if name not in names]
-        self._features = [self._features[f] for f in kept]
-        self.roles = self.roles._replace(features=tuple(self.roles.features[f] for f in kept))
-
     def features(self) -> Array:
         """Returns the feature columns (S, F) as floats; frees them, so a second call fails."""
-        x = np.zeros((self._count, len(self._features)), np.float32)
+        x = np.zeros((self._count, len(self.roles.features)), np.float32)
         for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
-            values = self._numbers(name, self._features[f])
+            values = self._numbers(name, self._columns.pop(name))
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
-            self._features[f] = None
         pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
         least, most = np.fmin.reduce(x), np.fmax.reduce(x)
         is_large = np.maximum(-least, most) > 2**53
@@ -159,87 +130,89 @@ class Rows:
             )
         present = ~np.isnan(values)
         cells = cells.filter(pa.array(present)).unique()
-        exact = (Decimal(str(cell).replace(self.table.decimal, ".")) for cell in cells)
+        sign = self.table.like.decimal or "."
+        exact = (Decimal(str(cell).replace(sign, ".")) for cell in cells)
         if len(set(exact)) > 1:  # 1e17 equals 100000000000000000
             raise rounded(f"{self.table.where}: column {name!r}", abs(values[present][0]))
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""
-        column = self._columns[role]
-        if pa.types.is_dictionary(column.type):  # the texts of paths
-            coded = column.combine_chunks()
-            values = np.array(coded.dictionary.to_pylist(), np.str_)
-            return Codes(coded.indices.to_numpy().astype(np.int64), values)
-        # Numeric labels keep their type, because it decides the order of the classes.
-        if role != "label" or not _is_number(column.type):
-            column = self._as_texts(role, column)
-        missing = column.is_null(nan_is_null=True)  # a missing number may be NaN
+        of_columns = [self._coded(role, name) for name in self.roles.columns[role]]
+        codes, values = of_columns[0]
+        if of_columns[1:]:
+            # Each combination of cells is a value, in the order of the first rows.
+            pairs = np.stack([one.codes for one in of_columns], axis=1)
+            _, first, index = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+            codes = np.argsort(np.argsort(first))[index]
+            codes = np.where((pairs < 0).any(axis=1), -1, codes)
+            names, rows = self.roles.columns[role], np.sort(first)
+            parts = [one.values[one.codes[rows]] for one in of_columns]
+            values = np.empty(
+                len(rows), [(n, of.dtype) for n, of in zip(names, parts, strict=True)]
+            )
+            for name, of in zip(names, parts, strict=True):
+                values[name] = of
         if not may_lack:
-            self._check_present(role, missing.to_numpy())
-        present = pc.if_else(missing, pa.scalar(None, column.type), column)
-        dictionary: Any = present.combine_chunks().dictionary_encode()
-        codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        values = dictionary.dictionary.to_numpy(zero_copy_only=False)
-        if values.dtype.kind == "O":
-            check_short(values, role, self.table.where)
-            values = values.astype(np.str_)
-        if role == "id" and self.roles.ids:
-            values = _divided(values, self.roles.ids)
-        if role == "label" and self.table.has_text_cells:
-            values = _class_names(values)
+            self._check_present(role, codes < 0)
         return Codes(codes, values)
 
-    def _as_texts(self, role: str, column: Any) -> Any:
+    def _coded(self, role: str, name: str) -> Codes:
+        """Returns a column as codes of texts; labels that are numbers stay numbers."""
+        column = self._columns[name]
+        # Numeric labels keep their type, because it decides the order of the classes.
+        is_text = role != "label" or not _is_number(column.type)
+        is_cell = self.table.like.decimal and name not in self.table.texts
         try:
-            column = column.cast(pa.large_string())
+            coded = column.dictionary_encode().combine_chunks()
+            cells = coded.dictionary.cast(pa.large_string()) if is_text else coded.dictionary
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise TypeError(
-                f"{self.table.where}: column {self.roles.columns[role]!r} holds {column.type},"
+                f"{self.table.where}: column {self.roles.name(role)!r} holds {column.type},"
                 " which is not readable as text (UTF-8); expected texts or numbers"
             ) from None
-        column = pc.utf8_trim_whitespace(column) if self.table.has_text_cells else column
-        absent = pc.is_in(column, pa.array(_ABSENT, pa.large_string()))
-        return pc.if_else(absent, pa.scalar(None, pa.large_string()), column)
+        cells = pc.utf8_trim_whitespace(cells) if is_text and is_cell else cells
+        # Cells may be equal without their blanks, and a missing number may be NaN.
+        numbers: dict[Any, int] = {}
+        numbered = [
+            -1 if cell is None or cell in _ABSENT or cell != cell
+            else numbers.setdefault(cell, len(numbers))
+            for cell in cells.to_pylist()
+        ]  # fmt: skip
+        codes = np.array([*numbered, -1])[coded.indices.fill_null(-1).to_numpy()]
+        if not is_text:
+            return Codes(codes, pa.array([*numbers], cells.type).to_numpy(zero_copy_only=False))
+        check_short(numbers, role, self.table.where)
+        values = np.array([*numbers], np.str_)
+        return Codes(codes, _class_names(values) if role == "label" and is_cell else values)
 
     def steps(self) -> Array:
         """Returns numbers or dates (S,) that order the rows as the step column does."""
-        column = self._columns["step"]
+        column = self._columns[self.roles.name("step")]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
-            column = pc.utf8_trim_whitespace(column)
-            if self.table.decimal != ".":
-                column = pc.replace_substring(column, self.table.decimal, ".")
-            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+            column = plain_words(column, self.table.like.decimal)
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_timestamp(column.type):
             return column.to_numpy()
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
-        if not is_text and (pa.types.is_boolean(column.type) or not _is_number(column.type)):
+        if is_text:
+            try:
+                return parsed(column).to_numpy()
+            except pa.ArrowInvalid:
+                # The error names the first row that is not of the same kind as the rows above it.
+                row = first_refused(column, parsed)
+                kinds = "must be a number or a date, of one kind with those above"
+                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}") from None
+        if pa.types.is_boolean(column.type) or not _is_number(column.type):
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
-        values = _parsed(column) if is_text else column.to_numpy()
-        if values is None:
-            # The error names the first row that is not of the same kind as the rows above it.
-            rows = range(len(column))
-            row = bisect_left(rows, True, key=lambda row: _parsed(column[: row + 1]) is None)
-            kinds = "must be a number or a date, of one kind with those above"
-            raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}")
-        return values
+        return column.to_numpy()
 
     def _check_present(self, role: str, missing: Mask) -> None:
         """Refuses a column with missing values; `missing` (S,) is True at these."""
         if missing.any():
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
-
-
-def _divided(values: Array, names: Sequence[str]) -> Array:
-    """Returns joined ids (N,) as an array with a field for each of their columns."""
-    parts = np.array([text.split(_BESIDE) for text in values.tolist()], np.str_)
-    divided = np.empty(len(values), [(name, parts.dtype) for name in names])
-    for name, texts in zip(names, parts.T, strict=True):
-        divided[name] = texts
-    return divided
 
 
 def _plain(column: Any) -> Any:
@@ -260,11 +233,3 @@ def _class_names(labels: Array) -> Array:
 
 def _is_number(kind: Any) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-
-
-def _parsed(texts: Any) -> Array | None:
-    """Returns texts as numbers or dates; None if not all are of one kind."""
-    for kind in _STEPS:
-        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return texts.cast(kind).to_numpy()
-    return None

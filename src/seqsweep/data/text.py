@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seqsweep.data.checks import Array, check_short
-from seqsweep.data.files import Stored, existing_file, unpacked
-from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data.files import RawPart, Stored, existing_file, unpacked
+from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.vocabulary import Tokens, Vocabulary
 from seqsweep.text import did_you_mean, listed
@@ -126,7 +126,7 @@ def read_texts(
     except ValueError as error:
         if not labelled or ".txt" in file.name.lower():
             raise
-        from seqsweep.data.proposal import with_proposal
+        from seqsweep.data.guesses import with_proposal
 
         raise with_proposal(
             error, path, columns, lambda more: read_texts(path, **new, **more)
@@ -175,9 +175,9 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
 
 def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
     """Reads the columns of texts and labels of a csv or parquet file."""
-    from seqsweep.data.table_files import open_table
+    from seqsweep.data.table_rows import open_file
 
-    table = open_table(str(file))
+    table = open_file(str(file))
     chosen: list[str] = []
     for argument, given in columns.items():
         name = argument.removesuffix("_column") if given is None else given

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from seqsweep.data.checks import Array, check_short, label_names
-from seqsweep.data.files import Stored, existing_file
-from seqsweep.data.lists import join_padded
-from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data.files import RawPart, Stored, existing_file
+from seqsweep.data.padding import join_padded
+from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, listed, short
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from seqsweep.data.checks import Float32, Floats, Int64
-from seqsweep.data.lists import join_padded, padded
+from seqsweep.data.padding import join_padded, padded
 from seqsweep.text import short
 
 Tokens = Literal["characters", "words"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from seqsweep.data.checks import Array, Int64, Mask
-from seqsweep.data.lists import check_memory
+from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.transforms import Transform
 from seqsweep.text import count

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from seqsweep.data.checks import Array
-from seqsweep.data.tables import ROLES
+from seqsweep.data.table_options import ROLES
 from seqsweep.runs.files import say_once
 from seqsweep.text import did_you_mean, listed
 

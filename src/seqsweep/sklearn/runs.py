@@ -20,7 +20,7 @@ from seqsweep.config.messages import reworded
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array, class_indices, label_names
-from seqsweep.data.lists import padded
+from seqsweep.data.padding import padded
 from seqsweep.errors import RunFailed
 from seqsweep.models.cells import cell_name
 from seqsweep.runs.files import write_bytes

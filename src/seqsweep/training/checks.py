@@ -10,7 +10,7 @@ import numpy as np
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
-from seqsweep.data.lists import free_memory
+from seqsweep.data.memory import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.importing import is_class_path

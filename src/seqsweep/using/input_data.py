@@ -20,10 +20,10 @@ from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
-from seqsweep.data.files import Stored, check_options, existing_file, read_file, source_of
+from seqsweep.data.files import RawPart, Stored, check_options, existing_file, read_file, source_of
 from seqsweep.data.folders import has_matches
-from seqsweep.data.raw import RawPart, id_notes
-from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, as_list
+from seqsweep.data.raw import id_notes
+from seqsweep.data.table_options import CSV_OPTIONS, NONE, ROLES, as_list
 from seqsweep.data.text import has_header
 from seqsweep.data.text import read as read_text
 from seqsweep.data.windows import Windows, majority, windows_in
@@ -211,7 +211,7 @@ def _columns_of_run(
         path: the csv or parquet file.
         given: the user's options, which take precedence.
     """
-    from seqsweep.data.table_folders import open_tables  # needs pyarrow
+    from seqsweep.data.table_rows import open_table  # needs pyarrow
 
     source = run.config["data"].get("source")
     if not isinstance(source, dict) or source.get("_target_") != _SOURCE:
@@ -221,7 +221,7 @@ def _columns_of_run(
         options["pattern"] = source["pattern"]
     merged = {**options, **given}
     keys = ("pattern", *CSV_OPTIONS)
-    table = open_tables(path, **{key: merged[key] for key in keys if key in merged})
+    table = open_table(path, **{key: merged[key] for key in keys if key in merged})
     # Groups only have an effect on intervals over windows, so other uses need no such column.
     has_groups = labelled and run.transform.window is not None
     columns = (*_RUN_COLUMNS, "group") if has_groups else _RUN_COLUMNS

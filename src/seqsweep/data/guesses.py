@@ -1,8 +1,4 @@
-"""Proposes options for a file that could not be read.
-
-The sample has S rows: the first rows of a csv file, or a whole parquet file. The role of a column
-is its purpose, such as label, id or step.
-"""
+"""Guesses options for a file that could not be read, from its first S rows."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from seqsweep.command import quoted_value, with_options
 from seqsweep.data.checks import Array, Int64
+from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import first_table
-from seqsweep.data.table_files import YES_OR_NO, Table, open_table
-from seqsweep.data.table_folders import open_tables
-from seqsweep.data.table_values import FEW_ROWS
-from seqsweep.data.tables import CSV_OPTIONS, ROLES, Roles
+from seqsweep.data.table_options import CSV_OPTIONS, FEW_ROWS, ROLES, Roles, as_list
+from seqsweep.data.table_rows import open_table
 from seqsweep.errors import Proposal
 from seqsweep.text import listed
+
+pc: Any = pyarrow.compute  # the import creates its functions
 
 _MOST_CLASSES = 20
 """A column of whole numbers with more distinct values is not proposed as the label."""
@@ -32,6 +30,8 @@ _MOST_CLASSES = 20
 _MOST_COLUMNS = 10_000
 """The most columns of a table for which roles are proposed; each takes 0.1 ms."""
 
+_MOST_BYTES = 1 << 20
+"""The bytes of a csv file that are looked at."""
 
 _MOST_IDS = 8
 """The most columns of which pairs are tried as the id."""
@@ -41,7 +41,7 @@ _DROPPED = "left out"
 
 
 class _Column(NamedTuple):
-    """A column of the sample."""
+    """A column of the first rows."""
 
     name: Any  # a list for an id of several columns
     codes: Int64  # (S,) equal for equal cells
@@ -109,8 +109,8 @@ def with_proposal(
         read: reads the file with further options, unless these say that it holds texts.
     """
     options: dict[str, Any] = {}
-    with suppress(ValueError, TypeError, OSError, pa.ArrowException):
-        columns = _columns(open_table(path)) if "text_column" in given else None
+    with suppress(ValueError, TypeError, OSError, LookupError, pa.ArrowException):
+        columns = _columns(path, {}) if "text_column" in given else None
         options = _for_texts(columns) if columns else _for_table(path, given)
     dropped = options.pop(_DROPPED, [])
     # Options that the user has set are not replaced.
@@ -148,30 +148,12 @@ def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options to read a file or a folder, including the roles of its columns."""
-    options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     file = Path(path).expanduser()
     if is_folder := file.is_dir():
         file /= first_table(file) or ""
-    start = unpacked(existing_file(str(file)))[: 1 << 20]
-    if start.startswith(b"PAR1"):
-        columns = _columns(open_table(str(file)))
-    else:
-        try:
-            start[:-4].decode(options["encoding"])  # the last character may be cut
-        except LookupError:
-            open_table(str(file), **options)  # says which names are known
-        except UnicodeError:
-            is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
-            options["encoding"] = "utf-16" if is_utf16 else "latin-1"
-        read = {
-            sign: _columns(open_table(str(file), **{**options, "decimal": sign}))
-            for sign in (options["decimal"], ",")
-        }
-        options["decimal"] = max(read, key=lambda sign: len(_numbers(read[sign])))
-        columns = read[options["decimal"]]
-        if options["header"] and _has_no_header(columns, options["decimal"]):
-            options["header"] = False
-            columns = _columns(open_table(str(file), **options))
+    start = unpacked(existing_file(str(file)))[:_MOST_BYTES]
+    options = {} if start.startswith(b"PAR1") else _for_csv(str(file), start, given)
+    columns = _columns(str(file), options)
     numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
     # If there are two columns, texts and numbers, the numbers are probably the labels.
@@ -181,9 +163,25 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     # Users who set features or a form know the columns, so no roles are proposed.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
-    table = open_tables(path, given.get("pattern"), **options)
+    roles = open_table(path, pattern := given.get("pattern"), **options).choose_roles(given)
     fixed = [role for role in ROLES if given.get(role) is not None]
-    return {**options, **_roles(_columns(table), table.choose_roles(given), fixed)}
+    return {**options, **_roles(_columns(path, options, pattern), roles, fixed)}
+
+
+def _for_csv(file: str, start: bytes, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options with which a csv file has the most columns of numbers."""
+    options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
+    try:
+        start[:-4].decode(options["encoding"])  # the last character may be cut
+    except UnicodeError:
+        is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+        options["encoding"] = "utf-16" if is_utf16 else "latin-1"
+    signs = (options["decimal"], ",")
+    read = {sign: _columns(file, options | {"decimal": sign}) for sign in signs}
+    options["decimal"] = max(read, key=lambda sign: len(_numbers(read[sign])))
+    if options["header"] and _has_no_header(read[options["decimal"]], options["decimal"]):
+        options["header"] = False
+    return options
 
 
 def _numbers(columns: Sequence[_Column]) -> list[_Column]:
@@ -201,12 +199,23 @@ def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
     return not words or any(word.name in word.values for word in words)
 
 
-def _columns(table: Table) -> list[_Column]:
-    """Returns the columns of the sample."""
-    if len(table.names) > _MOST_COLUMNS:
+def _columns(
+    path: str, csv_options: Mapping[str, Any], pattern: str | None = None
+) -> list[_Column]:
+    """Returns the columns of the first rows; an empty `csv_options` is for parquet and texts."""
+    options = {**csv_options, "totals": "drop"} if csv_options else {}
+    table = open_table(path, pattern, _MOST_BYTES, **options)
+    names, columns = [*dict.fromkeys(table.names)], list[_Column]()
+    if len(names) > _MOST_COLUMNS:
         raise ValueError("too many columns")
-    columns: list[_Column] = []
-    for name, column in zip(table.names, table.sample().columns, strict=True):
+    for name, column in zip(names, table.read([], names).columns, strict=True):
+        if table.like.decimal and name not in table.texts:
+            texts = pc.utf8_trim_whitespace(column)
+            column = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
+            words = plain_words(column, table.like.decimal)
+            column = words if yes_or_no(column) is not None else column
+            with suppress(pa.ArrowInvalid):
+                column = parsed(words)
         coded = column.combine_chunks().dictionary_encode()
         values = [value for value in coded.dictionary.to_pylist() if value is not None]
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -235,7 +244,7 @@ def _beside(*columns: _Column) -> _Column:
 def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> dict[str, Any]:
     """Guesses the roles of columns without usual names; returns options."""
     by_name = {column.name: column for column in columns}
-    found = {role: by_name[name] for role, name in roles.columns.items() if name in by_name}
+    found = {role: by_name[of[0]] for role, of in roles.columns.items() if not of[1:]}
     # Acceleration has a channel y, which is the label of other tables.
     if "label" not in fixed and "label" in found and not found["label"].is_label():
         del found["label"]
@@ -272,7 +281,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> di
     }
     left = [column for column in free if column.name not in taken]
     features = [column.name for column in left if column.is_feature]
-    new = {role: c.name for role, c in found.items() if c.name != roles.columns.get(role)}
+    new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
     if not 0 < len(features) < len(left):
         return new
     # The remaining columns of words cannot be features, so they are left out.

@@ -1,0 +1,314 @@
+"""Reads csv files as columns, and finds the lines of their rows.
+
+pyarrow parses the files. It has no types for a type checker, so its tables are Any here.
+"""
+
+import csv
+import itertools
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+from pyarrow import csv as arrow_csv
+
+from seqsweep.data.files import unpacked
+from seqsweep.data.memory import check_memory
+from seqsweep.data.spreadsheets import (
+    FILLED_LINE,
+    LINE_END,
+    cells_of,
+    delimiter_of,
+    lines_above,
+    start_of_totals,
+)
+from seqsweep.data.table_options import CSV_OPTIONS, Totals
+from seqsweep.text import count, listed, short
+
+pc: Any = pyarrow.compute  # the import creates its functions
+
+_ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
+_MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
+"""Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
+
+_NUMBERS_AND_DATES = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+"""The types tried in turn for texts; float64 would merge large int64 numbers."""
+
+YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
+"""The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
+
+YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
+
+
+class CsvFile:
+    """A csv file with cells of text; see `tables.table` for the options.
+
+    Args:
+        most: the bytes after which the rows are not read, for a look at them.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        delimiter: str | None = None,
+        decimal: str = ".",
+        encoding: str = "utf-8",
+        header: bool = True,
+        skip_rows: int | None = None,
+        totals: Totals = "error",
+        most: int | None = None,
+    ) -> None:
+        self._file, self.where, self.notes = file, str(file), list[str]()
+        self.decimal, self._encoding, self._header = decimal, encoding, header
+        self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows
+        self._most = most
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
+        if skip_rows is not None and skip_rows < 0:
+            raise ValueError(f"data.source.skip_rows={skip_rows}: must be at least 0")
+        content = self._text()
+        first = FILLED_LINE.search(content)
+        if first is None:
+            raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
+        line = first[0].decode("utf-8", "backslashreplace")
+        self._delimiter = delimiter or delimiter_of(line)
+        self._unread: bytes | None = self._text() if self._delimiter == " " else content
+        if line.encode() != first[0]:
+            raise ValueError(f"{file}: {short(line)} is not UTF-8; save the file as UTF-8")
+        try:
+            cells = cells_of(line, self._delimiter)
+        except csv.Error:  # a cell of more than 128 KiB
+            raise ValueError(f"{file}: {short(line)} is not a line of names") from None
+        self.names = cells if header else [*map(str, range(len(cells)))]
+        if self._skipped and skip_rows is None:
+            lines = count(self._skipped, "line")
+            self.notes.append(f"{file}: the table begins below {lines} (skip_rows={self._skipped})")
+
+    def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
+        """Reads columns by their names: `numbers` as float64, `others` as text."""
+        names = [*numbers, *others]
+        content = self._without_totals(self._read(), has_numbers=bool(numbers))
+        rows = max(map(content.count, (b"\n", b"\r")))
+        needs = f"its {rows:,} rows of {len(names)} columns"
+        check_memory(8 * rows * len(names), self.where, needs)
+        # A column is called by its position in the file, because names may occur twice.
+        positions = {name: str(index) for index, name in enumerate(self.names)}
+        kinds = [pa.float64()] * len(numbers) + [pa.string()] * len(others)
+        keys = [positions[name] for name in names]
+        try:
+            table = self._parse(content, dict(zip(keys, kinds, strict=True)))
+        except pa.ArrowInvalid:  # some cells are not numbers or not UTF-8, or a row is not like all
+            cells = self._cells(content, keys).columns
+            return pa.table(self._converted(cells, names, len(numbers)), names)
+        return table.rename_columns(names)
+
+    def place(self, row: int) -> str:
+        """Returns the file and the line, counted from 1, on which a row begins."""
+        content = self._read()
+        # The header is a row before row 0; an empty line is not a row.
+        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
+        before = content if found is None else content[: found.start()]
+        return f"{self.where}:{len(LINE_END.findall(before)) + 1}"
+
+    def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
+        """Returns the content without its last rows if these are totals; may refuse them."""
+        is_error = self._totals == "error"
+        if self._totals == "keep" or (is_error and not has_numbers):  # a text may be called total
+            return content
+        start = start_of_totals(content, self._delimiter, must_say=is_error)
+        if start == len(content):
+            return content
+        line = content[start:].decode("utf-8", "replace").strip()
+        if self._totals == "drop":
+            self.notes.append(f"{self.where}: not read, as totals: {short(line)}")
+            return content[:start]
+        raise ValueError(
+            f"{self.where}:{len(LINE_END.findall(content[:start])) + 1}: {short(line)} is not"
+            " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
+        )
+
+    def _parse(
+        self,
+        content: bytes,
+        kinds: Mapping[str, Any],
+        refuse: Callable[[Any], str] | None = None,
+    ) -> Any:
+        """Parses columns of these types; the name of a column is its position.
+
+        Args:
+            refuse: called with a row that has another number of cells.
+        """
+        header = FILLED_LINE.search(content)
+        start = header.end() if self._header and header else 0
+        # pyarrow compares whole cells, and files with a space after each comma are common. It makes
+        # a list of its own for each column, so the spellings are few where they can be.
+        ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
+        missing = [f"{a}{text}{b}" for text in _MISSING for a in ends for b in ends]
+        names = [str(index) for index in range(len(self.names))]
+        if not FILLED_LINE.search(content, start):  # pyarrow refuses a table without rows
+            return pa.table({name: pa.nulls(0) for name in kinds})
+        return arrow_csv.read_csv(
+            pa.BufferReader(pa.py_buffer(content).slice(start)),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,  # with threads, a refused row has no number
+                block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
+                column_names=names,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=True,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                null_values=missing,
+                decimal_point=self.decimal,
+                column_types=kinds,
+                include_columns=[*kinds],
+            ),
+        )
+
+    def _cells(self, content: bytes, keys: Sequence[str]) -> Any:
+        """Reads the cells of columns as bytes; refuses rows of other sizes."""
+        refused = list[Any]()
+
+        def refuse(row: Any) -> str:
+            refused.append(row)
+            return "error"
+
+        try:
+            return self._parse(content, dict.fromkeys(keys, pa.binary()), refuse)
+        except pa.ArrowInvalid:
+            if not refused:
+                problem = "a row has more than 8 MB; is a quote or comma missing?"
+                raise ValueError(f"{self.where}: {problem}") from None
+        (row,) = refused
+        raise ValueError(
+            f"{self.place(row.number - 1)}: {row.actual_columns} cells; expected"
+            f" {row.expected_columns}, as in the first row"
+        )
+
+    def _converted(self, cells: Sequence[Any], names: Sequence[str], numbers: int) -> list[Any]:
+        """Converts columns of bytes, of which the first ones are numbers; may refuse a cell."""
+        columns, flags = list[Any](), list[str]()
+        for name, column in zip(names, cells, strict=True):
+            try:
+                values = _as_texts(column)
+            except pa.ArrowInvalid:
+                place = self.place(first_refused(column, _as_texts))
+                problem = "is not UTF-8; save the file as UTF-8"
+                raise ValueError(f"{place}: column {name!r} {problem}") from None
+            if len(columns) < numbers:
+                values, is_flag = self._numbers(name, values)
+                flags += [name] * is_flag
+            columns.append(values)
+        if flags:
+            self.notes.append(f"{self.where}: {listed(flags)}: {YES_OR_NO_NOTE}")
+        return columns
+
+    def _numbers(self, name: str, texts: Any) -> tuple[Any, bool]:
+        """Returns texts as numbers, and whether they are words such as yes and no."""
+        try:
+            return self._as_numbers(texts), False
+        except pa.ArrowInvalid:
+            if (values := yes_or_no(texts)) is not None:
+                return values, True
+        row = first_refused(texts, self._as_numbers)
+        cell = short(texts[row].as_py().strip())
+        raise ValueError(
+            f"{self.place(row)}: column {name!r}: {cell} is not a number;"
+            " data.source.features=[...] chooses the feature columns"
+        )
+
+    def _as_numbers(self, texts: Any) -> Any:
+        # With a decimal comma, a point is in no number.
+        texts = texts if self.decimal == "." else pc.replace_substring(texts, ".", ":")
+        return plain_words(texts, self.decimal).cast(pa.float64())
+
+    def _read(self) -> bytes:
+        """Returns the content, and keeps no reference to it, because it may be large."""
+        content, self._unread = self._unread, None
+        return self._text() if content is None else content
+
+    def _text(self) -> bytes:
+        """Returns the content in UTF-8; refuses binary files, and a quote that does not end."""
+        file, content = self._file, unpacked(self._file)
+        if self._encoding != CSV_OPTIONS["encoding"]:
+            try:
+                content = content.decode(self._encoding).encode()
+            except LookupError:
+                known = "must be an encoding that Python knows, such as latin-1"
+                raise ValueError(f"data.source.encoding={self._encoding}: {known}") from None
+            except UnicodeError as error:
+                raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
+        if b"\0" in content[: 1 << 20]:
+            raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
+        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
+            content = content[5:]  # drops Excel's first line; line numbers stay the same
+        if self._delimiter == " ":
+            # A pattern for many blanks before the end of a line would look at each blank again and
+            # again, so each run of blanks becomes one blank first.
+            content = re.sub(rb"[ \t]+", b" ", content)
+            content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
+        if self._skipped is None:
+            self._skipped = lines_above(content, self._delimiter) if self._header else 0
+        if self._skipped:  # skipped lines become empty, so that line numbers stay the same
+            lines = len(LINE_END.findall(content))
+            if lines < self._skipped:
+                problem = f"{file} has {count(lines, 'line')}"
+                raise ValueError(f"data.source.skip_rows={self._skipped}: {problem}")
+            ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
+            content = b"\n" * self._skipped + content[next(ends).end() :]
+        if content.count(b'"') % 2:
+            problem = "a quoted cell does not end: the file has an odd number of"
+            raise ValueError(f"{file}: {problem} '\"'")
+        if self._most is None or len(content) <= self._most:
+            return content
+        return content[: content.rfind(b"\n", 0, self._most) + 1]
+
+
+def _as_texts(column: Any) -> Any:
+    return column.cast(pa.string())
+
+
+def plain_words(texts: Any, decimal: str) -> Any:
+    """Returns texts without blanks, with decimal points; missing numbers are null."""
+    words = pc.utf8_trim_whitespace(texts)
+    words = pc.if_else(pc.is_in(words, pa.array(_MISSING)), pa.scalar(None, words.type), words)
+    return words if decimal in ("", ".") else pc.replace_substring(words, decimal, ".")
+
+
+def parsed(texts: Any) -> Any:
+    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind."""
+    *kinds, last = _NUMBERS_AND_DATES
+    for kind in kinds:
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return texts.cast(kind)
+    return texts.cast(last)
+
+
+def first_refused(cells: Any, convert: Callable[[Any], Any]) -> int:
+    """Returns the first row of a column that `convert` refuses with ArrowInvalid."""
+
+    def is_refused(row: int) -> bool:
+        try:
+            convert(cells[: row + 1])
+        except pa.ArrowInvalid:
+            return True
+        return False
+
+    return bisect_left(range(len(cells)), True, key=is_refused)
+
+
+def yes_or_no(texts: Any) -> Any:
+    """Returns texts as the numbers of `YES_OR_NO`; None if there is another text."""
+    numbers = dict.fromkeys(map(str.lower, _MISSING)) | YES_OR_NO
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    index = pc.index_in(words, pa.array([*numbers], words.type))
+    if index.null_count > words.null_count:
+        return None
+    return pc.take(pa.array([*numbers.values()], pa.float64()), index)

@@ -1,0 +1,176 @@
+"""Chooses the columns of a table that are read: channels, and columns with a role.
+
+The role of a column is its purpose, such as `label` or `id`. What the paths of a folder say is a
+column, too, whose name is the role in braces: `{label}`.
+"""
+
+import fnmatch
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from seqsweep.text import did_you_mean, listed, printable
+
+Form = Literal["long", "wide"]
+Totals = Literal["error", "drop", "keep"]
+
+CSV_OPTIONS = {
+    "delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True, "skip_rows": None,
+    "totals": "error",
+}  # fmt: skip
+"""The options of csv files, and their defaults."""
+
+NONE = "none"
+"""The value of a role's argument if no column has the role; then none is guessed."""
+
+ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "id": (
+        ("id", "case", "case_id", "sequence", "sequence_id", "seq", "seq_id", "series"),
+        ("series_id", "sample_id", "recording", "recording_id", "trial", "trial_id"),
+    ),
+    "step": (("step", "time", "timestep", "time_step", "timestamp", "date", "datetime"), ("t",)),
+    "label": (("label", "labels", "class", "class_label", "target", "category"), ("y",)),
+    "split": (("split", "subset"),),
+    "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
+    "length": (("lengths", "seq_len"),),
+}
+"""The usual column names for each role; the second tuple is for tables without any of the first."""
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "dev": "val", "test": "test", "testing": "test",
+}  # fmt: skip
+"""The names of splits, in columns and of folders."""
+
+
+FEW_ROWS = 10
+"""The fewest rows in which a column that counts them is not one by chance."""
+
+
+class Roles(NamedTuple):
+    """The columns of a table that are read: features, and columns with a role."""
+
+    columns: dict[str, list[str]]  # by role, without absent roles; only an id may have several
+    features: tuple[str, ...]  # in the order of the channels
+    guessed: bool  # whether the features or a role were found without an argument
+    unused: dict[str, list[str]]  # by role, usual columns that are not read, as the path says it
+
+    def name(self, role: str) -> str:
+        """Returns the column of a role as text: `case`, or `[machine,run]`."""
+        names = self.columns[role]
+        return f"[{','.join(names)}]" if names[1:] else names[0]
+
+    def words(self) -> str:
+        """Returns the roles and features as text: `id=case, label=y, features=a,b`."""
+        words = [f"{role}={printable(self.name(role))}" for role in ROLES if role in self.columns]
+        features = [*map(printable, self.features)]
+        if len(features) > 6:
+            features = [*features[:2], "...", f"{features[-1]} ({len(features)} columns)"]
+        return ", ".join([*words, f"features={','.join(features)}"])
+
+
+def choose_roles(
+    where: str, names: Sequence[str], wanted: Mapping[str, Any], of_path: Collection[str] = ()
+) -> Roles:
+    """Returns the roles that `wanted` gives to columns; guesses the others by usual names.
+
+    Args:
+        of_path: for a folder, the columns that its paths are, such as `{label}`.
+    """
+    # pandas writes its index without a name, or with one of these prefixes.
+    real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
+    _refuse_repeated(where, real, "has two columns {}; give them different names")
+    given = {role: wanted.get(role) for role in ROLES}
+    columns = {role: as_list(of) for role, of in given.items() if of not in (None, NONE)}
+    if columns.get("id") == []:
+        raise ValueError(f"{where}: data.source.id=[]: must name at least one column")
+    for role, of in columns.items():
+        for name in of:
+            _check_column(where, [*real, *of_path], role, name)
+    features = _given_features(where, real, wanted.get("features"))
+    ids, taken = columns.get("id", []), [*(features or ())]
+    for role, of in columns.items():  # the group may be one of several columns of an id
+        taken += [name for name in of if role != "group" or not ids[1:] or name not in ids]
+    _refuse_repeated(where, taken, "column {} is given for two purposes; give each once")
+    guessed, unused = features is None, dict[str, list[str]]()
+    for role, of in given.items():
+        path = f"{{{role}}}"
+        # A file of a folder is one sequence, which always has a name.
+        if path in of_path and (of is None or (role, of) == ("id", NONE)):
+            columns[role] = [path]
+            usual = usual_columns(real, role, is_folder=True)
+            unused |= {role: usual} if usual and features is None else {}
+        elif of is None and not (of_path and role == "length"):
+            others = [columns[other] for other in columns if (other, role) != ("id", "group")]
+            free = set(real).difference(features or (), *others)
+            found = _guess(where, [name for name in real if name in free], role, bool(of_path))
+            columns |= {role: [found]} if found else {}
+            guessed = guessed or found is not None
+    used = {name for group in (*columns.values(), *unused.values()) for name in group}
+    features = features or tuple(name for name in real if name not in used)
+    if not features:
+        raise ValueError(
+            f"{where}: has no feature column beside {listed(sorted(used))};"
+            " data.source.features=[...] names them"
+        )
+    return Roles(columns, features, guessed, unused)
+
+
+def as_list(given: str | Sequence[str]) -> list[str]:
+    """Returns the names of one or of several columns."""
+    return [given] if isinstance(given, str) else [*given]
+
+
+def usual_columns(names: Sequence[str], role: str, is_folder: bool) -> list[str]:
+    """Returns the columns with a usual name for a role."""
+    known = sum(_usual_names(role, is_folder), ())
+    return [name for name in names if name.strip().lower() in known]
+
+
+def _usual_names(role: str, is_folder: bool) -> tuple[tuple[str, ...], ...]:
+    # Acceleration has a channel y, which is the label of other tables.
+    return ROLES[role][:1] if is_folder and role == "label" else ROLES[role]
+
+
+def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ValueError(f"{where}: {problem.format(repr(name))}")
+
+
+def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
+    """Refuses a name, given as an argument, that no column has."""
+    if name not in names:
+        raise ValueError(
+            f"{where}: data.source.{argument}={name}: has no such column; columns:"
+            f" {listed(names)}{did_you_mean(name, names)}"
+        )
+
+
+def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
+    """Returns the feature columns of names or patterns, such as `x*`; None if not given."""
+    if given is None:
+        return None
+    known, features = set(names), list[str]()
+    for pattern in as_list(given):
+        matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
+        if not matching and pattern not in known:
+            _check_column(where, names, "features", pattern)
+        features += matching or [pattern]
+    if not features:
+        raise ValueError(f"{where}: data.source.features=[]: must name at least one column")
+    return tuple(dict.fromkeys(features))
+
+
+def _guess(where: str, names: Sequence[str], role: str, is_folder: bool) -> str | None:
+    """Returns the only column with a usual name for a role, or None."""
+    for known in _usual_names(role, is_folder):
+        matching = [name for name in names if name.strip().lower() in known]
+        if len(matching) > 1:
+            raise ValueError(
+                f"{where}: {' and '.join(map(repr, matching))} may each be the {role} column;"
+                f" data.source.{role}={matching[0]} chooses one, {role}={NONE} neither"
+            )
+        if matching:
+            return matching[0]
+    return None
