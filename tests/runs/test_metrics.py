@@ -12,7 +12,7 @@ from seqsweep.runs.metrics import proposed_direction as direction_in
 from seqsweep.runs.metrics import ranking_metric as ranking
 from seqsweep.runs.record import Record
 
-OWN: dict[str, Any] = {"monitor": None, "monitor_mode": None}
+OWN: dict[str, Any] = {"loss": None, "monitor": None, "monitor_mode": None}
 
 
 def record(**directions: Any) -> Record:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
-from seqsweep.runs.identity import FlatConfig, is_below
+from seqsweep.runs.identity import FlatConfig, is_below, is_own_module
 from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.record import Direction, Record
 
@@ -166,7 +166,7 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
 
 def knows_metrics(config: Mapping[str, Any]) -> bool:
     """Returns whether the metrics of a run are `OURS`, from its nested or flat config."""
-    return "monitor_mode" not in config  # a LightningModule of the user needs it to be explained
+    return not is_own_module(config)
 
 
 def metrics_in(record: Record) -> dict[str, float]:
