@@ -43,6 +43,9 @@ BAD_CSV = {
         r"my.csv:6: sequence '0' begins a second time; its first rows are at .*my.csv:2; give each",
     ),
     "a cell too many": bad(swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in"),
+    "a cell too many, in latin-1": bad(
+        swap("-0.4,run", "-0.4,r\xfcn,9").encode("latin-1"), "my.csv:6: 6 cells; expected 5, as in"
+    ),
     "an open quote": bad(swap("run_1", '"run_1'), "a quoted cell does not end"),
     "no such column": bad(LONG, "label=clas: has no such column; .* mean 'class'", label="clas"),
     "no features": bad(LONG, r"features=\[\]: must name at least one", features=[]),

@@ -174,18 +174,19 @@ class CsvFile:
 
     def _cells(self, content: bytes, keys: Sequence[str]) -> Any:
         """Reads the cells of columns as bytes; refuses rows of other sizes."""
-        refused = list[Any]()
+        refused, kinds = list[Any](), dict.fromkeys(keys, pa.binary())
 
         def refuse(row: Any) -> str:
             refused.append(row)
             return "error"
 
-        try:
-            return self._parse(content, dict.fromkeys(keys, pa.binary()), refuse)
-        except pa.ArrowInvalid:
-            if not refused:
-                problem = "a row has more than 8 MB; is a quote or comma missing?"
-                raise ValueError(f"{self.where}: {problem}") from None
+        with suppress(pa.ArrowInvalid):
+            return self._parse(content, kinds)
+        with suppress(pa.ArrowInvalid):  # pyarrow decodes the row that it refuses
+            self._parse(content.decode(errors="replace").encode(), kinds, refuse)
+        if not refused:
+            problem = "a row has more than 8 MB; is a quote or comma missing?"
+            raise ValueError(f"{self.where}: {problem}")
         (row,) = refused
         raise ValueError(
             f"{self.place(row.number - 1)}: {row.actual_columns} cells; expected"
