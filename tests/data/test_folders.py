@@ -156,8 +156,8 @@ def test_a_column_that_is_constant_in_each_file_may_be_the_label(write: Write):
     assert table(folder).class_names == ("a", "b")
     for path in flat:
         file = Path(folder, path)
-        file.write_text(file.read_text().replace("label", "activity"))
-    with pytest.raises((ValueError, TypeError), match=r"; set data.source.label=activity$"):
+        file.write_text(file.read_text().replace("label", "terrain"))
+    with pytest.raises((ValueError, TypeError), match=r"; set data.source.label=terrain$"):
         table(folder)
 
 

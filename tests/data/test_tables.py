@@ -275,8 +275,14 @@ def test_a_column_that_counts_the_rows_is_never_a_feature(write):
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ([0, 0.5, 1, 3, 3.5, 4], "1 gap in 't' of up to 2, where a step is 0.5; only the order"),
-        ([*range(10), 12, 13, 17], "2 gaps in 't' of up to 4, where a step is 1; only"),
+        (
+            [0, 0.5, 1, 3, 3.5, 4],
+            "1 gap in 't' of up to 2, where a step is 0.5; data.source.gap=1 ",
+        ),
+        (
+            [*range(10), 12, 13, 17],
+            "2 gaps in 't' of up to 4, where a step is 1; data.source.gap=2",
+        ),
         ([0, 1, 3, 7, 15, 31], None),  # no two steps are alike
         ([0, 1, 2], None),
     ],

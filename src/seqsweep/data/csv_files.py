@@ -22,6 +22,7 @@ from seqsweep.data.spreadsheets import (
     FILLED_LINE,
     LINE_END,
     cells_of,
+    closing_sign,
     delimiter_of,
     lines_above,
     start_of_totals,
@@ -35,8 +36,11 @@ _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of 
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
-_NUMBERS_AND_DATES = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+_NUMBERS = pa.int64(), pa.float64()
 """The types tried in turn for texts; float64 would merge large int64 numbers."""
+
+_THOUSANDS = r"^[+-]?[1-9]\d?\d?(\.\d{3})+(,\d*)?$"
+"""A number with a point between thousands, and a decimal comma."""
 
 YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 """The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
@@ -70,23 +74,34 @@ class CsvFile:
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
         if skip_rows is not None and skip_rows < 0:
             raise ValueError(f"data.source.skip_rows={skip_rows}: must be at least 0")
+        self._closing = b""
         content = self._text()
-        first = FILLED_LINE.search(content)
-        if first is None:
-            raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
-        line = first[0].decode("utf-8", "backslashreplace")
-        self._delimiter = delimiter or delimiter_of(line)
-        self._unread: bytes | None = self._text() if self._delimiter == " " else content
-        if line.encode() != first[0]:
-            raise ValueError(f"{file}: {short(line)} is not UTF-8; save the file as UTF-8")
-        try:
-            cells = cells_of(line, self._delimiter)
-        except csv.Error:  # a cell of more than 128 KiB
-            raise ValueError(f"{file}: {short(line)} is not a line of names") from None
-        self.names = cells if header else [*map(str, range(len(cells)))]
+        self._unread: bytes | None = content
+        self.names = self._names(content)
         if self._skipped and skip_rows is None:
             lines = count(self._skipped, "line")
             self.notes.append(f"{file}: the table begins below {lines} (skip_rows={self._skipped})")
+
+    def _names(self, content: bytes) -> list[str]:
+        """Returns the names of the columns; an empty list for a file of empty lines."""
+        first = FILLED_LINE.search(content)
+        if first is None:
+            return []
+        line = first[0].decode("utf-8", "backslashreplace")
+        if line.encode() != first[0]:
+            raise ValueError(f"{self.where}: {short(line)} is not UTF-8; save the file as UTF-8")
+        self._delimiter = self._delimiter or delimiter_of(line)
+        self._closing = closing_sign(content, self._delimiter)
+        if self._closing:
+            self.notes.append(f"{self.where}: {self._closing.decode()} ends each line, so left out")
+            line = line.rstrip().removesuffix(self._closing.decode())
+        if self._closing or self._delimiter == " ":
+            self._unread = None  # the text has to be cleaned
+        try:
+            cells = cells_of(line, self._delimiter)
+        except csv.Error:  # a cell of more than 128 KiB
+            raise ValueError(f"{self.where}: {short(line)} is not a line of names") from None
+        return cells if self._header else [*map(str, range(len(cells)))]
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads columns by their names: `numbers` as float64, `others` as text."""
@@ -213,22 +228,18 @@ class CsvFile:
 
     def _numbers(self, name: str, texts: Any) -> tuple[Any, bool]:
         """Returns texts as numbers, and whether they are words such as yes and no."""
+        words = plain_words(texts, self.decimal)
         try:
-            return self._as_numbers(texts), False
+            return words.cast(pa.float64()), False
         except pa.ArrowInvalid:
             if (values := yes_or_no(texts)) is not None:
                 return values, True
-        row = first_refused(texts, self._as_numbers)
+        row = first_refused(words, lambda cells: cells.cast(pa.float64()))
         cell = short(texts[row].as_py().strip())
         raise ValueError(
             f"{self.place(row)}: column {name!r}: {cell} is not a number;"
             " data.source.features=[...] chooses the feature columns"
         )
-
-    def _as_numbers(self, texts: Any) -> Any:
-        # With a decimal comma, a point is in no number.
-        texts = texts if self.decimal == "." else pc.replace_substring(texts, ".", ":")
-        return plain_words(texts, self.decimal).cast(pa.float64())
 
     def _read(self) -> bytes:
         """Returns the content, and keeps no reference to it, because it may be large."""
@@ -250,6 +261,8 @@ class CsvFile:
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
         if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
             content = content[5:]  # drops Excel's first line; line numbers stay the same
+        if self._closing:
+            content = re.sub(rb"(?m)%b[ \t]*(?=\r?$)" % re.escape(self._closing), b"", content)
         if self._delimiter == " ":
             # A pattern for many blanks before the end of a line would look at each blank again and
             # again, so each run of blanks becomes one blank first.
@@ -277,19 +290,52 @@ def _as_texts(column: Any) -> Any:
 
 
 def plain_words(texts: Any, decimal: str) -> Any:
-    """Returns texts without blanks, with decimal points; missing numbers are null."""
+    """Returns texts without blanks, with decimal points; missing numbers are null.
+
+    With a decimal comma, points divide thousands if the column shows it, as by `1.013,5`; else no
+    number has a point.
+    """
     words = pc.utf8_trim_whitespace(texts)
     words = pc.if_else(pc.is_in(words, pa.array(_MISSING)), pa.scalar(None, words.type), words)
-    return words if decimal in ("", ".") else pc.replace_substring(words, decimal, ".")
+    if decimal in ("", "."):
+        return words
+    pointed = words.filter(pc.fill_null(pc.match_substring(words, "."), False))
+    are_thousands = pc.all(pc.match_substring_regex(pointed, _THOUSANDS)).as_py()
+    shows = pc.any(pc.match_substring(pointed, decimal)).as_py()
+    words = pc.replace_substring(words, ".", "" if are_thousands and shows else ":")
+    return pc.replace_substring(words, decimal, ".")
 
 
-def parsed(texts: Any) -> Any:
-    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind."""
-    *kinds, last = _NUMBERS_AND_DATES
-    for kind in kinds:
+def parsed(texts: Any, decimal: str = ".", dayfirst: bool = True) -> Any:
+    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind.
+
+    Args:
+        dayfirst: whether 2/3/2026 is in March; points always have the day first.
+    """
+    numbers = plain_words(texts, decimal)
+    for kind in _NUMBERS:
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return texts.cast(kind)
-    return texts.cast(last)
+            return numbers.cast(kind)
+    dates = plain_words(texts, ".")
+    for pattern, replacement in (
+        (r"\b(\d)([./: T-])", r"0\1\2"),  # 9:05 is 09:05
+        (r"(:\d\d),(\d+)$", r"\1.\2"),
+        (r"^(\d\d)\.(\d\d)\.(\d{4})", r"\3-\2-\1"),
+        (r"^(\d\d)[/-](\d\d)[/-](\d{4})", r"\3-\2-\1" if dayfirst else r"\3-\1-\2"),
+    ):
+        dates = pc.replace_substring_regex(dates, pattern, replacement)
+    with suppress(pa.ArrowInvalid):
+        return dates.cast(pa.timestamp("ns"))
+    return dates.cast(pa.timestamp("ns", "UTC"))
+
+
+def day_first(texts: Any) -> bool | None:
+    """Returns whether dates such as 2/3/2026 begin with the day; None if they do not show it."""
+    found = pc.extract_regex(texts, r"^\s*(?P<one>\d\d?)[/-](?P<two>\d\d?)[/-]\d{4}").drop_null()
+    if not len(found):
+        return True
+    one, two = (pc.max(pc.struct_field(found, part).cast(pa.int64())).as_py() for part in (0, 1))
+    return one > 12 if one > 12 or two > 12 else None
 
 
 def first_refused(cells: Any, convert: Callable[[Any], Any]) -> int:

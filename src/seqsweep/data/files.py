@@ -68,10 +68,10 @@ def config_of(path: str) -> str | None:
     if path and folder.is_dir():
         table = first_table(folder)
         return table and config_of(str(folder / table))
-    kind = (_ending(path) or "").split(".")[1:2]
-    if kind and kind[0] in ("csv", "tsv", "txt"):
-        return "text" if _holds_texts(path, kind[0]) else "csv"
-    return kind[0] if kind else None
+    kind = (_ending(path) or ".").split(".")[1]
+    if kind in ("csv", "tsv", "txt"):
+        return "text" if _holds_texts(path, kind) else "csv"
+    return {"dat": "csv", "log": "csv", "npz": "npz", "ts": "ts", "": None}.get(kind, "parquet")
 
 
 def _holds_texts(path: str, kind: str) -> bool:

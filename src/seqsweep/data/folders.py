@@ -5,17 +5,22 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from seqsweep.data.table_options import SPLITS
 from seqsweep.text import count, listed, nearest_or_all
 
-TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_RARER = (".dat", ".log", ".jsonl", ".ndjson", ".npy")
+"""The endings of tables that count only in a folder without the usual ones."""
+
+TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", *_RARER)
 """The endings of tables."""
 
-_TABLE = re.compile(rf"(?:.*/)?[^/.][^/]*?({'|'.join(map(re.escape, TABLES))})", re.IGNORECASE)
+_TABLE = re.compile(
+    rf"(?:.*/)?(?!~\$)[^/.][^/]*?({'|'.join(map(re.escape, TABLES))})", re.IGNORECASE
+)
 
 _PARTS = ("split", "group", "label", "id")
 """The names that a pattern may give to a part of a path."""
@@ -24,6 +29,7 @@ _GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _MOST_WILD = 4
 """The most wildcards in one part of a path."""
 
+_SENSOR = re.compile("acc|gyro|magn|gravity|orient|baro|location|sensor", re.IGNORECASE)
 _PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
 
 State = tuple[tuple[str, int, int], ...]
@@ -42,16 +48,24 @@ class Recordings(NamedTuple):
     notes: list[str]
 
 
-def find_recordings(folder: Path, pattern: str | None) -> Recordings:
+def find_recordings(folder: Path, pattern: str | None, labels: str | None = None) -> Recordings:
     """Finds the recordings of a folder; without a pattern, the class is the file's folder.
+
+    Args:
+        labels: the path of a table of labels, which may be in the folder; then no folder is a
+            class without a pattern.
 
     Raises:
         ValueError: no file is a recording, or it is not clear what the folders mean.
         OSError: a folder cannot be read.
     """
     twice: list[str] = []
-    found = sorted(_files(folder, twice))
+    second = labels and os.path.realpath(os.path.expanduser(labels))
+    root = os.path.realpath(folder)
+    found = sorted(path for path in _files(folder, twice) if f"{root}/{path}" != second)
     tables = [*filter(_ending, found)]
+    if not (pattern or "").endswith(_RARER):
+        tables = [path for path in tables if _ending(path) not in _RARER] or tables
     if pattern is None:
         # A text beside other tables, and a table beside folders, describe the recordings.
         tables = [path for path in tables if ".txt" not in _ending(path)] or tables
@@ -59,15 +73,21 @@ def find_recordings(folder: Path, pattern: str | None) -> Recordings:
     if not tables:
         expected = f"expected a recording in each file ({listed(TABLES)})"
         raise ValueError(f"{folder}: {expected}; {contents(folder)}")
-    chosen = _usual_pattern(folder, tables) if pattern is None else pattern
+    chosen = pattern
+    if chosen is None:
+        chosen = "**" if labels else _usual_pattern(folder, tables)
     form = _compiled(chosen)
     matches = {path: match for path in tables if (match := form.fullmatch(path))}
     if not matches:
         problem = f"matches no file of {folder}, such as {tables[0]}"
         raise ValueError(f"data.source.pattern={chosen}: {problem}")
-    if len({_ending(path) == ".parquet" for path in matches}) > 1:
+    if "{label}" in chosen:
+        _refuse_two_readings(chosen, matches)
+    typed = {_ending(path) for path in matches} & {".parquet", *_RARER[2:]}
+    if typed and {*map(_ending, matches)} != typed:
         one_kind = "data.source.pattern='**/*.csv' reads one kind"
-        raise ValueError(f"{folder}: has csv and parquet files; {one_kind}")
+        kinds = listed([ending[1:] for ending in sorted(typed)])
+        raise ValueError(f"{folder}: has csv and {kinds} files; {one_kind}")
     notes = [f"{folder}: {count(len(matches), 'file')} as {chosen}"]
     if pattern is None and chosen.startswith("*/"):
         notes[0] += f"; data.source.pattern='{{group}}{chosen[1:]}' makes the folders groups"
@@ -93,7 +113,7 @@ def first_table(folder: Path) -> str | None:
     tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
     of_runs = ("config.yaml", "sweep.json")
     others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
-    return next(others, None)
+    return min(others, key=lambda path: _ending(path) in _RARER, default=None)
 
 
 def contents(folder: Path) -> str:
@@ -151,6 +171,11 @@ def _ending(path: str) -> str:
     return match[1].lower() if match else ""
 
 
+def without_ending(path: str) -> str:
+    """Returns the path of a file without the ending of a table."""
+    return path[: len(path) - len(_ending(path))]
+
+
 def _usual_pattern(folder: Path, paths: Sequence[str]) -> str:
     """Returns the pattern of a folder whose folders are classes, or splits and classes."""
     says = "data.source.pattern=... says what the folders are, as in"
@@ -172,8 +197,46 @@ def _usual_pattern(folder: Path, paths: Sequence[str]) -> str:
     return "/".join([*folders, "*"])
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Returns a pattern as an expression, with a group for each part of the path."""
+def class_in_names(folder: Path) -> str | None:
+    """Returns the pattern of folders, such as subjects, whose files have equal names.
+
+    Then the names are the classes, as in `S1/walk_1.csv` and `S2/walk_1.csv`. Names of sensors are
+    no classes.
+    """
+    names: dict[str, set[str]] = {}
+    for path in _files(folder):
+        above, _, name = path.rpartition("/")
+        if "/" not in above and _ending(path):
+            names.setdefault(above, set()).add(name)
+    shared = set.intersection(*names.values()) if "" not in names else set()
+    most = max(map(len, names.values()), default=0)
+    if len(names) < 2 or len(shared) < 2 or 2 * len(shared) < most or {*names} & {*SPLITS}:
+        return None
+    stems, endings = {*map(without_ending, shared)}, {*map(_ending, shared)}
+    numbered = [re.fullmatch(r".+_\d+", stem) is not None for stem in stems]
+    if len(endings) > 1 or any(map(_SENSOR.search, stems)) or len({*numbered}) > 1:
+        return None
+    return "{group}/{label}" + "_{id}" * numbered[0] + endings.pop()
+
+
+def _refuse_two_readings(pattern: str, matches: Mapping[str, re.Match[str]]) -> None:
+    """Refuses `{label}_*` where a label may end at several places, as in `walk_up_1`."""
+    longest = _compiled(pattern, label="+")
+    for path, match in matches.items():
+        other = longest.fullmatch(path)
+        if other and other["label"] != match["label"]:
+            raise ValueError(
+                f"data.source.pattern={pattern}: the label of {path} may be {match['label']!r} or"
+                f" {other['label']!r}; {{label}}_{{id}} ends it at the last _, {{label}}_*_* before"
+            )
+
+
+def _compiled(pattern: str, label: str = "+?") -> re.Pattern[str]:
+    """Returns a pattern as an expression, with a group for each part of the path.
+
+    Args:
+        label: how often the label's signs are repeated; all other parts match as little as they can.
+    """
     # The time to match a name grows with its length to the power of the wildcards.
     wildcards = [len(re.findall(r"\*+|\{", part)) for part in pattern.split("/")]
     if pattern.count("**") > 2 or max(wildcards) > _MOST_WILD:
@@ -190,5 +253,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             hint = "" if name in seen else nearest_or_all(name, _PARTS)
             raise ValueError(f"data.source.pattern={pattern}: {piece}: {problem}{hint}")
         seen.add(name)
-        expression += f"(?P<{name}>[^/]+?)"
+        # This label ends at the last `_`.
+        but = "_" if name == "id" and "{label}_{id}" in pattern else ""
+        expression += f"(?P<{name}>[^/{but}]{label if name == 'label' else '+?'})"
     return re.compile(expression, re.IGNORECASE)

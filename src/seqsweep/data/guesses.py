@@ -1,4 +1,7 @@
-"""Guesses options for a file that could not be read, from its first S rows."""
+"""Guesses what a person meant with a table, from its first S rows.
+
+Each guess looks at a table with the options of the guesses before it, and says what it would set.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +9,7 @@ from contextlib import suppress
 from datetime import date
 from itertools import chain, combinations, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +19,7 @@ from seqsweep.command import quoted_value, with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.files import existing_file, unpacked
-from seqsweep.data.folders import first_table
+from seqsweep.data.folders import class_in_names, first_table, without_ending
 from seqsweep.data.table_options import CSV_OPTIONS, FEW_ROWS, ROLES, Roles, as_list
 from seqsweep.data.table_rows import open_table
 from seqsweep.errors import Proposal
@@ -36,8 +39,13 @@ _MOST_BYTES = 1 << 20
 _MOST_IDS = 8
 """The most columns of which pairs are tried as the id."""
 
-_DROPPED = "left out"
-"""The key of the columns that proposed features do not have."""
+
+class Guess(NamedTuple):
+    """Options that a table seems to need."""
+
+    options: dict[str, Any]
+    sure: Literal["certain", "likely", "doubtful"] = "likely"
+    why: str = ""
 
 
 class _Column(NamedTuple):
@@ -96,6 +104,57 @@ class _Column(NamedTuple):
         return bool((np.diff(self.order[rows])[np.diff(ids.codes[rows]) == 0] > 0).all())
 
 
+class Look:
+    """A file or a folder as a guess sees it.
+
+    Args:
+        path: the file or folder.
+        given: the options of the user and of the guesses before.
+        is_text: whether its reader is that of texts, which has no options of tables.
+    """
+
+    def __init__(self, path: str, given: Mapping[str, Any], is_text: bool = False) -> None:
+        self.path, self.given, self.is_text = str(given.get("path") or path), given, is_text
+        root = Path(self.path).expanduser()
+        self.is_folder = root.is_dir()
+        file = existing_file(str(root / (first_table(root) or "") if self.is_folder else root))
+        self.start = unpacked(file)[:_MOST_BYTES]
+        is_typed = self.start[:6] in (b"\x93NUMPY",) or self.start[:4] == b"PAR1"
+        self.is_csv = not is_typed and file.suffix not in (".jsonl", ".ndjson")
+
+    def options(self, **further: Any) -> dict[str, Any]:
+        """Returns the options with which the table is opened."""
+        keys = ("pattern", "labels", *(CSV_OPTIONS if self.is_csv else ()))
+        options = {key: self.given[key] for key in keys if key in self.given} | further
+        return {**options, "totals": "drop"} if self.is_csv and not self.is_text else options
+
+    def columns(self, **further: Any) -> list[_Column]:
+        """Returns the columns of the first rows, read with further options."""
+        return _columns(self.path, self.options(**further))
+
+
+def guesses(path: str, given: Mapping[str, Any], is_text: bool = False) -> list[Guess]:
+    """Returns what the table seems to need, beyond the options that are `given`."""
+    made = list[Guess]()
+    for guess in (_text_columns,) if is_text else _GUESSES:
+        with suppress(ValueError, TypeError, OSError, LookupError, pa.ArrowException):
+            found = guess(Look(path, given, is_text))
+            if found is None:
+                continue
+            # Options that the user has set are not replaced.
+            options = {
+                key: value
+                for key, value in found.options.items()
+                if given.get(key, CSV_OPTIONS.get(key)) == CSV_OPTIONS.get(key) != value
+            }
+            if options:
+                made.append(found._replace(options=options))
+                given = {**given, **(options if found.sure != "doubtful" else {})}
+            if "data" in options:
+                break
+    return made
+
+
 def with_proposal(
     error: Exception,
     path: str,
@@ -108,17 +167,8 @@ def with_proposal(
         given: the options of the reader; only a reader of texts has `text_column`.
         read: reads the file with further options, unless these say that it holds texts.
     """
-    options: dict[str, Any] = {}
-    with suppress(ValueError, TypeError, OSError, LookupError, pa.ArrowException):
-        columns = _columns(path, {}) if "text_column" in given else None
-        options = _for_texts(columns) if columns else _for_table(path, given)
-    dropped = options.pop(_DROPPED, [])
-    # Options that the user has set are not replaced.
-    kept = {
-        key: value
-        for key, value in options.items()
-        if given.get(key, CSV_OPTIONS.get(key)) == CSV_OPTIONS.get(key) != value
-    }
+    made = [one for one in guesses(path, given, "text_column" in given) if one.sure != "doubtful"]
+    kept = {key: value for one in made for key, value in one.options.items()}
     fact, failed = str(error).partition("; data.source.")[0], None
     attempts = [kept] if kept else []
     if given.get("totals", "error") == "error":
@@ -130,8 +180,8 @@ def with_proposal(
         except (ValueError, TypeError) as another:
             failed = failed or another
         else:
-            left_out = f"; left out: {listed(dropped)}" if dropped else ""
-            return Proposal(f"{fact}{left_out}", proposed, with_options(proposed))
+            said = "; ".join([fact, *(one.why for one in made if one.why)])
+            return Proposal(said, proposed, with_options(proposed))
     kind = TypeError if isinstance(error, TypeError) else ValueError
     if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
@@ -139,49 +189,134 @@ def with_proposal(
     return kind(str(error))
 
 
-def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
+def _parts_of_an_archive(look: Look) -> Guess | None:
+    """Guesses that NAME_TRAIN.tsv and NAME_TEST.tsv are the two splits of a data set."""
+    if not look.is_folder:
+        return None
+    names = sorted(file.name for file in Path(look.path).expanduser().iterdir())
+    for train in names:
+        test = re.sub("train", lambda m: "TEST" if m[0].isupper() else "test", train, flags=re.I)
+        if test != train and test in names and without_ending(train) != train:
+            paths = {"path": f"{look.path}/{train}", "test_path": f"{look.path}/{test}"}
+            return Guess(paths, why="its files are the splits train and test")
+    return None
+
+
+def _labels_beside(look: Look) -> Guess | None:
+    """Guesses that a table beside the recordings, or in their folder, has their labels."""
+    path = Path(look.path).expanduser()
+    if look.given.get("labels") or look.given.get("pattern"):
+        return None
+    beside = sorted((path if look.is_folder else path.parent).glob("*.[ct]sv"))
+    known = re.compile("label|meta|target|annotation|^y_", re.IGNORECASE)
+    for file in (file for file in beside if file != path and known.search(file.stem)):
+        with suppress(ValueError):
+            table = open_table(look.path, labels=str(file), most=_MOST_BYTES)
+            if table.labels and table.labels.columns:
+                return Guess({"labels": str(file)}, why=f"{file.name} has a row for each recording")
+    return None
+
+
+def _class_in_file_names(look: Look) -> Guess | None:
+    """Guesses that files of equal names in all folders say the class by their names."""
+    if not look.is_folder or look.given.get("pattern") or look.given.get("labels"):
+        return None
+    pattern = class_in_names(Path(look.path).expanduser())
+    if pattern is None:
+        return None
+    return Guess({"pattern": pattern}, why="files of all folders have equal names")
+
+
+def _encoding(look: Look) -> Guess | None:
+    """Guesses UTF-16 by its mark, and Latin-1 for what is not UTF-8."""
+    if not look.is_csv:
+        return None
+    try:
+        look.start[:-4].decode(look.given.get("encoding", "utf-8"))  # the last may be cut
+    except UnicodeError:
+        is_utf16 = look.start[:2] in (b"\xff\xfe", b"\xfe\xff")
+        return Guess({"encoding": "utf-16" if is_utf16 else "latin-1"})
+    return None
+
+
+def _decimal(look: Look) -> Guess | None:
+    """Guesses a decimal comma where more columns are numbers with it."""
+    if not look.is_csv:
+        return None
+    signs = (look.given.get("decimal", "."), ",")
+    best = max(signs, key=lambda sign: len(_numbers(look.columns(decimal=sign))))
+    return Guess({"decimal": best})
+
+
+def _header(look: Look) -> Guess | None:
+    """Guesses that the first line has no names if it looks like the other lines."""
+    if not look.is_csv or not look.given.get("header", True):
+        return None
+    decimal = look.given.get("decimal", ".")
+    return Guess({"header": False}) if _has_no_header(look.columns(), decimal) else None
+
+
+def _texts(look: Look) -> Guess | None:
+    """Guesses that a file holds texts to classify instead of numbers."""
+    columns = look.columns()
+    numbers = _numbers(columns)
+    texts = [column for column in columns if any(" " in str(value) for value in column.values)]
+    # If there are two columns, texts and numbers, the numbers are probably the labels.
+    if numbers and not (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
+        return None
+    is_set = any(value != CSV_OPTIONS.get(key) for key, value in look.given.items())
+    return None if look.is_folder or is_set else Guess({"data": "text", **_of_texts(columns)})
+
+
+def _text_columns(look: Look) -> Guess | None:
+    """Guesses the columns of texts and labels."""
+    return Guess(_of_texts(look.columns()))
+
+
+def _of_texts(columns: Sequence[_Column]) -> dict[str, Any]:
     """Returns options: the label has the fewest values, the text (words) has the most."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None and len(label.values) > 1]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
-def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options to read a file or a folder, including the roles of its columns."""
-    file = Path(path).expanduser()
-    if is_folder := file.is_dir():
-        file /= first_table(file) or ""
-    start = unpacked(existing_file(str(file)))[:_MOST_BYTES]
-    options = {} if start.startswith(b"PAR1") else _for_csv(str(file), start, given)
-    columns = _columns(str(file), options)
-    numbers = _numbers(columns)
-    texts = [column for column in columns if any(" " in str(value) for value in column.values)]
-    # If there are two columns, texts and numbers, the numbers are probably the labels.
-    if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
-        is_table = is_folder or any(value != CSV_OPTIONS.get(key) for key, value in given.items())
-        return {} if is_table else {"data": "text", **_for_texts(columns)}
+def _columns_with_a_role(look: Look) -> Guess | None:
+    """Guesses the roles of columns without usual names; leaves out columns of words."""
     # Users who set features or a form know the columns, so no roles are proposed.
-    if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
-        return options
-    roles = open_table(path, pattern := given.get("pattern"), **options).choose_roles(given)
-    fixed = [role for role in ROLES if given.get(role) is not None]
-    return {**options, **_roles(_columns(path, options, pattern), roles, fixed)}
+    if any(look.given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
+        return None
+    roles = open_table(look.path, most=_MOST_BYTES, **look.options()).choose_roles(look.given)
+    fixed = [role for role in ROLES if look.given.get(role) is not None]
+    options, dropped = _roles(look.columns(), roles, fixed)
+    return Guess(options, why=f"left out: {listed(dropped)}" if dropped else "")
 
 
-def _for_csv(file: str, start: bytes, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options with which a csv file has the most columns of numbers."""
-    options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
-    try:
-        start[:-4].decode(options["encoding"])  # the last character may be cut
-    except UnicodeError:
-        is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
-        options["encoding"] = "utf-16" if is_utf16 else "latin-1"
-    signs = (options["decimal"], ",")
-    read = {sign: _columns(file, options | {"decimal": sign}) for sign in signs}
-    options["decimal"] = max(read, key=lambda sign: len(_numbers(read[sign])))
-    if options["header"] and _has_no_header(read[options["decimal"]], options["decimal"]):
-        options["header"] = False
-    return options
+def _no_class(look: Look) -> Guess | None:
+    """Guesses that 0 among labels of rows, which are numbers, means that a row has none."""
+    columns = {column.name: column for column in look.columns()}
+    label = columns.get(str(look.given.get("label")))
+    if label is None or not label.is_whole or 0 not in label.values:
+        return None
+    zero = "label 0 may mean that a row has none"
+    return (
+        Guess({"unlabelled": 0}, "doubtful", zero)
+        if (label.codes[0] != label.codes).any()
+        else None
+    )
+
+
+_GUESSES = (
+    _parts_of_an_archive,
+    _labels_beside,
+    _class_in_file_names,
+    _encoding,
+    _decimal,
+    _header,
+    _texts,
+    _columns_with_a_role,
+    _no_class,
+)
+"""The guesses, in the order in which they are made."""
 
 
 def _numbers(columns: Sequence[_Column]) -> list[_Column]:
@@ -199,23 +334,20 @@ def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
     return not words or any(word.name in word.values for word in words)
 
 
-def _columns(
-    path: str, csv_options: Mapping[str, Any], pattern: str | None = None
-) -> list[_Column]:
-    """Returns the columns of the first rows; an empty `csv_options` is for parquet and texts."""
-    options = {**csv_options, "totals": "drop"} if csv_options else {}
-    table = open_table(path, pattern, _MOST_BYTES, **options)
+def _columns(path: str, options: Mapping[str, Any]) -> list[_Column]:
+    """Returns the columns of the first rows of a table, opened with these options."""
+    table = open_table(path, most=_MOST_BYTES, **options)
     names, columns = [*dict.fromkeys(table.names)], list[_Column]()
     if len(names) > _MOST_COLUMNS:
         raise ValueError("too many columns")
+    plain = {*table.texts, *table.further}
     for name, column in zip(names, table.read([], names).columns, strict=True):
-        if table.like.decimal and name not in table.texts:
+        if table.like.decimal and name not in plain:
             texts = pc.utf8_trim_whitespace(column)
             column = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
-            words = plain_words(column, table.like.decimal)
-            column = words if yes_or_no(column) is not None else column
+            column = plain_words(column, ".") if yes_or_no(column) is not None else column
             with suppress(pa.ArrowInvalid):
-                column = parsed(words)
+                column = parsed(column, table.like.decimal)
         coded = column.combine_chunks().dictionary_encode()
         values = [value for value in coded.dictionary.to_pylist() if value is not None]
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -241,8 +373,10 @@ def _beside(*columns: _Column) -> _Column:
     return _Column([c.name for c in columns], codes, [*rows.T], None)
 
 
-def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> dict[str, Any]:
-    """Guesses the roles of columns without usual names; returns options."""
+def _roles(
+    columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Returns options with roles for columns without usual names, and columns to leave out."""
     by_name = {column.name: column for column in columns}
     found = {role: by_name[of[0]] for role, of in roles.columns.items() if not of[1:]}
     # Acceleration has a channel y, which is the label of other tables.
@@ -283,6 +417,6 @@ def _roles(columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]) -> di
     features = [column.name for column in left if column.is_feature]
     new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
     if not 0 < len(features) < len(left):
-        return new
+        return new, []
     # The remaining columns of words cannot be features, so they are left out.
-    return new | {"features": features, _DROPPED: [c.name for c in left if not c.is_feature]}
+    return new | {"features": features}, [c.name for c in left if not c.is_feature]

@@ -28,6 +28,13 @@ def delimiter_of(line: str) -> str:
     return max(signs, key=line.count)
 
 
+def closing_sign(content: bytes, delimiter: str) -> bytes:
+    """Returns a sign that ends each line and separates no cells, as in `1,2,3;`; else b""."""
+    lines = itertools.islice(FILLED_LINE.finditer(content), _MOST_LINES)
+    (last, *others) = {line[0].rstrip()[-1:] for line in lines} or {b""}
+    return last if last in (b";", b",", b"|") and not others and last != delimiter.encode() else b""
+
+
 def cells_of(line: str, delimiter: str) -> list[str]:
     """Returns the cells of a line; csv.Error means a huge cell."""
     parsed = csv.reader([line.strip(" ")], delimiter=delimiter, skipinitialspace=True)

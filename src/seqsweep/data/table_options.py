@@ -29,12 +29,19 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("series_id", "sample_id", "recording", "recording_id", "trial", "trial_id"),
     ),
     "step": (("step", "time", "timestep", "time_step", "timestamp", "date", "datetime"), ("t",)),
-    "label": (("label", "labels", "class", "class_label", "target", "category"), ("y",)),
+    "label": (
+        ("label", "labels", "class", "class_label", "target", "category"),
+        ("activity", "gesture", "emotion", "surface", "state", "event"),
+        ("y",),
+    ),
     "split": (("split", "subset"),),
-    "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
+    "group": (
+        ("group", "group_id", "subject", "subject_id", "patient", "patient_id"),
+        ("user", "user_id", "participant", "participant_id", "person", "person_id"),
+    ),
     "length": (("lengths", "seq_len"),),
 }
-"""The usual column names for each role; the second tuple is for tables without any of the first."""
+"""The usual column names for each role; a tuple is for tables without any of those before it."""
 
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -70,12 +77,17 @@ class Roles(NamedTuple):
 
 
 def choose_roles(
-    where: str, names: Sequence[str], wanted: Mapping[str, Any], of_path: Collection[str] = ()
+    where: str,
+    names: Sequence[str],
+    wanted: Mapping[str, Any],
+    of_path: Collection[str] = (),
+    further: Sequence[str] = (),
 ) -> Roles:
     """Returns the roles that `wanted` gives to columns; guesses the others by usual names.
 
     Args:
         of_path: for a folder, the columns that its paths are, such as `{label}`.
+        further: columns of a second table, which are never features.
     """
     # pandas writes its index without a name, or with one of these prefixes.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
@@ -86,11 +98,13 @@ def choose_roles(
         raise ValueError(f"{where}: data.source.id=[]: must name at least one column")
     for role, of in columns.items():
         for name in of:
-            _check_column(where, [*real, *of_path], role, name)
+            _check_column(where, [*real, *of_path, *further], role, name)
     features = _given_features(where, real, wanted.get("features"))
     ids, taken = columns.get("id", []), [*(features or ())]
-    for role, of in columns.items():  # the group may be one of several columns of an id
-        taken += [name for name in of if role != "group" or not ids[1:] or name not in ids]
+    for role, of in columns.items():
+        # A column of the id may say more: the group of a sequence, or its label and other things.
+        may_be_id = role == "group" or (role != "id" and ids[1:])
+        taken += [name for name in of if not (may_be_id and name in ids)]
     _refuse_repeated(where, taken, "column {} is given for two purposes; give each once")
     guessed, unused = features is None, dict[str, list[str]]()
     for role, of in given.items():
@@ -101,9 +115,12 @@ def choose_roles(
             usual = usual_columns(real, role, is_folder=True)
             unused |= {role: usual} if usual and features is None else {}
         elif of is None and not (of_path and role == "length"):
-            others = [columns[other] for other in columns if (other, role) != ("id", "group")]
-            free = set(real).difference(features or (), *others)
-            found = _guess(where, [name for name in real if name in free], role, bool(of_path))
+            in_id = role == "group" or (role == "label" and ids[1:])
+            others = [columns[other] for other in columns if not (other == "id" and in_id)]
+            free = {*real, *further}.difference(features or (), *others)
+            known = [name for name in (*real, *further) if name in free]
+            is_long = bool(of_path or {"id", "step"} & {*columns})
+            found = _guess(where, known, role, bool(of_path), is_long)
             columns |= {role: [found]} if found else {}
             guessed = guessed or found is not None
     used = {name for group in (*columns.values(), *unused.values()) for name in group}
@@ -123,13 +140,17 @@ def as_list(given: str | Sequence[str]) -> list[str]:
 
 def usual_columns(names: Sequence[str], role: str, is_folder: bool) -> list[str]:
     """Returns the columns with a usual name for a role."""
-    known = sum(_usual_names(role, is_folder), ())
+    known = sum(_usual_names(role, is_folder, is_folder), ())
     return [name for name in names if name.strip().lower() in known]
 
 
-def _usual_names(role: str, is_folder: bool) -> tuple[tuple[str, ...], ...]:
-    # Acceleration has a channel y, which is the label of other tables.
-    return ROLES[role][:1] if is_folder and role == "label" else ROLES[role]
+def _usual_names(role: str, is_folder: bool, is_long: bool) -> tuple[tuple[str, ...], ...]:
+    if role != "label":
+        return ROLES[role]
+    # Without an id or a step, rows with an `activity` may be steps or sequences. And acceleration
+    # has a channel y, which is the label of other tables.
+    first, second, y = ROLES["label"]
+    return (first, *[second] * is_long, *[y] * (not is_folder))
 
 
 def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
@@ -162,9 +183,11 @@ def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, 
     return tuple(dict.fromkeys(features))
 
 
-def _guess(where: str, names: Sequence[str], role: str, is_folder: bool) -> str | None:
+def _guess(
+    where: str, names: Sequence[str], role: str, is_folder: bool, is_long: bool
+) -> str | None:
     """Returns the only column with a usual name for a role, or None."""
-    for known in _usual_names(role, is_folder):
+    for known in _usual_names(role, is_folder, is_long):
         matching = [name for name in names if name.strip().lower() in known]
         if len(matching) > 1:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Opens a source of rows: csv, parquet, a folder of either, a DataFrame.
+"""Opens a source of rows: csv, parquet, JSON lines, npy, a folder of these, a DataFrame.
 
 Each becomes named columns of Arrow. Only columns that are features or have a role are read.
 """
@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import json, parquet
 
 from seqsweep.command import with_options
 from seqsweep.data.checks import Int64
 from seqsweep.data.csv_files import CsvFile
 from seqsweep.data.files import existing_file
 from seqsweep.data.folders import find_recordings
+from seqsweep.data.labels_table import LabelsTable
 from seqsweep.data.memory import check_memory
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, Roles, choose_roles, usual_columns
 from seqsweep.text import listed
@@ -29,7 +30,7 @@ from seqsweep.text import listed
 
 @dataclass
 class _TypedFile:
-    """A parquet file or a DataFrame, whose columns have types."""
+    """A source whose columns have types: parquet, JSON lines, npy or a DataFrame."""
 
     where: str  # its name, for messages
     names: list[str]
@@ -46,22 +47,46 @@ class _TypedFile:
         return f"{self.where}: row {row}"
 
 
+class _JsonLines(_TypedFile):
+    def place(self, row: int) -> str:
+        """Returns the file and the line of a row."""
+        return f"{self.where}:{row + 1}"
+
+
 TableFile = CsvFile | _TypedFile
 
 
 def open_file(path: str, **csv_options: Any) -> TableFile:
-    """Opens a csv or parquet file; the content decides the format."""
+    """Opens a table; the content decides the format, or the ending .jsonl or .ndjson."""
     file = existing_file(path)
     with file.open("rb") as opened:
-        start = opened.read(4)
-    if start != b"PAR1":
+        start = opened.read(6)
+    is_json = path.lower().endswith((".jsonl", ".ndjson"))
+    if not is_json and start[:4] != b"PAR1" and start != b"\x93NUMPY":
         return CsvFile(file, **csv_options)
     for key, value in csv_options.items():
         if value != CSV_OPTIONS.get(key, value):
-            raise ValueError(f"data.source.{key}={value!r}: {file} is a parquet file")
+            kind = "a parquet file" if start[:4] == b"PAR1" else "not a csv file"
+            raise ValueError(f"data.source.{key}={value!r}: {file} is {kind}")
     with _damage_named(file):
-        names = parquet.read_schema(file).names
-    return _TypedFile(str(file), names, partial(_load_parquet, file))
+        if start == b"\x93NUMPY":
+            table = _npy_table(file)
+        elif is_json:
+            table = json.read_json(str(file))
+            return _JsonLines(str(file), table.column_names, table.select)
+        else:
+            names = parquet.read_schema(file).names
+            return _TypedFile(str(file), names, partial(_load_parquet, file))
+    return _TypedFile(str(file), table.column_names, table.select)
+
+
+def _npy_table(file: Path) -> Any:
+    """Returns a NumPy array (T, F) or (T,) with a column for each channel."""
+    values = np.load(file, allow_pickle=False)
+    if values.ndim not in (1, 2) or not values.size:
+        raise ValueError(f"{file}: has shape {values.shape}; must be (T, F) or (T,)")
+    columns = values.reshape(len(values), -1).T
+    return pa.table({f"channel_{f}": column.copy() for f, column in enumerate(columns)})
 
 
 def _load_parquet(file: Path, columns: Sequence[str]) -> Any:
@@ -100,14 +125,24 @@ class Table:
     notes: list[str] = field(default_factory=list[str])
     pattern: str | None = None  # of a folder's paths, if it was guessed
     empty: set[str] = field(default_factory=set[str])  # further files, which have no content
+    labels: LabelsTable | None = None  # a second table
 
     def __post_init__(self) -> None:
         # One file, such as a list of labels, may have other columns than the rest.
         opened = [file() for file in self.files[:: -(-len(self.files) // 5)]]
+        opened = [file for file in opened if file.names] or opened  # others have no lines
         names = Counter(tuple(file.names) for file in opened).most_common(1)[0][0]
         self.like = next(file for file in opened if tuple(file.names) == names)
-        self.names = [*names, *self.texts]
+        if not names:
+            problem = "is empty; expected a line with the names of the columns"
+            raise ValueError(f"{self.like.where}: {problem}")
+        self.names = [*names, *self.texts, *self.further]
         self._ends = np.zeros(len(self.files), np.int64)  # the rows up to the end of each file
+
+    @property
+    def further(self) -> list[str]:
+        """The names of the columns of a second table."""
+        return [] if self.labels is None else [*self.labels.columns]
 
     def choose_roles(self, options: Mapping[str, Any]) -> Roles:
         """Returns the roles of the columns; refuses options that a folder cannot have."""
@@ -123,7 +158,7 @@ class Table:
                     f" data.source.pattern='{self.pattern}' takes the folder; for the column,"
                     f" {with_options({'label': usual})}"
                 )
-        roles = choose_roles(self.where, names, options, self.texts)
+        roles = choose_roles(self.where, names, options, self.texts, self.further)
         for role, unused in roles.unused.items():
             self.notes.append(f"{self.where}: {role}={{{role}}}; not used: {listed(unused)}")
         return roles
@@ -134,7 +169,9 @@ class Table:
         Args:
             once: columns that must have one value in each file.
         """
-        inner = [name for name in others if name not in self.texts]
+        inner = [name for name in others if name not in (*self.texts, *self.further)]
+        if self.labels and self.labels.key in self.like.names:
+            inner = [*dict.fromkeys([*inner, self.labels.key])]
         tables, unused, notes = list[Any](), set[str](), dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             # One file is read in this thread, which a signal can interrupt.
@@ -165,6 +202,8 @@ class Table:
     ) -> tuple[TableFile, Any]:
         """Returns a file and its rows."""
         columns, known = [*numbers, *others], {*file.names}
+        if not file.names:
+            return file, pa.table({name: pa.nulls(0) for name in columns})
         if lacking := [name for name in columns if name not in known]:
             hint = "data.source.pattern=... chooses files"
             if common := [name for name in numbers if name in known]:
@@ -194,7 +233,8 @@ class Table:
             of_files = [codes.setdefault(texts[n], len(codes)) for n in filled]
             of_rows = pa.array(np.repeat(np.array(of_files, np.int32), sizes))
             joined = joined.append_column(column, pa.DictionaryArray.from_arrays(of_rows, [*codes]))
-        return joined
+        rows_of = dict(zip(filled, sizes, strict=True))
+        return self.labels.join(joined, rows_of) if self.labels else joined
 
     def count_rows(self) -> Int64:
         """Returns the numbers of rows in their files, from 0."""
@@ -209,11 +249,16 @@ class Table:
 
 
 def open_table(
-    path: str, pattern: str | None = None, most: int | None = None, **csv_options: Any
+    path: str,
+    pattern: str | None = None,
+    labels: str | None = None,
+    most: int | None = None,
+    **csv_options: Any,
 ) -> Table:
     """Opens a file, or all files of a folder; see `find_recordings`.
 
     Args:
+        labels: the path of a second table, with a row for each file or sequence.
         most: for a look at the rows, the bytes to read of a csv file, of a few files of a folder.
     """
     csv_options["most"] = most
@@ -222,8 +267,9 @@ def open_table(
         if pattern is not None and folder.exists():
             raise ValueError(f"data.source.pattern={pattern}: is for a folder; {path} is not one")
         file = open_file(path, **csv_options)
-        return Table(file.where, [lambda: file])
-    found = find_recordings(folder, pattern)
+        second = _labels_table(labels, file.names, None)
+        return Table(file.where, [lambda: file], labels=second)
+    found = find_recordings(folder, pattern, labels)
     paths = [str(folder / path) for path in found.parts["id"]]
     sizes = [*map(os.path.getsize, paths)]
     check_memory(sum(sizes), str(folder), "its files")
@@ -238,7 +284,19 @@ def open_table(
         found.notes,
         None if pattern else found.pattern,
         {path for path, size in zip(paths, sizes, strict=True) if not size},
+        _labels_table(labels, (), [found.parts["id"][index] for index in filled]),
     )
+
+
+def _labels_table(
+    path: str | None, names: Sequence[str], files: Sequence[str] | None
+) -> LabelsTable | None:
+    if path is None:
+        return None
+    table = open_file(path)
+    texts = table.read([], table.names).to_pydict()
+    columns = {name: [text and str(text) for text in of] for name, of in texts.items()}
+    return LabelsTable(table.where, columns, names, files)
 
 
 def frame_table(dataframe: Any) -> Table:

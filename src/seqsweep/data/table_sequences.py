@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from seqsweep.data.checks import Array, Int64
+from seqsweep.data.checks import Array, Int64, Mask
 from seqsweep.data.files import RawPart, Stored
 from seqsweep.data.guesses import with_proposal
 from seqsweep.data.padding import join_padded
@@ -42,7 +42,7 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
 
     def opened(path: str, given: Mapping[str, Any]) -> Table:
         csv_options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
-        return open_table(path, given.get("pattern"), **csv_options)
+        return open_table(path, given.get("pattern"), given.get("labels"), **csv_options)
 
     def read_with(more: Mapping[str, Any]) -> _Read:
         return _read(opened(path, {**options, **more}), {**options, **more}, labelled)
@@ -80,33 +80,47 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
-    rows = Rows(table, table.choose_roles(options))
+    roles = table.choose_roles(options)
+    rows = Rows(table, roles, options.get("unlabelled"), options.get("dayfirst"))
     form = _form_of(rows, options)
     if options.get("features") is None:
         _leave_out_counters(rows, form)
     shape = _steps_and_channels(rows, options)
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
-    made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
+    if form == "long":
+        made = _assemble_long(rows, options.get("gap"))
+    elif options.get("gap") is None:
+        made = _assemble_wide(rows, shape)
+    else:
+        raise ValueError(f"{table.where}: data.source.gap is for form=long")
     guessed = [f"{table.where}: {form} form, {rows.roles.words()}"] if rows.roles.guessed else []
     notes = [*dict.fromkeys(table.notes), *guessed]
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
         notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
-    whole = _with_labels(rows, made, labelled, notes)
+    whole, unlabelled = _with_labels(rows, made, labelled, notes)
     if rows.has("group"):
         whole = whole._replace(groups=_per_sequence(rows, "group", made))
     if not rows.has("split"):
-        return _Read({"train": whole}, rows.roles, form, notes)
+        return _Read({"train": _selected(whole, ~unlabelled)}, rows.roles, form, notes)
     named = _per_sequence(rows, "split", made).tolist()
     split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
     rows.check("split", (split_of == "")[made.of_row], "train, val or test")
+    split_of[unlabelled] = ""
     parts: dict[str, RawPart] = {}
     for name in [name for name in ("train", "val", "test") if name in split_of]:
-        is_in = split_of == name
-        chosen = (one[is_in] if isinstance(one, np.ndarray) else one for one in whole)
-        parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
+        part = _selected(whole, split_of == name)
+        parts[name] = part._replace(where=f"{whole.where} ({name})")
     return _Read(parts, rows.roles, form, notes)
+
+
+def _selected(part: RawPart, index: Mask) -> RawPart:
+    """Returns some sequences of a part; itself if these are all."""
+    if index.all():
+        return part
+    arrays = (one[index] if isinstance(one, np.ndarray) else one for one in part)
+    return RawPart._make(arrays)
 
 
 def _leave_out_counters(rows: Rows, form: Form) -> None:
@@ -163,22 +177,52 @@ def _form_of(rows: Rows, options: Mapping[str, Any]) -> Form:
     return "long" if len(ids.values) < len(ids.codes) else "wide"
 
 
-def _assemble_long(rows: Rows) -> _Assembled:
+def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
     """Assembles the sequences of a table with a row for each step."""
     if rows.has("id"):
         codes, names = rows.codes("id")
     else:
         codes, names = np.zeros(len(rows), dtype=np.int64), None
+    groups, first = None, np.unique(codes, return_index=True)[1]
+    order, step = _order(rows, codes, first, gap)
+    if gap is not None:
+        codes = _cut_at_gaps(rows, codes, order, gap)
+        first = np.unique(codes, return_index=True)[1]
+        if names is not None:
+            # The parts of a recording are not independent, so no split divides them.
+            groups = np.array([str(rows.cell(row, "id")) for row in first])
+            names = np.array([f"{name}#{part}" for part, name in enumerate(groups.tolist())])
     lengths = np.bincount(codes).astype(np.int64)
-    x, first = rows.features(), np.unique(codes, return_index=True)[1]
-    order, step = _order(rows, codes, first)
+    x = rows.features()
     if (np.diff(order) < 0).any():
         x = x[order]
-    whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names, step=step)
+    x, where = join_padded(x, lengths), rows.table.where
+    whole = RawPart(x, None, lengths, where, names, groups, step=step)
     return _Assembled(whole, first, codes, order)
 
 
-def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]:
+def _cut_at_gaps(rows: Rows, codes: Int64, order: Int64, gap: float) -> Int64:
+    """Returns the sequence of each row (S,), with a new one after each step above `gap`."""
+    where = f"{rows.table.where}: data.source.gap={gap}"
+    if not rows.has("step") or gap <= 0:
+        must = "must be above 0" if gap <= 0 else "needs data.source.step=COLUMN"
+        raise ValueError(f"{where}: {must}")
+    of_id = codes[order]
+    is_long = (_in_seconds(np.diff(rows.steps()[order])) > gap) & (np.diff(of_id) == 0)
+    rows.table.notes.append(f"{where} cuts at {count(int(is_long.sum()), 'longer step')}")
+    cut = np.empty_like(codes)
+    # The codes of an id increase, so a part follows the parts before it.
+    cut[order] = of_id + np.cumsum([0, *is_long])
+    return cut
+
+
+def _in_seconds(sizes: Array) -> Array:
+    """Returns steps as floats, those between dates in seconds."""
+    is_time = sizes.dtype.kind == "m"
+    return sizes / np.timedelta64(1, "s") if is_time else sizes.astype(np.float64)
+
+
+def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[Int64, float | None]:
     """Returns the order (S,) by sequence, then step, and the usual step."""
     place = rows.table.place
     if rows.has("step"):
@@ -188,7 +232,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]
         if same.any() and not rows.has("id"):
             raise ValueError(
                 f"{rows.table.where}: step={rows.roles.name('step')} repeats, but no column"
-                " names the sequence; set data.source.id=COLUMN, or data.source.form=wide"
+                " names the sequence; data.source.id=COLUMN does, or data.source.form=wide"
             )
         if same.any():
             one, two = sorted(order[same.argmax() :][:2].tolist())
@@ -196,7 +240,8 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]
                 f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
                 f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
             )
-        return order, _usual_step(rows, np.diff(steps[order])[np.diff(codes[order]) == 0])
+        within = np.diff(codes[order]) == 0
+        return order, _usual_step(rows, np.diff(steps[order])[within], gap)
     # Rows of one id that are not adjacent may belong to two sequences.
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
@@ -209,19 +254,19 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, float | None]
     return np.argsort(codes, kind="stable"), None
 
 
-def _usual_step(rows: Rows, sizes: Array) -> float | None:
+def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
     """Returns the length of equal steps, else None, and notes gaps."""
-    is_time = sizes.dtype.kind == "m"
-    sizes = sizes / np.timedelta64(1, "s") if is_time else sizes.astype(np.float64)
+    unit = " s" if sizes.dtype.kind == "m" else ""
+    sizes = _in_seconds(sizes)
     usual = float(np.median(sizes)) if len(sizes) else 0.0
     gaps = sizes[sizes > 1.5 * usual]
     if not usual or (np.abs(sizes - usual) > 0.1 * usual).mean() > 0.25:
         return None
-    unit, where = " s" if is_time else "", rows.table.where
-    if len(gaps):
-        told = f"{where}: {count(len(gaps), 'gap')} in {rows.roles.name('step')!r} of up to"
+    if len(gaps) and gap is None:
+        told = f"{count(len(gaps), 'gap')} in {rows.roles.name('step')!r} of up to"
         size = f"{gaps.max():g}{unit}, where a step is {usual:g}{unit}"
-        rows.table.notes.append(f"{told} {size}; only the order of steps is read")
+        cut = f"data.source.gap={2 * usual:g} cuts recordings there"
+        rows.table.notes.append(f"{rows.table.where}: {told} {size}; {cut}")
     return usual
 
 
@@ -264,12 +309,17 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
     return values[codes[made.rows]]
 
 
-def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> RawPart:
-    """Returns the sequences with their labels; with those of their rows if these change."""
-    whole, table = made.whole, rows.table
+def _with_labels(
+    rows: Rows, made: _Assembled, labelled: bool, notes: list[str]
+) -> tuple[RawPart, Mask]:
+    """Returns the sequences with their labels, or those of their rows if these change.
+
+    Also returns which sequences to leave out, (N,), because all their rows are unlabelled.
+    """
+    whole, table, none = made.whole, rows.table, np.zeros(len(made.rows), np.bool_)
     if not rows.has("label"):
         if not labelled:
-            return whole
+            return whole, none
         known = listed([name for name in table.names if name and name not in table.texts])
         path = ", or data.source.pattern={label}_* a part of the path" if table.texts else ""
         given = f"data.source.label=COLUMN names the label column{path}"
@@ -278,7 +328,7 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str])
     missing, problem = int((codes < 0).sum()), None
     try:
         if labelled or not missing:
-            return whole._replace(labels=_per_sequence(rows, "label", made))
+            return whole._replace(labels=_per_sequence(rows, "label", made)), none
     except ValueError as error:
         problem = error
     # A table of sequences by labels could be large, so only pairs that occur are counted.
@@ -286,19 +336,28 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str])
     pairs, counts = np.unique(of_pairs, return_counts=True)
     pairs = pairs[np.lexsort((-counts, pairs // len(values)))]
     sequences, first = np.unique(pairs // len(values), return_index=True)
-    if made.order is None or len(sequences) < len(made.rows):
+    without = len(made.rows) - len(sequences)
+    if (made.order is None or without) and not (rows.unlabelled and len(sequences)):
         if problem is not None:
             raise problem
         notes.append(f"{table.where}: {missing} labels are missing; none is used")
-        return whole
+        return whole, none
+    labels = np.full(len(made.rows), -1)
+    labels[sequences] = pairs[first] % len(values)
+    whole, unlabelled = whole._replace(labels=values[labels]), labels < 0
+    if without:
+        notes.append(f"{table.where}: {count(without, 'sequence')} without a label, so left out")
+    if (codes == labels[made.of_row]).all():
+        return whole, unlabelled
     lacking = f"; {count(missing, 'row')} without one" if missing else ""
     notes.append(f"{table.where}: labels by row, as they change within a sequence{lacking}")
-    return whole._replace(
-        labels=values[pairs[first] % len(values)],
+    assert made.order is not None, "a row of wide form is a sequence"
+    whole = whole._replace(
         row_labels=join_padded(codes[made.order], np.bincount(made.of_row)),
         row_names=tuple(values.tolist()),
         label_change="" if problem is None else str(problem),
     )
+    return whole, unlabelled
 
 
 def _stored(read: _Read) -> Stored:

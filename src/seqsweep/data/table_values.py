@@ -5,6 +5,7 @@ S rows of a table, F features (channels).
 
 import re
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,14 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
-from seqsweep.data.csv_files import YES_OR_NO_NOTE, first_refused, parsed, plain_words, yes_or_no
+from seqsweep.data.csv_files import (
+    YES_OR_NO_NOTE,
+    day_first,
+    first_refused,
+    parsed,
+    plain_words,
+    yes_or_no,
+)
 from seqsweep.data.table_options import FEW_ROWS, Roles
 from seqsweep.data.table_rows import Table
 from seqsweep.text import short
@@ -33,9 +41,13 @@ class Codes(NamedTuple):
 class Rows:
     """The rows of a table: feature columns, and columns with a role, such as `label`."""
 
-    def __init__(self, table: Table, roles: Roles) -> None:
+    def __init__(
+        self, table: Table, roles: Roles, unlabelled: Any = None, dayfirst: bool | None = None
+    ) -> None:
         self.table = table
         self.roles = roles
+        self.dayfirst = dayfirst  # of dates such as 2/3/2026; None asks the dates
+        self.unlabelled = () if unlabelled is None else (str(unlabelled), f"{unlabelled}.0")
         # The group may be one of the columns of the id.
         others = [*dict.fromkeys(name for names in roles.columns.values() for name in names)]
         once = [name for names in roles.unused.values() for name in names]
@@ -173,8 +185,9 @@ class Rows:
         cells = pc.utf8_trim_whitespace(cells) if is_text and is_cell else cells
         # Cells may be equal without their blanks, and a missing number may be NaN.
         numbers: dict[Any, int] = {}
+        absent = {*_ABSENT, *(self.unlabelled if role == "label" else ())}
         numbered = [
-            -1 if cell is None or cell in _ABSENT or cell != cell
+            -1 if cell is None or cell != cell or str(cell) in absent
             else numbers.setdefault(cell, len(numbers))
             for cell in cells.to_pylist()
         ]  # fmt: skip
@@ -190,23 +203,33 @@ class Rows:
         column = self._columns[self.roles.name("step")]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
-            column = plain_words(column, self.table.like.decimal)
+            column = plain_words(column, ".")
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_timestamp(column.type):
             return column.to_numpy()
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
         if is_text:
-            try:
-                return parsed(column).to_numpy()
-            except pa.ArrowInvalid:
-                # The error names the first row that is not of the same kind as the rows above it.
-                row = first_refused(column, parsed)
-                kinds = "must be a number or a date, of one kind with those above"
-                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}") from None
+            return self._parsed_steps(column)
         if pa.types.is_boolean(column.type) or not _is_number(column.type):
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
         return column.to_numpy()
+
+    def _parsed_steps(self, texts: Any) -> Array:
+        """Returns texts (S,) as numbers or dates; refuses a cell that is neither."""
+        dayfirst = day_first(texts) if self.dayfirst is None else self.dayfirst
+        if dayfirst is None:
+            problem = f"{short(self.cell(0, 'step'))} may begin with the day or with the month"
+            raise self.error(0, "step", f"{problem}; data.source.dayfirst=true|false says it")
+        convert = partial(parsed, decimal=self.table.like.decimal, dayfirst=dayfirst)
+        try:
+            return convert(texts).to_numpy()
+        except pa.ArrowInvalid:
+            row = first_refused(texts, convert)
+            # The first row sets the kind of all others.
+            kind = "of one kind with those above" if row else "as 2026-01-30 23:59:50.5"
+            text = f"{short(self.cell(row, 'step'))} must be a number or a date, {kind}"
+            raise self.error(row, "step", text) from None
 
     def _check_present(self, role: str, missing: Mask) -> None:
         """Refuses a column with missing values; `missing` (S,) is True at these."""

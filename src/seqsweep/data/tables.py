@@ -32,8 +32,12 @@ def table(
     totals: Totals = "error",
     test_path: str | None = None,
     pattern: str | None = None,
+    labels: str | None = None,
+    unlabelled: str | int | None = None,
+    gap: float | None = None,
+    dayfirst: bool | None = None,
 ) -> Splits:
-    """Reads a parquet or csv file, or a folder of them.
+    """Reads a csv, parquet, JSON lines or npy file, or a folder of them.
 
     In long form each row is a step, in wide form each row is a sequence. A role without an argument
     takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.
@@ -63,6 +67,11 @@ def table(
         pattern: for a folder with a sequence in each file, what the parts of a path below it are:
             `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
             folder is the split if it is called train, val or test.
+        labels: a second table, with a row for each file or sequence: its name, and its label,
+            group or split.
+        unlabelled: the label of rows that have none, such as 0.
+        gap: in long form, a larger step from row to row cuts a sequence; in seconds for dates.
+        dayfirst: whether 2/3/2026 is in March; null asks the other dates of the column.
 
     Raises:
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.
@@ -89,7 +98,7 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     """
     from seqsweep.data.table_sequences import read_frame
 
-    of_files = ("test_path", "pattern", *CSV_OPTIONS)
+    of_files = ("test_path", "pattern", "labels", *CSV_OPTIONS)
     known = [name for name in inspect.signature(table).parameters if name not in of_files]
     check_options(options, known, "a DataFrame")
     try:

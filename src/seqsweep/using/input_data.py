@@ -36,7 +36,7 @@ _SOURCE = "seqsweep.data.tables.table"
 _RUN_COLUMNS = ("id", "step", "label", "length")
 """The options that name columns of a run's table; a new table may lack these columns."""
 
-_RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
+_RUN_SHAPE = ("form", "frame", "reshape", "unlabelled", "gap", "dayfirst", *CSV_OPTIONS)
 """The options of a run's table that a new table needs, too."""
 
 
@@ -220,7 +220,7 @@ def _columns_of_run(
     if has_matches(path, source.get("pattern")):
         options["pattern"] = source["pattern"]
     merged = {**options, **given}
-    keys = ("pattern", *CSV_OPTIONS)
+    keys = ("pattern", "labels", *CSV_OPTIONS)
     table = open_table(path, **{key: merged[key] for key in keys if key in merged})
     # Groups only have an effect on intervals over windows, so other uses need no such column.
     has_groups = labelled and run.transform.window is not None
