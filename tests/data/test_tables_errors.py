@@ -63,7 +63,7 @@ BAD_CSV = {
     ),
     "steps without ids": bad(
         "t,x,label\n0,1,a\n0,2,b\n",
-        "step=t repeats, but no column names the sequence; set data.source.id",
+        "step=t repeats, but no column names the sequence; data.source.id",
     ),
     "no rows": bad("x,label\n", "has no rows"),
     "empty": bad("", "my.csv: is empty"),

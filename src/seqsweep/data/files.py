@@ -67,7 +67,8 @@ def config_of(path: str) -> str | None:
     folder = Path(os.path.expanduser(path))
     if path and folder.is_dir():
         table = first_table(folder)
-        return table and config_of(str(folder / table))
+        kind = table and config_of(str(folder / table))
+        return "csv" if kind == "text" else kind
     kind = (_ending(path) or ".").split(".")[1]
     if kind in ("csv", "tsv", "txt"):
         return "text" if _holds_texts(path, kind) else "csv"

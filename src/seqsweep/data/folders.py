@@ -12,11 +12,11 @@ from typing import NamedTuple, NoReturn
 from seqsweep.data.table_options import SPLITS
 from seqsweep.text import count, listed, nearest_or_all
 
-_RARER = (".dat", ".log", ".jsonl", ".ndjson", ".npy")
-"""The endings of tables that count only in a folder without the usual ones."""
-
-TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", *_RARER)
-"""The endings of tables."""
+_USUAL = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz")
+_TYPED = (".jsonl", ".ndjson", ".npy")
+_RARER = (".dat", ".log", *_TYPED)
+TABLES = (*_USUAL, ".txt", ".txt.gz", *_RARER)
+"""The endings of tables; in a folder without the usual ones the most frequent is read."""
 
 _TABLE = re.compile(
     rf"(?:.*/)?(?!~\$)[^/.][^/]*?({'|'.join(map(re.escape, TABLES))})", re.IGNORECASE
@@ -64,12 +64,12 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
     root = os.path.realpath(folder)
     found = sorted(path for path in _files(folder, twice) if f"{root}/{path}" != second)
     tables = [*filter(_ending, found)]
-    if not (pattern or "").endswith(_RARER):
-        tables = [path for path in tables if _ending(path) not in _RARER] or tables
     if pattern is None:
         # A text beside other tables, and a table beside folders, describe the recordings.
-        tables = [path for path in tables if ".txt" not in _ending(path)] or tables
+        tables = _of_main_kind(tables)
         tables = [path for path in tables if "/" in path] or tables
+    elif not pattern.endswith(_RARER):
+        tables = [path for path in tables if _ending(path) not in _RARER] or tables
     if not tables:
         expected = f"expected a recording in each file ({listed(TABLES)})"
         raise ValueError(f"{folder}: {expected}; {contents(folder)}")
@@ -83,7 +83,7 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
         raise ValueError(f"data.source.pattern={chosen}: {problem}")
     if "{label}" in chosen:
         _refuse_two_readings(chosen, matches)
-    typed = {_ending(path) for path in matches} & {".parquet", *_RARER[2:]}
+    typed = {_ending(path) for path in matches} & {".parquet", *_TYPED}
     if typed and {*map(_ending, matches)} != typed:
         one_kind = "data.source.pattern='**/*.csv' reads one kind"
         kinds = listed([ending[1:] for ending in sorted(typed)])
@@ -100,6 +100,14 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
     return Recordings(parts | {"id": [*matches]}, chosen, notes)
 
 
+def _of_main_kind(tables: Sequence[str]) -> list[str]:
+    """Returns the tables with a usual ending, else those with the most frequent one."""
+    kinds = Counter(_ending(path).removesuffix(".gz") for path in tables)
+    most = max(kinds, key=lambda kind: kinds[kind], default="")
+    usual = [path for path in tables if _ending(path) in _USUAL]
+    return usual or [path for path in tables if _ending(path).startswith(most)]
+
+
 def has_matches(path: str, pattern: str | None) -> bool:
     """Returns whether files of a folder match a pattern."""
     folder = Path(path).expanduser()
@@ -112,8 +120,8 @@ def first_table(folder: Path) -> str | None:
     # The tables of runs do not count.
     tables = filter(_ending, itertools.islice(_files(folder), _ENOUGH))
     of_runs = ("config.yaml", "sweep.json")
-    others = (t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs))
-    return min(others, key=lambda path: _ending(path) in _RARER, default=None)
+    others = [t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs)]
+    return next(iter(_of_main_kind(others)), None)
 
 
 def contents(folder: Path) -> str:
@@ -235,7 +243,7 @@ def _compiled(pattern: str, label: str = "+?") -> re.Pattern[str]:
     """Returns a pattern as an expression, with a group for each part of the path.
 
     Args:
-        label: how often the label's signs are repeated; all other parts match as little as they can.
+        label: how the signs of the label repeat; other parts match as little as they can.
     """
     # The time to match a name grows with its length to the power of the wildcards.
     wildcards = [len(re.findall(r"\*+|\{", part)) for part in pattern.split("/")]

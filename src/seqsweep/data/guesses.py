@@ -36,6 +36,9 @@ _MOST_COLUMNS = 10_000
 _MOST_BYTES = 1 << 20
 """The bytes of a csv file that are looked at."""
 
+_LONG = 20
+"""The fewest rows, on average, of a label that changes within a recording."""
+
 _MOST_IDS = 8
 """The most columns of which pairs are tried as the id."""
 
@@ -96,12 +99,20 @@ class _Column(NamedTuple):
             return in_blocks or any(other.orders(self) for other in others)
         return in_blocks and self.is_whole and size <= rows // 2
 
-    def orders(self, ids: "_Column") -> bool:
-        """Returns whether the cells increase from row to row within each id."""
-        if self.order is None:
+    def groups(self, ids: "_Column") -> bool:
+        """Returns whether each id has one cell, and each cell several ids, as a subject has."""
+        several = 2 < len(self.values) <= len(ids.values) // 2
+        return several and len(_beside(self, ids).values) == len(ids.values)
+
+    def orders(self, ids: "_Column", least: float = 1.0) -> bool:
+        """Returns whether the cells increase within each id, in all steps or most of them."""
+        if self.order is None or self.name == ids.name:
             return False
         rows = np.argsort(ids.codes, kind="stable")
-        return bool((np.diff(self.order[rows])[np.diff(ids.codes[rows]) == 0] > 0).all())
+        increases = np.diff(self.order[rows])[np.diff(ids.codes[rows]) == 0] > 0
+        if increases.all() or not len(increases):
+            return True
+        return increases.mean() >= least and len(_beside(ids, self).values) == len(rows)
 
 
 class Look:
@@ -117,8 +128,8 @@ class Look:
         self.path, self.given, self.is_text = str(given.get("path") or path), given, is_text
         root = Path(self.path).expanduser()
         self.is_folder = root.is_dir()
-        file = existing_file(str(root / (first_table(root) or "") if self.is_folder else root))
-        self.start = unpacked(file)[:_MOST_BYTES]
+        self.file = str(root / (first_table(root) or "") if self.is_folder else root)
+        self.start = unpacked(file := existing_file(self.file))[:_MOST_BYTES]
         is_typed = self.start[:6] in (b"\x93NUMPY",) or self.start[:4] == b"PAR1"
         self.is_csv = not is_typed and file.suffix not in (".jsonl", ".ndjson")
 
@@ -128,9 +139,14 @@ class Look:
         options = {key: self.given[key] for key in keys if key in self.given} | further
         return {**options, "totals": "drop"} if self.is_csv and not self.is_text else options
 
-    def columns(self, **further: Any) -> list[_Column]:
-        """Returns the columns of the first rows, read with further options."""
-        return _columns(self.path, self.options(**further))
+    def columns(self) -> list[_Column]:
+        """Returns the columns of the first rows."""
+        return _columns(self.path, self.options())
+
+    def columns_of_file(self, **further: Any) -> list[_Column]:
+        """Returns the columns of the file, or of the first in a folder, with further options."""
+        options = self.options(**further)
+        return _columns(self.file, {k: v for k, v in options.items() if k in CSV_OPTIONS})
 
 
 def guesses(path: str, given: Mapping[str, Any], is_text: bool = False) -> list[Guess]:
@@ -244,7 +260,7 @@ def _decimal(look: Look) -> Guess | None:
     if not look.is_csv:
         return None
     signs = (look.given.get("decimal", "."), ",")
-    best = max(signs, key=lambda sign: len(_numbers(look.columns(decimal=sign))))
+    best = max(signs, key=lambda sign: len(_numbers(look.columns_of_file(decimal=sign))))
     return Guess({"decimal": best})
 
 
@@ -253,12 +269,12 @@ def _header(look: Look) -> Guess | None:
     if not look.is_csv or not look.given.get("header", True):
         return None
     decimal = look.given.get("decimal", ".")
-    return Guess({"header": False}) if _has_no_header(look.columns(), decimal) else None
+    return Guess({"header": False}) if _has_no_header(look.columns_of_file(), decimal) else None
 
 
 def _texts(look: Look) -> Guess | None:
     """Guesses that a file holds texts to classify instead of numbers."""
-    columns = look.columns()
+    columns = look.columns_of_file()
     numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
     # If there are two columns, texts and numbers, the numbers are probably the labels.
@@ -328,7 +344,8 @@ def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
     names = [column.name for column in columns]
     if names in ([str(index + first) for index in range(len(names))] for first in (0, 1)):
         return False
-    if any(_is_word(column.name.replace(decimal, ".")) for column in _numbers(columns)):
+    heads = [column.name.replace(decimal, ".") for column in _numbers(columns)]
+    if any(_is_word(head) for head in heads if head.lower() != "nan"):
         return False
     words = [column for column in columns if column.order is None]
     return not words or any(word.name in word.values for word in words)
@@ -373,6 +390,30 @@ def _beside(*columns: _Column) -> _Column:
     return _Column([c.name for c in columns], codes, [*rows.T], None)
 
 
+def _names(found: Mapping[str, _Column]) -> set[str]:
+    return {name for column in found.values() for name in as_list(column.name)}
+
+
+def _recordings(
+    labels: Sequence[_Column], ids: Sequence[_Column], steps: Sequence[_Column]
+) -> dict[str, _Column]:
+    """Returns a label that seldom changes within recordings, their id and step; or nothing."""
+    rows = len(labels[0].codes) if labels else 0
+    whole = _Column("", np.zeros(rows, np.int64), [0], None)  # the only recording
+    for label, column in product(labels, [*ids, whole]):
+        changes = np.diff(label.codes[np.argsort(column.codes, kind="stable")]) != 0
+        few = column is whole or 2 <= len(column.values) <= rows // _LONG
+        if not few or column.name == label.name or changes.sum() * _LONG > rows:
+            continue
+        recording = {"label": label} | ({} if column is whole else {"id": column})
+        for step in steps:
+            if step.orders(column, least=0.95):
+                return recording | {"step": step}
+        if column.name == "{id}":  # the rows of a file are in order
+            return recording
+    return {}
+
+
 def _roles(
     columns: Sequence[_Column], roles: Roles, fixed: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
@@ -391,10 +432,11 @@ def _roles(
     ids = [found["id"]] if "id" in found else [*words, *wholes]
     # A column such as `subject` usually groups whole recordings. But if the steps increase within
     # each subject, a subject is a single recording.
-    group, steps = found.get("group"), [found["step"]] if "step" in found else _numbers(free)
+    steps = [found["step"]] if "step" in found else _numbers(free)
+    group = None if "id" in found else found.get("group")
     if group and len(group.values) < len(group.codes) and any(s.orders(group) for s in steps):
         ids = [group, *ids]
-    of_ids = {column.name for column in (group, *ids, *words, *wholes) if column}
+    of_ids = {c.name for c in (found.get("group"), *ids, *words, *wholes) if c}
     few = [column for column in columns if column.name in of_ids][:_MOST_IDS]
     several = [_beside(*pair) for pair in combinations(few, 2)]
     pairs = (
@@ -404,16 +446,18 @@ def _roles(
     )
     # Without an id, the label must have words, or be the only column of whole numbers.
     is_clear = labels and free[1:] and (words or not labels[1:])
-    found |= next(pairs, {"label": labels[0]} if is_clear else {})
+    by_row = _recordings(labels, [group, *ids] if group else ids, steps)
+    found |= next(pairs, by_row or ({"label": labels[0]} if is_clear else {}))
     if "id" in found and "step" not in found and len(found["id"].values) < len(found["id"].codes):
         steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
         found |= {"step": steps[0]} if steps else {}
     if counters and not {"id", "step"} & {*found}:
         found["id"] = counters[0]
-    taken = {
-        name for c in found.values() for name in ([c.name] if isinstance(c.name, str) else c.name)
-    }
-    left = [column for column in free if column.name not in taken]
+    if "id" in found and "group" not in found:
+        free_words = [column for column in words if column.name not in _names(found)]
+        groups = [column for column in free_words if column.groups(found["id"])]
+        found |= {"group": groups[0]} if groups else {}
+    left = [column for column in free if column.name not in _names(found)]
     features = [column.name for column in left if column.is_feature]
     new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
     if not 0 < len(features) < len(left):

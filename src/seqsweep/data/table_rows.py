@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from pyarrow import json, parquet
 
 from seqsweep.command import with_options
@@ -27,6 +28,8 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, Roles, choose_roles, usual_columns
 from seqsweep.text import listed
 
+pc: Any = pyarrow.compute  # the import creates its functions
+
 
 @dataclass
 class _TypedFile:
@@ -38,9 +41,23 @@ class _TypedFile:
     notes: list[str] = field(default_factory=list[str])
     decimal: str = ""  # the sign in texts that are numbers; here no text is a number
 
+    lists: list[str] = field(default_factory=list[str])  # columns with a recording in each cell
+
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads the columns of two lists, features and others, in this order."""
-        return self.load([*numbers, *others])
+        names = [*numbers, *others]
+        if not self.lists:
+            return self.load(names)
+        table = self.load([*dict.fromkeys([*names, *self.lists])]).combine_chunks()
+        parents, *others_of = [pc.list_parent_indices(table[name]) for name in self.lists]
+        if any(parents != other for other in others_of):
+            problem = f"{listed(self.lists)} must have lists of the same length in each row"
+            raise ValueError(f"{self.where}: {problem}")
+        columns = {
+            name: pc.list_flatten(column) if name in self.lists else column.take(parents)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+        return pa.table(columns).select(names)
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
@@ -68,16 +85,21 @@ def open_file(path: str, **csv_options: Any) -> TableFile:
         if value != CSV_OPTIONS.get(key, value):
             kind = "a parquet file" if start[:4] == b"PAR1" else "not a csv file"
             raise ValueError(f"data.source.{key}={value!r}: {file} is {kind}")
+    kind = _JsonLines if is_json else _TypedFile
     with _damage_named(file):
-        if start == b"\x93NUMPY":
-            table = _npy_table(file)
-        elif is_json:
-            table = json.read_json(str(file))
-            return _JsonLines(str(file), table.column_names, table.select)
+        if start[:4] == b"PAR1":
+            schema, load = parquet.read_schema(file), partial(_load_parquet, file)
         else:
-            names = parquet.read_schema(file).names
-            return _TypedFile(str(file), names, partial(_load_parquet, file))
-    return _TypedFile(str(file), table.column_names, table.select)
+            table = json.read_json(str(file)) if is_json else _npy_table(file)
+            schema, load = table.schema, table.select
+    lists = [n for n, of in zip(schema.names, schema.types, strict=True) if _is_list(of)]
+    return kind(str(file), schema.names, load, lists=lists)
+
+
+def _is_list(kind: Any) -> bool:
+    """Returns whether each cell of a column holds a list of plain values."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return is_list and not pa.types.is_nested(kind.value_type)
 
 
 def _npy_table(file: Path) -> Any:

@@ -265,7 +265,9 @@ def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
     if len(gaps) and gap is None:
         told = f"{count(len(gaps), 'gap')} in {rows.roles.name('step')!r} of up to"
         size = f"{gaps.max():g}{unit}, where a step is {usual:g}{unit}"
-        cut = f"data.source.gap={2 * usual:g} cuts recordings there"
+        # A few lost rows are no break where there are longer gaps.
+        longer = (10 if gaps.max() > 20 * usual else 2) * usual
+        cut = f"data.source.gap={longer:g} cuts recordings there"
         rows.table.notes.append(f"{rows.table.where}: {told} {size}; {cut}")
     return usual
 

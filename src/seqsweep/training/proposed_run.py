@@ -36,10 +36,10 @@ def propose(
             raise
         words = [f"{key}={quoted_value(value)}" for key, value in cause.options.items()]
         said = f"{cause.fact}; read with {' '.join(words)}"
-        # Only `data=text` replaces an override.
         new = {word.partition("=")[0]: word for word in overrides}
         for word in words:
-            new |= {"data": word} if word.startswith("data=") else {word: f"data.source.{word}"}
+            word = word if word.startswith("data=") else f"data.source.{word}"
+            new[word.partition("=")[0]] = word
         try:
             splits, proposed, notes, problem = propose([*new.values()])
         except (ValueError, TypeError, OSError):  # texts are proposed without a trial
