@@ -413,7 +413,8 @@ def _answer(is_json: bool, command: Callable[[PlainConsole], dict[str, Any]]) ->
 
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
-    say_error(message.replace("\n", r"\n"))  # of a value that was typed
+    # A value that was typed may have line breaks; indented lines are ours, and to be copied.
+    say_error(re.sub(r"\n(?!    )", r"\\n", message))
     return 2
 
 

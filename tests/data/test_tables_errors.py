@@ -120,7 +120,7 @@ def test_a_bad_csv_file_is_refused_with_its_line(write, content, options, messag
 GOOD = {"id": ["a", "a", "b"], "step": [0, 1, 0], "x": [1.0, 2.0, 3.0], "label": [0, 0, 1]}
 BAD_PARQUET = {
     "texts": bad({"x": ["a", "b", "c"]}, "column 'x' holds string; expected numbers; .*features"),
-    "label of lists": bad({"label": [[0], [0], [1]]}, "'label' holds list<.*expected texts"),
+    "label of lists": bad({"label": [[[0]], [[0]], [[1]]]}, "'label' holds list<.*expected texts"),
     "step missing": bad({"step": [1, None, 0]}, "row 1: the step .* is missing"),
     "step of booleans": bad({"step": [True, False, True]}, "row 0: the step .* is neither"),
     "texts that are not UTF-8": bad(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.command import with_options
 from seqsweep.data.checks import Array
+from seqsweep.data.conversions import conversion
 from seqsweep.data.folders import TABLES, contents, first_table
 from seqsweep.data.memory import check_memory
 from seqsweep.data.spreadsheets import is_number
@@ -99,6 +100,8 @@ def existing_file(path: str) -> Path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))
     if file.is_dir():
+        if lines := conversion(str(file), (path.as_posix() for path in file.rglob("*.*"))):
+            raise ValueError(lines)
         hint = "give the path of one file"
         if (data := config_of(path)) in ("csv", "parquet"):
             hint = with_options({"data": data})
@@ -155,6 +158,8 @@ def source_of(path: str | Path) -> str:
     if (ending := _ending(name)) or os.path.isdir(name):
         return f"seqsweep.data.{_READERS[ending or '.csv']}"
     existing_file(name)  # a missing file is the more likely mistake
+    if lines := conversion(name, [name]):
+        raise ValueError(lines)
     expected = f"expected {listed(ENDINGS)}; save other tables as .csv"
     raise ValueError(f"{name}: unknown ending; {expected}")
 

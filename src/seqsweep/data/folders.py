@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from seqsweep.data.conversions import conversion
 from seqsweep.data.table_options import SPLITS
 from seqsweep.text import count, listed, nearest_or_all
 
@@ -29,7 +30,7 @@ _GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _MOST_WILD = 4
 """The most wildcards in one part of a path."""
 
-_SENSOR = re.compile("acc|gyro|magn|gravity|orient|baro|location|sensor", re.IGNORECASE)
+_SENSOR = "acc|gyro|magn|gravity|orient|baro|location|sensor"
 _PIECES = re.compile(r"(\{[^{}]*\}|\*\*/|\*\*|\*|\?)")
 
 State = tuple[tuple[str, int, int], ...]
@@ -65,9 +66,7 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
     found = sorted(path for path in _files(folder, twice) if f"{root}/{path}" != second)
     tables = [*filter(_ending, found)]
     if pattern is None:
-        # A text beside other tables, and a table beside folders, describe the recordings.
         tables = _of_main_kind(tables)
-        tables = [path for path in tables if "/" in path] or tables
     elif not pattern.endswith(_RARER):
         tables = [path for path in tables if _ending(path) not in _RARER] or tables
     if not tables:
@@ -75,6 +74,8 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
         raise ValueError(f"{folder}: {expected}; {contents(folder)}")
     chosen = pattern
     if chosen is None:
+        if lines := conversion(str(folder), tables):
+            raise ValueError(lines)
         chosen = "**" if labels else _usual_pattern(folder, tables)
     form = _compiled(chosen)
     matches = {path: match for path in tables if (match := form.fullmatch(path))}
@@ -105,7 +106,9 @@ def _of_main_kind(tables: Sequence[str]) -> list[str]:
     kinds = Counter(_ending(path).removesuffix(".gz") for path in tables)
     most = max(kinds, key=lambda kind: kinds[kind], default="")
     usual = [path for path in tables if _ending(path) in _USUAL]
-    return usual or [path for path in tables if _ending(path).startswith(most)]
+    # A text beside other tables, and a table beside folders, describe the recordings.
+    tables = usual or [path for path in tables if _ending(path).startswith(most)]
+    return [path for path in tables if "/" in path] or tables
 
 
 def has_matches(path: str, pattern: str | None) -> bool:
@@ -122,6 +125,12 @@ def first_table(folder: Path) -> str | None:
     of_runs = ("config.yaml", "sweep.json")
     others = [t for t in tables if not any((folder / t).with_name(n).exists() for n in of_runs)]
     return next(iter(_of_main_kind(others)), None)
+
+
+def packed_twice(folder: Path) -> list[str]:
+    """Returns the packed tables of a folder that it also has without .gz."""
+    found = {*filter(_ending, _files(folder))}
+    return sorted(path for path in found if path.endswith(".gz") and path[:-3] in found)
 
 
 def contents(folder: Path) -> str:
@@ -216,13 +225,16 @@ def class_in_names(folder: Path) -> str | None:
         above, _, name = path.rpartition("/")
         if "/" not in above and _ending(path):
             names.setdefault(above, set()).add(name)
-    shared = set.intersection(*names.values()) if "" not in names else set()
-    most = max(map(len, names.values()), default=0)
-    if len(names) < 2 or len(shared) < 2 or 2 * len(shared) < most or {*names} & {*SPLITS}:
+    if len(names) < 2 or {"", *SPLITS} & {*names}:
+        return None
+    shared = set.intersection(*names.values())
+    if len(shared) < 2 or 2 * len(shared) < max(map(len, names.values())):
         return None
     stems, endings = {*map(without_ending, shared)}, {*map(_ending, shared)}
     numbered = [re.fullmatch(r".+_\d+", stem) is not None for stem in stems]
-    if len(endings) > 1 or any(map(_SENSOR.search, stems)) or len({*numbered}) > 1:
+    # A name such as S01_1 says who was measured, and that of a sensor is no class.
+    are_others = any(re.search(rf"\d.*_|^\d|{_SENSOR}", stem, re.IGNORECASE) for stem in stems)
+    if len(endings) > 1 or are_others or len({*numbered}) > 1:
         return None
     return "{group}/{label}" + "_{id}" * numbered[0] + endings.pop()
 

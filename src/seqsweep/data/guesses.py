@@ -20,7 +20,14 @@ from seqsweep.data.checks import Array, Int64
 from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import class_in_names, first_table, without_ending
-from seqsweep.data.table_options import CSV_OPTIONS, FEW_ROWS, ROLES, Roles, as_list
+from seqsweep.data.table_options import (
+    CSV_OPTIONS,
+    FEW_ROWS,
+    ROLES,
+    Roles,
+    as_list,
+    usual_columns,
+)
 from seqsweep.data.table_rows import open_table
 from seqsweep.errors import Proposal
 from seqsweep.text import listed
@@ -183,6 +190,9 @@ def with_proposal(
         given: the options of the reader; only a reader of texts has `text_column`.
         read: reads the file with further options, unless these say that it holds texts.
     """
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    if "\n" in str(error):  # it has lines that convert the file
+        return kind(str(error))
     made = [one for one in guesses(path, given, "text_column" in given) if one.sure != "doubtful"]
     kept = {key: value for one in made for key, value in one.options.items()}
     fact, failed = str(error).partition("; data.source.")[0], None
@@ -198,7 +208,6 @@ def with_proposal(
         else:
             said = "; ".join([fact, *(one.why for one in made if one.why)])
             return Proposal(said, proposed, with_options(proposed))
-    kind = TypeError if isinstance(error, TypeError) else ValueError
     if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
         return kind(f"{fact}; with {words}: {failed}")
@@ -307,6 +316,40 @@ def _columns_with_a_role(look: Look) -> Guess | None:
     return Guess(options, why=f"left out: {listed(dropped)}" if dropped else "")
 
 
+def _folder_is_group(look: Look) -> Guess | None:
+    """Guesses that a label column with several values in a file counts, and not the folder."""
+    if not look.is_folder or look.given.get("pattern") or look.given.get("label"):
+        return None
+    columns = {column.name: column for column in look.columns_of_file()}
+    usual = usual_columns([*columns], "label", is_folder=True)
+    if len(usual) != 1 or len(columns[usual[0]].values) < 2:
+        return None
+    options = {"pattern": "{group}/*", "label": usual[0]}
+    return Guess(options, why=f"column {usual[0]!r} changes within a file")
+
+
+def _gap(look: Look) -> Guess | None:
+    """Guesses that a recording whose label changes ends at each long break."""
+    roles = open_table(look.path, most=_MOST_BYTES, **look.options()).choose_roles(look.given)
+    if not {"step", "label"} <= {*roles.columns} or len(roles.columns.get("id", ())) > 1:
+        return None
+    columns = {column.name: column for column in look.columns()}
+    step, label = (columns[roles.columns[role][0]] for role in ("step", "label"))
+    codes = columns[roles.columns["id"][0]].codes if "id" in roles.columns else 0 * step.codes
+    times = np.array([t.timestamp() if isinstance(t, date) else float(t) for t in step.values])
+    rows = np.lexsort((times[step.codes], codes))
+    within = np.diff(codes[rows]) == 0
+    sizes = np.diff(times[step.codes][rows])[within]
+    usual = float(np.median(sizes))
+    if (
+        not (np.diff(label.codes[rows])[within] != 0).any()
+        or sizes.max() <= 20 * usual
+        or not usual
+    ):
+        return None
+    return Guess({"gap": float(f"{10 * usual:g}")}, why=f"breaks of up to {sizes.max():g}")
+
+
 def _no_class(look: Look) -> Guess | None:
     """Guesses that 0 among labels of rows, which are numbers, means that a row has none."""
     columns = {column.name: column for column in look.columns()}
@@ -329,7 +372,9 @@ _GUESSES = (
     _decimal,
     _header,
     _texts,
+    _folder_is_group,
     _columns_with_a_role,
+    _gap,
     _no_class,
 )
 """The guesses, in the order in which they are made."""
@@ -460,7 +505,10 @@ def _roles(
     left = [column for column in free if column.name not in _names(found)]
     features = [column.name for column in left if column.is_feature]
     new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
+    # A column such as `id` is not read beside a path, but it must have one value in each file.
+    of_path = [by_name[name] for names in roles.unused.values() for name in names]
+    left += [column for column in of_path if len(column.values) > len(by_name["{id}"].values)]
     if not 0 < len(features) < len(left):
         return new, []
     # The remaining columns of words cannot be features, so they are left out.
-    return new | {"features": features}, [c.name for c in left if not c.is_feature]
+    return new | {"features": features}, [c.name for c in left if c.name not in features]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
+from seqsweep.data.conversions import conversion
 from seqsweep.data.csv_files import (
     YES_OR_NO_NOTE,
     day_first,
@@ -122,6 +123,10 @@ class Rows:
             self.table.notes.append(f"{self.table.where}: {name}: {YES_OR_NO_NOTE}")
             column, kind = values, values.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
+            if types.is_nested(kind) and (
+                lines := conversion(self.table.where, [self.table.where])
+            ):
+                raise TypeError(lines)
             raise TypeError(
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
                 " data.source.features=[...] chooses the feature columns"

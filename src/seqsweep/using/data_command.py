@@ -1,8 +1,9 @@
 """The command `data info`: describes data, and proposes a command. Imports no torch."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 from seqsweep.arguments import Parser, add_json
 from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
+from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
 from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
@@ -19,6 +21,7 @@ from seqsweep.results.tables import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.proposed_run import propose
 from seqsweep.training.run_data import translate_memory_errors
+from seqsweep.using.data_doubts import doubts
 
 _USAGE = """\
 usage: seqsweep data info SOURCE [KEY=VALUE ...]
@@ -55,18 +58,43 @@ def _info(arguments: Sequence[str]) -> int:
         del overrides[0]  # this is the `data=` for SOURCE, which the user's choice replaces
     with translate_memory_errors():
         splits, proposed, notes, problem = propose(overrides)
-    info = describe(splits)
-    command = " ".join(["seqsweep", "train", *map(shlex.quote, proposed)])
+        info = describe(splits)
+        doubted = [
+            {"reason": doubt.reason, "other_reading": _other_reading(proposed, doubt.options)}
+            for doubt in doubts(splits, info, compose(proposed)["data"].get("source") or {})
+        ]
+    command = _command(proposed)
     if options.json:
-        content = {"source": options.source, **vars(info), "notes": notes}
+        content = {"source": options.source, **vars(info), "notes": notes, "doubts": doubted}
         print_json({**content, "problem": problem, "command": command})
         return 0
-    print_info(options.source, info, notes, PlainConsole())
+    console = PlainConsole()
+    for doubt in doubted:
+        print_lines(console, f"doubtful: {doubt['reason']}", style="yellow")
+        if doubt["other_reading"]:
+            print_lines(console, f"  {doubt['other_reading']}")
+    print_info(options.source, info, notes, console)
     if problem is not None:
         say(f"no run can train on these data: {problem}")
-    else:
+    elif not doubted:
         say(f"\n{command}")
     return 0
+
+
+def _command(overrides: Sequence[str]) -> str:
+    return " ".join(["seqsweep", "train", *map(shlex.quote, overrides)])
+
+
+def _other_reading(overrides: Sequence[str], options: Mapping[str, Any]) -> str:
+    """Returns the command that reads the data with further options; empty if none does."""
+    words = {word.partition("=")[0]: word for word in overrides}
+    for key, value in options.items():
+        words[f"data.source.{key}"] = f"data.source.{key}={quoted_value(value)}"
+    try:
+        _, proposed, _, problem = propose([*words.values()])
+    except (ValueError, TypeError, OSError):
+        return ""
+    return "" if problem or not options else _command(proposed)
 
 
 def _overrides_for(source: str) -> list[str]:
