@@ -146,11 +146,23 @@ def _of_your_own(name: str) -> str:
     return f"; one of your own is FOLDER/{name}.yaml with --config-dir FOLDER"
 
 
+REFUSED = {
+    "folder": "a run names its own folder; set output_dir",
+    "default_root_dir": "a run names its own folder; set output_dir",
+    "logger": "choose loggers by the group logger",
+    "callbacks": "choose callbacks by the group callbacks",
+    "enable_checkpointing": "keep or leave out callbacks.checkpoint",
+    "enable_progress_bar": "use trainer.progress_bar",
+    "plugins": "a run brings its own plugins",
+    "use_distributed_sampler": "a run shares its batches among its processes itself",
+    "num_nodes": "a run trains on one machine",
+    "limit_predict_batches": "a run predicts nothing",
+    "barebones": "a run needs its logs and checkpoints",
+    "model_registry": "a run uploads nothing",
+}
+"""The keys of `trainer` that cannot be set, with the reason or with what to set instead."""
+
 _INSTEAD = {
-    "trainer.callbacks": (
-        "trainer.callbacks: cannot be set; choose callbacks by the group callbacks"
-    ),
-    "trainer.logger": "trainer.logger: cannot be set; choose loggers by the group logger",
     "hydra.launcher.detach": (
         "--detach: needs a launcher whose workers outlive the command, such as "
         "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
@@ -170,24 +182,27 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     key = str(error.full_key)
     if key in _INSTEAD:
         return _INSTEAD[key]
-    section = key.rpartition(".")[0] or "the config"
-    hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
+    section, _, name = key.rpartition(".")
+    if section == "trainer" and name in REFUSED:
+        return f"{key}: cannot be set; {REFUSED[name]}"
+    message = no_such_key(key, [name for name in known if name != "hydra"])
     target = str(parent.get("_target_", "seqsweep.")) if isinstance(parent, DictConfig) else ""
-    if not target.startswith(("seqsweep.", "hydra_plugins.")) and "did you mean" not in hint:
-        hint += f"; +{key}=VALUE gives {target} an argument that its file does not have"
-    return f"{key}: no such key in {section}{hint}"
+    if not target.startswith(("seqsweep.", "hydra_plugins.")) and "did you mean" not in message:
+        message += f"; +{key}=VALUE gives {target} an argument that its file does not have"
+    return message
 
 
-def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns a hint: the group's options that have the key, or the nearest names."""
+def no_such_key(key: str, known: Iterable[str]) -> str:
+    """Returns the message for an unknown key: the options that have it, or near names."""
+    section, _, name = key.rpartition(".")
+    section = section or "the config"
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
         if name in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     ]
-    if options:
-        return f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it"
-    return nearest_or_all(name, sorted(known))
+    hint = f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it" if options else ""
+    return f"{key}: no such key in {section}{hint or nearest_or_all(name, sorted(known))}"
 
 
 def reworded(error: Exception, message: str) -> Exception:
