@@ -120,8 +120,6 @@ def say_plan(
     console: Console,
     described: Sequence[str] = (),
     processes: int = 0,
-    *,
-    asks_torch: bool = True,
 ) -> None:
     """Prints how many members are done and how many remain, with notes.
 
@@ -129,7 +127,6 @@ def say_plan(
         jobs: the number of configs that the command names, with repetitions.
         described: lines that say how many runs of the grid belong to the sweep.
         processes: the processes that train runs of autograd; 0 if they cannot be chosen.
-        asks_torch: as in `engine_notes`.
     """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
@@ -138,7 +135,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     print_lines(console, *described, line)
-    notes = engine_notes(pending, processes, asks_torch=asks_torch)
+    notes = engine_notes(pending, processes)
     print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
