@@ -3,12 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.from_overrides import register_resolver
@@ -92,17 +89,12 @@ def _config_groups() -> str:
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""
-    loader = GlobalHydra.instance().config_loader()
-    return "\n".join(sorted(_group_lines(loader, "")))
-
-
-def _group_lines(loader: ConfigLoader, parent: str) -> Iterator[str]:
-    """Yields a line for each group below a group, at any depth."""
-    for name in loader.get_group_options(parent, ObjectType.GROUP):
-        group = f"{parent}/{name}".removeprefix("/")
-        if group == "hydra":  # `train --hydra-help` lists these
-            continue
-        options = [name for name in loader.get_group_options(group) if not name.startswith("_")]
-        if options:
-            yield f"{group}: {', '.join(sorted(options))}"
-        yield from _group_lines(loader, group)
+    app = GlobalHydra.instance().hydra
+    assert app is not None  # Hydra calls this function
+    lines: list[str] = []
+    for group in app.list_all_config_groups():
+        options = app.config_loader.get_group_options(group)
+        shown = sorted(name for name in options if not name.startswith("_"))
+        if shown and not group.startswith("hydra"):  # `train --hydra-help` lists these
+            lines.append(f"{group}: {', '.join(shown)}")
+    return "\n".join(lines)
