@@ -37,8 +37,8 @@ class LossConfig:
 
 
 @dataclass
-class SweepConfig(ShapeOptions):
-    """The section `sweep`: the shape, folder, report and retries of a sweep.
+class SweepConfig:
+    """The section `sweep` of a run: the folder, report and retries of its sweep.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
@@ -126,14 +126,12 @@ def check(config: DictConfig) -> Config:
     # This comes first: what suits a module of the user looks wrong where it cannot be imported.
     check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
-        plain["sweep"] = DEFAULTS | sweep
+        # The shape decides which runs a sweep has, but it is not a part of a run's config.
+        plain["sweep"] = {key: value for key, value in sweep.items() if key not in DEFAULTS}
     was_guessed = plain.pop("monitor_mode_guessed", False)
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
         raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
     checked = convert(plain, OwnModuleConfig if is_own else TrainConfig, "")
-    _check_shape(checked["sweep"])
-    # The shape decides which runs a sweep has, but it is not a part of a run's config.
-    checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
@@ -171,15 +169,10 @@ def check_shape(config: DictConfig) -> ShapeOptions:
     section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
     checked = convert(node, ShapeOptions, "sweep")
-    _check_shape(checked)
+    for name, least in (("sample", 1), ("ask_above", 0)):
+        if checked[name] is not None:
+            check_range(f"sweep.{name}", checked[name], least)
     return ShapeOptions(**checked)
-
-
-def _check_shape(sweep: Config) -> None:
-    if sweep["sample"] is not None:
-        check_range("sweep.sample", sweep["sample"], 1)
-    if sweep["ask_above"] is not None:
-        check_range("sweep.ask_above", sweep["ask_above"], 0)
 
 
 def check_range(key: str, value: float, least: float, most: float | None = None) -> None:

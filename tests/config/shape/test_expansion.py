@@ -119,6 +119,19 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
         expanded(SIZES, 'sweep.filter="model.hidden_size > 1 or model.cel == 3"')
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sweep.filter=[a]", "sweep.filter=['a']: must be text or null"),
+        ("sweep.sample=0", "sweep.sample=0: must be at least 1"),
+        ("sweep.ask_above=-1", "sweep.ask_above=-1: must be at least 0"),
+    ],
+)
+def test_a_wrong_shape_is_refused(expanded: Expanded, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        expanded(SIZES, override)
+
+
 def test_a_sample_has_whole_configs_in_the_order_of_the_grid(expanded: Expanded) -> None:
     whole = expanded(SIZES, RATES, "seed=0,1")
     four, six = (expanded(SIZES, RATES, "seed=0,1", f"sweep.sample={n}") for n in (4, 6))
