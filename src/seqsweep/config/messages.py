@@ -25,7 +25,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from seqsweep.command import as_multirun, quoted_value
+from seqsweep.command import how_to_sweep, quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.typed_files import is_shown
 from seqsweep.errors import DataError
@@ -39,8 +39,6 @@ _WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
 _NO_GROUP = re.compile(r"Could not override '(.*?)'\. No match in the defaults list")
 _NOT_THERE = re.compile(r"Could not delete from config\. '(.*)' does not exist")
 _PARSER = OverridesParser.create()
-_EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
-"""The groups for which conf/train.yaml chooses no option."""
 
 
 def explain(error: BaseException) -> str:
@@ -56,7 +54,7 @@ def explain(error: BaseException) -> str:
     if several := _SEVERAL.match(str(error)):
         given = several[1] or several[2]
         return (
-            f"{given}: several values are a sweep; add -m: {as_multirun()}"
+            f"{given}: several values are a sweep; {how_to_sweep()}"
             " (a list is written [1,2], a text with commas is quoted)"
         )
     if twice := _TWICE.match(str(error)):
@@ -134,8 +132,6 @@ def _missing_option(error: MissingConfigException) -> str:
     if not group:
         known = nearest_or_all(option, options or ["train"])
         return f"no config {option!r}{known}{_of_your_own(option)}"
-    if option == "none" and group in _EMPTY_BY_DEFAULT:
-        return f"{group}=none: no {group} is chosen by default; leave {group}=none out"
     hint = nearest_or_all(option, options)
     if "did you mean" not in hint:
         hint += _of_your_own(f"{group}/{option}")
