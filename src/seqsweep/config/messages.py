@@ -32,12 +32,21 @@ from seqsweep.errors import DataError
 from seqsweep.runs.identity import is_below
 from seqsweep.text import listed, nearest_or_all
 
-# The patterns of messages of Hydra that `explain` replaces.
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
-_TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
-_WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
-_NO_GROUP = re.compile(r"Could not override '(.*?)'\. No match in the defaults list")
-_NOT_THERE = re.compile(r"Could not delete from config\. '(.*)' does not exist")
+_REPLACED = {
+    r"Multiple values for ([^\s.]+)\.": (
+        r"\1: has an option already; write \1=OPTION without a plus sign"
+    ),
+    r"Could not override '(.*?)'\. No match in the defaults list": (
+        r"\1: is not a group of seqsweep; +\1=OPTION adds a group of yours"
+    ),
+    r"Could not delete from config\. '(.*)' does not exist": r"~\1: no such key in the config",
+    r"In '(\w+/\S+)': Could not override '(\w+)@": (
+        r"\1.yaml: overrides \2; its first line must be `# @package _global_`"
+    ),
+}
+"""Maps the beginnings of Hydra's messages to ours."""
+
 _PARSER = OverridesParser.create()
 
 
@@ -57,16 +66,9 @@ def explain(error: BaseException) -> str:
             f"{given}: several values are a sweep; {how_to_sweep()}"
             " (a list is written [1,2], a text with commas is quoted)"
         )
-    if twice := _TWICE.match(str(error)):
-        return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
-    if unused := _NO_GROUP.match(str(error)):
-        return f"{unused[1]}: is not a group of seqsweep; +{unused[1]}=OPTION adds a group of yours"
-    if absent := _NOT_THERE.match(str(error)):
-        return f"~{absent[1]}: no such key in the config"
-    if wrong := _WRONG_PACKAGE.match(str(error)):
-        return (
-            f"{wrong[1]}.yaml: overrides {wrong[2]}; its first line must be `# @package _global_`"
-        )
+    for beginning, ours in _REPLACED.items():
+        if match := re.match(beginning, str(error)):
+            return match.expand(ours)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     # Hydra's error wraps OmegaConf's error, which has the node with the known keys.
@@ -252,7 +254,8 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.
     """
-    folders = _folders(hydra_config)
+    sources = hydra_config.runtime.config_sources  # in the order in which Hydra searches them
+    folders = [Path(str(source.path)) for source in sources if source.schema == "file"]
     files: list[tuple[Path, str]] = []
     for group, option in hydra_config.runtime.choices.items():
         for path in _with_parents(folders, str(group), str(option)):
@@ -261,12 +264,6 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     # The sort is stable, so files of equal rank keep the order of Hydra's choices.
     yield from sorted(files, key=lambda item: item[1] != "_global_")
     yield CONF_DIR / "train.yaml", "_global_"
-
-
-def _folders(hydra_config: DictConfig) -> list[Path]:
-    """Returns the folders of configs, in the order in which Hydra searches them."""
-    sources = hydra_config.runtime.config_sources
-    return [Path(str(source.path)) for source in sources if source.schema == "file"]
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
