@@ -9,6 +9,7 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import with_place
+from seqsweep.config.shape.axes import Axis, Grid
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines, print_notes
 from seqsweep.importing import without_collections
@@ -40,7 +41,7 @@ def plan_members(
     outputs: dict[str, None] = {}
     if not jobs:  # a search may have nothing more to try
         return []
-    expansion = jobs if isinstance(jobs, Expansion) else Expansion.of(jobs)
+    expansion = jobs if isinstance(jobs, Expansion) else Expansion(Grid([Axis((), jobs)]))
     for overrides, config, listed in expansion.jobs(compose):
         try:
             member = plan(config)

@@ -39,7 +39,7 @@ def make(loader: ConfigLoader) -> Callable[..., tuple[Expansion, MemberComposer]
             if word.startswith("sweep.") and not override.is_sweep_override():
                 OmegaConf.update(master, override.key_or_group, override.value())
         named = {key.replace("__", "."): value for key, value in params.items()}
-        return expand(named, words, parser, master, ("seed", "data.fold")), compose
+        return expand(named, words, parser, master), compose
 
     return call
 
