@@ -47,16 +47,12 @@ def describe_pool(runs: Sequence[PlannedRun]) -> str:
     networks = [network for run in runs if (network := network_of(run.config["model"]))]
     cells = ", ".join(sorted({network.cell for network in networks}))
     layers = sorted({network.num_layers for network in networks})
-    depth = f"{_listed(layers)} layer{'' if layers == [1] else 's'}"
+    depth = f"{', '.join(map(str, layers))} layer{'' if layers == [1] else 's'}"
     directions = {network.bidirectional for network in networks}
     both = ", one and both directions" if len(directions) > 1 else ", both directions"
-    width = f"hidden {_listed(sorted({network.hidden_size for network in networks}))}"
+    width = ", ".join(map(str, sorted({network.hidden_size for network in networks})))
     total = count(len(runs), "run")
-    return f"{total}: {cells}, {depth}{both if True in directions else ''}, {width}"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+    return f"{total}: {cells}, {depth}{both if True in directions else ''}, hidden {width}"
 
 
 _RATES = {"native": 5e10, "autograd": 5e9}

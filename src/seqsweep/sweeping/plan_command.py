@@ -44,10 +44,10 @@ def show_plan(
     to_train = {member.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show only one of its values.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
-    lines = [_line(member, to_train) for member in first]
+    lines = [_line(_plain(member, to_train)) for member in first]
     if left_out := len(members) - len(first) - len(last):
         lines.append(f"... {left_out:,} more")
-    lines += [_line(member, to_train) for member in last]
+    lines += [_line(_plain(member, to_train)) for member in last]
     print_lines(console, *lines)
     say_plan(members, pending, jobs.runs, folder, console, jobs.described(), processes)
     pools, singles = pools_and_singles(pending)
@@ -79,13 +79,12 @@ def show_plan(
     return 0
 
 
-def _line(member: SweepMember, to_train: Collection[str]) -> str:
+def _line(run: JsonObject) -> str:
     """Returns the line of a member: its run_id, state and label."""
-    run_id = member.run_id
-    state = "to train" if run_id in to_train else member.folder.state()
-    if run_id in to_train and member.folder.path.is_dir():
-        state = f"{member.folder.state()}, to resume"
-    return f"{run_id}  {state:9}  {member.label}"
+    state = run["state"]
+    if run["trains"]:
+        state = "to train" if state == "not started" else f"{state}, to resume"
+    return f"{run['run_id']}  {state:9}  {run['name']}"
 
 
 def _plain(member: SweepMember, to_train: Collection[str]) -> JsonObject:
