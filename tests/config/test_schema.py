@@ -30,6 +30,8 @@ def test_a_checked_config_holds_plain_values(checked):
         (["data.transform.crop=[1,a]"], ["data.transform.crop[1]='a': must be a whole number"]),
         (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
         (["~optimizer.lr"], ["optimizer.lr is missing: seqsweep.training.optimizers.adam needs"]),
+        (["sweep.filter=[a]"], ["sweep.filter=["]),
+        (["+sweep.filtr=1"], ["sweep.filtr: no such key in sweep; did you mean 'filter'?"]),
         (["data.batch_size=???"], ["data.batch_size needs a value"]),
         (["optimizer.lr=${nope}"], ["optimizer.lr: ", "nope"]),
     ],

@@ -37,8 +37,8 @@ class LossConfig:
 
 
 @dataclass
-class SweepConfig:
-    """The section `sweep` of a run: the folder, report and retries of its sweep.
+class SweepConfig(ShapeOptions):
+    """The section `sweep`: the shape, folder, report and retries of a sweep.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
@@ -126,12 +126,13 @@ def check(config: DictConfig) -> Config:
     # This comes first: what suits a module of the user looks wrong where it cannot be imported.
     check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
-        # The shape decides which runs a sweep has, but it is not a part of a run's config.
-        plain["sweep"] = {key: value for key, value in sweep.items() if key not in DEFAULTS}
+        plain["sweep"] = DEFAULTS | sweep
     was_guessed = plain.pop("monitor_mode_guessed", False)
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
         raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
     checked = convert(plain, OwnModuleConfig if is_own else TrainConfig, "")
+    # The shape decides which runs a sweep has, but it is not a part of a run's config.
+    checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
