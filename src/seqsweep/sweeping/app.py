@@ -51,14 +51,13 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.habits import with_meant
-from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
+from seqsweep.sweeping.resolvers import refuse_ignored
 from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import Outcome, finished, interruptible, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 
-register_resolvers()
 logging.raiseExceptions = False  # Hydra may log into a pipe whose reader has ended
 
 

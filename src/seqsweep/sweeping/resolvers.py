@@ -16,14 +16,6 @@ _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
 """The environment variable that passes a sweep's name to jobs in other processes."""
 
 
-def register_resolvers() -> None:
-    """Registers the functions of this module with OmegaConf."""
-    register_resolver("abspath", absolute_path)
-    register_resolver("folder_name", folder_name)
-    register_resolver("sweep_folder", _sweep_folder)
-    register_resolver("config_groups", _config_groups)
-
-
 def folder_name(name: str, key: str) -> str:
     """Returns a name after checking that it names one folder.
 
@@ -98,3 +90,9 @@ def _config_groups() -> str:
         if shown and not group.startswith("hydra"):  # `train --hydra-help` lists these
             lines.append(f"{group}: {', '.join(shown)}")
     return "\n".join(lines)
+
+
+register_resolver("abspath", absolute_path)
+register_resolver("folder_name", folder_name)
+register_resolver("sweep_folder", _sweep_folder)
+register_resolver("config_groups", _config_groups)
