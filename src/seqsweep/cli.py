@@ -342,7 +342,7 @@ def _report(arguments: list[str]) -> int:
     from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import remove_leftovers
-    from seqsweep.sweeping.baselines import write_baselines_of
+    from seqsweep.sweeping.baselines import write_baselines
 
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = folder_parser("report", text)
@@ -356,7 +356,7 @@ def _report(arguments: list[str]) -> int:
             cure = "--out FILE.html writes the report to another place"
             return _refuse(f"{folder}: the folder cannot be written; {cure}")
         try:
-            write_baselines_of(folder, entries, options.allow)
+            write_baselines(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:
             say_error(f"no baselines: {error}")
         remove_leftovers(folder)

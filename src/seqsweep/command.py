@@ -72,11 +72,13 @@ def command_line() -> list[str]:
     return [*(["python", "-m", "seqsweep"] if name == "__main__.py" else [name]), *sys.argv[1:]]
 
 
-def as_multirun() -> str:
-    """Returns the command with `-m`, as a person would type it."""
+def how_to_sweep() -> str:
+    """Returns a hint: the command with `-m`, or the function `sweep` for a Python program."""
+    if not _running:
+        return "seqsweep.sweep trains it"
     restore_subcommand()
     program, rest = command_line(), sys.argv[2:]
-    return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])
+    return f"add -m: {shlex.join([*program[: len(program) - len(rest)], '-m', *rest])}"
 
 
 def with_options(options: Mapping[str, Any]) -> str:

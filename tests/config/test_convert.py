@@ -49,7 +49,7 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         (3, list[int], "key=3: must be a list"),
         ([[1.0], [True]], list[list[float]], "key[1][0]=true: must be a number"),
         ([0.9], tuple[float, float], "key=[0.9]: must be a list of 2 values"),
-        (3, Group | None, "key=3: must be a group of keys or null"),
+        (3, Group | None, "key=3: must be a group of keys: key.size, key.rate or null"),
         ({"rate": "a"}, Group | None, "key.rate='a': must be a number"),
         ({"rat": 1}, Group, "key.rat: no such key in key; did you mean 'rate'?"),
     ],

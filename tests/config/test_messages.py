@@ -23,9 +23,9 @@ from seqsweep.data.sequences import Splits
     [
         ("modle.hidden_size=3", ["modle: no such key in the config", "did you mean 'model'"]),
         ("model=gru", ["model=gru: no such option of model", "bidirectional", "rnn", "simple"]),
-        ("experiment=none", ["no experiment is chosen by default; leave experiment=none out"]),
+        ("experiment=none", ["experiment=none: no such option of experiment; known: adding, "]),
         ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
-        ("model.hidden_size=1,2", ["model.hidden_size=1,2: several values", "add -m: "]),
+        ("model.hidden_size=1,2", ["model.hidden_size=1,2: several values", "seqsweep.sweep"]),
         ("+seed=0", ["An item is already at 'seed'"]),
         ("output_dir=~/x", ["must be quoted: 'output_dir=\"~/x\"'"]),
         ("model.cell=rnn,", ["model.cell=rnn,: must not end with a comma", "model.cell=A,B"]),

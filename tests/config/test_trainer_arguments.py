@@ -8,7 +8,8 @@ import lightning as L
 import pytest
 import torch
 
-from seqsweep.config.convert import BUILD_TRAINER, REFUSED
+from seqsweep.config.convert import BUILD_TRAINER
+from seqsweep.config.messages import REFUSED
 from seqsweep.config.signatures import TORCH_OPTIMIZERS, signature_of
 from seqsweep.runs.identity import run_id
 from seqsweep.training import optimizers

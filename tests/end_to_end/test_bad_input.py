@@ -24,7 +24,7 @@ from seqsweep.config.signatures import signature_of
         ("train '+callbacks.x={_target_: gc.collect}'",
          "callbacks.x._target_=gc.collect: must make a Callback of Lightning, got int"),
         ("train sweep.retries=1000000000", "sweep.retries=1000000000: must be at most 100"),
-        ("train hydra/launcher=slurm", "without -m, hydra/launcher=slurm has no effect: "),
+        ("train hydra/launcher=slurm", "without -m, hydra/launcher=slurm has no effect; add -m: "),
         ("train hydra.launcher.threads=2", "without -m, hydra.launcher.threads=2 has no effect"),
         ("train --package=foo", "--package=foo: needs --cfg"),
         ("train 'name=a\nb'", "name=a\\nb: has a character that must be quoted"),

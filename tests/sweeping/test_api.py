@@ -41,9 +41,9 @@ def test_compose_returns_the_config_of_the_command(checked):
     ("overrides", "message"),
     [
         (["model.hiden_size=3"], "model.hiden_size: no such key .*'hidden_size'"),
-        (["seed=0,1"], "seed=0,1: several values are a sweep: seqsweep.sweep trains it"),
-        (["sweep=architecture"], "a grid over model.num_layers.* seqsweep.sweep trains it"),
-        (["sweep.sample=3"], "sweep.sample: is only for a sweep: seqsweep.sweep trains it"),
+        (["seed=0,1"], "seed=0,1: several values are a sweep; seqsweep.sweep trains it"),
+        (["sweep=architecture"], "sweep=architecture: is a sweep; seqsweep.sweep trains it"),
+        (["sweep.sample=3"], "sweep.sample: is a sweep; seqsweep.sweep trains it"),
     ],
 )
 def test_compose_raises_one_clear_error_for_a_wrong_override(overrides, message):

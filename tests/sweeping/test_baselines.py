@@ -15,24 +15,28 @@ from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.text import text
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.runs.ledger import read_folder, read_run
+from seqsweep.runs.ledger import Entry, read_run
 from seqsweep.sweeping import baselines
 from seqsweep.sweeping.baselines import (
     majority_shares,
     measure,
     write_baselines,
-    write_baselines_of,
 )
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
 
-BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8")
+BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8",
+        "trainer.max_epochs=1")  # fmt: skip
 
 
 @pytest.fixture
 def planned(checked: Callable[..., Config]) -> Callable[..., PlannedRun]:
     return lambda *overrides: plan(checked(*BASE, *overrides))
+
+
+def trained(folder: Path, *runs: PlannedRun) -> list[Entry]:
+    return [read_run(train(run, folder).folder) for run in runs]
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -104,17 +108,19 @@ def test_each_data_set_is_measured_once_and_named(planned, tmp_path):
         for seed in (0, 1)
         for size in (4, 8)
     ]
-    write_baselines(members, tmp_path)
+    entries = trained(tmp_path, *members)
+    write_baselines(tmp_path, entries)
     found = rows(tmp_path)
     assert [row["data"]["data.source.seed"] for row in found] == [0, 0, 0, 1, 1, 1]
     fingerprints = {member.data_fingerprint for member in members}
     assert {row["data_fingerprint"] for row in found} == fingerprints
     before = (tmp_path / "baselines.json").stat().st_mtime_ns
-    write_baselines(members[::-1], tmp_path)
+    write_baselines(tmp_path, entries[::-1])
     assert (tmp_path / "baselines.json").stat().st_mtime_ns == before
-    write_baselines(members[:4], tmp_path)  # the others are still in the folder
+    write_baselines(tmp_path, entries[:4])  # the others are still in the folder
     assert len(rows(tmp_path)) == 6
-    write_baselines([planned("data.source.seed=0", "data.test_fraction=0.5")], tmp_path)
+    other = planned("data.source.seed=0", "data.test_fraction=0.5")
+    write_baselines(tmp_path, trained(tmp_path, other))
     assert len(rows(tmp_path)) == 9
     assert len({row["of"] for row in rows(tmp_path)}) == 3
 
@@ -122,7 +128,7 @@ def test_each_data_set_is_measured_once_and_named(planned, tmp_path):
 def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(planned, tmp_path):
     frame = "data.transform.frame=4"
     members = [planned(), planned(frame), planned(frame, "data.transform.jitter=0.5")]
-    write_baselines(members, tmp_path)
+    write_baselines(tmp_path, trained(tmp_path, *members))
     found = rows(tmp_path)
     assert [row["data"]["data.transform.frame"] for row in found] == [None] * 3 + [4] * 3
     measured, _ = measure(data_of(members[1].config["data"]).prepared)
@@ -132,35 +138,30 @@ def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(p
 
 def test_without_scikit_learn_only_the_majority_class_is_measured(monkeypatch, planned, tmp_path):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    write_baselines([planned()], tmp_path)
+    entries = trained(tmp_path, planned())
+    write_baselines(tmp_path, entries)
     content = json.loads((tmp_path / "baselines.json").read_text())
     assert [row["name"] for row in content["baselines"]] == ["majority class"]
     assert "pip install 'seqsweep[baselines]'" in content["notes"][0]
-    run = train(planned("trainer.max_epochs=1"), tmp_path).folder
     monkeypatch.undo()
-    write_baselines_of(tmp_path, [read_run(run)])  # it has been installed since
+    write_baselines(tmp_path, entries)  # it has been installed since
     assert len(rows(tmp_path)) == 3
 
 
 def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(monkeypatch, planned, tmp_path):
     monkeypatch.setattr(baselines, "LARGEST", 10)
-    write_baselines([planned()], tmp_path)
+    write_baselines(tmp_path, trained(tmp_path, planned()))
     assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
-def test_baselines_of_runs_equal_those_of_a_sweep_and_changed_data_are_refused(planned, tmp_path):
-    member, runs = planned("trainer.max_epochs=1"), tmp_path / "runs"
-    write_baselines([member], tmp_path)
-    folder = train(member, runs).folder
-    write_baselines_of(runs, read_folder(runs))
-    assert [row["metrics"] for row in rows(runs)] == [row["metrics"] for row in rows(tmp_path)]
-    (runs / "baselines.json").unlink()
+def test_changed_data_are_refused(planned, tmp_path):
+    folder, runs = train(planned(), tmp_path).folder, tmp_path
     config = folder.path / "config.yaml"
     config.write_text(config.read_text().replace("num_sequences: 60", "num_sequences: 61"))
     with pytest.raises(ValueError, match="have changed since the run was trained"):
-        write_baselines_of(runs, [read_run(folder)])
+        write_baselines(runs, [read_run(folder)])
     assert not (runs / "baselines.json").exists()
     for content in ("seed: 0\n", "data: digits\n"):
         config.write_text(content)
         with pytest.raises(ValueError, match=r"config\.yaml: the section data is missing, or is"):
-            write_baselines_of(runs, [read_run(folder)])
+            write_baselines(runs, [read_run(folder)])

@@ -8,40 +8,37 @@ from seqsweep.config.schema import Config
 from seqsweep.native.library import library
 from seqsweep.sweeping.estimates import (
     START_SECONDS,
-    Group,
-    alone_seconds,
     beside_seconds,
     engine_notes,
     epoch_seconds,
-    form,
+    pools_and_singles,
     seconds_of,
+    single_seconds,
 )
 from seqsweep.sweeping.processes import cores
-from seqsweep.training.planned_run import plan
+from seqsweep.training.planned_run import PlannedRun, plan
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library")
 
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
+Formed = tuple[list[list[PlannedRun]], list[PlannedRun]]
+
 
 @pytest.fixture
-def formed(checked: Callable[..., Config]) -> Callable[..., list[Group]]:
-    """Returns the groups of members."""
+def formed(checked: Callable[..., Config]) -> Callable[..., Formed]:
+    """Returns the pools and the single runs of members."""
 
-    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> list[Group]:
+    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Formed:
         chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
         planned = [plan(checked(*texts.values())) for texts in chosen]
-        return form(planned)
+        return pools_and_singles(planned)
 
     return call
 
 
-def pools(found: list[Group]) -> list[Group]:
-    return [group for group in found if group.engine == "native"]
-
-
-def sizes(found: list[Group]) -> list[int]:
-    return sorted(len(group.runs) for group in pools(found))
+def sizes(found: Formed) -> list[int]:
+    return sorted(map(len, found[0]))
 
 
 TIMER = "lightning.pytorch.callbacks.Timer"
@@ -71,17 +68,17 @@ def test_a_pool_has_one_prepared_data_set(formed):
 
 
 def test_each_engine_gets_the_members_that_it_trains(formed):
-    found = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
-    assert [len(pool.runs) for pool in pools(found)] == [2]
-    assert len(found) - len(pools(found)) == 1
+    pools, singles = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
+    assert [len(pool) for pool in pools] == [2]
+    assert len(singles) == 1
 
 
 def test_a_pool_begins_with_its_most_expensive_member(formed):
     widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
-    (pool,) = pools(formed(*((width,) for width in widths)))
-    assert [m.config["model"]["hidden_size"] for m in pool.runs] == [64, 16, 8]
-    more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
-    assert [m.config["trainer"]["max_epochs"] for m in pools(more)[0].runs] == [9, 1]
+    (pool,), _ = formed(*((width,) for width in widths))
+    assert [m.config["model"]["hidden_size"] for m in pool] == [64, 16, 8]
+    (pool,), _ = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
+    assert [m.config["trainer"]["max_epochs"] for m in pool] == [9, 1]
 
 
 @pytest.mark.parametrize(
@@ -112,9 +109,9 @@ def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
     assert seconds_of(run, "autograd") == 0
     # Its steps take time, whatever they compute: half of the batch size, twice the steps.
     run.config["trainer"]["max_epochs"] = 1000
-    long = alone_seconds(Group((run,), "autograd"))
+    long = single_seconds(run)
     run.config["data"]["batch_size"] //= 2
-    assert 20 < long < alone_seconds(Group((run,), "autograd")) < 2 * long
+    assert 20 < long < single_seconds(run) < 2 * long
 
 
 def test_processes_have_a_line_and_share_the_time(checked):
@@ -123,12 +120,11 @@ def test_processes_have_a_line_and_share_the_time(checked):
                             (3, "3 at a time")):  # fmt: skip
         (line,) = engine_notes(runs, processes)
         assert f"autograd trains 4 runs, {pace}, in about" in line
-    alone = [Group((run,), "autograd") for run in runs]
-    one, two = (beside_seconds(alone, processes) for processes in (1, 2))
+    one, two = (beside_seconds(runs, processes) for processes in (1, 2))
     workers = START_SECONDS["autograd"]  # their start
-    assert one == pytest.approx(sum(map(alone_seconds, alone)))
+    assert one == pytest.approx(sum(map(single_seconds, runs)))
     assert two - workers == pytest.approx(one / min(2, cores()))
-    assert beside_seconds(alone[:1], 64) - workers == pytest.approx(alone_seconds(alone[0]))
+    assert beside_seconds(runs[:1], 64) - workers == pytest.approx(single_seconds(runs[0]))
 
 
 def test_a_line_says_how_to_leave_the_gpu(checked):
@@ -137,21 +133,19 @@ def test_a_line_says_how_to_leave_the_gpu(checked):
     assert line.endswith("trainer=auto trains them with native")
 
 
-@pytest.mark.parametrize(
-    ("asks_torch", "seen"), [(True, "a GPU is here"), (False, "a GPU seems to be here")]
-)
-def test_a_gpu_is_mentioned_for_long_runs_of_native_alone(checked, fake_gpu, asks_torch, seen):
+def test_a_gpu_is_mentioned_for_long_runs_of_native_alone(checked, fake_gpu):
     texts = {"short": (), "long": ("trainer.max_epochs=100000",),
              "cpu": ("trainer=cpu", "trainer.max_epochs=100000"),
              "own": ("trainer.max_epochs=100000", "model.pooling=attention")}  # fmt: skip
     runs = [plan(checked("data=digits", *own)) for own in texts.values()]
-    *_, line = engine_notes(runs, asks_torch=asks_torch)
+    *_, line = engine_notes(runs)
     assert line == (
-        f"{seen}, and native trains 1 run of more than a CPU minute: trainer=gpu trains these on it"
+        "a GPU seems to be here, and native trains 1 run of more than a CPU minute: trainer=gpu "
+        "trains these on it"
     )
-    assert engine_notes(runs[:1], asks_torch=asks_torch) == []
+    assert engine_notes(runs[:1]) == []
     fake_gpu.undo()
-    assert not any("a GPU" in line for line in engine_notes(runs, asks_torch=asks_torch))
+    assert not any("a GPU" in line for line in engine_notes(runs))
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])

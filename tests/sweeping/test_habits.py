@@ -129,6 +129,7 @@ def test_an_option_of_the_users_own_keeps_its_name(tmp_path: Path) -> None:
 REFUSED = {
     "train data=digits hydra.verbose=true": "HYDRA_FULL_ERROR=1 shows",
     "train data=digits trainer.callbacks=[]": "choose callbacks by the group callbacks",
+    "train data=digits trainer.plugins=[]": "cannot be set; a run brings its own plugins",
     "train data=digits optimizer=lion": "FOLDER/optimizer/lion.yaml with --config-dir FOLDER",
     "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
     "train tabelle.xlsx": "save the table as a .csv file",

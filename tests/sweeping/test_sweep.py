@@ -18,7 +18,7 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import confirm_size, train_sweep
+from seqsweep.sweeping.sweep import confirm_size, shown, train_sweep
 from seqsweep.sweeping.work import Worker, pool_or_first
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
@@ -57,7 +57,7 @@ def launched(members: list[SweepMember], threads: int | None) -> list[int]:
     launcher: Any = Launcher(threads)
     folder = members[0].folder.path.parent
     console = Console(file=io.StringIO())
-    assert train_sweep(members, members, launcher, folder, console) == 0
+    assert train_sweep(members, members, launcher, folder, console, shown(members, console)) == 0
     return launcher.sizes
 
 

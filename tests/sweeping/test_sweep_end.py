@@ -19,10 +19,12 @@ from seqsweep.errors import Interrupted
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
+from seqsweep.runs.ledger import Entry, read_run
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
 from seqsweep.training.outcome import interruptible
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import plan
+from seqsweep.training.train import train
 
 
 def end_run(folder: Path, name: str, size: int) -> None:
@@ -82,12 +84,14 @@ def test_a_process_forked_during_a_renewal_inherits_no_lock(tmp_path):
 
 
 @pytest.fixture
-def member(checked: Callable[..., Config]) -> PlannedRun:
-    return plan(checked("data=random", "data.batch_size=8", "data.source.num_sequences=40"))
+def member(checked: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    values = ("data.batch_size=8", "data.source.num_sequences=40", "trainer.max_epochs=1")
+    run = plan(checked("data=random", *values))
+    return read_run(train(run, tmp_path_factory.mktemp("member")).folder)
 
 
-def summarise(members: Sequence[PlannedRun], folder: Path) -> list[str]:
-    return write_summary(lambda: write_baselines(members, folder), folder)
+def summarise(members: Sequence[Entry], folder: Path) -> list[str]:
+    return write_summary(lambda: write_baselines(folder, members), folder)
 
 
 def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(member, tmp_path):

@@ -167,12 +167,11 @@ class SeqsweepSweeper(RunsSweeper):
         from seqsweep.command import current
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
-        from seqsweep.runs.identity import REPLICATE_KEYS
         from seqsweep.sweeping.plan_command import show_plan
         from seqsweep.sweeping.sweep import run_sweep
 
         parser = OverridesParser.create(config_loader=self.loader)
-        jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
+        jobs = expand(self.params, arguments, parser, self.master)
         command = show_plan if current().name == "plan" else run_sweep
         return command(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
 

@@ -35,9 +35,6 @@ ours where its values allow it. Other numbers need the right type.
 """
 
 
-_INTEGER = re.compile(r"([A-Za-z_][\w.]*)=(0|-?[1-9]\d*)")
-
-
 class MemberComposer:
     """Composes the same configs of members as Hydra, but in less time."""
 
@@ -105,13 +102,9 @@ class MemberComposer:
         """Returns key and value, by override, of numbers that need no check of their own."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            # Hydra's grammar would take half a millisecond for each of a thousand seeds.
-            integer = _INTEGER.fullmatch(text)
-            parsed = f"{integer[1]}=0" if integer else text
-            if self._sets_value(parsed):
-                override = self._parse(parsed)
+            if self._sets_value(text):
+                override = self._parse(text)
                 key, value = override.key_or_group, override.value()
-                value = int(integer[2]) if integer else value
                 # The check refuses infinite numbers and NaN, so it must see them.
                 is_number = isinstance(value, (int, float)) and math.isfinite(value)
                 is_free = not key.startswith(_JUDGED) and (key, type(value)) not in self._bound

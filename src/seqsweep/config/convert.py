@@ -1,14 +1,16 @@
 """Converts config values to annotated types, and checks the arguments of the Trainer."""
 
+import dataclasses
 import math
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
+from seqsweep.config.messages import REFUSED, no_such_key
 from seqsweep.config.signatures import signature_of
-from seqsweep.text import did_you_mean, nearest_or_all
+from seqsweep.text import did_you_mean
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:
@@ -18,8 +20,9 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
 
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
-        annotation: int, float, bool, str, None, Literal, list, tuple, dict, TypedDict, or a union
-            of these. With any other type the value stays unchanged: the constructor checks it.
+        annotation: int, float, bool, str, None, Literal, list, tuple, dict, TypedDict, a dataclass,
+            or a union of these. With any other type the value stays unchanged: the constructor
+            checks it.
         key: the dotted key of the value, for messages.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -29,8 +32,8 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _literal(value, arguments, key)
     if annotation in (list, tuple) or origin in (list, tuple):
         return _sequence(value, arguments, origin is tuple or annotation is tuple, key)
-    if typing.is_typeddict(annotation):
-        return _group(value, typing.get_type_hints(annotation), key)
+    if typing.is_typeddict(annotation) or dataclasses.is_dataclass(annotation):
+        return _group(value, annotation, key)
     if annotation is None or annotation is type(None):
         return value if value is None else _refuse(key, value, "null")
     scalar = _SCALARS.get(origin or annotation)
@@ -79,13 +82,26 @@ def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
     return _refuse(key, value, f"one of {', '.join(choices)}", hint)
 
 
-def _group(value: Any, fields: dict[str, Any], key: str) -> dict[str, Any]:
-    """Converts each key of a group; a key may be left out."""
-    for name in _dict(value, key):
-        if name not in fields:
-            hint = nearest_or_all(str(name), fields)
-            raise ValueError(f"{key}.{name}: no such key in {key}{hint}")
-    return {name: convert(item, fields[name], f"{key}.{name}") for name, item in value.items()}
+def _group(value: Any, annotation: Any, key: str) -> dict[str, Any]:
+    """Converts each key of a group; a dataclass needs all of its keys."""
+    prefix, fields = f"{key}." if key else "", typing.get_type_hints(annotation)
+    if not isinstance(value, dict):
+        names = ", ".join(f"{prefix}{name}" for name in fields)
+        return _refuse(key, value, f"a group of keys: {names}")
+    refuse_unknown(value, fields, prefix)
+    # A dataclass decides the order of its keys, and a TypedDict may lack some.
+    names = fields if dataclasses.is_dataclass(annotation) else value
+    for name in names:
+        if name not in value:
+            raise ValueError(f"{prefix}{name} is missing")
+    return {name: convert(value[name], fields[name], f"{prefix}{name}") for name in names}
+
+
+def refuse_unknown(given: Iterable[Any], known: Collection[str], prefix: str) -> None:
+    """Raises a ValueError, with the nearest right name, for a name that is not known."""
+    for name in given:
+        if name not in known:
+            raise ValueError(no_such_key(f"{prefix}{name}", known))
 
 
 def _union(value: Any, annotation: Any, key: str) -> Any:
@@ -139,22 +155,6 @@ BUILD_TRAINER = "seqsweep.training.trainer.build_trainer"
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _NAMES = re.compile(r"(lightning(\.pytorch)?|pytorch_lightning)(\.trainer)*\.Trainer")
 
-REFUSED = {
-    "folder": "a run names its own folder; set output_dir",
-    "default_root_dir": "a run names its own folder; set output_dir",
-    "logger": "choose loggers by the group logger",
-    "callbacks": "choose callbacks by the group callbacks",
-    "enable_checkpointing": "keep or leave out callbacks.checkpoint",
-    "enable_progress_bar": "use trainer.progress_bar",
-    "plugins": "a run brings its own plugins",
-    "use_distributed_sampler": "a run shares its batches among its processes itself",
-    "num_nodes": "a run trains on one machine",
-    "limit_predict_batches": "a run predicts nothing",
-    "barebones": "a run needs its logs and checkpoints",
-    "model_registry": "a run uploads nothing",
-}
-"""The keys of `trainer` that cannot be set, with the reason or with what to set instead."""
-
 
 def with_our_target(section: Any) -> Any:
     """Returns the section `trainer` with Lightning's class replaced by `build_trainer`."""
@@ -187,6 +187,5 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
             if value is not None and value != parameter.default:
                 checked[name] = convert(value, parameter.annotation, f"trainer.{name}")
         else:
-            known = (ours.keys() | lightnings.keys()) - REFUSED.keys()
-            raise ValueError(f"trainer.{name}: no such key in trainer{nearest_or_all(name, known)}")
+            refuse_unknown([name], (ours.keys() | lightnings.keys()) - REFUSED.keys(), "trainer.")
     return checked

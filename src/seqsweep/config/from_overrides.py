@@ -16,7 +16,6 @@ from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -28,7 +27,7 @@ from seqsweep.config.messages import explain
 from seqsweep.config.own_cell import as_open_key
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
-from seqsweep.config.shape.options import given_shape
+from seqsweep.config.shape.options import refuse_sweep
 from seqsweep.config.typed_files import typed_words
 from seqsweep.errors import ConfigError, raised_as
 from seqsweep.runs.identity import CODE
@@ -69,18 +68,9 @@ def compose(*overrides: str | Iterable[str]) -> Config:
     """
     words = [*map(as_open_key, words_of(overrides))]
     with hydra_errors_explained(), _our_hydra(words):
-        for override in OverridesParser.create().parse_overrides(words):
-            # Hydra's own message would advise `--multirun`, which does not exist in Python.
-            if override.is_sweep_override():
-                raise ValueError(
-                    f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
-                )
         config = hydra_compose("train", words, return_hydra_config=True)
         refuse_choices(config, config.hydra)
-        if grid := config.hydra.sweeper.get("params"):
-            raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
-        if shape := given_shape(config.sweep):
-            raise ValueError(f"{shape}: is only for a sweep: seqsweep.sweep trains it")
+        refuse_sweep(config.sweep, config.hydra)
         return check(without_hydra(config))
 
 

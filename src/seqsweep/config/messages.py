@@ -25,22 +25,29 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from seqsweep.command import as_multirun, quoted_value
+from seqsweep.command import how_to_sweep, quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.typed_files import is_shown
 from seqsweep.errors import DataError
 from seqsweep.runs.identity import is_below
 from seqsweep.text import listed, nearest_or_all
 
-# The patterns of messages of Hydra that `explain` replaces.
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
-_TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
-_WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
-_NO_GROUP = re.compile(r"Could not override '(.*?)'\. No match in the defaults list")
-_NOT_THERE = re.compile(r"Could not delete from config\. '(.*)' does not exist")
+_REPLACED = {
+    r"Multiple values for ([^\s.]+)\.": (
+        r"\1: has an option already; write \1=OPTION without a plus sign"
+    ),
+    r"Could not override '(.*?)'\. No match in the defaults list": (
+        r"\1: is not a group of seqsweep; +\1=OPTION adds a group of yours"
+    ),
+    r"Could not delete from config\. '(.*)' does not exist": r"~\1: no such key in the config",
+    r"In '(\w+/\S+)': Could not override '(\w+)@": (
+        r"\1.yaml: overrides \2; its first line must be `# @package _global_`"
+    ),
+}
+"""Maps the beginnings of Hydra's messages to ours."""
+
 _PARSER = OverridesParser.create()
-_EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
-"""The groups for which conf/train.yaml chooses no option."""
 
 
 def explain(error: BaseException) -> str:
@@ -56,19 +63,12 @@ def explain(error: BaseException) -> str:
     if several := _SEVERAL.match(str(error)):
         given = several[1] or several[2]
         return (
-            f"{given}: several values are a sweep; add -m: {as_multirun()}"
+            f"{given}: several values are a sweep; {how_to_sweep()}"
             " (a list is written [1,2], a text with commas is quoted)"
         )
-    if twice := _TWICE.match(str(error)):
-        return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
-    if unused := _NO_GROUP.match(str(error)):
-        return f"{unused[1]}: is not a group of seqsweep; +{unused[1]}=OPTION adds a group of yours"
-    if absent := _NOT_THERE.match(str(error)):
-        return f"~{absent[1]}: no such key in the config"
-    if wrong := _WRONG_PACKAGE.match(str(error)):
-        return (
-            f"{wrong[1]}.yaml: overrides {wrong[2]}; its first line must be `# @package _global_`"
-        )
+    for beginning, ours in _REPLACED.items():
+        if match := re.match(beginning, str(error)):
+            return match.expand(ours)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     # Hydra's error wraps OmegaConf's error, which has the node with the known keys.
@@ -134,8 +134,6 @@ def _missing_option(error: MissingConfigException) -> str:
     if not group:
         known = nearest_or_all(option, options or ["train"])
         return f"no config {option!r}{known}{_of_your_own(option)}"
-    if option == "none" and group in _EMPTY_BY_DEFAULT:
-        return f"{group}=none: no {group} is chosen by default; leave {group}=none out"
     hint = nearest_or_all(option, options)
     if "did you mean" not in hint:
         hint += _of_your_own(f"{group}/{option}")
@@ -146,11 +144,23 @@ def _of_your_own(name: str) -> str:
     return f"; one of your own is FOLDER/{name}.yaml with --config-dir FOLDER"
 
 
+REFUSED = {
+    "folder": "a run names its own folder; set output_dir",
+    "default_root_dir": "a run names its own folder; set output_dir",
+    "logger": "choose loggers by the group logger",
+    "callbacks": "choose callbacks by the group callbacks",
+    "enable_checkpointing": "keep or leave out callbacks.checkpoint",
+    "enable_progress_bar": "use trainer.progress_bar",
+    "plugins": "a run brings its own plugins",
+    "use_distributed_sampler": "a run shares its batches among its processes itself",
+    "num_nodes": "a run trains on one machine",
+    "limit_predict_batches": "a run predicts nothing",
+    "barebones": "a run needs its logs and checkpoints",
+    "model_registry": "a run uploads nothing",
+}
+"""The keys of `trainer` that cannot be set, with the reason or with what to set instead."""
+
 _INSTEAD = {
-    "trainer.callbacks": (
-        "trainer.callbacks: cannot be set; choose callbacks by the group callbacks"
-    ),
-    "trainer.logger": "trainer.logger: cannot be set; choose loggers by the group logger",
     "hydra.launcher.detach": (
         "--detach: needs a launcher whose workers outlive the command, such as "
         "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
@@ -170,24 +180,27 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     key = str(error.full_key)
     if key in _INSTEAD:
         return _INSTEAD[key]
-    section = key.rpartition(".")[0] or "the config"
-    hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
+    section, _, name = key.rpartition(".")
+    if section == "trainer" and name in REFUSED:
+        return f"{key}: cannot be set; {REFUSED[name]}"
+    message = no_such_key(key, [name for name in known if name != "hydra"])
     target = str(parent.get("_target_", "seqsweep.")) if isinstance(parent, DictConfig) else ""
-    if not target.startswith(("seqsweep.", "hydra_plugins.")) and "did you mean" not in hint:
-        hint += f"; +{key}=VALUE gives {target} an argument that its file does not have"
-    return f"{key}: no such key in {section}{hint}"
+    if not target.startswith(("seqsweep.", "hydra_plugins.")) and "did you mean" not in message:
+        message += f"; +{key}=VALUE gives {target} an argument that its file does not have"
+    return message
 
 
-def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns a hint: the group's options that have the key, or the nearest names."""
+def no_such_key(key: str, known: Iterable[str]) -> str:
+    """Returns the message for an unknown key: the options that have it, or near names."""
+    section, _, name = key.rpartition(".")
+    section = section or "the config"
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
         if name in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     ]
-    if options:
-        return f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it"
-    return nearest_or_all(name, sorted(known))
+    hint = f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it" if options else ""
+    return f"{key}: no such key in {section}{hint or nearest_or_all(name, sorted(known))}"
 
 
 def reworded(error: Exception, message: str) -> Exception:
@@ -241,7 +254,8 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.
     """
-    folders = _folders(hydra_config)
+    sources = hydra_config.runtime.config_sources  # in the order in which Hydra searches them
+    folders = [Path(str(source.path)) for source in sources if source.schema == "file"]
     files: list[tuple[Path, str]] = []
     for group, option in hydra_config.runtime.choices.items():
         for path in _with_parents(folders, str(group), str(option)):
@@ -250,12 +264,6 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     # The sort is stable, so files of equal rank keep the order of Hydra's choices.
     yield from sorted(files, key=lambda item: item[1] != "_global_")
     yield CONF_DIR / "train.yaml", "_global_"
-
-
-def _folders(hydra_config: DictConfig) -> list[Path]:
-    """Returns the folders of configs, in the order in which Hydra searches them."""
-    sources = hydra_config.runtime.config_sources
-    return [Path(str(source.path)) for source in sources if source.schema == "file"]
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:

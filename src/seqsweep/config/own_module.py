@@ -140,20 +140,16 @@ def _train() -> dict[str, Any]:
     return yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
 
 
-def _default(group: str) -> dict[str, Any]:
-    """Returns the values of the option that train.yaml chooses, by dotted keys."""
-    return _option(group, _default_option(group))
-
-
 def _default_option(group: str) -> str:
     return next(each[group] for each in _train()["defaults"] if group in each)
 
 
-def _option(group: str, name: str) -> dict[str, Any]:
-    """Returns an option's values by dotted keys, with those it includes."""
+def _default(group: str, option: str | None = None) -> dict[str, Any]:
+    """Returns an option's values by dotted keys; without a name, the default option's."""
+    name = option or _default_option(group)
     given = yaml.safe_load((CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
     included, *_ = given.pop("defaults", ["_self_"])
-    return ({} if included == "_self_" else _option(group, included)) | dict(flatten(given))
+    return ({} if included == "_self_" else _default(group, included)) | dict(flatten(given))
 
 
 def _refusal(given: str, key: str, target: str) -> ValueError:

@@ -23,10 +23,6 @@ from seqsweep.config.shape.listed import read_list
 from seqsweep.runs.identity import REPLICATE_KEYS, decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
 
-_SEED = "seed"
-_WITHOUT_NAME = "default"
-"""The default `name` of conf/train.yaml, which says nothing about the runs."""
-
 _LONGEST = 60  # characters of a name
 DIGITS = 6  # of the hash in a name
 
@@ -61,11 +57,11 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
             data = fingerprint(config)
     # A swept fold or split seed is hashed with its default, so that a sweep keeps its name when
     # these keys are swept too.
-    identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
+    identity = {**decisive(config, data, {"seed", *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     files = [Path(str(flat[key])).stem for key in paths]
-    repeated = _SEED if flat.get("data.folds") is None else "folds"
+    repeated = "seed" if flat.get("data.folds") is None else "folds"
     parts = [*_subject(master, swept, files), *(short_names(keys).values() or [repeated])]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(parts)).strip("_-")
     stem = stem if stem[:1].isalpha() else f"sweep-{stem}"
@@ -75,7 +71,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
     """Returns `name`, the data file or the option of `data`; nothing if these are swept."""
-    if master.name != _WITHOUT_NAME:
+    if master.name != "default":  # conf/train.yaml's, which says nothing about the runs
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):
         return []

@@ -4,7 +4,6 @@ The schema of the top level is the dataclass `TrainConfig`. The schema of a sect
 `_target_` is the signature of the constructor that it names. So YAML files hold values only.
 """
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,9 +11,14 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
+from seqsweep.config.convert import (
+    check_trainer_arguments,
+    convert,
+    refuse_unknown,
+    with_our_target,
+)
 from seqsweep.config.instantiate import SPECIAL
-from seqsweep.config.messages import explain, hint_for_key
+from seqsweep.config.messages import explain
 from seqsweep.config.own_cell import with_cell_options
 from seqsweep.config.own_module import check_data, names_module, with_mode, without_ours
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
@@ -126,8 +130,7 @@ def check(config: DictConfig) -> Config:
     was_guessed = plain.pop("monitor_mode_guessed", False)
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
         raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
-    checked = _dataclass(plain, OwnModuleConfig if is_own else TrainConfig, "")
-    _check_shape(checked["sweep"])
+    checked = convert(plain, OwnModuleConfig if is_own else TrainConfig, "")
     # The shape decides which runs a sweep has, but it is not a part of a run's config.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.
@@ -166,16 +169,11 @@ def check_shape(config: DictConfig) -> ShapeOptions:
     """Returns the checked shape of a sweep, from the config of the whole sweep."""
     section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
-    checked = _dataclass(node, ShapeOptions, "sweep")
-    _check_shape(checked)
+    checked = convert(node, ShapeOptions, "sweep")
+    for name, least in (("sample", 1), ("ask_above", 0)):
+        if checked[name] is not None:
+            check_range(f"sweep.{name}", checked[name], least)
     return ShapeOptions(**checked)
-
-
-def _check_shape(sweep: Config) -> None:
-    if sweep["sample"] is not None:
-        check_range("sweep.sample", sweep["sample"], 1)
-    if sweep["ask_above"] is not None:
-        check_range("sweep.ask_above", sweep["ask_above"], 0)
 
 
 def check_range(key: str, value: float, least: float, most: float | None = None) -> None:
@@ -192,25 +190,6 @@ def _without_tuples(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_tuples(value) for key, value in node.items()}
     return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
-
-
-def _dataclass(node: Any, kind: Any, key: str) -> Config:
-    """Checks a section whose schema is a dataclass."""
-    prefix = f"{key}." if key else ""
-    if not isinstance(node, dict):
-        names = ", ".join(f"{prefix}{field.name}" for field in dataclasses.fields(kind))
-        raise ValueError(f"{key}={node!r}: must be a group of keys: {names}")
-    fields = {field.name: field.type for field in dataclasses.fields(kind)}
-    _refuse_unknown(node, fields, prefix)
-    for name in fields:
-        if name not in node:
-            raise ValueError(f"{prefix}{name} is missing")
-    return {
-        name: _dataclass(node[name], annotation, prefix + name)
-        if dataclasses.is_dataclass(annotation)
-        else convert(node[name], annotation, prefix + name)
-        for name, annotation in fields.items()
-    }
 
 
 def check_section(node: Any, key: str) -> Any:
@@ -276,7 +255,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     known = signature.parameters
     values = {name: value for name, value in node.items() if name not in SPECIAL}
     if not signature.open:
-        _refuse_unknown(values, known, f"{key}.")
+        refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
     if node.get("_partial_", False):
         # The caller of a partial section passes its first argument; of a nested one, any argument.
@@ -297,12 +276,3 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
 
 def _has_target(node: Any) -> bool:
     return isinstance(node, dict) and "_target_" in node
-
-
-def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:
-    for name in node:
-        if name not in known:
-            where = prefix.rstrip(".") or "the config"
-            raise ValueError(
-                f"{prefix}{name}: no such key in {where}{hint_for_key(str(name), known, where)}"
-            )

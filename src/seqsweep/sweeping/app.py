@@ -20,13 +20,13 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import Command, as_multirun, current, is_first_process, restore_subcommand
+from seqsweep.command import Command, current, how_to_sweep, is_first_process, restore_subcommand
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, with_place
 from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import check
-from seqsweep.config.shape.options import given_shape
+from seqsweep.config.shape.options import refuse_sweep
 from seqsweep.config.typed_files import typed_words
 from seqsweep.console import (
     PlainConsole,
@@ -51,14 +51,13 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.habits import with_meant
-from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
+from seqsweep.sweeping.resolvers import refuse_ignored
 from seqsweep.text import number
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import Outcome, finished, interruptible, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 
-register_resolvers()
 logging.raiseExceptions = False  # Hydra may log into a pipe whose reader has ended
 
 
@@ -178,7 +177,10 @@ def task(config: DictConfig) -> float | None:
     try:
         refuse_ignored(hydra_config)
         refuse_choices(config, hydra_config)
-        _refuse_sweep(config, hydra_config)
+        refuse_sweep(config.sweep, hydra_config)
+        for word in hydra_config.overrides.hydra:
+            if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher")):
+                raise ValueError(f"without -m, {word} has no effect; {how_to_sweep()}")
         member = plan(check(config))
         command.answer = functools.partial(describe_run, member, root / member.run_id)
         outcome = train_run(member, root, console)
@@ -196,21 +198,6 @@ def task(config: DictConfig) -> float | None:
             command.error = RunFailed(why)
         return monitored(outcome.record)
     return None
-
-
-def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Raises a ValueError, which shows the command with `-m`, for a sweep's config."""
-    grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
-    if not grid and not shape:
-        for word in hydra_config.overrides.hydra:
-            if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher")):
-                raise ValueError(f"without -m, {word} has no effect: {as_multirun()}")
-        return
-    option = hydra_config.runtime.choices.get("sweep")
-    given = f"a grid over {', '.join(grid)}" if grid else str(shape)
-    if option not in (None, "none"):
-        given = f"sweep={option}"
-    raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 
 def train_member(run: PlannedRun, root: Path) -> float | None:

@@ -27,7 +27,6 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import knows_metrics
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_of
 
 NAME = "baselines.json"
@@ -41,33 +40,43 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 """The keys of the data section that the sequences do not depend on."""
 
 
-def write_baselines(runs: Sequence[PlannedRun], folder: Path) -> None:
-    """Adds the missing baselines of a sweep's data to baselines.json.
+def write_baselines(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
+    """Adds the missing baselines of a folder's data to baselines.json.
 
     The file has a row for each baseline and data set of the runs. Rows on other data sets are
     kept, unless the file is outdated. Baselines learn from the same training split as the networks,
     with the same scaling, padded with zeros.
 
+    Args:
+        entries: the runs of the folder; only those with a record count.
+        allowed: the targets outside seqsweep that may read the data.
+
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read again, or the file cannot be
-            written.
+        ValueError, TypeError, OSError: the data cannot be read again, a target is not allowed, or
+            the file cannot be written.
     """
-    # A user's own data module has no source to read, and a user's own metrics no baseline.
-    runs = [
-        run
-        for run in runs
-        if run.data_fingerprint and "source" in run.config["data"] and knows_metrics(run.config)
-    ]
-    sets = {_name(m.config["data"], m.data_fingerprint): m for m in runs}
+    sets: dict[str, tuple[RunFolder, Config]] = {}
+    for entry in entries:
+        fingerprint = entry.record.data_fingerprint
+        flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
+        data = nested(flat).get("data", {})
+        # A user's own data module has no source to read, and a user's own metrics no baseline.
+        if fingerprint and "source" in data and knows_metrics(entry.config):
+            name = json.dumps([_shaping(data), fingerprint], sort_keys=True)
+            sets.setdefault(name, (entry.folder, data))
     known = _known(folder)
     if sets.keys() <= set(known.get("of", [])):
         return
+    # Imported here, because a folder with current baselines does not need OmegaConf.
+    from seqsweep.training.saved_config import saved_data
+
     rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
     notes: list[str] = known.get("notes", [])
-    for name, run in sets.items():
-        data = dict(flatten({"data": _shaping(run.config["data"])}))
-        head = {"of": name, "data": data, "data_fingerprint": run.data_fingerprint}
-        measured, missing = measure(data_of(run.config["data"]).prepared)
+    for name, (run, data) in sets.items():
+        saved = saved_data(run, allowed)
+        shaping = dict(flatten({"data": _shaping(data)}))
+        head = {"of": name, "data": shaping, "data_fingerprint": saved.data_fingerprint}
+        measured, missing = measure(data_of(saved.config["data"]).prepared)
         rows += [head | row for row in measured]
         notes += [note for note in missing if note not in notes]
     of = sorted({*known.get("of", []), *sets})
@@ -130,37 +139,6 @@ def _known(folder: Path) -> JsonObject:
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
-
-
-def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
-    """Writes the baselines of a folder of runs, unless all are there already.
-
-    Args:
-        entries: the runs of the folder.
-        allowed: the targets outside seqsweep that may read the data.
-
-    Raises:
-        ValueError, TypeError, OSError: the data cannot be read again, a target is not allowed, or
-            the file cannot be written.
-    """
-    runs: dict[str, RunFolder] = {}
-    for entry in entries:
-        fingerprint = entry.record.data_fingerprint
-        flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
-        data = nested(flat).get("data", {})
-        if fingerprint and "source" in data and knows_metrics(entry.config):
-            runs.setdefault(_name(data, fingerprint), entry.folder)
-    if runs.keys() <= set(_known(folder).get("of", [])):
-        return
-    # Imported here, because a folder with current baselines does not need OmegaConf.
-    from seqsweep.training.saved_config import saved_data
-
-    write_baselines([saved_data(run, allowed) for run in runs.values()], folder)
-
-
-def _name(data: Config, fingerprint: str | None) -> str:
-    """Returns a name that configs with the same sequences share."""
-    return json.dumps([_shaping(data), fingerprint], sort_keys=True)
 
 
 def _shaping(data: Config) -> Config:

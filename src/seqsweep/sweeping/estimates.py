@@ -1,14 +1,10 @@
-"""Groups the runs of a sweep by engine, and estimates their time.
-
-The module imports no torch at the top, because `seqsweep plan` prints the groups.
-"""
+"""Groups the runs of a sweep by engine, and estimates their time. Imports no torch."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from seqsweep.native.structs import flops
-from seqsweep.sweeping.processes import cores, gpu_available
+from seqsweep.sweeping.processes import cores, has_gpu_driver
 from seqsweep.text import count
 from seqsweep.training.engine import (
     ON_GPU,
@@ -23,56 +19,40 @@ from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_of
 
 
-@dataclass(frozen=True, eq=False)
-class Group:
-    """A pool (runs that the native engine trains side by side), or a single run."""
+def pools_and_singles(
+    runs: Sequence[PlannedRun],
+) -> tuple[list[list[PlannedRun]], list[PlannedRun]]:
+    """Returns one pool of native runs for each data set, and the runs of autograd.
 
-    runs: tuple[PlannedRun, ...]
-    engine: str = "native"
-
-    @property
-    def seconds(self) -> float:
-        """The estimated seconds of all runs on one thread; an unknown run counts as 0."""
-        return sum(seconds_of(run, self.engine) for run in self.runs)
-
-    def text(self) -> str:
-        """Describes the group in one line."""
-        # Runs of a pool may differ in cell, depth, directions and width.
-        networks = [network for run in self.runs if (network := network_of(run.config["model"]))]
-        cells = ", ".join(sorted({network.cell for network in networks}))
-        layers = sorted({network.num_layers for network in networks})
-        depth = f"{_listed(layers)} layer{'' if layers == [1] else 's'}"
-        directions = {network.bidirectional for network in networks}
-        both = ", one and both directions" if len(directions) > 1 else ", both directions"
-        width = f"hidden {_listed(sorted({network.hidden_size for network in networks}))}"
-        count = f"{len(self.runs)} run{'s' if len(self.runs) > 1 else ''}"
-        return f"{count}: {cells}, {depth}{both if True in directions else ''}, {width}"
-
-
-def form(runs: Sequence[PlannedRun]) -> list[Group]:
-    """Groups runs into one pool for each data set, and single runs.
-
-    A pool begins with its longest run.
+    The native engine trains the runs of a pool side by side; the longest comes first.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
     """
     pools: dict[str, list[PlannedRun]] = {}
-    alone: list[Group] = []
+    singles: list[PlannedRun] = []
     for run in runs:
         if engine_of(run.config) == "native":
-            key = pool_key(run.config, run.data_fingerprint)
-            pools.setdefault(key, []).append(run)
+            pools.setdefault(pool_key(run.config, run.data_fingerprint), []).append(run)
         else:
-            alone.append(Group((run,), "autograd"))
+            singles.append(run)
     for pool in pools.values():
         # The run_id makes the order unique, whatever the order of the arguments.
         pool.sort(key=lambda run: (-seconds_of(run, "native"), run.run_id))
-    return [*(Group(tuple(pool)) for pool in pools.values()), *alone]
+    return list(pools.values()), singles
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+def describe_pool(runs: Sequence[PlannedRun]) -> str:
+    """Describes a pool, whose runs may differ in their networks, in one line."""
+    networks = [network for run in runs if (network := network_of(run.config["model"]))]
+    cells = ", ".join(sorted({network.cell for network in networks}))
+    layers = sorted({network.num_layers for network in networks})
+    depth = f"{', '.join(map(str, layers))} layer{'' if layers == [1] else 's'}"
+    directions = {network.bidirectional for network in networks}
+    both = ", one and both directions" if len(directions) > 1 else ", both directions"
+    width = ", ".join(map(str, sorted({network.hidden_size for network in networks})))
+    total = count(len(runs), "run")
+    return f"{total}: {cells}, {depth}{both if True in directions else ''}, hidden {width}"
 
 
 _RATES = {"native": 5e10, "autograd": 5e9}
@@ -88,41 +68,37 @@ START_SECONDS = {"native": 3.0, "autograd": 6.0}
 """The seconds that a command takes to import its packages and to write the report."""
 
 
-def alone_seconds(group: Group) -> float:
+def single_seconds(run: PlannedRun) -> float:
     """Returns the estimated seconds of a run of autograd; its operations count if known."""
-    (run,) = group.runs
     config, sizes = run.config, (run.splits or {}).get("train", {})
     batch = config["data"].get("batch_size")
     steps = math.ceil(sizes.get("sequences", 1) / batch) if isinstance(batch, int) else 1
     epoch = _EPOCH_SECONDS["autograd"] + steps * _STEP_SECONDS
-    return _RUN_SECONDS + max(group.seconds, epoch * config["trainer"]["max_epochs"])
+    return _RUN_SECONDS + max(seconds_of(run, "autograd"), epoch * config["trainer"]["max_epochs"])
 
 
-def beside_seconds(alone: Sequence[Group], processes: int) -> float:
+def beside_seconds(runs: Sequence[PlannedRun], processes: int) -> float:
     """Returns the estimated seconds of the runs of autograd in some processes."""
-    seconds = [alone_seconds(group) for group in alone]
+    seconds = [single_seconds(run) for run in runs]
     # A process needs a core, and no process ends before its longest run.
     longest = max(sum(seconds) / min(processes, cores()), max(seconds))
     return longest + (START_SECONDS["autograd"] if processes > 1 else 0)
 
 
-def engine_notes(
-    runs: Sequence[PlannedRun], processes: int = 0, *, asks_torch: bool = True
-) -> list[str]:
+def engine_notes(runs: Sequence[PlannedRun], processes: int = 0) -> list[str]:
     """Returns lines that say why autograd trains runs, and what a GPU here could train.
 
     Args:
         processes: how many runs of autograd train side by side; 0 if that cannot be chosen.
-        asks_torch: whether torch looks for a GPU; else the file of its driver decides.
     """
     notes = _why_autograd(runs, processes)
-    if not gpu_available(asks_torch=asks_torch):
+    if not has_gpu_driver():
         return notes
     chosen = (run for run in runs if run.config["trainer"]["accelerator"] == "auto")
     natives = [run for run in chosen if engine_of(run.config) == "native"]
     if long := sum(seconds_of(run, "native") > _LONG_SECONDS for run in natives):
-        seen = "a GPU is here" if asks_torch else "a GPU seems to be here"
         which = f"{count(long, 'run')} of more than a CPU minute"
+        seen = "a GPU seems to be here"
         notes.append(f"{seen}, and native trains {which}: trainer=gpu trains these on it")
     return notes
 
@@ -150,8 +126,7 @@ def _why_autograd(runs: Sequence[PlannedRun], processes: int) -> list[str]:
         pace = f"{processes if processes > 1 else 'one'} at a time"
         if processes == 1:
             pace += " (N with hydra.launcher.processes=N)"
-        total = f"{len(slow)} run{'s' if len(slow) > 1 else ''}"
-        lines.append(f"{reason}: autograd trains {total}, {pace}{cost}")
+        lines.append(f"{reason}: autograd trains {count(len(slow), 'run')}, {pace}{cost}")
     return lines
 
 

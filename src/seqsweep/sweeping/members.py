@@ -9,6 +9,7 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import with_place
+from seqsweep.config.shape.axes import Axis, Grid
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_lines, print_notes
 from seqsweep.importing import without_collections
@@ -40,7 +41,7 @@ def plan_members(
     outputs: dict[str, None] = {}
     if not jobs:  # a search may have nothing more to try
         return []
-    expansion = jobs if isinstance(jobs, Expansion) else Expansion.of(jobs)
+    expansion = jobs if isinstance(jobs, Expansion) else Expansion(Grid([Axis((), jobs)]))
     for overrides, config, listed in expansion.jobs(compose):
         try:
             member = plan(config)
@@ -120,8 +121,6 @@ def say_plan(
     console: Console,
     described: Sequence[str] = (),
     processes: int = 0,
-    *,
-    asks_torch: bool = True,
 ) -> None:
     """Prints how many members are done and how many remain, with notes.
 
@@ -129,7 +128,6 @@ def say_plan(
         jobs: the number of configs that the command names, with repetitions.
         described: lines that say how many runs of the grid belong to the sweep.
         processes: the processes that train runs of autograd; 0 if they cannot be chosen.
-        asks_torch: as in `engine_notes`.
     """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
@@ -138,7 +136,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     print_lines(console, *described, line)
-    notes = engine_notes(pending, processes, asks_torch=asks_torch)
+    notes = engine_notes(pending, processes)
     print_notes([*notes, *_notes_on_data(members)], console)
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]

@@ -11,7 +11,13 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json, print_lines
 from seqsweep.runs.files import JsonObject
-from seqsweep.sweeping.estimates import START_SECONDS, beside_seconds, form
+from seqsweep.sweeping.estimates import (
+    START_SECONDS,
+    beside_seconds,
+    describe_pool,
+    pools_and_singles,
+    seconds_of,
+)
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.processes import cores
@@ -38,27 +44,24 @@ def show_plan(
     to_train = {member.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show only one of its values.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
-    lines = [_line(member, to_train) for member in first]
+    lines = [_line(_plain(member, to_train)) for member in first]
     if left_out := len(members) - len(first) - len(last):
         lines.append(f"... {left_out:,} more")
-    lines += [_line(member, to_train) for member in last]
+    lines += [_line(_plain(member, to_train)) for member in last]
     print_lines(console, *lines)
-    described = jobs.described()
-    say_plan(members, pending, jobs.runs, folder, console, described, processes, asks_torch=False)
-    groups = form(pending)
-    pools = [group for group in groups if group.engine == "native"]
-    alone = [group for group in groups if group.engine == "autograd"]
-    lines = [f"native on {count(cores(), 'thread')}: {pool.text()}" for pool in pools]
-    if alone:
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described(), processes)
+    pools, singles = pools_and_singles(pending)
+    lines = [f"native on {count(cores(), 'thread')}: {describe_pool(pool)}" for pool in pools]
+    if singles:
         how = f"in {processes} processes" if processes > 1 else "one by one"
-        lines.append(f"autograd: {count(len(alone), 'run')}, {how}")
+        lines.append(f"autograd: {count(len(singles), 'run')}, {how}")
     print_lines(console, *lines)
     # Members of a pool train side by side, so their time is divided by the number of cores.
-    seconds = sum(pool.seconds for pool in pools) / cores()
-    seconds += beside_seconds(alone, max(1, processes)) if alone else 0
-    seconds += START_SECONDS["autograd" if alone else "native"] if pending else 0
+    seconds = sum(seconds_of(run, "native") for pool in pools for run in pool) / cores()
+    seconds += beside_seconds(singles, max(1, processes)) if singles else 0
+    seconds += START_SECONDS["autograd" if singles else "native"] if pending else 0
     # The operations of a user's own network are unknown.
-    is_known = all(run.seconds for run in alone)
+    is_known = all(seconds_of(run, "autograd") for run in singles)
     words = "nothing to train"
     if pending:
         time = f"{'about' if is_known else 'at least'} {duration(seconds)}"
@@ -76,13 +79,12 @@ def show_plan(
     return 0
 
 
-def _line(member: SweepMember, to_train: Collection[str]) -> str:
+def _line(run: JsonObject) -> str:
     """Returns the line of a member: its run_id, state and label."""
-    run_id = member.run_id
-    state = "to train" if run_id in to_train else member.folder.state()
-    if run_id in to_train and member.folder.path.is_dir():
-        state = f"{member.folder.state()}, to resume"
-    return f"{run_id}  {state:9}  {member.label}"
+    state = run["state"]
+    if run["trains"]:
+        state = "to train" if state == "not started" else f"{state}, to resume"
+    return f"{run['run_id']}  {state:9}  {run['name']}"
 
 
 def _plain(member: SweepMember, to_train: Collection[str]) -> JsonObject:

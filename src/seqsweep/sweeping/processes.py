@@ -43,22 +43,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpu_available(*, asks_torch: bool = True) -> bool:
-    """Returns whether torch sees a GPU; imports it only if there may be one.
+def has_gpu_driver() -> bool:
+    """Returns whether the driver of a GPU is here, which torch may not support."""
+    files = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
+    return sys.platform == "darwin" or any(map(os.path.exists, files))
 
-    Args:
-        asks_torch: whether to import torch; else the file decides that a GPU's driver leaves here.
-    """
-    has_driver = any(map(os.path.exists, _DRIVERS))
-    # Importing torch to ask for a GPU takes a second.
-    if not asks_torch or (sys.platform == "linux" and not has_driver):
-        return has_driver
+
+def gpu_available() -> bool:
+    """Returns whether torch sees a GPU; imports torch only if a driver is here."""
+    if not has_gpu_driver():
+        return False
     from seqsweep.training.devices import takes_gpu
 
     return takes_gpu("auto")
-
-
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
 
 
 def visible_gpus() -> list[str]:

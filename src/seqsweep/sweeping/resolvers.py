@@ -3,12 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.from_overrides import register_resolver
@@ -17,14 +14,6 @@ from seqsweep.training.run_data import data_fingerprint
 
 _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
 """The environment variable that passes a sweep's name to jobs in other processes."""
-
-
-def register_resolvers() -> None:
-    """Registers the functions of this module with OmegaConf."""
-    register_resolver("abspath", absolute_path)
-    register_resolver("folder_name", folder_name)
-    register_resolver("sweep_folder", _sweep_folder)
-    register_resolver("config_groups", _config_groups)
 
 
 def folder_name(name: str, key: str) -> str:
@@ -92,17 +81,18 @@ def _config_groups() -> str:
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""
-    loader = GlobalHydra.instance().config_loader()
-    return "\n".join(sorted(_group_lines(loader, "")))
+    app = GlobalHydra.instance().hydra
+    assert app is not None  # Hydra calls this function
+    lines: list[str] = []
+    for group in app.list_all_config_groups():
+        options = app.config_loader.get_group_options(group)
+        shown = sorted(name for name in options if not name.startswith("_"))
+        if shown and not group.startswith("hydra"):  # `train --hydra-help` lists these
+            lines.append(f"{group}: {', '.join(shown)}")
+    return "\n".join(lines)
 
 
-def _group_lines(loader: ConfigLoader, parent: str) -> Iterator[str]:
-    """Yields a line for each group below a group, at any depth."""
-    for name in loader.get_group_options(parent, ObjectType.GROUP):
-        group = f"{parent}/{name}".removeprefix("/")
-        if group == "hydra":  # `train --hydra-help` lists these
-            continue
-        options = [name for name in loader.get_group_options(group) if not name.startswith("_")]
-        if options:
-            yield f"{group}: {', '.join(sorted(options))}"
-        yield from _group_lines(loader, group)
+register_resolver("abspath", absolute_path)
+register_resolver("folder_name", folder_name)
+register_resolver("sweep_folder", _sweep_folder)
+register_resolver("config_groups", _config_groups)

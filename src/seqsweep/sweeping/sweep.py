@@ -67,7 +67,7 @@ def run_sweep(
         line = "start any number of workers, on any host that sees the folder:"
         print_lines(console, line, f"  seqsweep work {shlex.quote(place(folder))}")
         return 0
-    code = train_sweep(members, pending, launcher, folder, console)
+    code = train_sweep(members, pending, launcher, folder, console, shown(pending, console))
     if pending and launcher.detach:
         command = f"  seqsweep watch {shlex.quote(place(folder))}"
         print_lines(console, "to follow them:", command)
@@ -105,7 +105,7 @@ def train_sweep(
     launcher: RunLauncher,
     folder: Path,
     console: Console,
-    rounds: Rounds | None = None,
+    rounds: Rounds,
     judge: Judge | None = None,
     *,
     is_open: bool = False,
@@ -118,7 +118,7 @@ def train_sweep(
     Args:
         members: the runs that the command asks for.
         pending: the members that are not done.
-        rounds: the lists of runs to train; None for one list with all pending runs.
+        rounds: the lists of runs to train.
         judge: for a search, decides which runs continue after their limits.
         is_open: whether the sweep is a search that may add runs, so that workers wait for more. The
             search itself then closes and ends sweep.json.
@@ -136,7 +136,6 @@ def train_sweep(
             if pending or new_sweep_file(members, pending, folder) is not None:
                 file = write_sweep(members, pending, folder, console, is_open, sweep)
             if pending and file is not None:
-                rounds = shown(pending, console) if rounds is None else rounds
                 code = _train_rounds(pending, rounds, launcher, folder, console, judge)
     finally:
         if file is not None and not is_open and (code or not launcher.detach):

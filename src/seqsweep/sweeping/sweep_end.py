@@ -19,6 +19,7 @@ from seqsweep.pace import pause_after
 from seqsweep.results.folder_tables import boards_of, print_folder
 from seqsweep.results.report.write import is_report_fresh, made_from, write_report
 from seqsweep.runs.files import JsonObject, folders_with
+from seqsweep.runs.identity import targets
 from seqsweep.runs.ledger import Entry, of_this_version, read_folder, read_run
 from seqsweep.runs.sweepfile import remove_leftovers
 from seqsweep.signals import ENDING
@@ -61,9 +62,12 @@ def finish_sweep(
     entries = [begun.get(member.run_id) or read_run(member.folder) for member in members]
     # After an error or a signal a report would be incomplete, and the command should end soon.
     if members[0].config["sweep"]["report"] and code == 0:
+        allowed = sorted({target for m in members for _, target in targets(m.config["data"])})
         try:
             with interruptible(ENDING):
-                problems = write_summary(lambda: write_baselines(members, folder), folder, found)
+                problems = write_summary(
+                    lambda: write_baselines(folder, entries, allowed), folder, found
+                )
             code = int(bool(problems))
         except Interrupted as error:
             problems = [f"{error}; the same command completes the report"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from seqsweep.console import say_error
 from seqsweep.errors import Interrupted, LockLost, RunLocked
-from seqsweep.sweeping.estimates import form
+from seqsweep.sweeping.estimates import pools_and_singles
 from seqsweep.text import count
+from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
     STOP_FILE,
@@ -45,14 +46,15 @@ def train_groups(
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {run.run_id: run for run in runs if finished(run, root) is None}
     outcomes: dict[str, Outcome | BaseException] = {}
-    for group in form(list(pending.values())):
+    pools, singles = pools_and_singles(list(pending.values()))
+    for group in (*pools, *([run] for run in singles)):
         if (root / STOP_FILE).exists():
             break
         try:
             ended = (
-                train_pool(group.runs, root, threads, judge=judge)
-                if group.engine == "native"
-                else [train_by_autograd(run, root) for run in group.runs]
+                train_pool(group, root, threads, judge=judge)
+                if engine_of(group[0].config) == "native"
+                else [train_by_autograd(group[0], root)]
             )
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
@@ -61,7 +63,7 @@ def train_groups(
         if lost:
             why = "because this one has stood still for a minute"
             say_error(f"{count(lost, 'run')}: other processes have taken over, {why}")
-        for run, outcome in zip(group.runs, ended, strict=True):
+        for run, outcome in zip(group, ended, strict=True):
             if isinstance(outcome, Interrupted):
                 raise outcome
             if isinstance(outcome, (ValueError, TypeError, OSError)):

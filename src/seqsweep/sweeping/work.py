@@ -34,7 +34,7 @@ from seqsweep.runs.sweepfile import (
     sweep_lock,
 )
 from seqsweep.signals import ENDING
-from seqsweep.sweeping.baselines import write_baselines_of
+from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.processes import MOST_PROCESSES, cores, run_workers
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
@@ -221,7 +221,7 @@ class Worker:
                     say_error(problem)
 
     def _write_baselines(self) -> None:
-        write_baselines_of(self.folder, read_folder(self.folder), self.allowed)
+        write_baselines(self.folder, read_folder(self.folder), self.allowed)
 
     def _queued(self) -> list[SweepMember]:
         """Returns the runs of sweep.json that are not done.

@@ -39,7 +39,7 @@ def make(loader: ConfigLoader) -> Callable[..., tuple[Expansion, MemberComposer]
             if word.startswith("sweep.") and not override.is_sweep_override():
                 OmegaConf.update(master, override.key_or_group, override.value())
         named = {key.replace("__", "."): value for key, value in params.items()}
-        return expand(named, words, parser, master, ("seed", "data.fold")), compose
+        return expand(named, words, parser, master), compose
 
     return call
 
@@ -117,6 +117,19 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
     # A key that no member has is refused, even where its value would not matter.
     with pytest.raises(ValueError, match=r"model.cel: no such key; did you mean"):
         expanded(SIZES, 'sweep.filter="model.hidden_size > 1 or model.cel == 3"')
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sweep.filter=[a]", "sweep.filter=['a']: must be text or null"),
+        ("sweep.sample=0", "sweep.sample=0: must be at least 1"),
+        ("sweep.ask_above=-1", "sweep.ask_above=-1: must be at least 0"),
+    ],
+)
+def test_a_wrong_shape_is_refused(expanded: Expanded, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        expanded(SIZES, override)
 
 
 def test_a_sample_has_whole_configs_in_the_order_of_the_grid(expanded: Expanded) -> None:

@@ -12,6 +12,7 @@ from run_files import SMALL
 
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import read_object
+from seqsweep.runs.ledger import read_folder
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import build_data
@@ -33,7 +34,7 @@ def test_the_page_has_the_accuracy_of_the_most_frequent_label_of_train(tmp_path,
     """Counted here from the labels, from which the command computes it."""
     run = plan(checked(*SMALL, "trainer.max_epochs=1", "data.test_fraction=0.5"))
     train(run, tmp_path)
-    write_baselines([run], tmp_path)
+    write_baselines(tmp_path, read_folder(tmp_path))
     splits = build_data(run.config).splits
     assert splits.test is not None
     most = np.bincount(splits.train.labels).argmax()

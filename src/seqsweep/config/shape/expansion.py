@@ -4,9 +4,9 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -16,10 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import Config, check_shape
-from seqsweep.config.shape.axes import Axis, Grid, Point, check_size, grid_of
+from seqsweep.config.shape.axes import Grid, Point, check_size, grid_of
 from seqsweep.config.shape.grammar import Rule
 from seqsweep.config.shape.options import ShapeOptions
-from seqsweep.runs.identity import is_below
+from seqsweep.runs.identity import REPLICATE_KEYS, is_below
 
 MOST_FILTERED = 500_000
 """The largest number of runs that a filter is tried on; each run takes some 0.1 ms."""
@@ -40,8 +40,6 @@ class Expansion:
     """The members of a sweep, which `jobs` composes one by one.
 
     Attributes:
-        replicate_keys: the keys in which replicates of one config differ, such as `seed`. A sample
-            has all replicates of its configs, except those that the filter drops.
         runs: the number of members that `jobs` has yielded so far.
         tried: the number of configs that `jobs` has composed for a sample.
         taken: the number of tried configs of which the filter has kept a replicate.
@@ -49,15 +47,9 @@ class Expansion:
 
     grid: Grid
     options: ShapeOptions = field(default_factory=ShapeOptions)
-    replicate_keys: Collection[str] = ()
     runs: int = 0
     tried: int = 0
     taken: int = 0
-
-    @classmethod
-    def of(cls, jobs: Sequence[Sequence[str]]) -> Self:
-        """Returns the expansion into one member for each list of overrides."""
-        return cls(Grid((Axis((), jobs),)))
 
     def jobs(self, compose: MemberComposer) -> Iterator[Job]:
         """Yields the checked members of the sweep, in the grid's order.
@@ -94,12 +86,13 @@ class Expansion:
     def _sampled(self, sample: int, rule: Rule, compose: MemberComposer) -> list[Job]:
         """Returns the members of the sample, in the grid's order.
 
-        Configs are composed in a random order until enough of them pass the filter.
+        A sample has all replicates of its configs, except those that the filter drops. Configs are
+        composed in a random order until enough of them pass the filter.
         """
         replicates = self.grid.size // self.configs
         check_size(f"sweep.sample={sample}", min(sample, self.configs) * replicates)
         kept: list[tuple[Point, Job]] = []
-        for points in sampled_configs(self.grid, self.replicate_keys, self.options.sample_seed):
+        for points in sampled_configs(self.grid, self.options.sample_seed):
             if self.taken == sample:
                 break
             if self.tried * replicates >= MOST_FILTERED:
@@ -117,7 +110,7 @@ class Expansion:
     @property
     def configs(self) -> int:
         """The number of configs in the grid; the replicates of a config count once."""
-        return self.grid.without(self.replicate_keys).size
+        return self.grid.without(REPLICATE_KEYS).size
 
     def _job(self, point: Point, compose: MemberComposer) -> Job:
         overrides, place = self.grid.overrides(point), self.grid.place(point)
@@ -161,7 +154,6 @@ def expand(
     arguments: Sequence[str],
     parser: OverridesParser,
     master: DictConfig,
-    replicate_keys: Collection[str],
 ) -> Expansion:
     """Returns the expansion of a command's sweep; raises the errors of `grid_of`."""
     try:
@@ -169,18 +161,16 @@ def expand(
         grid = grid_of(params, arguments, parser, options)
     except (ValueError, OSError) as error:
         raise with_place(error, master.hydra) from error
-    return Expansion(grid, options, replicate_keys)
+    return Expansion(grid, options)
 
 
-def sampled_configs(
-    grid: Grid, replicate_keys: Collection[str], seed: int
-) -> Iterator[list[Point]]:
+def sampled_configs(grid: Grid, seed: int) -> Iterator[list[Point]]:
     """Yields for each config, in a random order, the points of all of its replicates.
 
     The first n configs are a sample of size n. The order of the configs depends on the values of
     the grid and on the seed, not on the order in which keys and values are given.
     """
-    repeats = [set(axis.keys) <= set(replicate_keys) for axis in grid.axes]
+    repeats = [set(axis.keys) <= set(REPLICATE_KEYS) for axis in grid.axes]
     ways: list[list[int]] = []
     for axis, repeated in zip(grid.axes, repeats, strict=True):
         texts = {tuple(sorted(choice)): index for index, choice in enumerate(axis.choices)}

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.command import quoted_value
+from omegaconf import DictConfig
+
+from seqsweep.command import how_to_sweep, quoted_value
 from seqsweep.config.messages import parsed
 
 
@@ -47,14 +49,24 @@ def is_shape_key(key: str) -> bool:
     return section == "sweep" and name.partition(".")[0] in DEFAULTS
 
 
-def given_shape(sweep: Mapping[Any, Any]) -> str | None:
+def refuse_sweep(sweep: Mapping[Any, Any], hydra_config: DictConfig) -> None:
+    """Refuses the config of a sweep where a single run is expected."""
+    grid, option = hydra_config.sweeper.get("params"), hydra_config.runtime.choices.get("sweep")
+    given = f"a grid over {', '.join(grid)}" if grid else _given_shape(sweep)
+    if given and option not in (None, "none"):
+        given = f"sweep={option}"
+    if given:
+        raise ValueError(f"{given}: is a sweep; {how_to_sweep()}")
+
+
+def _given_shape(sweep: Mapping[Any, Any]) -> str | None:
     """Returns the first option of `_SHAPING` that is set, such as `sweep.zip`; else None."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
     """Refuses the options of a grid, such as `zip`, for a sweeper without a grid."""
-    if shape := given_shape(sweep):
+    if shape := _given_shape(sweep):
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 
 
