@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from seqsweep.data.conversions import known_conversions
 from seqsweep.data.guesses import guesses
 from seqsweep.data.tables import table
 
@@ -27,7 +28,7 @@ class Recording(NamedTuple):
 def recordings() -> list[Recording]:
     rng = np.random.default_rng(0)
     return [
-        Recording(subject, label, 61.0 * n, rng.normal(size=(ROWS, 2)).round(3).tolist())
+        Recording(subject, label, 61.0 * n, [*map(tuple, rng.normal(size=(ROWS, 2)).round(3))])
         for subject in SUBJECTS
         for n, label in enumerate(CLASSES)
     ]
@@ -130,7 +131,7 @@ def archive(folder: Path) -> str:
 
 LAYOUTS: dict[Callable[[Path], str], dict[str, Any]] = {
     wisdm: {"groups": 4},
-    pamap: {"groups": None, "sequences": 4},
+    pamap: {"groups": 4},
     long_with_breaks: {"groups": 4},
     german: {"groups": 4},
     subject_folders: {"groups": 4},
@@ -152,5 +153,110 @@ def test_a_layout_is_read_as_it_is_meant(layout: Callable[[Path], str], tmp_path
     found = {"sequences": len(train), "channels": train.input_size, "groups": groups}
     assert found == expected
     assert train.num_classes == 3
-    if train.input_size == 2 and layout is not german:
-        assert train.x[0, :2].round(3).tolist() == pytest.approx(np.array(recordings()[0].x[:2]))
+    if layout not in (german, archive):
+        starts = {tuple(first) for first in train.x[:, 0].round(3).tolist()}
+        assert starts == {one.x[0] for one in recordings()}
+
+
+def csv(folder: Path, text: str, **options: Any) -> Any:
+    (folder / "my.csv").write_text(text)
+    return table(str(folder / "my.csv"), **options)
+
+
+def test_a_gap_cuts_a_recording_as_an_id_of_its_parts_would(tmp_path: Path):
+    steps = [0, 1, 2, 10, 11, 30]
+    text = "".join(f"{s},{t},{n}.5,{s}\n" for s in "ab" for n, t in enumerate(steps))
+    cut = csv(tmp_path, "id,time,x,label\n" + text, gap=3).train
+    assert cut.lengths.tolist() == [3, 2, 1] * 2
+    assert cut.groups is not None and cut.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    whole = csv(tmp_path, "id,time,x,label\n" + text, gap=100).train
+    assert whole.lengths.tolist() == [6, 6]
+    for gap, said in ((0, "gap=0: must be above 0"), (2, "gap=2: needs data.source.step=")):
+        with pytest.raises(ValueError, match=said):
+            csv(tmp_path, "id,x,label\na,1,u\na,2,u\nb,3,v\nb,4,v\n", gap=gap)
+
+
+def test_an_unlabelled_row_is_in_no_window_and_an_unlabelled_sequence_is_left_out(tmp_path: Path):
+    labels = {"a": "0112", "b": "0000", "c": "2222"}
+    text = "".join(f"{s},{t},{t}.5,{label}\n" for s in labels for t, label in enumerate(labels[s]))
+    splits = csv(tmp_path, "id,time,x,label\n" + text, unlabelled=0)
+    assert splits.train.row_labels.tolist() == [[-1, 0, 0, 1], [1, 1, 1, 1]]
+    assert splits.class_names == ("1", "2")
+    assert any("1 sequence without a label, so left out" in note for note in splits.notes)
+    wide = csv(tmp_path, "w0,w1,label\n1,2,a\n3,4,none\n5,6,b\n", unlabelled="none", form="wide")
+    assert wide.train.x[:, 0, 0].tolist() == [1, 5]
+
+
+DATES = {
+    "30.01.2026 23:59:59,9 31.1.2026 9:05": None,
+    "2026-01-30 23:59:59.9 2026-01-31 09:05": None,
+    "30/01/2026 31/01/2026": None,
+    "01/30/2026 01/31/2026": None,
+    "03/02/2026 04/02/2026": True,
+    "02/03/2026 03/02/2026": False,
+}
+
+
+@pytest.mark.parametrize("dates", DATES)
+def test_dates_order_the_rows_of_a_sequence(dates: str, tmp_path: Path):
+    half = len(dates.split()) // 2
+    one, two = (" ".join(part) for part in (dates.split()[:half], dates.split()[half:]))
+    text = "".join(f'{s},"{day}",{x},{s}\n' for s in "ab" for day, x in ((two, 2), (one, 1)))
+    train = csv(tmp_path, "id,time,x,label\n" + text, dayfirst=DATES[dates]).train
+    assert train.x[:, :, 0].tolist() == [[1, 2], [1, 2]]
+    if DATES[dates] is not None:
+        with pytest.raises(ValueError, match=r"my.csv:2: .*may begin with the day or .*dayfirst="):
+            csv(tmp_path, "id,time,x,label\n" + text)
+
+
+def test_points_are_thousands_only_where_the_column_shows_it(tmp_path: Path):
+    text = "id;x;label\na;1.013,5;u\na;2.000;u\nb;3,25;v\nb;4;v\n"
+    train = csv(tmp_path, text, decimal=",").train
+    assert train.x[:, :, 0].tolist() == [[1013.5, 2000], [3.25, 4]]
+    with pytest.raises(ValueError, match=r"my.csv:2: column 'x': '1.013' is not a number"):
+        csv(tmp_path, text.replace("1.013,5", "1.013").replace("2.000", "2"), decimal=",")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "classes"),
+    [
+        ("{label}_{id}.csv", 3),
+        ("{label}_?.csv", 3),
+        ("{label}_*.csv", "may be 'walk' or 'walk_up'"),
+    ],
+)
+def test_a_label_ends_at_the_last_sign_or_the_pattern_must_say_where(pattern, classes, tmp_path):
+    for name in ("walk_1", "walk_up_1", "sit_1"):
+        (tmp_path / f"{name}.csv").write_text("x\n1\n2\n")
+    if isinstance(classes, str):
+        with pytest.raises(ValueError, match=rf"{classes}.*{{label}}_{{id}}"):
+            table(str(tmp_path), pattern=pattern)
+    else:
+        assert table(str(tmp_path), pattern=pattern).num_classes == classes
+
+
+WRONG_LABELS = {
+    "no file": (
+        "x,y\na,b\n",
+        "must have one column that names its recordings; it has files such as rec",
+    ),
+    "a file that is not in it": ("file,label\nrec_000,a\n", "column 'file' lacks 'rec_001'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_LABELS)
+def test_a_table_of_labels_must_name_each_recording(case: str, tmp_path: Path):
+    content, said = WRONG_LABELS[case]
+    path = npy_with_labels(tmp_path)
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(ValueError, match=rf"data.source.labels=.*labels.csv: .*{said}"):
+        table(path, labels=str(tmp_path / "labels.csv"))
+
+
+def test_what_is_not_read_gets_the_lines_that_convert_it(tmp_path: Path):
+    for known in known_conversions():
+        compile(known["lines"], "lines", "exec")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"is not read as it is; .*\n    import pathlib, numpy"):
+        table(str(tmp_path))

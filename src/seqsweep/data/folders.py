@@ -69,13 +69,13 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
         tables = _of_main_kind(tables)
     elif not pattern.endswith(_RARER):
         tables = [path for path in tables if _ending(path) not in _RARER] or tables
+    if pattern is None and (lines := conversion(str(folder), tables or found)):
+        raise ValueError(lines)
     if not tables:
         expected = f"expected a recording in each file ({listed(TABLES)})"
         raise ValueError(f"{folder}: {expected}; {contents(folder)}")
     chosen = pattern
     if chosen is None:
-        if lines := conversion(str(folder), tables):
-            raise ValueError(lines)
         chosen = "**" if labels else _usual_pattern(folder, tables)
     form = _compiled(chosen)
     matches = {path: match for path in tables if (match := form.fullmatch(path))}

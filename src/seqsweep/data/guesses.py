@@ -318,7 +318,7 @@ def _columns_with_a_role(look: Look) -> Guess | None:
 
 def _folder_is_group(look: Look) -> Guess | None:
     """Guesses that a label column with several values in a file counts, and not the folder."""
-    if not look.is_folder or look.given.get("pattern") or look.given.get("label"):
+    if not look.is_folder or any(look.given.get(key) for key in ("pattern", "label", "labels")):
         return None
     columns = {column.name: column for column in look.columns_of_file()}
     usual = usual_columns([*columns], "label", is_folder=True)
