@@ -123,9 +123,8 @@ class Rows:
             self.table.notes.append(f"{self.table.where}: {name}: {YES_OR_NO_NOTE}")
             column, kind = values, values.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
-            if types.is_nested(kind) and (
-                lines := conversion(self.table.where, [self.table.where])
-            ):
+            where = self.table.where
+            if types.is_nested(kind) and (lines := conversion(where, [where], nested=True)):
                 raise TypeError(lines)
             raise TypeError(
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"

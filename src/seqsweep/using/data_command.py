@@ -59,9 +59,10 @@ def _info(arguments: Sequence[str]) -> int:
     with translate_memory_errors():
         splits, proposed, notes, problem = propose(overrides)
         info = describe(splits)
+        found = doubts(splits, info, compose(proposed)["data"].get("source") or {})
         doubted = [
             {"reason": doubt.reason, "other_reading": _other_reading(proposed, doubt.options)}
-            for doubt in doubts(splits, info, compose(proposed)["data"].get("source") or {})
+            for doubt in found
         ]
     command = _command(proposed)
     if options.json:
@@ -76,7 +77,7 @@ def _info(arguments: Sequence[str]) -> int:
     print_info(options.source, info, notes, console)
     if problem is not None:
         say(f"no run can train on these data: {problem}")
-    elif not doubted:
+    elif not any(doubt.is_grave for doubt in found):
         say(f"\n{command}")
     return 0
 

@@ -37,6 +37,7 @@ class Doubt(NamedTuple):
 
     reason: str
     options: dict[str, Any]  # of `data.source`; empty if no other reading is known
+    is_grave: bool = True  # whether this reading is not proposed
 
 
 def doubts(splits: Splits, info: Info, source: Mapping[str, Any]) -> list[Doubt]:
@@ -45,12 +46,10 @@ def doubts(splits: Splits, info: Info, source: Mapping[str, Any]) -> list[Doubt]
     Args:
         source: the section `data.source`.
     """
-    path = source.get("path")
-    if path is None or splits.vocabulary is not None:
+    if splits.vocabulary is not None:  # a text has symbols, and no channels
         return []
-    found = [*_of_columns(splits, info, path, source), *_of_recordings(splits.train)]
-    folder = Path(path).expanduser()
-    if folder.is_dir():
+    found = [*_of_columns(splits, info, source), *_of_recordings(splits.train)]
+    if (folder := Path(source.get("path") or "").expanduser()).is_dir() and "path" in source:
         found += _of_folder(folder, source)
     if info.contradictions:
         equal = f"{count(info.contradictions, 'sequence')} have equal values and different labels"
@@ -58,16 +57,15 @@ def doubts(splits: Splits, info: Info, source: Mapping[str, Any]) -> list[Doubt]
     return found
 
 
-def _of_columns(
-    splits: Splits, info: Info, path: str, source: Mapping[str, Any]
-) -> Iterator[Doubt]:
+def _of_columns(splits: Splits, info: Info, source: Mapping[str, Any]) -> Iterator[Doubt]:
     """Yields doubts that columns are what they were taken for."""
     train = splits.train
-    guessed = [one for one in guesses(path, source) if {*one.options} != {"labels"}]
+    is_table = "features" in source
+    guessed = guesses(source["path"], source) if is_table else []
     other = {k: v for one in guessed if one.sure == "likely" for k, v in one.options.items()}
     for guess in guessed:
         if guess.sure == "doubtful":
-            yield Doubt(guess.why, guess.options)
+            yield Doubt(guess.why, guess.options, is_grave=False)
     if len(train) >= _MANY and train.max_length <= _SHORT:
         sizes = f"{len(train):,} sequences of at most {count(train.max_length, 'step')}"
         yield Doubt(f"{sizes}: is a row a step of a longer recording?", other)
@@ -81,10 +79,10 @@ def _of_columns(
     ):
         if names:
             left = [name for name in train.channel_names if name not in names]
-            is_table = "features" in source and source.get("form") != "wide" and left
+            is_long = is_table and source.get("form") != "wide" and left
             has_step = source.get("step") is not None or what == "never changes"
             options = {"features": left} if has_step else {"step": names[0]}
-            yield Doubt(f"channel {listed(names)} {what}", options if is_table else {})
+            yield Doubt(f"channel {listed(names)} {what}", options if is_long else {})
 
 
 def _rising(train: Sequences) -> list[str]:
@@ -140,4 +138,4 @@ def _of_folder(folder: Path, source: Mapping[str, Any]) -> Iterator[Doubt]:
         reason = "the files of all folders have equal names: are the folders subjects?"
         yield Doubt(reason, {"pattern": pattern})
     if twice := packed_twice(folder):
-        yield Doubt(f"{listed(twice)} beside the same name without .gz", {"pattern": "**/*.csv"})
+        yield Doubt(f"{listed(twice)} beside the same name without .gz", {})
