@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from seqsweep.data.sequences import Splits
@@ -34,7 +35,6 @@ from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
-from seqsweep.training.trainer import avoid_missing_kernels
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
@@ -138,7 +138,10 @@ class AutogradEngine(Engine[AutogradRun]):
         run, config = self.run, self.run.planned.config
         _, trainer, module, data, splits = run.parts
         start = time.perf_counter()
-        avoid_missing_kernels(trainer)
+        # Without AVX-512 oneDNN has no LSTM in bfloat16. `restored_torch_state` undoes this.
+        is_half = trainer.precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu"
+        if is_half and self.origin["cpu_capability"] != "AVX512":
+            torch.backends.mkldnn.enabled = False
         try:
             with open_loggers(trainer.loggers, config):
                 seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
