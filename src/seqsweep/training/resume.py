@@ -45,9 +45,7 @@ def begin(run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = T
     is_new = not (folder.path / "config.yaml").exists()
     # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
-        folder.reopen()  # first, so that no old record describes new checkpoints
-        folder.tidy()
-        folder.forget_interrupt()
+        folder.reopen()
     reruns, kind = run.config["rerun"], engine["engine"]
     program = program_digest(run.config, kind)
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
