@@ -19,7 +19,7 @@ from seqsweep.runs.files import say_once
 from seqsweep.runs.held_folders import list_folder, make_folder, remove_folder
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
-from seqsweep.runs.run_folder import OWN, RunFolder
+from seqsweep.runs.run_folder import OWN
 from seqsweep.seeding import seed_globals
 from seqsweep.text import count
 from seqsweep.training.build_run import Parts, build_run
@@ -27,7 +27,7 @@ from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
 from seqsweep.training.checkpoints import BestAndLast, digest_of
 from seqsweep.training.devices import numerics
-from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
+from seqsweep.training.engines.protocol import End, Engine, Findings, Member, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.logged import logged_in, test_metrics
@@ -39,21 +39,17 @@ from seqsweep.training.run_data import DATA_STREAM
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
 
-class AutogradRun:
+class AutogradRun(Member):
     """A run with the Lightning objects that train it."""
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
-        self.planned = planned
-        self.run_id = planned.run_id
-        self.folder = RunFolder(folder)
+        super().__init__(planned, folder, parts.log)
         self.parts = parts
-        self.log = parts.log
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
         self.params = 0
-        self.warning: str | None = None
-        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
+        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else 0
 
     @property
     def steps(self) -> int:

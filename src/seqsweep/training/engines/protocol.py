@@ -44,28 +44,30 @@ class Progress(Protocol):
         """Ends the display."""
 
 
-class Member(Protocol):
-    """A run while an engine trains it."""
+class Member(ABC):
+    """A run while an engine trains it.
 
-    planned: PlannedRun
-    run_id: str
-    folder: RunFolder
-    log: MemberLog
+    Attributes:
+        params: the number of trained parameters.
+        num_train: the number of training sequences; 0 for data that are not `Splits`.
+        warning: a line on the result that a person should read, if any.
+    """
+
     best: BestEpoch
     params: int
-    """The number of trained parameters."""
-    warning: str | None
-    """A line on the result that a person should read, if any."""
+    num_train: int
+    warning: str | None = None
+
+    def __init__(self, planned: PlannedRun, folder: Path, log: MemberLog) -> None:
+        self.planned = planned
+        self.run_id = planned.run_id
+        self.folder = RunFolder(folder)
+        self.log = log
 
     @property
-    def num_train(self) -> int | None:
-        """The number of training sequences; None for data that are not `Splits`."""
-        ...
-
-    @property
+    @abstractmethod
     def steps(self) -> int:
         """The number of optimizer steps so far."""
-        ...
 
 
 class Findings(NamedTuple):
@@ -221,7 +223,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
         "params": member.params,
         "train_seconds": round(best.seconds, 3),
     }
-    if member.num_train is not None:
+    if member.num_train > 0:
         result["samples_per_s"] = round(best.epochs * member.num_train / best.seconds, 1)
         result["num_train"] = member.num_train
     if member.warning is not None:
