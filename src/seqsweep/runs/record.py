@@ -182,14 +182,7 @@ def _record_of(data: bytes, path: Path) -> Record:
         sys.intern(key): sys.intern(value) if type(value) is str else value
         for key, value in content["config"].items()
     }
-    if isinstance(directions := content.get("directions"), dict):
-        content["directions"] = _shared(tuple(directions.items()))
     return Record.of(content)
-
-
-@functools.lru_cache(maxsize=256)
-def _shared(directions: tuple[tuple[str, Direction | None], ...]) -> dict[str, Direction | None]:
-    return dict(directions)
 
 
 def is_of_another_version(content: object) -> bool:

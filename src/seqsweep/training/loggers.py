@@ -196,15 +196,11 @@ class MemberLog:
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError, LockLost):
             check_held(self.folder)
-            _remove_special(path)
+            # A link could lead out of the folder, and writing to a FIFO could block for ever.
+            if path.is_symlink() or path.is_fifo():
+                unlink(path)
             with open(path, "a", encoding="utf-8", opener=refuse_links) as file:
                 file.writelines(lines)
-
-
-def _remove_special(path: Path) -> None:
-    # A link could lead out of the folder, and writing to a FIFO could block for ever.
-    if path.is_symlink() or path.is_fifo():
-        unlink(path)
 
 
 def _line(when: float, level: str, message: str) -> str:
