@@ -21,7 +21,7 @@ from seqsweep.runs.files import JsonObject, stat_of, version_of
 from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.metrics import Metric, knows_metrics, ranking_metric, without_validation
-from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.metrics_csv import MetricsSoFar
 from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile, lock_names
@@ -53,7 +53,7 @@ class RunProgress:
         self.skipped = folder.name in sweep.done_before
         self.max_epochs: int = sweep.configs[folder.name].get("trainer.max_epochs") or 1
         self.trained = self.epochs = 0
-        self.tail = MetricsTail(folder / "metrics.csv", metrics)
+        self.so_far = MetricsSoFar(folder / "metrics.csv", metrics)
         self.state = "waiting"
         self.record: Record | None = None
         self.error = ""
@@ -62,7 +62,7 @@ class RunProgress:
 
     def score(self, metric: str) -> float | None:
         """Returns a metric of the record, or the best value so far; None if missing."""
-        return (self.record.metrics if self.record else self.tail.best).get(metric)
+        return (self.record.metrics if self.record else self.so_far.best).get(metric)
 
     def look(self) -> bool:
         """Reads changed files; returns whether the run has just ended."""
@@ -87,8 +87,8 @@ class RunProgress:
         self.error = one_line(failure.get("error", ""))
         if holder is not None:
             self.state, self.host = "running", holder.host
-        self.tail.look()
-        self.trained = min(self.tail.epochs, self.max_epochs)
+        self.so_far.look()
+        self.trained = min(self.so_far.epochs, self.max_epochs)
         self.epochs = self.max_epochs if self.state == "failed" else self.trained
         return self.state == "failed" != before
 
