@@ -18,7 +18,7 @@ from seqsweep.runs.files import (
     parse_json_of,
     read_bytes,
     read_json,
-    write_text,
+    write_json,
 )
 from seqsweep.runs.identity import Config
 
@@ -122,8 +122,8 @@ def _section(plain: bytes) -> str:
 
 DIGEST = "digest"
 
-_KEY, _END = f',\n  "{DIGEST}": '.encode(), "\n}"
-"""The beginning of the last key in the text of a sealed file, and the end of the text."""
+_KEY = f',\n  "{DIGEST}": '.encode()
+"""The beginning of the last key in the text of a sealed file."""
 
 
 def sealed(content: JsonObject) -> JsonObject:
@@ -140,9 +140,7 @@ def write_sealed(
     path: Path, content: JsonObject, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
     """Writes a content that is not empty, with its digest as the last key."""
-    text = json_text({key: value for key, value in content.items() if key != DIGEST})
-    seal = f'{_KEY.decode()}"{_digest(text.encode())}"'
-    write_text(path, f"{text.removesuffix(_END)}{seal}{_END}\n", sync, confirm)
+    write_json(path, sealed(content), sync, confirm=confirm)
 
 
 def read_sealed(path: Path) -> JsonObject:
