@@ -15,7 +15,7 @@ from seqsweep.runs.files import (
     Confirm,
     JsonObject,
     json_text,
-    parse_json_of,
+    parse_json,
     read_bytes,
     read_json,
     write_json,
@@ -62,10 +62,9 @@ def read_yaml(path: Path) -> Any:
         Damaged: the file is not regular or not UTF-8, or `from_text` refuses the text. The message
             is one line and names the file.
     """
+    content = read_bytes(path)
     try:
-        return from_text(read_bytes(path).decode())
-    except Damaged:
-        raise
+        return from_text(content.decode())
     except UnicodeDecodeError as error:
         raise Damaged(f"{path}: must be UTF-8, but is not at byte {error.start}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -143,19 +142,13 @@ def write_sealed(
     write_json(path, sealed(content), sync, confirm=confirm)
 
 
-def read_sealed(path: Path) -> JsonObject:
-    """Returns the object of a JSON file that `write_sealed` wrote.
+def unsealed(data: bytes, path: Path) -> JsonObject:
+    """Returns the object in the bytes of a file that `write_sealed` wrote.
 
     Raises:
-        OSError: the file does not exist, or cannot be read.
         Damaged: the file is not a JSON object, or its content does not match its digest.
     """
-    return unsealed(read_bytes(path), path)
-
-
-def unsealed(data: bytes, path: Path) -> JsonObject:
-    """Returns the object of a sealed file's bytes; raises Damaged like `read_sealed`."""
-    content = parse_json_of(data, path)
+    content = parse_json(data, path)
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
     if DIGEST not in content:
@@ -186,4 +179,4 @@ def _digest(text: bytes) -> str:
 
 def read_sealed_or_none(path: Path) -> JsonObject | None:
     """Returns the object of a sealed file; None if missing or damaged (see `read_json`)."""
-    return read_json(path, read_sealed)
+    return read_json(path, unsealed)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypedDict
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.documents import unsealed
-from seqsweep.runs.files import JsonObject, parse_json_of, read_bytes
+from seqsweep.runs.files import JsonObject, parse_json, read_bytes
 from seqsweep.runs.identity import SEMANTICS, Config
 
 State = Literal[
@@ -162,7 +162,7 @@ def _record_of(data: bytes, path: Path) -> Record:
     except Damaged:
         # Another version may have written the record without a digest, or with another digest.
         with contextlib.suppress(Damaged):
-            if is_of_another_version(parse_json_of(data, path)):
+            if is_of_another_version(parse_json(data, path)):
                 raise OfAnotherVersion from None
         raise
     if is_of_another_version(content):
@@ -187,8 +187,4 @@ def _record_of(data: bytes, path: Path) -> Record:
 
 def is_of_another_version(content: object) -> bool:
     """Returns whether another version wrote a record or provenance.json."""
-    match content:
-        case {"semantics": semantics}:
-            return semantics != SEMANTICS
-        case _:
-            return isinstance(content, dict) and bool(content)
+    return isinstance(content, dict) and bool(content) and content.get("semantics") != SEMANTICS
