@@ -30,7 +30,7 @@ from seqsweep.training.devices import numerics
 from seqsweep.training.engines.protocol import End, Engine, Findings, Member, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
-from seqsweep.training.logged import logged_in, test_metrics
+from seqsweep.training.logged import logged_in
 from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
@@ -173,7 +173,13 @@ class AutogradEngine(Engine[AutogradRun]):
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         # Lightning loads the checkpoint after `setup`, with the states of the user's callbacks.
         results = trainer.test(module, datamodule=data, ckpt_path=best, verbose=False)
-        return test_metrics(results, run.best.best_metrics)
+        best_metrics = run.best.best_metrics
+        # A metric that the training has logged under the same name gets the prefix `test/`.
+        return {
+            f"test/{name}" if name in best_metrics else name: float(value)
+            for result in results
+            for name, value in result.items()
+        }
 
 
 @functools.cache
