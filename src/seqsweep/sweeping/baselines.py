@@ -22,9 +22,8 @@ from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.elementary import macro_f1
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
 from seqsweep.runs.files import JsonObject
-from seqsweep.runs.identity import flatten, nested
+from seqsweep.runs.identity import flatten, is_own_module, nested
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import knows_metrics
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.planned_run import PlannedRun
@@ -56,7 +55,7 @@ def write_baselines(runs: Sequence[PlannedRun], folder: Path) -> None:
     runs = [
         run
         for run in runs
-        if run.data_fingerprint and "source" in run.config["data"] and knows_metrics(run.config)
+        if run.data_fingerprint and "source" in run.config["data"] and not is_own_module(run.config)
     ]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in runs}
     known = _known(folder)
@@ -148,7 +147,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         fingerprint = entry.record.data_fingerprint
         flat = {key: value for key, value in entry.config.items() if key.startswith("data.")}
         data = nested(flat).get("data", {})
-        if fingerprint and "source" in data and knows_metrics(entry.config):
+        if fingerprint and "source" in data and not is_own_module(entry.config):
             runs.setdefault(_name(data, fingerprint), entry.folder)
     if runs.keys() <= set(_known(folder).get("of", [])):
         return
