@@ -31,9 +31,9 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     Raises:
         OSError: the file exists but cannot be read.
     """
-    header, rows = _read_table(path)
+    names, rows = _read_table(path)
     return [
-        {name: value for name, value in zip(header.names, row, strict=True) if math.isfinite(value)}
+        {name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)}
         for row in rows
     ]
 
@@ -45,9 +45,9 @@ def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
 
 def read_columns(path: Path) -> dict[str, list[float]]:
     """Returns the numbers of each column; NaN replaces all other cells."""
-    header, rows = _read_table(path)
-    values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
-    return {name: list(column) for name, column in zip(header.names, values, strict=True)}
+    names, rows = _read_table(path)
+    values = zip(*rows, strict=True) if rows else [[]] * len(names)
+    return {name: list(column) for name, column in zip(names, values, strict=True)}
 
 
 def append_rows(
@@ -137,29 +137,8 @@ class MetricsSoFar:
                 self.best[metric] = better(values)
 
 
-class _Header:
-    """The first line of a metrics.csv, which names the columns."""
-
-    def __init__(self, line: str) -> None:
-        try:
-            names = next(csv.reader([line]), [])
-        except csv.Error:  # the file is not a table
-            names = []
-        self.names = names if "epoch" in names else []
-
-    def numbers(self, line: str) -> list[float] | None:
-        """Returns the numbers of a line; None if it does not count.
-
-        NaN stands for cells without a finite number."""
-        cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
-        if not self.names or len(cells) != len(self.names):
-            return None
-        row = list(map(_number, cells))
-        return None if math.isnan(row[self.names.index("epoch")]) else row
-
-
-def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
-    """Returns the header of a file, and the rows that count."""
+def _read_table(path: Path) -> tuple[list[str], list[list[float]]]:
+    """Returns the columns and the rows that count; other cells are NaN."""
     try:
         content = read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -168,15 +147,24 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
         say_once(str(error))
         content = b""
     first, *lines = _whole_lines(content) or [""]
-    header = _Header(first)
-    rows = [row for line in lines if (row := header.numbers(line)) is not None]
-    for number, row in enumerate(rows):
-        epoch = row[header.names.index("epoch")]
-        if epoch != number:
-            must = f"must be epoch {number}, got {epoch:g}"
-            say_once(f"{path}: row {number + 1} {must}; it counts as missing")
-            return header, []
-    return header, rows
+    try:
+        names = next(csv.reader([first]), [])
+    except csv.Error:  # the file is not a table
+        names = []
+    if "epoch" not in names:
+        return [], []
+    rows: list[list[float]] = []
+    for line in lines:
+        # Numbers have no quotes, and the csv module refuses some garbage.
+        row = list(map(_number, line.split(",")))
+        if len(row) != len(names) or math.isnan(epoch := row[names.index("epoch")]):
+            continue
+        if epoch != len(rows):
+            must = f"must be epoch {len(rows)}, got {epoch:g}"
+            say_once(f"{path}: row {len(rows) + 1} {must}; it counts as missing")
+            return names, []
+        rows.append(row)
+    return names, rows
 
 
 def _whole_lines(content: bytes) -> list[str]:
