@@ -193,8 +193,6 @@ def _copy(source: Path, target: Path) -> bool:
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False
-    for path in logs(source):
-        write_bytes(target / path.name, read_bytes(path), sync=False)
-    for path in checkpoints:
-        write_bytes(target / "checkpoints" / path.name, read_bytes(path), sync=False)
+    for path in [*logs(source), *checkpoints]:
+        write_bytes(target / path.relative_to(source), read_bytes(path), sync=False)
     return True

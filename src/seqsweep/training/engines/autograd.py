@@ -88,7 +88,6 @@ class AutogradEngine(Engine[AutogradRun]):
             if self.run.checkpoints is None:
                 raise ValueError("callbacks: must contain a BestAndLast, from which runs resume")
             self.limit = StopAtLimit(planned.limits, self.run.best)
-            # The limit comes last, because it is checked after an epoch is counted and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
         return [self.run]
 
