@@ -44,7 +44,6 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "finish": lambda run: RunFolder(run).finish({"config": {}, "metrics": {}}),
     "fail": lambda run: RunFolder(run).fail(ValueError("x")),
     "interrupt": lambda run: RunFolder(run).interrupt(ValueError("x")),
-    "tidy": lambda run: RunFolder(run).tidy(),
     "events": lambda run: EventFile(run).write([(1, 0.0, {"a": 1.0})]),
     "rows": lambda run: EpochCSVLogger(str(run)).write([ROW]),
     "row": lambda run: metrics_csv.append_rows(run / "metrics.csv", [{**ROW, "new": 1.0}]),

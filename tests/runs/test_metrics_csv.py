@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqsweep.runs.metrics import as_metric, compared_metric
-from seqsweep.runs.metrics_csv import MetricsTail, read_columns, read_rows
+from seqsweep.runs.metrics_csv import MetricsSoFar, read_columns, read_rows
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
 HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
@@ -51,11 +51,11 @@ def test_a_damaged_line_is_left_out_and_the_others_stay(line, path):
 @pytest.mark.parametrize("epochs", [[1, 2], [0, 2], [0, 1, 1], [0, 1.5], [-1, 0], [1e300]])
 def test_a_file_that_lacks_an_epoch_is_named_and_counts_as_missing(epochs, path, capsys):
     path.write_bytes(HEAD + b"".join(b"%a,6,1.5,0.5\n" % epoch for epoch in epochs))
-    tail = MetricsTail(path, [as_metric("val/acc")])
-    tail.look()
+    metrics = MetricsSoFar(path, [as_metric("val/acc")])
+    metrics.look()
     assert read_rows(path) == [] and read_columns(path)["epoch"] == []
+    assert metrics.epochs == 0
     whole = next(n for n, epoch in enumerate(epochs) if n != epoch)
-    assert tail.epochs == whole  # those that were read before the gap was seen
     message = f"{path}: row {whole + 1} must be epoch {whole}, got {epochs[whole]:g}"
     assert capsys.readouterr().err == f"seqsweep: {message}; it counts as missing\n"
 
@@ -73,7 +73,7 @@ def test_any_bytes_are_read_without_an_error(tmp_path_factory, content, has_head
 
 def test_only_whole_lines_of_metrics_csv_count(path):
     """Wherever a line is cut, inside its last cell too: 0.7 would pass for a value."""
-    metrics = MetricsTail(path, [as_metric("val/acc")])
+    metrics = MetricsSoFar(path, [as_metric("val/acc")])
     metrics.look()
     assert metrics.epochs == 0
     whole = HEADER + row(0, 0.25) + row(1, 0.75)
@@ -89,7 +89,7 @@ def test_only_whole_lines_of_metrics_csv_count(path):
 def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path, epochs):
     """A cut keeps the inode, and the file may be longer than at the last look."""
     write(path, 6, 0.9)
-    metrics = MetricsTail(path, [as_metric("val/acc")])
+    metrics = MetricsSoFar(path, [as_metric("val/acc")])
     metrics.look()
     write(path, epochs, 0.2)
     metrics.look()
@@ -108,7 +108,7 @@ def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path, 
 def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(path, metric, best):
     rows = ["0,6,0.3,0.4\n", "1,12,,\n", "2,18,0.2,0.6\n", "3,24,nan,nan\n", "4,30,0.5,0.1\n"]
     path.write_text("epoch,step,val/loss,val/acc\n" + "".join(rows))
-    metrics = MetricsTail(path, [as_metric(metric)])
+    metrics = MetricsSoFar(path, [as_metric(metric)])
     metrics.look()
     assert metrics.best[metric] == best
     assert metrics.epochs == 5

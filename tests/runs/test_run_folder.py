@@ -204,6 +204,6 @@ def test_a_kill_after_an_interrupt_is_not_an_interrupt(tmp_path):
     folder.fail(ValueError("no"))
     folder.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
     assert folder.state() == "interrupted"
-    folder.forget_interrupt()  # goes on, and is killed
+    folder.reopen()  # goes on, and is killed
     assert folder.state() == "incomplete"
     assert folder.attempts() == 1

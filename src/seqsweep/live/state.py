@@ -18,10 +18,11 @@ from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.events import writer_of
 from seqsweep.runs.files import JsonObject, stat_of, version_of
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.lock_files import host_name
-from seqsweep.runs.metrics import Metric, knows_metrics, ranking_metric, without_validation
-from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
+from seqsweep.runs.metrics_csv import MetricsSoFar
 from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile, lock_names
@@ -53,7 +54,7 @@ class RunProgress:
         self.skipped = folder.name in sweep.done_before
         self.max_epochs: int = sweep.configs[folder.name].get("trainer.max_epochs") or 1
         self.trained = self.epochs = 0
-        self.tail = MetricsTail(folder / "metrics.csv", metrics)
+        self.so_far = MetricsSoFar(folder / "metrics.csv", metrics)
         self.state = "waiting"
         self.record: Record | None = None
         self.error = ""
@@ -62,7 +63,7 @@ class RunProgress:
 
     def score(self, metric: str) -> float | None:
         """Returns a metric of the record, or the best value so far; None if missing."""
-        return (self.record.metrics if self.record else self.tail.best).get(metric)
+        return (self.record.metrics if self.record else self.so_far.best).get(metric)
 
     def look(self) -> bool:
         """Reads changed files; returns whether the run has just ended."""
@@ -87,8 +88,8 @@ class RunProgress:
         self.error = one_line(failure.get("error", ""))
         if holder is not None:
             self.state, self.host = "running", holder.host
-        self.tail.look()
-        self.trained = min(self.tail.epochs, self.max_epochs)
+        self.so_far.look()
+        self.trained = min(self.so_far.epochs, self.max_epochs)
         self.epochs = self.max_epochs if self.state == "failed" else self.trained
         return self.state == "failed" != before
 
@@ -231,7 +232,7 @@ class SweepProgress:
     def monitor(self) -> Metric:
         """The metric that ranks the runs; without validation, a training metric."""
         records = [run.record for run in self.runs if run.record and run.state == "complete"]
-        if not all(knows_metrics(record.config) for record in records):
+        if any(is_own_module(record.config) for record in records):
             # Only the records of a user's own module say which metrics all runs have.
             return ranking_metric(self.sweep.configs.values(), records)
         # The logged metrics decide, because the data may lack a validation split.

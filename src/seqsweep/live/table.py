@@ -146,7 +146,7 @@ class LiveTable:
         _add_column(table, "", justify="left", ratio=1)
         for rank, run in best:
             score, is_done = run.score(monitor), run.state == "complete"
-            state = "done" if is_done else f"epoch {run.tail.epochs}/{run.max_epochs}"
+            state = "done" if is_done else f"epoch {run.so_far.epochs}/{run.max_epochs}"
             texts = (column[run.folder.name] for column in columns.values())
             cells = map(Text, (rank, *texts, "" if score is None else number(score)))
             table.add_row(*cells, Text(state, "green" if is_done else "cyan"))

@@ -15,10 +15,10 @@ from seqsweep.runs.files import (
     Confirm,
     JsonObject,
     json_text,
-    parse_json_of,
+    parse_json,
     read_bytes,
     read_json,
-    write_text,
+    write_json,
 )
 from seqsweep.runs.identity import Config
 
@@ -62,10 +62,9 @@ def read_yaml(path: Path) -> Any:
         Damaged: the file is not regular or not UTF-8, or `from_text` refuses the text. The message
             is one line and names the file.
     """
+    content = read_bytes(path)
     try:
-        return from_text(read_bytes(path).decode())
-    except Damaged:
-        raise
+        return from_text(content.decode())
     except UnicodeDecodeError as error:
         raise Damaged(f"{path}: must be UTF-8, but is not at byte {error.start}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -122,8 +121,8 @@ def _section(plain: bytes) -> str:
 
 DIGEST = "digest"
 
-_KEY, _END = f',\n  "{DIGEST}": '.encode(), "\n}"
-"""The beginning of the last key in the text of a sealed file, and the end of the text."""
+_KEY = f',\n  "{DIGEST}": '.encode()
+"""The beginning of the last key in the text of a sealed file."""
 
 
 def sealed(content: JsonObject) -> JsonObject:
@@ -140,24 +139,16 @@ def write_sealed(
     path: Path, content: JsonObject, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
     """Writes a content that is not empty, with its digest as the last key."""
-    text = json_text({key: value for key, value in content.items() if key != DIGEST})
-    seal = f'{_KEY.decode()}"{_digest(text.encode())}"'
-    write_text(path, f"{text.removesuffix(_END)}{seal}{_END}\n", sync, confirm)
-
-
-def read_sealed(path: Path) -> JsonObject:
-    """Returns the object of a JSON file that `write_sealed` wrote.
-
-    Raises:
-        OSError: the file does not exist, or cannot be read.
-        Damaged: the file is not a JSON object, or its content does not match its digest.
-    """
-    return unsealed(read_bytes(path), path)
+    write_json(path, sealed(content), sync, confirm=confirm)
 
 
 def unsealed(data: bytes, path: Path) -> JsonObject:
-    """Returns the object of a sealed file's bytes; raises Damaged like `read_sealed`."""
-    content = parse_json_of(data, path)
+    """Returns the object in the bytes of a file that `write_sealed` wrote.
+
+    Raises:
+        Damaged: the file is not a JSON object, or its content does not match its digest.
+    """
+    content = parse_json(data, path)
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
     if DIGEST not in content:
@@ -188,4 +179,4 @@ def _digest(text: bytes) -> str:
 
 def read_sealed_or_none(path: Path) -> JsonObject | None:
     """Returns the object of a sealed file; None if missing or damaged (see `read_json`)."""
-    return read_json(path, read_sealed)
+    return read_json(path, unsealed)

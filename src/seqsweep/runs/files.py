@@ -62,11 +62,7 @@ def find_link(folder: Path, inner: str = "checkpoints") -> str | None:
 
 
 def check_no_link(folder: Path, inner: str = "checkpoints") -> None:
-    """Refuses a run's folder that leads out of its sweep's folder.
-
-    Raises:
-        OSError: `find_link` has found a link.
-    """
+    """Raises OSError for a run's folder that leads out of its sweep's folder."""
     link = find_link(folder, inner)
     if link is not None:
         must = "must be a folder, but is a symbolic link"
@@ -205,18 +201,12 @@ def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
-def parse_json(path: Path) -> Any:
-    """Returns the value of a JSON file.
+def parse_json(content: bytes, path: Path) -> Any:
+    """Returns the value of a JSON file's bytes.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
-        Damaged: the file is not regular, not JSON, or nested too deeply.
+        Damaged: the content is not JSON, or nested too deeply.
     """
-    return parse_json_of(read_bytes(path), path)
-
-
-def parse_json_of(content: bytes, path: Path) -> Any:
-    """Returns the value of a JSON file's bytes; raises Damaged like `parse_json`."""
     value = None
     try:
         value = json.loads(content.decode())
@@ -240,13 +230,13 @@ def _levels(value: Any) -> int:
     return 1 + max(map(_levels, inner), default=0)
 
 
-def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | None:
+def read_json(path: Path, parse: Callable[[bytes, Path], Any] = parse_json) -> Any | None:
     """Returns the value of a JSON file; None if it is missing.
 
     A damaged file counts as missing, and is named on stderr.
     """
     try:
-        return read(path)
+        return parse(read_bytes(path), path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:

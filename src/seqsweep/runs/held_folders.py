@@ -11,15 +11,6 @@ import shutil
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CAN_HOLD = {
-    os.open,
-    os.mkdir,
-    os.rmdir,
-    os.unlink,
-    os.rename,
-    os.link,
-    os.stat,
-} <= os.supports_dir_fd
 
 _descriptors: dict[str, int] = {}
 """The descriptor of each open folder, under each path by which writers name the folder."""
@@ -30,10 +21,8 @@ _paths: dict[int, tuple[str, ...]] = {}
 os.register_at_fork(after_in_child=_descriptors.clear)  # a forked child has no locks
 
 
-def hold(*paths: str) -> os.stat_result | None:
+def hold(*paths: str) -> os.stat_result:
     """Opens a run's folder and its checkpoints, if any; returns the folder's status.
-
-    Where the system lacks the functions for this, nothing is opened, and paths are used.
 
     Args:
         paths: the paths by which writers name the folder; the first is opened.
@@ -41,8 +30,6 @@ def hold(*paths: str) -> os.stat_result | None:
     Raises:
         OSError: one of the folders is a symbolic link, or not a folder.
     """
-    if not _CAN_HOLD:
-        return None
     descriptor = os.open(paths[0], _FLAGS)
     _descriptors.update(dict.fromkeys(paths, descriptor))
     _paths[descriptor] = paths

@@ -314,7 +314,7 @@ def _look_at_all(folder: Path, name: str = RUN_LOCK) -> list[Look]:
     with _changing:
         lock = taken.get(path)
         if lock is not None and not lock.is_lost:
-            return [Look("alive", lock.holder, is_posix_held=True, seems_alive=True)]
+            return [Look("alive", lock.holder, seems_alive=True)]
         with contextlib.suppress(OSError):
             for number in generations(path):
                 found.append(look(file_of(path, number)))

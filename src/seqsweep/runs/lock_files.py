@@ -64,13 +64,11 @@ class Look(NamedTuple):
 
     Attributes:
         life: `unsure` while only the clock says that the file has not been touched lately.
-        is_posix_held: whether another process of this kernel holds the POSIX lock.
         seems_alive: the best guess whether the holder is alive, also while `life` is unsure.
     """
 
     life: Literal["alive", "unsure", "dead"]
     holder: Holder | None = None
-    is_posix_held: bool = False
     seems_alive: bool = False
 
 
@@ -181,7 +179,7 @@ def look(path: str) -> Look:
     life = _life_by_touches(path, status)
     # After a refusal the guess is careful, so that nobody retries in vain.
     is_doubted = life == "unsure" and (is_held or path in doubted)
-    return Look(life, holder, is_held is True, life == "alive" or is_doubted)
+    return Look(life, holder, life == "alive" or is_doubted)
 
 
 def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "unsure", "dead"]:

@@ -3,8 +3,7 @@
 The first line names the columns, and every further line holds the metrics of one epoch. A line
 counts if it ends with a line break, has as many cells as the first line, and has a number for the
 epoch. Other lines are ignored: they occur while a run writes, and after a run was killed. A file
-whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing. (Only
-`MetricsTail`, which reads a growing file, keeps the rows before the wrong one.)
+whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
 """
 
 import csv
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.events import append_bytes
-from seqsweep.runs.files import open_regular, read_bytes, say_once, stat_of, write_bytes
+from seqsweep.runs.files import open_regular, read_bytes, say_once, version_of, write_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.metrics import Metric
 
@@ -32,9 +31,9 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     Raises:
         OSError: the file exists but cannot be read.
     """
-    header, rows = _read_table(path)
+    names, rows = _read_table(path)
     return [
-        {name: value for name, value in zip(header.names, row, strict=True) if math.isfinite(value)}
+        {name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)}
         for row in rows
     ]
 
@@ -46,9 +45,9 @@ def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
 
 def read_columns(path: Path) -> dict[str, list[float]]:
     """Returns the numbers of each column; NaN replaces all other cells."""
-    header, rows = _read_table(path)
-    values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
-    return {name: list(column) for name, column in zip(header.names, values, strict=True)}
+    names, rows = _read_table(path)
+    values = zip(*rows, strict=True) if rows else [[]] * len(names)
+    return {name: list(column) for name, column in zip(names, values, strict=True)}
 
 
 def append_rows(
@@ -107,91 +106,39 @@ def keep_rows(path: Path, count: int) -> bool:
     return True
 
 
-class MetricsTail:
-    """The number of `epochs` in a growing metrics.csv, and the best `metrics`.
-
-    Each `look` parses only the lines added since the last `look`. If the last parsed line has
-    moved, all lines are parsed again: a resumed run cuts off the rows after its checkpoint, and a
-    restarted run writes a new file, which may have the inode of the old file.
+class MetricsSoFar:
+    """The number of `epochs` in a growing metrics.csv, and the best value of each metric.
 
     Attributes:
         best: the best value of each metric that has had a number.
     """
 
     def __init__(self, path: Path, metrics: Sequence[Metric]) -> None:
-        self.path = str(path)
+        self.path = path
         self.metrics = metrics
-        self._state: tuple[int, int, int] | None = None
-        self._restart()
-
-    def _restart(self) -> None:
         self.epochs = 0
         self.best: dict[str, float] = {}
-        self._offset = 0
-        self._last = b""
-        self._header: _Header | None = None
+        self._version: tuple[int, int, int] | None = None
 
     def look(self) -> None:
         """Brings the attributes up to date; leaves them if the file cannot be read."""
-        stat = stat_of(self.path)
-        state = None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if state is not None and state == self._state:
+        version = version_of(str(self.path))
+        if version is not None and version == self._version:
             return
         try:
-            content = b"" if stat is None else read_bytes(Path(self.path))
-        except (OSError, Damaged):
-            self._state = None  # so that the next look tries again
+            rows = read_rows(self.path)
+        except OSError:
+            self._version = None  # so that the next look tries again
             return
-        self._state = state
-        # Sizes alone would not reveal a restart: the new file may be longer than the old one.
-        if content[self._offset - len(self._last) : self._offset] != self._last:
-            self._restart()
-        for line in _whole_lines(content[self._offset :]):
-            self._read(line)
-        self._offset = content.rfind(b"\n") + 1
-        self._last = content[content.rfind(b"\n", 0, max(self._offset - 1, 0)) + 1 : self._offset]
-
-    def _read(self, line: str) -> None:
-        if self._header is None:
-            self._header = _Header(line)
-            return
-        row = self._header.numbers(line)
-        if row is None:
-            return
-        values = dict(zip(self._header.names, row, strict=True))
-        if not _is_epoch(self.epochs, values["epoch"], self.path):
-            self._header = _Header("")  # the rest of the file does not count
-            return
-        self.epochs += 1
-        for name in self.metrics:
-            if not math.isnan(value := values.get(name, math.nan)):
-                better = min if name.lower_is_better else max
-                self.best[name] = better(value, self.best.get(name, value))
+        self._version, self.epochs, self.best = version, len(rows), {}
+        for metric in self.metrics:
+            better = min if metric.lower_is_better else max
+            if values := [row[metric] for row in rows if metric in row]:
+                self.best[metric] = better(values)
 
 
-class _Header:
-    """The first line of a metrics.csv, which names the columns."""
-
-    def __init__(self, line: str) -> None:
-        try:
-            names = next(csv.reader([line]), [])
-        except csv.Error:  # the file is not a table
-            names = []
-        self.names = names if "epoch" in names else []
-
-    def numbers(self, line: str) -> list[float] | None:
-        """Returns the numbers of a line; None if it does not count.
-
-        NaN stands for cells without a finite number."""
-        cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
-        if not self.names or len(cells) != len(self.names):
-            return None
-        row = list(map(_number, cells))
-        return None if math.isnan(row[self.names.index("epoch")]) else row
-
-
-def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
-    """Returns the header of a file, and the rows that count."""
+def _read_table(path: Path) -> tuple[list[str], list[list[float]]]:
+    """Returns the columns and the rows that count; other cells are NaN."""
     try:
         content = read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -200,20 +147,24 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
         say_once(str(error))
         content = b""
     first, *lines = _whole_lines(content) or [""]
-    header = _Header(first)
-    rows = [row for line in lines if (row := header.numbers(line)) is not None]
-    epochs = [row[header.names.index("epoch")] for row in rows]
-    is_whole = all(_is_epoch(number, epoch, path) for number, epoch in enumerate(epochs))
-    return header, rows if is_whole else []
-
-
-def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
-    """Returns whether a row is the next epoch; reports wrong files."""
-    if epoch != number:
-        say_once(
-            f"{path}: row {number + 1} must be epoch {number}, got {epoch:g}; it counts as missing"
-        )
-    return epoch == number
+    try:
+        names = next(csv.reader([first]), [])
+    except csv.Error:  # the file is not a table
+        names = []
+    if "epoch" not in names:
+        return [], []
+    rows: list[list[float]] = []
+    for line in lines:
+        # Numbers have no quotes, and the csv module refuses some garbage.
+        row = list(map(_number, line.split(",")))
+        if len(row) != len(names) or math.isnan(epoch := row[names.index("epoch")]):
+            continue
+        if epoch != len(rows):
+            must = f"must be epoch {len(rows)}, got {epoch:g}"
+            say_once(f"{path}: row {len(rows) + 1} {must}; it counts as missing")
+            return names, []
+        rows.append(row)
+    return names, rows
 
 
 def _whole_lines(content: bytes) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypedDict
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.documents import unsealed
-from seqsweep.runs.files import JsonObject, parse_json_of, read_bytes
+from seqsweep.runs.files import JsonObject, parse_json, read_bytes
 from seqsweep.runs.identity import SEMANTICS, Config
 
 State = Literal[
@@ -162,7 +162,7 @@ def _record_of(data: bytes, path: Path) -> Record:
     except Damaged:
         # Another version may have written the record without a digest, or with another digest.
         with contextlib.suppress(Damaged):
-            if is_of_another_version(parse_json_of(data, path)):
+            if is_of_another_version(parse_json(data, path)):
                 raise OfAnotherVersion from None
         raise
     if is_of_another_version(content):
@@ -182,20 +182,9 @@ def _record_of(data: bytes, path: Path) -> Record:
         sys.intern(key): sys.intern(value) if type(value) is str else value
         for key, value in content["config"].items()
     }
-    if isinstance(directions := content.get("directions"), dict):
-        content["directions"] = _shared(tuple(directions.items()))
     return Record.of(content)
-
-
-@functools.lru_cache(maxsize=256)
-def _shared(directions: tuple[tuple[str, Direction | None], ...]) -> dict[str, Direction | None]:
-    return dict(directions)
 
 
 def is_of_another_version(content: object) -> bool:
     """Returns whether another version wrote a record or provenance.json."""
-    match content:
-        case {"semantics": semantics}:
-            return semantics != SEMANTICS
-        case _:
-            return isinstance(content, dict) and bool(content)
+    return isinstance(content, dict) and bool(content) and content.get("semantics") != SEMANTICS

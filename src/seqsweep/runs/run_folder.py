@@ -159,24 +159,19 @@ class RunFolder:
         origin = {"semantics": SEMANTICS, **provenance}
         write_json(self.path / "provenance.json", origin, sync, 1, self.check_held)
 
-    def forget_interrupt(self) -> None:
-        """Marks an interrupted run as incomplete, because it is resumed."""
-        failure = self.failure()
-        if failure is not None and failure["kind"] == "interrupted":
-            self._write_failure(failure | {"kind": "incomplete", "error": ""})
-
     def reopen(self) -> None:
-        """Removes the record, because the run is resumed or trained again."""
+        """Removes the record and temporary files; an interrupted run becomes incomplete."""
         path = self.path / "record.json"
+        # The record goes first, so that no old record describes new checkpoints.
         if path.exists():
             self.check_held()
             unlink(path)
             sync_folder(self.path)
-
-    def tidy(self) -> None:
-        """Removes the temporary files of killed attempts."""
         remove_temporary(self.path)
         remove_temporary(self.path / "checkpoints")
+        failure = self.failure()
+        if failure is not None and failure["kind"] == "interrupted":
+            self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def finish(self, record: JsonObject, synced: bool = False) -> None:
         """Writes the record, after which the run is done.

@@ -67,7 +67,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         )
     # Another engine rounds differently, so it could not give equal bits.
     engine = provenance["engine"] if provenance.get("engine") in _ENGINES else None
-    if provenance.get(PROGRAM) != program_digest(member.config, str(engine)).get(PROGRAM):
+    if provenance.get(PROGRAM) != program_digest(member.config, str(engine)):
         raise ValueError(
             f"{folder}: model.cell={member.config['model']['cell']} is now traced to another "
             "program than when the run was trained, by another torch or seqsweep"

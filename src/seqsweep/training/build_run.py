@@ -64,23 +64,21 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     if config["data"]["_target_"] == MODULE_DATA:
         data = None  # Lightning then asks the module
     further, is_own = callbacks or [], is_own_module(config)
-    if is_own:
-        module: Any = _built(config, splits)
-        if not is_overridden("training_step", module):
-            raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
-        check_logs(module, config)
-        if config["optimizer"] is not None:
-            _give_optimizer(module, config)
-        form_batches(data, module)
-        if data is not None:
-            for hook in ("setup", "configure_model"):  # they may make layers
-                stream = global_stream(config["seed"], hook)
-                setattr(module, hook, stream(getattr(module, hook)))
-    else:
-        module = build_module(config, splits)
+    module: Any = _built(config, splits) if is_own else build_module(config, splits)
+    if not is_overridden("training_step", module):
+        raise TypeError(f"model._target_={config['model']['_target_']}: has no training_step")
+    check_logs(module, config)
+    if config["optimizer"] is not None and not is_overridden("configure_optimizers", module):
+        _give_optimizer(module, config)
+    if not is_own:
         # The optimizer and the scheduler check their arguments when they are made.
         module.configure_optimizers()
         module.findings = functools.partial(findings_of, config, module)
+    form_batches(data, module)
+    if data is not None:
+        for hook in ("setup", "configure_model"):  # they may make layers
+            stream = global_stream(config["seed"], hook)
+            setattr(module, hook, stream(getattr(module, hook)))
     rows, loggers = _build_loggers(config, folder)
     log = MemberLog(folder, rows)
     logged = LoggedMetrics(config, description(config, splits), log)
@@ -214,7 +212,7 @@ def _check_independence(network: nn.Module, model: Config, train: Sequences) -> 
 def form_batches(data: Any, module: nn.Module) -> None:
     """Lets data of ours give `(x, y)` to a LightningModule that reads no lengths."""
     if isinstance(data, SequenceDataModule):
-        data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
+        data.yields_pairs = not takes_lengths(type(module)) and has_one_length(data.splits)
 
 
 def has_one_length(splits: Splits) -> bool:

@@ -95,10 +95,7 @@ class DrawsProgress(ProgressBar):
         part = (batch_idx + 1) / trainer.num_training_batches
         self.bar.draw(trainer.current_epoch + part, trainer.callback_metrics)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
         self.bar.stop()
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        self.bar.stop()
+    on_exception = on_train_end

@@ -52,7 +52,6 @@ PROGRAM = "program"
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The data arguments that may differ in a pool, whose runs train together."""
 
-
 _LAYERS = (
     "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "hidden_size", "dropout",
 )  # fmt: skip
@@ -97,14 +96,14 @@ def option_of_autograd(model: Config) -> str | None:
     return None
 
 
-def program_digest(config: Config, engine: str) -> dict[str, str]:
+def program_digest(config: Config, engine: str) -> str | None:
     """Returns the digest of the program that trains a config, for provenance.json.
 
-    It is empty where no program runs: the cell is a kernel, or autograd trains.
+    It is None where no program runs: the cell is a kernel, or autograd trains.
     """
     network = network_of(config["model"]) if engine == "native" else None
     program = network.cell_program if network is not None and network.kernel is None else None
-    return {} if program is None else {PROGRAM: program.digest[:16]}
+    return None if program is None else program.digest[:16]
 
 
 def _own_program(model: Config) -> Any:

@@ -81,8 +81,10 @@ def writes_rows(config: Config) -> bool:
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
     """Builds a run's loggers, except loggers that are fed after training."""
-    check_fed_loggers(config, folder)
     fed = fed_loggers(config)
+    # A fed logger is built once before the training too, to find mistakes.
+    for name, section in fed.items():
+        _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
     sections = {name: each for name, each in (config["logger"] or {}).items() if name not in fed}
     if fed and not any(each and each["_target_"] == _CSV for each in sections.values()):
         sections["metrics.csv"] = {"_target_": _CSV}
@@ -91,12 +93,6 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
         for name, section in sections.items()
         if section is not None
     ]
-
-
-def check_fed_loggers(config: Config, folder: Path) -> None:
-    """Builds the fed loggers once, to find mistakes before the training."""
-    for name, section in fed_loggers(config).items():
-        _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
 
 
 @functools.lru_cache(maxsize=64)

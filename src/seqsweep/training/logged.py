@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -149,15 +148,3 @@ def logged_in(trainer: L.Trainer) -> LoggedMetrics:
     """Returns the object that has the metrics of the epoch that has just ended."""
     (logged,) = [one for one in trainer.checkpoint_callbacks if isinstance(one, LoggedMetrics)]
     return logged
-
-
-def test_metrics(results: Any, best: Mapping[str, float]) -> dict[str, float]:
-    """Returns what a LightningModule has logged in its test.
-
-    A metric that the training has logged under the same name gets the prefix `test/`.
-    """
-    return {
-        f"test/{name}" if name in best else name: float(value)
-        for result in results
-        for name, value in result.items()
-    }

@@ -12,7 +12,7 @@ from typing import Any
 from seqsweep.config.schema import Config
 from seqsweep.console import say
 from seqsweep.errors import LockLost
-from seqsweep.runs.events import EventFile, Row
+from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.held_folders import unlink
 from seqsweep.runs.lock import check_held
@@ -94,7 +94,14 @@ class RunTensorBoardLogger(TrainerLogger, RowLogger):
             self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[EpochRow]) -> None:
-        self.events.write(event_rows(rows))
+        now = time.time()
+        # The curve of a tag `epoch` would only be a straight line.
+        self.events.write(
+            [
+                (int(row["step"]), now, {n: float(row[n]) for n in row if n not in _COUNTERS})
+                for row in rows
+            ]
+        )
 
 
 def _is_first_process() -> bool:
@@ -102,16 +109,6 @@ def _is_first_process() -> bool:
     from lightning.pytorch.utilities import rank_zero_only  # late: whoever logs has imported it
 
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def event_rows(rows: Sequence[EpochRow]) -> list[Row]:
-    """Returns rows for an `EventFile`; step and epoch do not become tags."""
-    now = time.time()
-    # The curve of a tag `epoch` would only be a straight line.
-    return [
-        (int(row["step"]), now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
-        for row in rows
-    ]
 
 
 def text_line(row: EpochRow) -> str:
@@ -196,15 +193,11 @@ class MemberLog:
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError, LockLost):
             check_held(self.folder)
-            _remove_special(path)
+            # A link could lead out of the folder, and writing to a FIFO could block for ever.
+            if path.is_symlink() or path.is_fifo():
+                unlink(path)
             with open(path, "a", encoding="utf-8", opener=refuse_links) as file:
                 file.writelines(lines)
-
-
-def _remove_special(path: Path) -> None:
-    # A link could lead out of the folder, and writing to a FIFO could block for ever.
-    if path.is_symlink() or path.is_fifo():
-        unlink(path)
 
 
 def _line(when: float, level: str, message: str) -> str:

@@ -45,22 +45,23 @@ def begin(run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = T
     is_new = not (folder.path / "config.yaml").exists()
     # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
-        folder.reopen()  # first, so that no old record describes new checkpoints
-        folder.tidy()
-        folder.forget_interrupt()
+        folder.reopen()
     reruns, kind = run.config["rerun"], engine["engine"]
     program = program_digest(run.config, kind)
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
-    if checkpoint is not None and program != _recorded_program(folder.path):
-        raise ValueError(
-            f"{folder.path}: model.cell={run.config['model']['cell']} is now traced to another "
-            "program than when the run began, by another torch or seqsweep; rerun=true starts again"
-        )
+    if checkpoint is not None:
+        recorded = read_object(folder.path / "provenance.json").get(PROGRAM)
+        if program != recorded:
+            raise ValueError(
+                f"{folder.path}: model.cell={run.config['model']['cell']} is now traced to another "
+                "program than when the run began, by another torch or seqsweep; rerun=true starts "
+                "again"
+            )
     if checkpoint is None:
         source = run.config["data"].get("source")
         files = data_files(source) if isinstance(source, dict) else {}
-        numerics = engine | program
+        numerics = engine if program is None else engine | {PROGRAM: program}
         origin = provenance(run.config["threads"], run.data_fingerprint, numerics, files)
         if CODE in run.config:
             file = first_file(run.config)
@@ -74,12 +75,6 @@ def begin(run: PlannedRun, folder: RunFolder, engine: JsonObject, sync: bool = T
             if checkpoint is None:
                 folder.start(run.config, origin, sync)
     return checkpoint
-
-
-def _recorded_program(folder: Path) -> dict[str, str]:
-    """Returns what provenance.json says about the program that trained a run."""
-    recorded = read_object(folder / "provenance.json")
-    return {key: value for key, value in recorded.items() if key == PROGRAM}
 
 
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
@@ -165,7 +160,7 @@ def _say_what_changed(run: PlannedRun, folder: Path, code: dict[str, str]) -> No
 _changes_said: set[str] = set()
 
 
-def _take_over_shorter_run(run: PlannedRun, folder: Path, program: dict[str, str]) -> bool:
+def _take_over_shorter_run(run: PlannedRun, folder: Path, program: str | None) -> bool:
     """Copies the files of a shorter run of the same config; returns whether it did.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
@@ -180,7 +175,7 @@ def _take_over_shorter_run(run: PlannedRun, folder: Path, program: dict[str, str
     for path, config in sorted(relatives, key=lambda pair: pair[1][_LENGTH], reverse=True):
         if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):
             continue
-        if program != _recorded_program(path):
+        if program != read_object(path / "provenance.json").get(PROGRAM):
             continue
         if config.get(_SCHEDULER_LENGTH) != mine.get(_SCHEDULER_LENGTH):
             say(
@@ -198,8 +193,6 @@ def _copy(source: Path, target: Path) -> bool:
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False
-    for path in logs(source):
-        write_bytes(target / path.name, read_bytes(path), sync=False)
-    for path in checkpoints:
-        write_bytes(target / "checkpoints" / path.name, read_bytes(path), sync=False)
+    for path in [*logs(source), *checkpoints]:
+        write_bytes(target / path.relative_to(source), read_bytes(path), sync=False)
     return True

@@ -1,6 +1,5 @@
 """The Lightning Trainer of a run, with settings for small networks."""
 
-import functools
 import logging
 import warnings
 from collections.abc import Iterable
@@ -131,24 +130,3 @@ def quiet() -> None:
     # The disabled warnings advise more workers, which data in memory do not need.
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-
-
-def avoid_missing_kernels(trainer: L.Trainer) -> None:
-    """Switches oneDNN off if it lacks a kernel for the trainer's precision.
-
-    On a CPU without AVX-512, oneDNN has no LSTM in bfloat16, but PyTorch has its own LSTM.
-    `restored_torch_state` switches oneDNN on again.
-    """
-    on_cpu = trainer.strategy.root_device.type == "cpu"
-    if on_cpu and trainer.precision == "bf16-mixed" and not _onednn_has_half_lstm():
-        torch.backends.mkldnn.enabled = False
-
-
-@functools.cache
-def _onednn_has_half_lstm() -> bool:
-    with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng(devices=()):
-        try:
-            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
-        except RuntimeError:
-            return False
-    return True

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seqsweep.errors import Damaged
 from seqsweep.runs.documents import DIGEST, sealed
-from seqsweep.runs.files import parse_json_of, read_bytes, write_bytes
+from seqsweep.runs.files import parse_json, read_bytes, write_bytes
 from seqsweep.runs.identity import CODE, Config
 from seqsweep.runs.provenance import version
 
@@ -138,7 +138,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
 
 
 def _config(data: bytes, path: Path) -> Config:
-    config = parse_json_of(data, path / CONFIG)
+    config = parse_json(data, path / CONFIG)
     try:
         is_sound = isinstance(config, dict) and config == sealed(config)
     except ValueError:  # a number that is not finite, which `sealed` never writes
@@ -159,7 +159,7 @@ def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
     """Returns the names, the scaling and the vocabulary, where present."""
     content: dict[str, Any] = {}
     for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
-        values = parse_json_of(files[file], path / file)
+        values = parse_json(files[file], path / file)
         if not isinstance(values, dict):
             raise Damaged(f"{path}: {file}: must be a group of keys")
         for key in keys & values.keys():

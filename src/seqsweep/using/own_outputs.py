@@ -24,7 +24,6 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import restored_generators, seed_globals
 from seqsweep.text import did_you_mean, listed
 from seqsweep.training.build_run import form_batches
-from seqsweep.training.logged import test_metrics
 from seqsweep.training.run_data import DATA_STREAM, build_data, outline
 from seqsweep.training.saved_config import saved_data
 from seqsweep.training.trainer import quiet
@@ -106,7 +105,7 @@ def tested(run: LoadedRun, options: argparse.Namespace) -> dict[str, float]:
         results = loop(run.module, ckpt_path=str(run.checkpoint), verbose=False, **given)
         if not any(results):
             raise ValueError(f"logs nothing in the {split} step")
-    return test_metrics(results, {})
+    return {name: float(value) for result in results for name, value in result.items()}
 
 
 class _Content(TorchCheckpointIO):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from seqsweep.data.sequences import Splits
@@ -18,7 +19,7 @@ from seqsweep.runs.files import say_once
 from seqsweep.runs.held_folders import list_folder, make_folder, remove_folder
 from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
-from seqsweep.runs.run_folder import OWN, RunFolder
+from seqsweep.runs.run_folder import OWN
 from seqsweep.seeding import seed_globals
 from seqsweep.text import count
 from seqsweep.training.build_run import Parts, build_run
@@ -26,34 +27,29 @@ from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
 from seqsweep.training.checkpoints import BestAndLast, digest_of
 from seqsweep.training.devices import numerics
-from seqsweep.training.engines.protocol import End, Engine, Findings, Progress, record_of
+from seqsweep.training.engines.protocol import End, Engine, Findings, Member, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
-from seqsweep.training.logged import logged_in, test_metrics
+from seqsweep.training.logged import logged_in
 from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
-from seqsweep.training.trainer import avoid_missing_kernels
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
 
-class AutogradRun:
+class AutogradRun(Member):
     """A run with the Lightning objects that train it."""
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
-        self.planned = planned
-        self.run_id = planned.run_id
-        self.folder = RunFolder(folder)
+        super().__init__(planned, folder, parts.log)
         self.parts = parts
-        self.log = parts.log
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
         self.params = 0
-        self.warning: str | None = None
-        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
+        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else 0
 
     @property
     def steps(self) -> int:
@@ -92,7 +88,6 @@ class AutogradEngine(Engine[AutogradRun]):
             if self.run.checkpoints is None:
                 raise ValueError("callbacks: must contain a BestAndLast, from which runs resume")
             self.limit = StopAtLimit(planned.limits, self.run.best)
-            # The limit comes last, because it is checked after an epoch is counted and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
         return [self.run]
 
@@ -138,7 +133,10 @@ class AutogradEngine(Engine[AutogradRun]):
         run, config = self.run, self.run.planned.config
         _, trainer, module, data, splits = run.parts
         start = time.perf_counter()
-        avoid_missing_kernels(trainer)
+        # Without AVX-512 oneDNN has no LSTM in bfloat16. `restored_torch_state` undoes this.
+        is_half = trainer.precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu"
+        if is_half and self.origin["cpu_capability"] != "AVX512":
+            torch.backends.mkldnn.enabled = False
         try:
             with open_loggers(trainer.loggers, config):
                 seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
@@ -174,7 +172,13 @@ class AutogradEngine(Engine[AutogradRun]):
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         # Lightning loads the checkpoint after `setup`, with the states of the user's callbacks.
         results = trainer.test(module, datamodule=data, ckpt_path=best, verbose=False)
-        return test_metrics(results, run.best.best_metrics)
+        best_metrics = run.best.best_metrics
+        # A metric that the training has logged under the same name gets the prefix `test/`.
+        return {
+            f"test/{name}" if name in best_metrics else name: float(value)
+            for result in results
+            for name, value in result.items()
+        }
 
 
 @functools.cache

@@ -13,15 +13,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.importing import place_in_user_code
 from seqsweep.runs.files import JsonObject, write_text
-from seqsweep.runs.identity import Config
-from seqsweep.runs.metrics import (
-    OURS,
-    Metric,
-    finite,
-    knows_metrics,
-    monitor_of_config,
-    proposed_direction,
-)
+from seqsweep.runs.identity import Config, is_own_module
+from seqsweep.runs.metrics import OURS, Metric, finite, monitor_of_config, proposed_direction
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
@@ -44,28 +37,30 @@ class Progress(Protocol):
         """Ends the display."""
 
 
-class Member(Protocol):
-    """A run while an engine trains it."""
+class Member(ABC):
+    """A run while an engine trains it.
 
-    planned: PlannedRun
-    run_id: str
-    folder: RunFolder
-    log: MemberLog
+    Attributes:
+        params: the number of trained parameters.
+        num_train: the number of training sequences; 0 for data that are not `Splits`.
+        warning: a line on the result that a person should read, if any.
+    """
+
     best: BestEpoch
     params: int
-    """The number of trained parameters."""
-    warning: str | None
-    """A line on the result that a person should read, if any."""
+    num_train: int
+    warning: str | None = None
+
+    def __init__(self, planned: PlannedRun, folder: Path, log: MemberLog) -> None:
+        self.planned = planned
+        self.run_id = planned.run_id
+        self.folder = RunFolder(folder)
+        self.log = log
 
     @property
-    def num_train(self) -> int | None:
-        """The number of training sequences; None for data that are not `Splits`."""
-        ...
-
-    @property
+    @abstractmethod
     def steps(self) -> int:
         """The number of optimizer steps so far."""
-        ...
 
 
 class Findings(NamedTuple):
@@ -221,7 +216,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
         "params": member.params,
         "train_seconds": round(best.seconds, 3),
     }
-    if member.num_train is not None:
+    if member.num_train > 0:
         result["samples_per_s"] = round(best.epochs * member.num_train / best.seconds, 1)
         result["num_train"] = member.num_train
     if member.warning is not None:
@@ -237,7 +232,7 @@ def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -
     Of a LightningModule of the user the monitor comes first, then the other metrics of the
     validation; a table of runs without a monitor is ranked by the first.
     """
-    if knows_metrics(config):
+    if not is_own_module(config):
         return {name: OURS[name].direction for name in names if name in OURS}
     monitor = monitor_of_config(config)
     # The same metric of another split has the same direction.

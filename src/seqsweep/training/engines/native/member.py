@@ -21,7 +21,6 @@ from seqsweep.native.structs import flops
 from seqsweep.runs.files import sync as sync_files
 from seqsweep.runs.files import sync_folder
 from seqsweep.runs.metrics_csv import EpochRow
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
 from seqsweep.training.checkpoint_files import (
     CheckpointContent,
@@ -34,6 +33,7 @@ from seqsweep.training.description import description
 from seqsweep.training.devices import check_trainer
 from seqsweep.training.engine import CHECKPOINT, EARLY_STOP, network_of
 from seqsweep.training.engines.native.shared import schedule_of, template_of
+from seqsweep.training.engines.protocol import Member
 from seqsweep.training.fed_loggers import build_loggers
 from seqsweep.training.limits import BestEpoch, Patience, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
@@ -46,7 +46,7 @@ _WITHOUT_TRAINER = {
 """The class that replaces a callback, which would need Lightning and its Trainer."""
 
 
-class PoolMember:
+class PoolMember(Member):
     """A run that trains in a pool, at its own pace.
 
     The constructor writes nothing. `start` builds the network.
@@ -70,10 +70,8 @@ class PoolMember:
         check_monitors(config, splits)
         check_loading(data.get("eval_batch_size", 1), data.get("num_workers", 0))
         check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
-        self.planned = planned
-        self.run_id = planned.run_id
+        super().__init__(planned, folder, MemberLog(folder, build_loggers(config, folder)))
         self.config = config
-        self.folder = RunFolder(folder)
         sizes = splits.input_size, splits.num_classes
         self.template = template_of(config["model"], *sizes)
         self.params = self.template.params
@@ -111,8 +109,6 @@ class PoolMember:
                 else:
                     self.best: BestEpoch = part
         self.description = description(config, splits)
-        self.log = MemberLog(folder, build_loggers(config, folder))
-        self.warning: str | None = None
         self.epochs = 0
         self.saved = 0.0
         # The number of finished epochs in last.ckpt, and the index of the epoch in best.ckpt.

@@ -216,7 +216,8 @@ class Pool:
             if not member.take_in(row, result.seconds):
                 self._test(member)
                 continue
-            if self._is_due(member):
+            in_window = len(self.training) - len(self._later)
+            if self.saving.is_due(member.saved, in_window):
                 with self.saving.measuring():
                     self._save(member)
             # The member has failed if its folder could not be written.
@@ -289,10 +290,6 @@ class Pool:
         self.engine.record(member, end)
         if fed_loggers(member.config):
             self._unfed.append(member)
-
-    def _is_due(self, member: PoolMember) -> bool:
-        in_window = len(self.training) - len(self._later)
-        return self.saving.is_due(member.saved, in_window)
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         self._try(member, lambda: member.save(time.perf_counter(), sync))

@@ -54,8 +54,9 @@ class PoolData:
 
     def findings(self, member: PoolMember) -> Findings:
         """Evaluates the best weights of a member; called by a thread."""
+        native, weights = member.native, member.best_weights
         sums = {
-            name: evaluate(member.native, self.native[name], member.best_weights)
+            name: evaluate(native, self.native[name], weights)
             for name in splits_tested(member.config, self.splits)
         }
         metrics: dict[str, float] = {}
@@ -63,12 +64,10 @@ class PoolData:
             metrics["test/loss"] = sums["test"].loss
             tested = scores(sums["test"].confusion[None])
             metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
-        native, weights = member.native, member.best_weights
         metrics |= recording_scores(
             self.splits, lambda name: predict(native, self.native[name], weights)
         )
-        diagnosis = None
-        if member.config["diagnostics"]:
-            diagnosis = diagnose(self.splits, member.native, member.best_weights)
+        wanted = member.config["diagnostics"]
+        diagnosis = diagnose(self.splits, native, weights) if wanted else None
         counts = {name: each.confusion for name, each in sums.items()}
         return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
