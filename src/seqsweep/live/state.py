@@ -18,10 +18,9 @@ from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.rows import label_keys
 from seqsweep.runs.events import writer_of
 from seqsweep.runs.files import JsonObject, stat_of, version_of
-from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.lock_files import host_name
-from seqsweep.runs.metrics import Metric, ranking_metric, without_validation
+from seqsweep.runs.metrics import Metric, knows_metrics, ranking_metric, without_validation
 from seqsweep.runs.metrics_csv import MetricsSoFar
 from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
@@ -232,7 +231,7 @@ class SweepProgress:
     def monitor(self) -> Metric:
         """The metric that ranks the runs; without validation, a training metric."""
         records = [run.record for run in self.runs if run.record and run.state == "complete"]
-        if any(is_own_module(record.config) for record in records):
+        if not all(knows_metrics(record.config) for record in records):
             # Only the records of a user's own module say which metrics all runs have.
             return ranking_metric(self.sweep.configs.values(), records)
         # The logged metrics decide, because the data may lack a validation split.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metrics import knows_metrics
 from seqsweep.text import NBSP, count
 
 
@@ -45,7 +45,7 @@ def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None
     records = [entry.record for entry in group]
     recorded = [record for record in records if record.confusion and record.classes]
     if not recorded:
-        has_classes = group and not is_own_module(group[0].config)
+        has_classes = group and knows_metrics(group[0].config)
         return None, _why_no_confusion(group[0]) if has_classes else None
     first = recorded[0]
     split = "test" if "test" in first.confusion else next(iter(first.confusion))

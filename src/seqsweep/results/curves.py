@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.results.findings import Findings
-from seqsweep.runs.identity import is_own_module
-from seqsweep.runs.metrics import as_metric, own_metrics
+from seqsweep.runs.metrics import as_metric, knows_metrics, own_metrics
 from seqsweep.runs.metrics_csv import read_columns
 
 MOST_POINTS = 200
@@ -34,7 +33,7 @@ class Kind:
 
 def curve_kinds(findings: Findings) -> list[Kind]:
     """Returns the kinds to draw: loss, accuracy, and those of users' modules."""
-    own = [entry for entry in findings.entries if is_own_module(entry.config)]
+    own = [entry for entry in findings.entries if not knows_metrics(entry.config)]
     kinds = [
         Kind(kind, words, {split: f"{split}/{kind}" for split in ("train", "val")})
         for kind, words in (("loss", "loss"), ("acc", "accuracy"))

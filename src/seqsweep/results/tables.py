@@ -27,9 +27,8 @@ from seqsweep.results.words import (
     rank_cells,
     ranking_words,
 )
-from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, own_metrics
+from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, knows_metrics, own_metrics
 from seqsweep.text import cost, count, number
 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
@@ -222,7 +221,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     table.long = len(table.columns)
     table.add_column("state", no_wrap=True, overflow="ellipsis")
     complete = [entry for entry in entries if entry.state == "complete"]
-    own = [config for config in configs if is_own_module(config)]
+    own = [config for config in configs if not knows_metrics(config)]
     scores = dict.fromkeys([] if own and len(own) == len(configs) else ["val/acc", "test/acc"])
     if own and complete:
         with contextlib.suppress(ValueError):  # the leaderboard says why there is no score

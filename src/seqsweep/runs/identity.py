@@ -58,7 +58,7 @@ def without_influence(config: FlatConfig) -> tuple[str, ...]:
 
 def is_own_module(config: Mapping[str, Any]) -> bool:
     """Returns whether a user's LightningModule is the model of a config, nested or flat."""
-    # Such a module has its own loss and metrics. Sections that it replaces are null in every file.
+    # Such a module has its own loss, and the sections that it replaces are null in every file.
     return config.get("loss", "") is None
 
 

@@ -159,15 +159,20 @@ def monitor_of_config(config: Mapping[str, Any]) -> Metric | None:
         config: nested or flat; `monitor_mode` is a key only for a LightningModule of the user.
     """
     name = config.get("monitor")
-    if not is_own_module(config):
+    if knows_metrics(config):
         return as_metric(name or DEFAULT_MONITOR)
     return None if name is None else Metric(name, config["monitor_mode"])
+
+
+def knows_metrics(config: Mapping[str, Any]) -> bool:
+    """Returns whether the metrics of a run are `OURS`, from its nested or flat config."""
+    return not is_own_module(config)
 
 
 def metrics_in(record: Record) -> dict[str, float]:
     """Returns the finite metrics in a record, those of a user's module by `directions`."""
     values, directions = finite(record.metrics), record.directions
-    if not is_own_module(record.config):
+    if knows_metrics(record.config):
         return {OURS.get(name, name): value for name, value in values.items()}
     return {Metric(name, directions[name]): values[name] for name in directions if name in values}
 
@@ -216,7 +221,7 @@ def ranking_metric(configs: Iterable[FlatConfig], records: Iterable[Record] = ()
     if has_all and has_other_windows(configs):
         return by_recording
     monitors = [monitor_of_config(config) for config in configs]
-    if not any(map(is_own_module, configs)):
+    if all(map(knows_metrics, configs)):
         only = monitors[0] if len(set(monitors)) == 1 else None
         return without_validation(configs) if only == "train/loss" else only or DEFAULT_MONITOR
     recorded = [metrics_in(record) for record in records]

@@ -15,8 +15,7 @@ from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.importing import is_class_path
 from seqsweep.native.structs import kept_numbers
-from seqsweep.runs.identity import is_own_module
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import as_metric, knows_metrics
 from seqsweep.training.engine import CHECKPOINT, EARLY_STOP, architecture_of
 from seqsweep.training.run_data import OwnData
 
@@ -187,7 +186,7 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     The user's own callbacks may monitor the user's own metrics. What a LightningModule of the user
     logs is not known before it trains.
     """
-    if is_own_module(config):
+    if not knows_metrics(config):
         return
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]

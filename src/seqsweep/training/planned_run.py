@@ -7,8 +7,8 @@ from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
 from seqsweep.runs.files import JsonObject
-from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, is_own_module, run_id
-from seqsweep.runs.metrics import monitor_of_config
+from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
+from seqsweep.runs.metrics import knows_metrics, monitor_of_config
 from seqsweep.training.checks import check_network, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
@@ -83,7 +83,7 @@ def plan(config: Config) -> PlannedRun:
 
 def _notes_on_monitor(config: Config) -> tuple[str, ...]:
     """Returns a line that says which epoch of a LightningModule is the best."""
-    if not is_own_module(config):
+    if knows_metrics(config):
         return ()
     monitor = monitor_of_config(config)
     if monitor is None:

@@ -13,8 +13,15 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.importing import place_in_user_code
 from seqsweep.runs.files import JsonObject, write_text
-from seqsweep.runs.identity import Config, is_own_module
-from seqsweep.runs.metrics import OURS, Metric, finite, monitor_of_config, proposed_direction
+from seqsweep.runs.identity import Config
+from seqsweep.runs.metrics import (
+    OURS,
+    Metric,
+    finite,
+    knows_metrics,
+    monitor_of_config,
+    proposed_direction,
+)
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
@@ -232,7 +239,7 @@ def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -
     Of a LightningModule of the user the monitor comes first, then the other metrics of the
     validation; a table of runs without a monitor is ranked by the first.
     """
-    if not is_own_module(config):
+    if knows_metrics(config):
         return {name: OURS[name].direction for name in names if name in OURS}
     monitor = monitor_of_config(config)
     # The same metric of another split has the same direction.
