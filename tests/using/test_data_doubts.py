@@ -52,7 +52,11 @@ SHORT = "label,a,b\n" + "".join(
 
 DOUBTS: dict[str, tuple[str | Callable[[Path], None], str, str]] = {
     "short sequences": (SHORT, "200 sequences of at most 2 steps", ""),
-    "nanoseconds": (rows(lambda n, t: 10**15 + 1000 * (t % 3)), "values of 1e+12 and more", "features=[b]"),
+    "nanoseconds": (
+        rows(lambda n, t: 10**15 + 1000 * (t % 3)),
+        "values of 1e+12 and more",
+        "features=[b]",
+    ),
     "a clock": (rows(lambda n, t: n + t / 20), "channel a rises in every recording", "step=a"),
     "a still channel": (rows(lambda n, t: 5), "channel a never changes", "features=[b]"),
     "a far file": (rows(lambda n, t: 900 * (n == 3) + rng.normal()), "sequence 3 is far", ""),

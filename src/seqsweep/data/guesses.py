@@ -6,7 +6,7 @@ Each guess looks at a table with the options of the guesses before it, and says 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -336,7 +336,7 @@ def _gap(look: Look) -> Guess | None:
     columns = {column.name: column for column in look.columns()}
     step, label = (columns[roles.columns[role][0]] for role in ("step", "label"))
     codes = columns[roles.columns["id"][0]].codes if "id" in roles.columns else 0 * step.codes
-    times = np.array([t.timestamp() if isinstance(t, date) else float(t) for t in step.values])
+    times = np.array([t.timestamp() if isinstance(t, datetime) else float(t) for t in step.values])
     rows = np.lexsort((times[step.codes], codes))
     within = np.diff(codes[rows]) == 0
     sizes = np.diff(times[step.codes][rows])[within]
