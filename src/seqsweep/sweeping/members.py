@@ -1,7 +1,7 @@
 """Plans and checks a sweep's members (its runs). Imports no torch."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,30 +53,24 @@ def plan_members(
         planned.setdefault(member.run_id, (overrides, member))
     # Two directions of one metric, which no table could rank, are refused before the training.
     ranking_metric(run.flat for _, run in planned.values())
-    name = _labels([run for _, run in planned.values()])
-    return [
+    members = [
         SweepMember.of(
             run,
             RunFolder(folder / run.run_id),
             overrides=overrides,
-            label=name(run),
+            label="",
             epoch_seconds=epoch_seconds(run, "native"),
         )
         for overrides, run in planned.values()
     ]
+    return labelled(members)
 
 
 def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
     """Returns members with labels made of the keys in which they differ."""
-    name = _labels(members)
-    return [replace(member, label=name(member)) for member in members]
-
-
-def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
-    """Returns a function that names runs by the keys that differ."""
-    configs = [run.flat for run in runs]
+    configs = [member.flat for member in members]
     keys = key_names(label_keys(configs), configs)
-    return lambda run: run_label(run.flat, keys)
+    return [replace(member, label=run_label(member.flat, keys)) for member in members]
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:

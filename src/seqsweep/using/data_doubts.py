@@ -70,7 +70,8 @@ def _of_columns(splits: Splits, info: Info, source: Mapping[str, Any]) -> Iterat
         sizes = f"{len(train):,} sequences of at most {count(train.max_length, 'step')}"
         yield Doubt(f"{sizes}: is a row a step of a longer recording?", other)
     large = [c.name for c in info.channels if max(abs(c.min or 0), abs(c.max or 0)) >= _LARGE]
-    clocks = [name for name in _rising(train) if name not in large]
+    rising = _rising(train)
+    clocks = [name for name in rising if name not in large]
     still = [c.name for c in info.channels if c.is_constant and c.missing < train.num_steps]
     for names, what in (
         (large, f"has values of {_LARGE:g} and more, as times in nanoseconds do"),
@@ -80,8 +81,8 @@ def _of_columns(splits: Splits, info: Info, source: Mapping[str, Any]) -> Iterat
         if names:
             left = [name for name in train.channel_names if name not in names]
             is_long = is_table and source.get("form") != "wide" and left
-            has_step = source.get("step") is not None or what == "never changes"
-            options = {"features": left} if has_step else {"step": names[0]}
+            is_step = names[0] in rising and source.get("step") is None
+            options = {"step": names[0]} if is_step else {"features": left}
             yield Doubt(f"channel {listed(names)} {what}", options if is_long else {})
 
 
