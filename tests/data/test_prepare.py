@@ -125,6 +125,12 @@ def test_unscaled_a_channel_beyond_float32_is_refused_by_name():
     assert np.array_equal(held, (SIGNAL[:40] + np.array([1e3, 0])).astype(np.float32))
 
 
+def test_whole_numbers_that_float64_makes_equal_are_noted_as_a_constant():
+    x = 2**60 + np.random.default_rng(0).integers(-60, 61, (12, 5, 1))
+    (note,) = ready(Splits(make_sequences(x, [0, 1] * 6)), standardize=True).notes
+    assert note.startswith("channel 'channel_0' is constant in train: standardised to 0")
+
+
 def test_a_constant_channel_becomes_zero_and_is_noted():
     # In float64 the mean of many 0.1 is not quite 0.1.
     x = np.concatenate([SIGNAL, np.full((60, 4, 1), 0.1)], axis=2)

@@ -191,15 +191,3 @@ BAD = {
 def test_bad_input_is_refused_with_its_place(arguments, message):
     with pytest.raises((ValueError, TypeError), match=f"^some.npz: .*{message}"):
         make(**arguments)
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.uint64])
-def test_whole_numbers_that_float64_makes_equal_are_not_a_constant(kind):
-    """The check reads the numbers as they are given, since as float64 they do not differ."""
-    offsets = np.random.default_rng(0).integers(-60, 61, (12, 5, 1))
-    x = (2**60 + offsets).astype(kind)
-    labels = [0, 1] * 6
-    with pytest.raises(ValueError, match=r"'channel_0' has numbers near 1.15.* by up to 128; sub"):
-        make_sequences(x, labels)
-    beside = np.concatenate([np.full_like(x, 2**60 + 1), np.abs(offsets).astype(kind)], axis=2)
-    assert make_sequences(beside, labels).x[0, 0, 0] == 2.0**60

@@ -20,9 +20,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-COARSE = 1e-3
-"""The largest accepted rounding error of a channel, divided by its standard deviation."""
-
 _AT_ONCE = 1 << 20
 """The largest number of values in a block of `blocks`; padding counts too."""
 
@@ -126,37 +123,6 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
             " must be a number within float32, or NaN for a missing value"
         )
     return values
-
-
-def check_precision(
-    x: Floats, valid: Mask, channels: Sequence[str], where: str, source: Array
-) -> None:
-    """Refuses a channel whose differences are lost when float64 rounds its values.
-
-    Example: float64 rounds times in nanoseconds since 1970 by up to 128 ns.
-
-    Args:
-        source: x before it was rounded.
-    """
-    # For most data, the smallest and the largest value show that no channel needs a check.
-    if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
-        return
-    for f, name in enumerate(channels):
-        present = valid & ~np.isnan(x[:, :, f])
-        values, exact = x[:, :, f][present], source[:, :, f][present]
-        largest = np.abs(values).max(initial=0)
-        rounding = float(np.spacing(largest)) / 2
-        # A constant channel has no differences to lose. A note to the user names it later.
-        if largest > 2**53 and COARSE * values.std() < rounding and (exact != exact[0]).any():
-            raise rounded(f"{where}: channel {name!r}", largest)
-
-
-def rounded(where: str, largest: float) -> ValueError:
-    """Returns the error for numbers whose differences float64 cannot hold."""
-    return ValueError(
-        f"{where} has numbers near {largest:.17g}, which float64 rounds by up to"
-        f" {np.spacing(largest) / 2:g}; subtract a number near them from all"
-    )
 
 
 def blocks(x: Array) -> Iterator[slice]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask, channel_blocks, ranges
+from seqsweep.data.checks import Array, Float64, Floats, Mask, channel_blocks, ranges
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -26,6 +26,8 @@ _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SEEN = len(_PROBABILITIES) + 3
 _TIMES, _FEW = 5, 10  # the ratio of two spreads that is named; the sequences that a small one needs
 _NAMED = 3  # the most channels of a note
+_COARSE = 1e-3
+"""The largest accepted rounding error of a channel, divided by its standard deviation."""
 
 
 def scale(
@@ -243,7 +245,7 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
     """Refuses a channel whose differences float32 loses; `rounding` (F,) is its largest error."""
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
-    coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
+    coarse = np.flatnonzero((rounding > _COARSE * deviation) & ~constant)
     if len(coarse):
         f = int(coarse[0])
         raise ValueError(
