@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Float64, Floats, Mask, channel_blocks, ranges
+from seqsweep.data.checks import Array, Float64, Floats, Mask, channel_blocks, integer, ranges
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -151,13 +151,7 @@ def difference_notes(
         spans = (_span(of[ends, f], reach[f]) for of in (now, then))
         found.append(f"{channels[f]!r} ({'; in training '.join(spans)})")
     unlike = f"{where}: other values than in training; check units and sensors: {_first(found)}"
-    notes = [unlike] if found else []
-    # Channels in another order have the same quantiles, once these are sorted.
-    now, then = now[1:-1, varies], then[1:-1, varies]
-    own, best = np.abs(now - then).sum(), np.abs(np.sort(now) - np.sort(then)).sum()
-    if own > max(len(now) * width[varies].sum() / _TIMES, 2 * best):
-        notes.append(f"{where}: the values fit training better with the channels in another order")
-    return notes
+    return [unlike] if found else []
 
 
 def _span(ends: Float64, reach: float) -> str:
@@ -175,22 +169,15 @@ def _first(found: list[str]) -> str:
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
     """Returns the downsampled splits, and the shaping with its mask channels."""
-    _check_size("downsample", shaping.downsample, splits.train)
+    reason = ", the steps of the longest training sequence"
+    longest = int(splits.train.lengths.max())
+    integer("data.transform.downsample", shaping.downsample, 1, longest, reason)
     splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
-    _check_size("frame", shaping.frame, splits.train)
+    integer("data.transform.frame", shaping.frame, 1, int(splits.train.lengths.max()), reason)
     if transform.impute is None:
         return splits, shaping
     missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
     return splits, replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
-
-
-def _check_size(key: str, size: int, train: Sequences) -> None:
-    """Refuses to join more steps than the longest training sequence has."""
-    if size > (longest := int(train.lengths.max())):
-        raise ValueError(
-            f"data.transform.{key}={size}: must be at most {longest}, the steps of the longest"
-            " training sequence"
-        )
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.checks import Int64, Mask, integer
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
@@ -17,11 +17,11 @@ _STREAM = 2
 
 def check_fold(folds: int | None, fold: int) -> None:
     """Refuses fewer than two folds, and a fold that does not exist."""
-    if folds is not None and folds < 2:
-        raise ValueError(f"data.folds={folds}: must be at least 2, or null for no folds")
-    if not 0 <= fold < (folds or 1):
-        with_folds = f"between 0 and {(folds or 1) - 1} with data.folds={folds}"
-        raise ValueError(f"data.fold={fold}: must be {with_folds if folds else '0 without folds'}")
+    if folds is None and fold != 0:
+        raise ValueError(f"data.fold={fold}: must be 0 without folds")
+    if folds is not None:
+        integer("data.folds", folds, 2, reason=", or null for no folds")
+        integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:

@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.checks import Int64, Mask, integer
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
@@ -69,12 +69,13 @@ def prepare(
     steps = (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
     if wanted.reshapes:
-        splits = _cropped(splits, shaping)
+        splits = splits.map(
+            lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
+        )
     if missing == "error":
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
-    if split_seed < 0:
-        raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
+    integer("data.split_seed", split_seed, 0)
     check_fold(folds, fold)
     _check_windows(splits, wanted, split_by, folds)
     if folds is not None:
@@ -119,19 +120,6 @@ def _check_values(
         )
 
 
-def _cropped(splits: Splits, shaping: Shaping) -> Splits:
-    """Crops all sequences; refuses a crop that begins after the shortest one."""
-    shortest = min(int(part.lengths.min()) for part in splits.parts.values())
-    if shortest <= shaping.first:
-        raise ValueError(
-            f"data.transform.crop=[{shaping.first}, {shaping.last}]: must begin before step"
-            f" {shortest}, the number of steps of the shortest sequence"
-        )
-    return splits.map(
-        lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
-    )
-
-
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
     """Divides splits by classes; if these forbid it and rows have labels, without classes."""
     try:
@@ -164,23 +152,14 @@ def auto_batch_size(splits: Splits) -> int:
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:
     """Refuses a batch size below 1, or above the number of training sequences."""
-    if not 1 <= batch_size <= len(splits.train):
-        raise ValueError(
-            f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
-            " the number of sequences in train"
-        )
+    reason = ", the number of sequences in train"
+    integer("data.batch_size", batch_size, 1, len(splits.train), reason)
 
 
 def check_loading(eval_batch_size: int, num_workers: int) -> None:
     """Refuses an evaluation batch or a number of workers that is out of range."""
-    if eval_batch_size < 1:
-        raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
-    cores = os.cpu_count() or 1
-    most = max(_WORKERS, 4 * cores)
-    if not 0 <= num_workers <= most:
-        raise ValueError(
-            f"data.num_workers={num_workers}: must be between 0 and {most} with {cores} cores"
-        )
+    integer("data.eval_batch_size", eval_batch_size, 1)
+    integer("data.num_workers", num_workers, 0, max(_WORKERS, 4 * (os.cpu_count() or 1)))
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Float64, Int64, Mask
+from seqsweep.data.checks import Float32, Float64, Int64, Mask, integer
 from seqsweep.data.fitted import Shaping
 from seqsweep.data.sequences import Sequences
 from seqsweep.elementary import normal
@@ -79,8 +79,9 @@ def transform_of(options: TransformOptions | None) -> Transform:
         raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
     if not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
-    downsample, frame = (_whole(name, given.get(name, 1), 1) for name in ("downsample", "frame"))
-    time_mask = _whole("time_mask", given.get("time_mask", 0), 0)
+    downsample = integer("data.transform.downsample", given.get("downsample", 1), 1)
+    frame = integer("data.transform.frame", given.get("frame", 1), 1)
+    time_mask = integer("data.transform.time_mask", given.get("time_mask", 0), 0)
     windows = _windows(given, downsample * frame)
     return Transform(first, last, downsample, impute, frame, float(jitter), time_mask, *windows)
 
@@ -108,19 +109,19 @@ def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
     """Returns the first kept step, and the step after the last one."""
     crop, count = given.get("crop"), given.get("truncate")
     if crop is None:
-        return 0, None if count is None else _whole("truncate", count, 1)
+        return 0, None if count is None else integer("data.transform.truncate", count, 1)
     if count is not None:
         raise ValueError(
             f"data.transform.truncate={count}: must be null where crop is given, which cuts both"
             " ends"
         )
-    message = f"data.transform.crop={crop!r}: must"
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
-        raise ValueError(f"{message} be [a, b], which keeps the steps a to b - 1")
-    first, last = (_whole(f"crop[{i}]", step, 0) for i, step in enumerate(crop))
-    if first >= last:
-        raise ValueError(f"{message} begin before it ends")
-    return first, last
+        raise ValueError(
+            f"data.transform.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1"
+        )
+    first = integer("data.transform.crop[0]", crop[0], 0)
+    reason = f", because crop begins at step {first}"
+    return first, integer("data.transform.crop[1]", crop[1], first + 1, reason=reason)
 
 
 def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
@@ -134,8 +135,8 @@ def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
         if stride is not None:
             raise ValueError(f"data.transform.stride={stride}: needs data.transform.window=ROWS")
         return None, 1
-    window = _whole("window", window, 1)
-    stride = window if stride is None else _whole("stride", stride, 1)
+    window = integer("data.transform.window", window, 1)
+    stride = window if stride is None else integer("data.transform.stride", stride, 1)
     for name in ("crop", "truncate"):
         if name in given:
             raise ValueError(f"data.transform.{name}={given[name]}: must be null with windows")
@@ -144,14 +145,6 @@ def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
             joined = f"{size}, the rows that downsample and frame join to a step"
             raise ValueError(f"data.transform.{name}={value}: must be a multiple of {joined}")
     return window, stride
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"data.transform.{name}={value!r}: must be a whole number")
-    if value < least:
-        raise ValueError(f"data.transform.{name}={value}: must be at least {least}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -224,9 +217,6 @@ def augmentation_of(
 
 def check_augmentation(transform: Transform, train: Sequences) -> None:
     """Refuses a time mask that is not shorter than the longest training sequence."""
-    longest, steps = int(train.lengths.max()), transform.time_mask
-    if steps and steps >= longest:
-        raise ValueError(
-            f"data.transform.time_mask={steps}: must be below {longest}, the steps of the longest"
-            " training sequence"
-        )
+    most = int(train.lengths.max()) - 1
+    reason = ", less than the steps of the longest training sequence"
+    integer("data.transform.time_mask", transform.time_mask, 0, most, reason)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from seqsweep.data.checks import Array, Int64, Mask
+from seqsweep.data.checks import Array, Int64, Mask, integer
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.transforms import Transform
@@ -103,12 +103,9 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
         whole: the splits before they were scaled, whose lengths are in rows.
     """
     window = transform.window or 1
-    if window > (most := int(whole.train.lengths.max())):
-        raise ValueError(
-            f"data.transform.window={window}: must be at most {most}, the rows of the longest"
-            " training recording"
-        )
-
+    longest = int(whole.train.lengths.max())
+    reason = ", the rows of the longest training recording"
+    integer("data.transform.window", window, 1, longest, reason)
     made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform))
     sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
     note = f"windows of {window} rows, every {transform.stride}: {sizes}"
