@@ -157,7 +157,7 @@ BAD = {
         r"shape \(4, 3, 2\).*3 labels; it looks like time first, set data.source.layout=time_first",
     ),
     "layout": ({"layout": "time-first"}, "layout='time-first'.*did you mean 'time_first'"),
-    "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); no dimension may be 0"),
+    "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); must .* without a dimension of 0"),
     "ragged": ({"x": [[[1.0], [1.0, 2.0]], [1.0]]}, "x is ragged; pad it and give lengths"),
     "object": ({"x": X.astype(object)}, "x has dtype object; expected real numbers"),
     "beyond float32": (

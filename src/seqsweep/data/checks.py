@@ -101,10 +101,9 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     if layout not in (known := get_args(Layout)):
         hint = did_you_mean(layout, known)
         raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
-    if x.ndim not in (2, 3):
-        raise ValueError(f"{where}: x has shape {x.shape}; must be (N, T, F) or (N, T)")
-    if 0 in x.shape:
-        raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
+    if x.ndim not in (2, 3) or 0 in x.shape:
+        must = "must be (N, T, F) or (N, T), without a dimension of 0"
+        raise ValueError(f"{where}: x has shape {x.shape}; {must}")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
         fix = "both must be equal"

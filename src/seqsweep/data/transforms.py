@@ -22,6 +22,10 @@ _MOST_NOISE = 1e30
 """A limit for the standard deviation of noise; larger values might leave float32."""
 
 
+_LEAST = {"truncate": 1, "downsample": 1, "frame": 1, "window": 1, "stride": 1, "time_mask": 0}
+"""The options that are whole numbers, with the smallest value of each."""
+
+
 class TransformOptions(TypedDict, total=False):
     """The section `data.transform`; a key that is absent or null changes nothing."""
 
@@ -66,8 +70,16 @@ class Transform:
 
 def transform_of(options: TransformOptions | None) -> Transform:
     """Returns the transform of a config; refuses wrong options."""
-    given = _given({} if options is None else options)
-    first, last = _kept_steps(given)
+    given: dict[str, Any] = {}
+    for name, value in (options or {}).items():
+        if name not in TransformOptions.__annotations__:
+            hint = nearest_or_all(str(name), TransformOptions.__annotations__)
+            raise ValueError(f"data.transform.{name}: no such transform{hint}")
+        if value is not None:
+            given[name] = value
+    for name, least in _LEAST.items():
+        if name in given:
+            given[name] = integer(f"data.transform.{name}", given[name], least)
     impute, allowed = given.get("impute"), get_args(Impute)
     if impute is not None and impute not in allowed:
         hint = did_you_mean(str(impute), allowed)
@@ -75,15 +87,17 @@ def transform_of(options: TransformOptions | None) -> Transform:
             f"data.transform.impute={impute!r}: must be one of {listed(allowed)}{hint}"
         )
     jitter = given.get("jitter", 0.0)
-    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
-        raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
-    if not 0 <= jitter <= _MOST_NOISE:
-        raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
-    downsample = integer("data.transform.downsample", given.get("downsample", 1), 1)
-    frame = integer("data.transform.frame", given.get("frame", 1), 1)
-    time_mask = integer("data.transform.time_mask", given.get("time_mask", 0), 0)
-    windows = _windows(given, downsample * frame)
-    return Transform(first, last, downsample, impute, frame, float(jitter), time_mask, *windows)
+    is_number = isinstance(jitter, (int, float)) and not isinstance(jitter, bool)
+    if not is_number or not 0 <= jitter <= _MOST_NOISE:
+        raise ValueError(
+            f"data.transform.jitter={jitter!r}: must be a number between 0 and {_MOST_NOISE:g}"
+        )
+    _check_windows(given)
+    first, last = _kept_steps(given)
+    same = ("downsample", "impute", "frame", "time_mask", "window")
+    values = {name: given[name] for name in same if name in given}
+    stride = given.get("stride", given.get("window", 1))
+    return Transform(first, last, jitter=float(jitter), stride=stride, **values)
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -93,28 +107,14 @@ def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: (options or {}).get(name) for name in names}
 
 
-def _given(options: Any) -> dict[str, Any]:
-    """Returns the options that are not null; refuses unknown names."""
-    if not isinstance(options, Mapping):
-        raise TypeError(f"data.transform={options!r}: must be a group of keys, or null")
-    known = TransformOptions.__annotations__
-    for name in options:
-        if name not in known:
-            hint = nearest_or_all(str(name), known)
-            raise ValueError(f"data.transform.{name}: no such transform{hint}")
-    return {str(name): value for name, value in options.items() if value is not None}
-
-
 def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
     """Returns the first kept step, and the step after the last one."""
-    crop, count = given.get("crop"), given.get("truncate")
-    if crop is None:
-        return 0, None if count is None else integer("data.transform.truncate", count, 1)
-    if count is not None:
-        raise ValueError(
-            f"data.transform.truncate={count}: must be null where crop is given, which cuts both"
-            " ends"
-        )
+    if "crop" not in given:
+        return 0, given.get("truncate")
+    crop = given["crop"]
+    if "truncate" in given:
+        problem = "must be null where crop is given, which cuts both ends"
+        raise ValueError(f"data.transform.truncate={given['truncate']}: {problem}")
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
         raise ValueError(
             f"data.transform.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1"
@@ -124,27 +124,23 @@ def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
     return first, integer("data.transform.crop[1]", crop[1], first + 1, reason=reason)
 
 
-def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
-    """Returns the rows of a window, and those between two beginnings.
-
-    Args:
-        size: the rows that `downsample` and `frame` join; no step may lie in two windows in part.
-    """
-    window, stride = given.get("window"), given.get("stride")
-    if window is None:
-        if stride is not None:
-            raise ValueError(f"data.transform.stride={stride}: needs data.transform.window=ROWS")
-        return None, 1
-    window = integer("data.transform.window", window, 1)
-    stride = window if stride is None else integer("data.transform.stride", stride, 1)
+def _check_windows(given: Mapping[str, Any]) -> None:
+    """Refuses options that have no meaning with windows, or none without."""
+    if "window" not in given:
+        if "stride" in given:
+            raise ValueError(
+                f"data.transform.stride={given['stride']}: needs data.transform.window=ROWS"
+            )
+        return
+    # No step may lie in two windows in part.
+    joined = given.get("downsample", 1) * given.get("frame", 1)
     for name in ("crop", "truncate"):
         if name in given:
             raise ValueError(f"data.transform.{name}={given[name]}: must be null with windows")
-    for name, value in (("window", window), ("stride", stride)):
-        if value % size:
-            joined = f"{size}, the rows that downsample and frame join to a step"
-            raise ValueError(f"data.transform.{name}={value}: must be a multiple of {joined}")
-    return window, stride
+    for name in ("window", "stride"):
+        if given.get(name, joined) % joined:
+            problem = f"must be a multiple of {joined}, the rows that downsample and frame join"
+            raise ValueError(f"data.transform.{name}={given[name]}: {problem} to a step")
 
 
 @dataclass(frozen=True)
