@@ -26,8 +26,6 @@ _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SEEN = len(_PROBABILITIES) + 3
 _TIMES, _FEW = 5, 10  # the ratio of two spreads that is named; the sequences that a small one needs
 _NAMED = 3  # the most channels of a note
-_COARSE = 1e-3
-"""The largest accepted rounding error of a channel, divided by its standard deviation."""
 
 
 def scale(
@@ -64,7 +62,7 @@ def scale(
             found = [repr(names[f]) for f in np.flatnonzero(constant)]
             are = f"s {listed(found)} are" if len(found) > 1 else f" {found[0]} is"
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
-    splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
+    splits = splits.map(lambda name, part: _standardized(name, part, scaling))
     return replace(splits, notes=tuple(notes), scaling=scaling)
 
 
@@ -202,8 +200,10 @@ def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     """Returns mean, deviation (1 if constant), and whether a channel is constant, each (F,)."""
-    # Padding is left out, because its zeros would pull the means to 0.
-    values = _valid_steps(train)
+    if train.lengths.min() == train.max_length:  # avoids a copy of large data
+        values = train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
+    else:  # padding is left out, because its zeros would pull the means to 0
+        values = train.x[train.valid].astype(np.float64, copy=False)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     # The deviation of a constant channel may differ from 0, because it is a rounded sum.
     constant = values.min(axis=0) == values.max(axis=0)
@@ -211,39 +211,14 @@ def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     return mean, deviation, constant
 
 
-def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences) -> Sequences:
+def _standardized(name: str, part: Sequences, scaling: Scaling) -> Sequences:
     """Returns a split in float32; refuses values that float32 cannot hold."""
     x = scaling.standardize(part.x, part.valid)
-    if x is part.x:
-        return part
-    if scaling.mean is None:
-        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), train)
-    elif scaling.deviation is not None and not np.isfinite(x).all():
+    if scaling.mean is not None and scaling.deviation is not None and not np.isfinite(x).all():
         f = int(np.argwhere(~np.isfinite(x))[0, 2])
         mean, deviation = scaling.mean[f], scaling.deviation[f]
         raise ValueError(
             f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for float32"
             f" (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
         )
-    return replace(part, x=x)
-
-
-def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel whose differences float32 loses; `rounding` (F,) is its largest error."""
-    _, deviation, constant = _fit(train)
-    # A constant channel has no differences to lose.
-    coarse = np.flatnonzero((rounding > _COARSE * deviation) & ~constant)
-    if len(coarse):
-        f = int(coarse[0])
-        raise ValueError(
-            f"data.standardize=false: channel {train.channel_names[f]!r} has values near"
-            f" {np.median(_valid_steps(train)[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
-            " which float32 cannot hold; set it to true, or subtract a constant"
-        )
-
-
-def _valid_steps(train: Sequences) -> Float64:
-    """Returns the steps (S, F) of all sequences in float64, without padding."""
-    if train.lengths.min() == train.max_length:  # avoids a copy of large data
-        return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
-    return train.x[train.valid].astype(np.float64, copy=False)
+    return part.with_values(x, part.lengths)

@@ -17,7 +17,7 @@ from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
+from seqsweep.data.transforms import Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
 from seqsweep.text import did_you_mean, listed
@@ -95,7 +95,6 @@ def prepare(
     if wanted.window is not None:
         prepared = cut_windows(cut, prepared, wanted)
         _check_classes(prepared)
-    check_augmentation(wanted, prepared.train)
     return describe(prepared)
 
 

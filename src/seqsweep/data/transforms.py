@@ -11,7 +11,6 @@ import numpy as np
 
 from seqsweep.data.checks import Float32, Float64, Int64, Mask, integer
 from seqsweep.data.fitted import Shaping
-from seqsweep.data.sequences import Sequences
 from seqsweep.elementary import normal
 from seqsweep.text import did_you_mean, listed, nearest_or_all
 
@@ -193,7 +192,7 @@ class Augmentation:
 
     def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
         """Returns a mask (B, T), True in the spans; `places` are uniform numbers (B, 2)."""
-        widest = np.minimum(self.time_mask, lengths - 1)
+        widest = np.minimum(min(self.time_mask, longest), lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)
         starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
         steps = np.arange(longest) - starts[:, None]
@@ -209,10 +208,3 @@ def augmentation_of(
         return None
     exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
     return Augmentation(transform.jitter, transform.time_mask, exact)
-
-
-def check_augmentation(transform: Transform, train: Sequences) -> None:
-    """Refuses a time mask that is not shorter than the longest training sequence."""
-    most = int(train.lengths.max()) - 1
-    reason = ", less than the steps of the longest training sequence"
-    integer("data.transform.time_mask", transform.time_mask, 0, most, reason)

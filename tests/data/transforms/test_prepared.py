@@ -170,7 +170,6 @@ def test_new_values_take_the_type_of_the_training_data():
         ({"impute": "al"}, "data.transform.impute='al': must be one of missing, all; did you mean"),
         ({"impute": "all"}, "data.transform.impute=all: must be null with data.missing=error"),
         ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be a number between 0 and"),
-        ({"time_mask": 8}, "data.transform.time_mask=8: must be between 0 and 7, less than"),
         ({"fram": 2}, "data.transform.fram: no such transform; did you mean 'frame'?"),
         ({"frame": 2.5}, "data.transform.frame=2.5: must be a whole number"),
         ({"jitter": "a"}, "data.transform.jitter='a': must be a number"),
