@@ -150,7 +150,10 @@ BAD = {
         {"x": [row.T for row in ROWS]},
         "sequence 1 has 1 channels, .*it looks like channels first, set layout=channels_first",
     ),
-    "an empty one": ({"x": [*ROWS[:2], np.ones((0, 2))]}, r"sequence 2: x has shape \(0, 2\); must"),
+    "an empty one": (
+        {"x": [*ROWS[:2], np.ones((0, 2))]},
+        r"2: x has shape \(0, 2\); must",
+    ),
     "too few labels": ({"labels": [0, 1]}, r"x has shape \(3, 4, 2\).* 3 sequences.* 2 labels"),
     "time first": (
         {"x": X.swapaxes(0, 1)},

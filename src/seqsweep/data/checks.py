@@ -49,6 +49,13 @@ def integer(name: str, value: object, least: int, most: int | None = None, reaso
     return number
 
 
+def check_known(name: str, value: str, known: Sequence[str]) -> None:
+    """Refuses a value that is not one of the known texts."""
+    if value not in known:
+        hint = did_you_mean(str(value), known)
+        raise ValueError(f"{name}={value!r}: must be one of {listed(known)}{hint}")
+
+
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
     """Returns the distinct labels as names, sorted as numbers if all are numbers.
 
@@ -98,9 +105,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """Returns x as (N, T, F), where N must be `count`; adds F = 1 to (N, T)."""
     # A script may pass any text, because only the layout of a config is checked before.
-    if layout not in (known := get_args(Layout)):
-        hint = did_you_mean(layout, known)
-        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
+    check_known(f"{where}: layout", layout, get_args(Layout))
     if x.ndim not in (2, 3) or 0 in x.shape:
         must = "must be (N, T, F) or (N, T), without a dimension of 0"
         raise ValueError(f"{where}: x has shape {x.shape}; {must}")

@@ -41,8 +41,19 @@ def scale(
     fitted = None
     notes = [*splits.notes, *_outlier_notes(splits.train), *_unit_notes(splits.train)]
     if transform.reshapes:
-        splits, fitted = _shortened(splits, transform, shaping)
-        if transform.impute == "missing" and not fitted.masked:
+        reason = ", the steps of the longest training sequence"
+        longest = int(splits.train.lengths.max())
+        integer("data.transform.downsample", shaping.downsample, 1, longest, reason)
+        splits = splits.map(
+            lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths))
+        )
+        longest = int(splits.train.lengths.max())
+        integer("data.transform.frame", shaping.frame, 1, longest, reason)
+        fitted = shaping
+    if transform.impute is not None:
+        missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
+        fitted = replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
+        if not fitted.masked:
             lacking = "no value of train is missing"
             notes.append(f"{lacking}, so data.transform.impute=missing adds no channel")
     dtype = "float32" if splits.train.x.dtype == np.float32 else "float64"
@@ -163,19 +174,6 @@ def _first(found: list[str]) -> str:
     word = "channel" if len(found) == 1 else "channels"
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"{word} {listed(found[:_NAMED])}{more}"
-
-
-def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Returns the downsampled splits, and the shaping with its mask channels."""
-    reason = ", the steps of the longest training sequence"
-    longest = int(splits.train.lengths.max())
-    integer("data.transform.downsample", shaping.downsample, 1, longest, reason)
-    splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
-    integer("data.transform.frame", shaping.frame, 1, int(splits.train.lengths.max()), reason)
-    if transform.impute is None:
-        return splits, shaping
-    missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
-    return splits, replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:

@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask, integer
+from seqsweep.data.checks import Int64, Mask, check_known, integer
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
@@ -20,7 +20,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
-from seqsweep.text import did_you_mean, listed
+from seqsweep.text import listed
 
 _WORKERS = 64
 """Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
@@ -102,10 +102,7 @@ def _check_values(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform
 ) -> None:
     """Refuses options that change values and exclude each other, or do not suit the data."""
-    known: tuple[str, ...] = get_args(Missing)
-    if missing not in known:
-        hint = did_you_mean(missing, known)
-        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
+    check_known("data.missing", missing, get_args(Missing))
     if transform.impute is not None and missing == "error":
         raise ValueError(
             f"data.transform.impute={transform.impute}: must be null with data.missing=error;"
@@ -188,11 +185,11 @@ def _check_windows(
 
 def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
     """Returns the shares to cut from train; 0 for given splits."""
+    check_fractions(val_fraction, test_fraction)
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,
     }
-    check_fractions(val_fraction, test_fraction)
     if sum(fractions.values()) >= 1:
         both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Float64, Int64, Mask, integer
+from seqsweep.data.checks import Float32, Float64, Int64, Mask, check_known, integer
 from seqsweep.data.fitted import Shaping
 from seqsweep.elementary import normal
-from seqsweep.text import did_you_mean, listed, nearest_or_all
+from seqsweep.text import nearest_or_all
 
 Impute = Literal["missing", "all"]
 """The channels with a mask (1 where a value is missing): those with gaps in train, or all."""
@@ -79,12 +79,8 @@ def transform_of(options: TransformOptions | None) -> Transform:
     for name, least in _LEAST.items():
         if name in given:
             given[name] = integer(f"data.transform.{name}", given[name], least)
-    impute, allowed = given.get("impute"), get_args(Impute)
-    if impute is not None and impute not in allowed:
-        hint = did_you_mean(str(impute), allowed)
-        raise ValueError(
-            f"data.transform.impute={impute!r}: must be one of {listed(allowed)}{hint}"
-        )
+    if "impute" in given:
+        check_known("data.transform.impute", given["impute"], get_args(Impute))
     jitter = given.get("jitter", 0.0)
     is_number = isinstance(jitter, (int, float)) and not isinstance(jitter, bool)
     if not is_number or not 0 <= jitter <= _MOST_NOISE:
