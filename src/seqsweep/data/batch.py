@@ -70,11 +70,6 @@ def augment_seed(seed: int, epoch: int) -> int:
     return stream_seed(seed, f"augment/{epoch}")
 
 
-def as_is(batch: Batch) -> Batch:
-    """Returns the batch unchanged: the `collate_fn` for a dataset with `__getitems__`."""
-    return batch
-
-
 def as_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     """Returns x (B, T, F) and labels (B,) of a batch of equal lengths."""
     return batch.x, batch.labels

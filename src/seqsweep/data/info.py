@@ -224,16 +224,12 @@ def _unmeasured(splits: Splits) -> list[str]:
     """Returns notes on classes without a sequence in validation or test."""
     counts = _class_counts(splits)
     of_train = counts.pop("train")
-    lacking: dict[tuple[str, ...], list[str]] = {}
-    for c, class_name in enumerate(splits.class_names):
-        if names := tuple(name for name, numbers in counts.items() if numbers[c] == 0):
-            lacking.setdefault(names, []).append(f"{class_name!r} ({of_train[c]} in train)")
     lines: list[str] = []
-    for names, classes in lacking.items():
-        word = "class" if len(classes) == 1 else "classes"
-        metric = "metric" if len(names) == len(counts) else f"{names[0]} metric"
-        where = " or ".join(names)
-        lines.append(
-            f"{word} {listed(classes)}: no sequence in {where}, so no {metric} counts them"
-        )
+    for name, numbers in counts.items():
+        lacking = np.flatnonzero(numbers == 0)
+        classes = [f"{splits.class_names[c]!r} ({of_train[c]} in train)" for c in lacking]
+        if classes:
+            word = "class" if len(classes) == 1 else "classes"
+            without = f"no sequence in {name}, so no {name} metric counts them"
+            lines.append(f"{word} {listed(classes)}: {without}")
     return lines

@@ -56,9 +56,13 @@ def random_sequences(
     _check_size(shape, where)
     rng = stream(integer(f"{where}: seed", seed, 0), 0)
     x = normal(rng.random((*shape, 2), dtype=np.float32))
-    indices = (
-        draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
-    )
+    if labels is None:
+        indices = draw_labels(rng, n, classes)
+    elif len(labels) != n:
+        raise ValueError(f"{where}: {len(labels)} labels for num_sequences={n}")
+    else:
+        given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels]
+        indices = np.array(given, dtype=np.int64)
     channels = tuple(f"channel_{i}" for i in range(shape[2]))
     return Splits(train=_equal_length(x, indices, _numbered(classes), channels))
 
@@ -271,14 +275,6 @@ def frequencies(
         return Sequences(x[:, :, None].astype(np.float32), steps, labels, names, ("signal",))
 
     return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
-
-
-def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
-    most = classes - 1
-    indices = [integer(f"{where}: labels[{i}]", one, 0, most) for i, one in enumerate(labels)]
-    if len(indices) != count:
-        raise ValueError(f"{where}: {len(indices)} labels for num_sequences={count}")
-    return np.array(indices, dtype=np.int64)
 
 
 def _check_size(shape: tuple[int, int, int], where: str) -> None:

@@ -4,7 +4,7 @@ B sequences of a batch, T steps, F features (channels).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
@@ -59,8 +59,7 @@ class Transform:
     @property
     def reshapes(self) -> bool:
         """Returns whether options change the prepared splits, not only what training reads."""
-        unscaled = self.jitter, self.time_mask, self.window, self.stride
-        return self != Transform(0, None, 1, None, 1, *unscaled)
+        return replace(self, jitter=0.0, time_mask=0, window=None, stride=1) != Transform()
 
     @property
     def augments(self) -> bool:
@@ -81,18 +80,16 @@ def transform_of(options: TransformOptions | None) -> Transform:
             given[name] = integer(f"data.transform.{name}", given[name], least)
     if "impute" in given:
         check_known("data.transform.impute", given["impute"], get_args(Impute))
-    jitter = given.get("jitter", 0.0)
+    jitter = given.setdefault("jitter", 0.0)
     is_number = isinstance(jitter, (int, float)) and not isinstance(jitter, bool)
     if not is_number or not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(
             f"data.transform.jitter={jitter!r}: must be a number between 0 and {_MOST_NOISE:g}"
         )
     _check_windows(given)
-    first, last = _kept_steps(given)
-    same = ("downsample", "impute", "frame", "time_mask", "window")
-    values = {name: given[name] for name in same if name in given}
-    stride = given.get("stride", given.get("window", 1))
-    return Transform(first, last, jitter=float(jitter), stride=stride, **values)
+    given.setdefault("stride", given.get("window", 1))
+    first, last = _kept_steps(given.pop("crop", None), given.pop("truncate", None))
+    return Transform(first, last, **given)
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -102,14 +99,13 @@ def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: (options or {}).get(name) for name in names}
 
 
-def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
+def _kept_steps(crop: Any, truncate: int | None) -> tuple[int, int | None]:
     """Returns the first kept step, and the step after the last one."""
-    if "crop" not in given:
-        return 0, given.get("truncate")
-    crop = given["crop"]
-    if "truncate" in given:
+    if crop is None:
+        return 0, truncate
+    if truncate is not None:
         problem = "must be null where crop is given, which cuts both ends"
-        raise ValueError(f"data.transform.truncate={given['truncate']}: {problem}")
+        raise ValueError(f"data.transform.truncate={truncate}: {problem}")
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
         raise ValueError(
             f"data.transform.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1"
