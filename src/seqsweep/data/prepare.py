@@ -5,7 +5,6 @@ To cut a split is to move sequences from train to a new validation or test split
 N sequences, T steps, F features (channels), C classes.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import get_args
@@ -22,8 +21,8 @@ from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
 from seqsweep.text import listed
 
-_WORKERS = 64
-"""Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
+_MOST_WORKERS = 256
+"""The most workers, on any machine, to reproduce the runs of larger machines."""
 
 
 def prepare(
@@ -68,10 +67,9 @@ def prepare(
     _check_values(splits, standardize, missing, wanted)
     steps = (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
-    if wanted.reshapes:
-        splits = splits.map(
-            lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
-        )
+    splits = splits.map(
+        lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
+    )
     if missing == "error":
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
@@ -155,7 +153,7 @@ def check_batch_size(batch_size: int, splits: Splits) -> None:
 def check_loading(eval_batch_size: int, num_workers: int) -> None:
     """Refuses an evaluation batch or a number of workers that is out of range."""
     integer("data.eval_batch_size", eval_batch_size, 1)
-    integer("data.num_workers", num_workers, 0, max(_WORKERS, 4 * (os.cpu_count() or 1)))
+    integer("data.num_workers", num_workers, 0, _MOST_WORKERS)
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -268,15 +266,13 @@ def _check_classes(splits: Splits) -> None:
 
 def _refuse_missing(splits: Splits, first: int) -> None:
     """Refuses NaN; step 0 of the cropped splits is step `first` of the source."""
-    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
-    total = sum(int(hole.sum()) for hole in holes.values())
-    if total == 0:
-        return
-    name, hole = next((name, hole) for name, hole in holes.items() if hole.any())
-    n, t, f = np.unravel_index(hole.argmax(), hole.shape)
-    ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
-    raise ValueError(
-        f"data: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
-        f" {first + t}, channel {splits.train.channel_names[f]!r};"
-        f" set data.missing=mean|zero|forward{ends}"
-    )
+    for name, part in splits.parts.items():
+        hole = np.isnan(part.x)
+        if hole.any():
+            n, t, f = np.unravel_index(hole.argmax(), hole.shape)
+            ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
+            raise ValueError(
+                f"data: {hole.sum()} missing values (NaN) in {name}; the first is in sequence {n},"
+                f" step {first + t}, channel {part.channel_names[f]!r};"
+                f" set data.missing=mean|zero|forward{ends}"
+            )

@@ -49,22 +49,20 @@ def random_sequences(
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
     where = "random_sequences"
-    n = integer(f"{where}: num_sequences", num_sequences, 1)
-    steps = integer(f"{where}: length", length, 1)
-    shape = (n, steps, integer(f"{where}: input_size", input_size, 1))
+    number = integer(f"{where}: num_sequences", num_sequences, 1)
+    shape = integer(f"{where}: length", length, 1), integer(f"{where}: input_size", input_size, 1)
     classes = integer(f"{where}: num_classes", num_classes, 2, 10**6)
-    _check_size(shape, where)
-    rng = stream(integer(f"{where}: seed", seed, 0), 0)
-    x = normal(rng.random((*shape, 2), dtype=np.float32))
-    if labels is None:
-        indices = draw_labels(rng, n, classes)
-    elif len(labels) != n:
-        raise ValueError(f"{where}: {len(labels)} labels for num_sequences={n}")
-    else:
-        given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels]
-        indices = np.array(given, dtype=np.int64)
-    channels = tuple(f"channel_{i}" for i in range(shape[2]))
-    return Splits(train=_equal_length(x, indices, _numbered(classes), channels))
+    if labels is not None and len(labels) != number:
+        raise ValueError(f"{where}: {len(labels)} labels for num_sequences={number}")
+    given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels or []]
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        x = normal(rng.random((count, *shape, 2), dtype=np.float32))
+        indices = draw_labels(rng, count, classes) if labels is None else np.array(given, np.int64)
+        channels = tuple(f"channel_{i}" for i in range(shape[1]))
+        return _equal_length(x, indices, _numbered(classes), channels)
+
+    return generated_splits(where, (number, 0, 0), seed, shape, draw)
 
 
 def temporal_order(
@@ -277,12 +275,6 @@ def frequencies(
     return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
 
 
-def _check_size(shape: tuple[int, int, int], where: str) -> None:
-    """Refuses data that do not fit into memory."""
-    what = f"{shape[0]:,} sequences of {shape[1]:,} steps with {shape[2]:,} channels"
-    check_memory(_BYTES * math.prod(shape), where, what)
-
-
 def _equal_length(
     x: Float32, labels: Int64, class_names: tuple[str, ...], channel_names: tuple[str, ...]
 ) -> Sequences:
@@ -308,18 +300,18 @@ def generated_splits(
         sizes: the numbers of sequences of train (at least 1), val and test; 0 gives no split.
         shape: T and F, to refuse data that would not fit into memory.
     """
-    root = integer(f"{where}: seed", seed, 0)
+    seed = integer(f"{where}: seed", seed, 0)
     given = zip(("num_train", "num_val", "num_test"), sizes, (1, 0, 0), strict=True)
     counts = [integer(f"{where}: {name}", size, least) for name, size, least in given]
-    _check_size((sum(counts), *shape), where)
-    made = [draw(stream(root, i), n) if n else None for i, n in enumerate(counts)]
-    assert made[0] is not None
-    return Splits(made[0], made[1], made[2])
-
-
-def stream(seed: int, index: int) -> np.random.Generator:
-    """Returns the generator of one split, independent of the other splits' generators."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    what = f"{sum(counts):,} sequences of {shape[0]:,} steps with {shape[1]:,} channels"
+    check_memory(_BYTES * math.prod((sum(counts), *shape)), where, what)
+    made: dict[str, Sequences] = {}
+    for index, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True)):
+        if count:
+            # Each split has a stream of its own, which the sizes of the others do not change.
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+            made[name] = draw(rng, count)
+    return Splits(made["train"], made.get("val"), made.get("test"))
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
