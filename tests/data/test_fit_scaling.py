@@ -35,15 +35,6 @@ def notes(splits: Splits, x, lengths=None):
     return difference_notes(*scaling.apply(x, steps), scaling, names, "new.npz")
 
 
-@pytest.mark.parametrize(("factor", "is_named"), [(1000, True), (0.001, False), (10, False)])
-def test_a_recording_of_train_in_another_unit_is_named(factor, is_named):
-    x = signals()
-    x[7, :, 1] *= factor
-    x[3, :, 0] = np.nan
-    notes = trained_on(x, missing="zero").notes
-    assert any(note.endswith("check their unit: channel 'v' (1)") for note in notes) == is_named
-
-
 # The factor and the offset of each channel, and the channels that are named.
 CASES = [
     ((1, 1), (0, 0), {}),

@@ -144,11 +144,11 @@ BAD = {
     "a list, time first": ({"x": ROWS, "layout": "time_first"}, "layout=time_first: x is a list"),
     "a list with other channels": (
         {"x": [*ROWS[:2], np.zeros((2, 3))]},
-        "sequence 2 has 3 channels, but sequence 0 has 2; both must be equal$",
+        "sequence 2 has 3 channels, but sequence 0 has 2; both must be equal",
     ),
     "a list, channels first": (
         {"x": [row.T for row in ROWS]},
-        "sequence 1 has 1 channels, .*it looks like channels first, set layout=channels_first",
+        "sequence 1 has 1 channels, .* has 3; both must be equal .layout=batch_first.$",
     ),
     "an empty one": (
         {"x": [*ROWS[:2], np.ones((0, 2))]},

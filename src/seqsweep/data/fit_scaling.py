@@ -19,7 +19,7 @@ from seqsweep.text import listed
 
 _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""
-_CODE_TIMES, _OUTLIER_TIMES, _UNIT_TIMES = 2, 1000, 100
+_CODE_TIMES, _OUTLIER_TIMES = 2, 1000
 """The factor by which a named outlier widens the range of the others."""
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # The smallest value, quantiles, the largest value, and 1 if the channel changes in every sequence.
@@ -39,7 +39,7 @@ def scale(
         shaping: the operations of the transform; its mask channels are not known yet.
     """
     fitted = None
-    notes = [*splits.notes, *_outlier_notes(splits.train), *_unit_notes(splits.train)]
+    notes = [*splits.notes, *_outlier_notes(splits.train)]
     if transform.reshapes:
         reason = ", the steps of the longest training sequence"
         longest = int(splits.train.lengths.max())
@@ -94,17 +94,6 @@ def _outlier_notes(train: Sequences) -> list[str]:
                 found.append(f"{train.channel_names[start + f]!r} ({others})")
     told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
-
-
-def _unit_notes(train: Sequences) -> list[str]:
-    """Returns a line on sequences whose values are far larger than those of most others."""
-    ends = np.fmax.reduce(train.x, axis=1), -np.fmin.reduce(train.x, axis=1)
-    largest = np.nan_to_num(np.fmax(*ends))  # (N, F); 0 where all values are missing
-    usual = np.median(largest, axis=0)
-    number = (largest > _UNIT_TIMES * np.where(usual > 0, usual, np.inf)).sum(axis=0)
-    found = [f"{train.channel_names[f]!r} ({number[f]:,})" for f in np.flatnonzero(number)]
-    told = f"training sequences with values {_UNIT_TIMES} times as large as those of most others"
-    return [f"{told}; check their unit: {_first(found)}"] if found else []
 
 
 def describe(splits: Splits) -> Splits:

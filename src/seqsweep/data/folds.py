@@ -15,15 +15,6 @@ _STREAM = 2
 """The random stream of the folds. The test and validation splits are drawn from streams 0 and 1."""
 
 
-def check_fold(folds: int | None, fold: int) -> None:
-    """Refuses fewer than two folds, and a fold that does not exist."""
-    if folds is None and fold != 0:
-        raise ValueError(f"data.fold={fold}: must be 0 without folds")
-    if folds is not None:
-        integer("data.folds", folds, 2, reason=", or null for no folds")
-        integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
-
-
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split; the other folds remain in train.
 
@@ -36,6 +27,8 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
             f"data.folds={folds}: must be null, because the data have a test split; folds are"
             " for data without one"
         )
+    integer("data.folds", folds, 2, reason=", or null for no folds")
+    integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
     train = splits.train
     is_tested = folds_of(train, folds, rng) == fold

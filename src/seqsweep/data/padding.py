@@ -33,12 +33,9 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
     channels = rows[0].shape[1]
     for n, row in enumerate(rows):
         if row.shape[1] != channels:
-            hint = ""
-            if layout == "batch_first" and len({len(one) for one in rows}) == 1:
-                hint = "; it looks like channels first, set layout=channels_first"
             raise ValueError(
                 f"{where}: sequence {n} has {row.shape[1]} channels, but sequence 0 has"
-                f" {channels}; both must be equal{hint}"
+                f" {channels}; both must be equal (layout={layout})"
             )
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     return join_padded(np.concatenate(rows), lengths, where), lengths

@@ -14,7 +14,7 @@ import numpy as np
 from seqsweep.data.checks import Int64, Mask, check_known, integer
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
-from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
+from seqsweep.data.folds import group_note, grouped, hold_out
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
@@ -74,12 +74,20 @@ def prepare(
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
     integer("data.split_seed", split_seed, 0)
-    check_fold(folds, fold)
     _check_windows(splits, wanted, split_by, folds)
     if folds is not None:
         splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
         test_fraction = 0.0
-    fractions = _fractions(splits, val_fraction, test_fraction)
+    elif fold != 0:
+        raise ValueError(f"data.fold={fold}: must be 0 without folds")
+    check_fractions(val_fraction, test_fraction)
+    fractions = {
+        "test": test_fraction if splits.test is None else 0.0,
+        "val": val_fraction if splits.val is None else 0.0,
+    }
+    if sum(fractions.values()) >= 1:
+        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
+        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
     if split_by is None:
         by_window = wanted.window is not None
         cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
@@ -179,19 +187,6 @@ def _check_windows(
     for part in splits.parts.values():
         if part.row_labels is not None:
             raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
-
-
-def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
-    """Returns the shares to cut from train; 0 for given splits."""
-    check_fractions(val_fraction, test_fraction)
-    fractions = {
-        "test": test_fraction if splits.test is None else 0.0,
-        "val": val_fraction if splits.val is None else 0.0,
-    }
-    if sum(fractions.values()) >= 1:
-        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
-        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
-    return fractions
 
 
 def _cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:

@@ -61,10 +61,6 @@ class Transform:
         """Returns whether options change the prepared splits, not only what training reads."""
         return replace(self, jitter=0.0, time_mask=0, window=None, stride=1) != Transform()
 
-    @property
-    def augments(self) -> bool:
-        return self.jitter > 0 or self.time_mask > 0
-
 
 def transform_of(options: TransformOptions | None) -> Transform:
     """Returns the transform of a config; refuses wrong options."""
@@ -196,7 +192,7 @@ def augmentation_of(
 ) -> Augmentation | None:
     """Returns the augmentation of training sequences, if any."""
     transform = transform_of(options)
-    if not transform.augments:
+    if transform.jitter == 0 and transform.time_mask == 0:
         return None
     exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
     return Augmentation(transform.jitter, transform.time_mask, exact)

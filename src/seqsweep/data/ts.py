@@ -86,7 +86,7 @@ def _check_encoding(text: str) -> None:
 
 
 def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
-    """Adds the words of a tag by its name in small letters; refuses a file without classes."""
+    """Adds the words of a tag by its name; refuses missing classes."""
     if not text.startswith("@"):
         raise ValueError(f"{short(text)}; expected a tag such as @classLabel, or @data")
     name, *words = text[1:].split() or [""]
