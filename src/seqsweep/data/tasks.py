@@ -331,7 +331,5 @@ def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int])
 def length_range(length: object, min_length: object, minimum: int, where: str) -> tuple[int, int]:
     """Returns the shortest and the longest length, equal if `min_length` is None."""
     longest = integer(f"{where}: length", length, minimum)
-    if min_length is None:
-        return longest, longest
-    shortest = integer(f"{where}: min_length", min_length, minimum, longest, ", the length")
-    return shortest, longest
+    given = longest if min_length is None else min_length
+    return integer(f"{where}: min_length", given, minimum, longest, ", the length"), longest

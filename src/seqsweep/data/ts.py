@@ -56,7 +56,9 @@ def _read_cases(path: str, labelled: bool) -> Stored:
             if not text or text[0] in "#%":
                 continue
             try:
-                _check_encoding(text)
+                shown = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+                if shown != text:
+                    raise ValueError(f"{short(shown)} is not UTF-8; save the file as UTF-8")
                 if "data" not in tags:
                     _read_tag(text, tags, labelled)
                     classes = tags.get("classlabel", [])[1:]
@@ -76,13 +78,6 @@ def _read_cases(path: str, labelled: bool) -> Stored:
     x = join_padded(np.concatenate(rows), lengths)
     part = RawPart(x, np.array(labels) if classes else None, lengths, str(file))
     return Stored({"train": part}, label_names(classes) if classes else None)
-
-
-def _check_encoding(text: str) -> None:
-    """Refuses a line that is not UTF-8."""
-    shown = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    if shown != text:
-        raise ValueError(f"{short(shown)} is not UTF-8; save the file as UTF-8")
 
 
 def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
