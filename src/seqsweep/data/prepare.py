@@ -64,7 +64,7 @@ def prepare(
         split_by: `time` cuts the end of each recording off instead of whole recordings.
     """
     wanted = transform_of(transform)
-    _check_values(splits, standardize, missing, wanted)
+    _check_options(splits, standardize, missing, wanted, split_by, folds)
     steps = (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
     splits = splits.map(
@@ -74,7 +74,6 @@ def prepare(
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
     integer("data.split_seed", split_seed, 0)
-    _check_windows(splits, wanted, split_by, folds)
     if folds is not None:
         splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
         test_fraction = 0.0
@@ -104,10 +103,15 @@ def prepare(
     return describe(prepared)
 
 
-def _check_values(
-    splits: Splits, standardize: bool, missing: Missing, transform: Transform
+def _check_options(
+    splits: Splits,
+    standardize: bool,
+    missing: Missing,
+    transform: Transform,
+    split_by: str | None,
+    folds: int | None,
 ) -> None:
-    """Refuses options that change values and exclude each other, or do not suit the data."""
+    """Refuses options that exclude each other, or do not suit the data."""
     check_known("data.missing", missing, get_args(Missing))
     if transform.impute is not None and missing == "error":
         raise ValueError(
@@ -120,6 +124,18 @@ def _check_values(
             f"data.{must} for texts, because the index of a symbol is its name and not a size;"
             " data.source.max_length cuts texts"
         )
+    if split_by not in (None, "time"):
+        raise ValueError(f"data.split_by={split_by!r}: must be time or null")
+    if split_by is not None and folds is not None:
+        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
+    if transform.window is not None:
+        return
+    windows = "data.transform.window=64 data.transform.stride=32"
+    if split_by is not None:
+        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
+    for part in splits.parts.values():
+        if part.row_labels is not None:
+            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
@@ -169,24 +185,6 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 <= fraction < 1:
             raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
-
-
-def _check_windows(
-    splits: Splits, transform: Transform, split_by: str | None, folds: int | None
-) -> None:
-    """Refuses options that need windows, or exclude each other, and labels by row without."""
-    if split_by not in (None, "time"):
-        raise ValueError(f"data.split_by={split_by!r}: must be time or null")
-    if split_by is not None and folds is not None:
-        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
-    if transform.window is not None:
-        return
-    windows = "data.transform.window=64 data.transform.stride=32"
-    if split_by is not None:
-        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
-    for part in splits.parts.values():
-        if part.row_labels is not None:
-            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
 
 
 def _cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:

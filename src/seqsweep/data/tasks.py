@@ -60,7 +60,7 @@ def random_sequences(
         x = normal(rng.random((count, *shape, 2), dtype=np.float32))
         indices = draw_labels(rng, count, classes) if labels is None else np.array(given, np.int64)
         channels = tuple(f"channel_{i}" for i in range(shape[1]))
-        return _equal_length(x, indices, _numbered(classes), channels)
+        return _equal_length(x, indices, tuple(map(str, range(classes))), channels)
 
     return generated_splits(where, (number, 0, 0), seed, shape, draw)
 
@@ -149,7 +149,7 @@ def adding(
             places = rng.integers(*bounds, size=count)
             x[rows, places, 0] = values
             x[rows, places, 1] = 1
-        return _equal_length(x, labels, _numbered(classes), ("value", "marker"))
+        return _equal_length(x, labels, tuple(map(str, range(classes))), ("value", "marker"))
 
     return generated_splits(where, (num_train, num_val, num_test), seed, (steps, 2), draw)
 
@@ -282,10 +282,6 @@ def _equal_length(
     return Sequences(x, lengths, labels, class_names, channel_names)
 
 
-def _numbered(classes: int) -> tuple[str, ...]:
-    return tuple(str(c) for c in range(classes))
-
-
 def generated_splits(
     where: str,
     sizes: tuple[int, int, int],
@@ -308,7 +304,6 @@ def generated_splits(
     made: dict[str, Sequences] = {}
     for index, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True)):
         if count:
-            # Each split has a stream of its own, which the sizes of the others do not change.
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
             made[name] = draw(rng, count)
     return Splits(made["train"], made.get("val"), made.get("test"))
