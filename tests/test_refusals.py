@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no run": (lambda: read_content("nowhere"), "nowhere: no such file or folder"),
     "a folder": (lambda: read_content("."), "is not the folder of a run with"),
     "no step": (
-        lambda: batch_first(np.zeros((2, 0, 3)), 2, "batch_first", "X"), "no dimension may be 0"
+        lambda: batch_first(np.zeros((2, 0, 3)), 2, "batch_first", "X"), "without a dimension of 0"
     ),
     "three axes": (lambda: pad_list([np.zeros((2, 2, 2))], "batch_first", "X"), "must be (T, F)"),
     "a key twice": (lambda: read_list("twice.csv"), "twice.csv:1: must name each key once"),

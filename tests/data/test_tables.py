@@ -137,24 +137,15 @@ def test_rows_in_any_order_need_a_step_column(write):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
-    def read_numbers(numbers):
-        if kind == "parquet":
-            return table(store({"x": pa.array(numbers), "label": ["a", "b"] * 3})).train.x.ravel()
-        lines = [f"{n if n is not None else ''},{'ab'[i % 2]}" for i, n in enumerate(numbers)]
-        return table(write("\n".join(["x,label", *lines]))).train.x.ravel()
-
-    message = "'x' has numbers near 1.15.*e[+]18, which float64 rounds by up to 128; subtract"
-    with pytest.raises(ValueError, match=message):
-        read_numbers([2**60 + n for n in (-60, 60, 7, 0, 1, 2)])  # all are equal as float64
-    # Their differences are lost, those of the others are not: large steps, equal, or exact ones.
-    for base, step in ((2**53, 1), (-(2**62), 300), (2**63 - 50_000, 700)):
-        message = "channel 'channel_0' has numbers near .*, which float64 rounds by up to"
-        with pytest.raises(ValueError, match=message):
-            read_numbers([n if n is None else base + n * step for n in (0, 1, None, 2, 4, 5)])
+def test_whole_numbers_beyond_the_digits_of_float64_are_rounded_to_it(write, store, kind):
     steps = [2**53 + 999_999 * n for n in range(6)]
-    for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, steps):
-        assert read_numbers(numbers).tolist() == list(map(float, numbers))
+    for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, [2**60 + 9] * 5 + [7], steps):
+        if kind == "parquet":
+            path = store({"x": pa.array(numbers), "label": ["a", "b"] * 3})
+        else:
+            lines = [f"{number},{'ab'[i % 2]}" for i, number in enumerate(numbers)]
+            path = write("\n".join(["x,label", *lines]))
+        assert table(path).train.x.ravel().tolist() == list(map(float, numbers))
 
 
 def test_missing_cells_and_spellings_of_a_large_constant_do_not_change_it(write, store):
@@ -170,10 +161,6 @@ def test_missing_cells_and_spellings_of_a_large_constant_do_not_change_it(write,
         for splits in made:
             x = splits.train.x.ravel()
             assert len(x) >= 4 and x[~np.isnan(x)].tolist() == [big] * (len(x) - 2)
-    message = r"'x' has numbers near 1e\+17, which float64 rounds by up to 8;"
-    for near in ("1,00000000000000001e17;a\n;b\n1e17;b", "-1e17;a\n-100000000000000001;b"):
-        with pytest.raises(ValueError, match=message):
-            table(write(f"x;label\n{near}\n"), decimal=",")
 
 
 def test_parquet_and_frames_are_the_same_data(store, tmp_path):

@@ -61,11 +61,11 @@ def test_the_test_split_in_a_second_file(write):
 
 
 BAD = {  # content, line (0: none), message
-    "empty": ("", 0, "there is no @data"),
-    "no data": (HEADER, 3, "there is no case after @data"),
+    "empty": ("", 0, "there is no case after @data; expected tags, @data and cases"),
+    "no data": (HEADER, 0, "there is no case after @data"),
     "no tags": ("1,2:left\n", 1, "'1,2:left'; expected a tag such as @classLabel, or @data"),
     "regression": ("\n@targetLabel true\n@data\n1:2.5\n", 2, "regression"),
-    "unlabelled": ("@classLabel false\n@data\n1,2\n", 1, "expected @classLabel true, then"),
+    "unlabelled": ("@classLabel false\n@data\n1,2\n", 2, "expected @classLabel true, then"),
     "undeclared": (HEADER + CASES + "1:2:Left\n", 6, "'Left': must be one of left, .*'left'"),
     "no label": (HEADER + CASES + "1,2\n", 6, "'1,2' is not a case: there is no ':'"),
     "channels": (HEADER + CASES + "1:left\n", 6, "1 channels, but the first case has 2"),

@@ -40,7 +40,7 @@ from seqsweep.config.signatures import signature_of
         ("train loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
         ("train loss.class_weights=[1,1,1,1e-300]", "1e-300]: must be balanced, or 4 nu"),
         ("train loss.class_weights=[1,1,1,1e300]", "1e+300]: must be balanced, or 4 nu"),
-        ("train data=random data.source.num_sequences=200000000000", "numbers; must be at most"),
+        ("train data=random data.source.num_sequences=200000000000", "GiB of memory"),
         ("train data=digits data.val_fraction=0 callbacks=early_stopping",
          "callbacks.early_stopping.monitor='val/acc': must be one of train/acc, train/f1"),
         ("train scheduler=cosine scheduler.warmup_epochs=99", "scheduler.warmup_epochs=99"),

@@ -38,7 +38,17 @@ def read(
     name: str, folder: str | None = None, download: bool = False, labelled: bool = True
 ) -> Stored:
     """Reads a data set as `archive` does, but without the checks of `make_splits`."""
-    train, test = _find(name, folder, download)
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"data.source.name={name}: must name a data set, such as GunPoint")
+    root = _root(folder)
+    files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
+    if files is None:
+        names = available(folder)
+        raise FileNotFoundError(
+            f"data.source.name={name}: no {name}_TRAIN.ts and {name}_TEST.ts in {root}; available:"
+            f" {listed(names) or 'none'}{did_you_mean(name, names)}"
+        )
+    train, test = files
     return ts.read(str(train), str(test), labelled)
 
 
@@ -51,20 +61,6 @@ def available(folder: str | None = None) -> list[str]:
             if _files(root, name) and _DECLARES_CLASSES.search(opened.read(1 << 16)):
                 names.add(name)
     return sorted(names)
-
-
-def _find(name: str, folder: str | None, download: bool) -> tuple[Path, Path]:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"data.source.name={name}: must name a data set, such as GunPoint")
-    root = _root(folder)
-    files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
-    if files is None:
-        names = available(folder)
-        raise FileNotFoundError(
-            f"data.source.name={name}: no {name}_TRAIN.ts and {name}_TEST.ts in {root}; available:"
-            f" {listed(names) or 'none'}{did_you_mean(name, names)}"
-        )
-    return files
 
 
 def _root(folder: str | None) -> Path:

@@ -70,11 +70,6 @@ def augment_seed(seed: int, epoch: int) -> int:
     return stream_seed(seed, f"augment/{epoch}")
 
 
-def as_is(batch: Batch) -> Batch:
-    """Returns the batch unchanged: the `collate_fn` for a dataset with `__getitems__`."""
-    return batch
-
-
 def as_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     """Returns x (B, T, F) and labels (B,) of a batch of equal lengths."""
     return batch.x, batch.labels
@@ -135,11 +130,19 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = self._order()
-        if self.counts_epochs:
-            order = [self.epoch * self.size + row for row in order]
-        for start in range(0, len(order), self.batch_size):
-            yield order[start : start + self.batch_size]
+        if self.seed is None:
+            order = torch.arange(self.size)
+        else:
+            # Each epoch has its own stream, so a resumed run does not need a generator's old state.
+            order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
+        if self.world_size > 1:
+            # The order is repeated as a whole, because there may be more processes than sequences.
+            order = order.repeat(math.ceil(self._dealt / self.size))[: self._dealt]
+            order = order[self.rank :: self.world_size]
+        first = self.epoch * self.size if self.counts_epochs else 0
+        rows: list[int] = (order + first).tolist()
+        for start in range(0, len(rows), self.batch_size):
+            yield rows[start : start + self.batch_size]
 
     def __len__(self) -> int:
         return math.ceil(len(range(self.rank, self._dealt, self.world_size)) / self.batch_size)
@@ -150,15 +153,3 @@ class EpochBatches(Sampler[list[int]]):
         if not self.fills_up:
             return self.size
         return math.ceil(self.size / self.world_size) * self.world_size
-
-    def _order(self) -> list[int]:
-        if self.seed is None:
-            order = torch.arange(self.size)
-        else:
-            # Each epoch has its own stream, so a resumed run does not need a generator's old state.
-            order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
-        if self.world_size > 1:
-            # The order is repeated as a whole, because there may be more processes than sequences.
-            order = order.repeat(math.ceil(self._dealt / self.size))[: self._dealt]
-            order = order[self.rank :: self.world_size]
-        return order.tolist()

@@ -3,9 +3,10 @@
 N sequences, T steps of the longest, F features (channels). Messages count all three from 0.
 """
 
+import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsIndex, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-COARSE = 1e-3
-"""The largest accepted rounding error of a channel, divided by its standard deviation."""
-
 _AT_ONCE = 1 << 20
 """The largest number of values in a block of `blocks`; padding counts too."""
 
@@ -33,6 +31,29 @@ LONGEST = 1_000
 
 Layout = Literal["batch_first", "time_first", "channels_first"]
 """The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
+
+
+def integer(name: str, value: object, least: int, most: int | None = None, reason: str = "") -> int:
+    """Returns an argument as an int; refuses other types, and values out of range.
+
+    Args:
+        name: the argument as messages name it, such as `data.fold`.
+        reason: the end of the message, such as `, the number of sequences in train`.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{name}={value!r}: must be a whole number")
+    number = operator.index(value)
+    if number < least or (most is not None and number > most):
+        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise ValueError(f"{name}={value}: must be {allowed}{reason}")
+    return number
+
+
+def check_known(name: str, value: str, known: Sequence[str]) -> None:
+    """Refuses a value that is not one of the known texts."""
+    if value not in known:
+        hint = did_you_mean(str(value), known)
+        raise ValueError(f"{name}={value!r}: must be one of {listed(known)}{hint}")
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
@@ -84,13 +105,10 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """Returns x as (N, T, F), where N must be `count`; adds F = 1 to (N, T)."""
     # A script may pass any text, because only the layout of a config is checked before.
-    if layout not in (known := get_args(Layout)):
-        hint = did_you_mean(layout, known)
-        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
-    if x.ndim not in (2, 3):
-        raise ValueError(f"{where}: x has shape {x.shape}; must be (N, T, F) or (N, T)")
-    if 0 in x.shape:
-        raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
+    check_known(f"{where}: layout", layout, get_args(Layout))
+    if x.ndim not in (2, 3) or 0 in x.shape:
+        must = "must be (N, T, F) or (N, T), without a dimension of 0"
+        raise ValueError(f"{where}: x has shape {x.shape}; {must}")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
         fix = "both must be equal"
@@ -126,37 +144,6 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
             " must be a number within float32, or NaN for a missing value"
         )
     return values
-
-
-def check_precision(
-    x: Floats, valid: Mask, channels: Sequence[str], where: str, source: Array
-) -> None:
-    """Refuses a channel whose differences are lost when float64 rounds its values.
-
-    Example: float64 rounds times in nanoseconds since 1970 by up to 128 ns.
-
-    Args:
-        source: x before it was rounded.
-    """
-    # For most data, the smallest and the largest value show that no channel needs a check.
-    if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
-        return
-    for f, name in enumerate(channels):
-        present = valid & ~np.isnan(x[:, :, f])
-        values, exact = x[:, :, f][present], source[:, :, f][present]
-        largest = np.abs(values).max(initial=0)
-        rounding = float(np.spacing(largest)) / 2
-        # A constant channel has no differences to lose. A note to the user names it later.
-        if largest > 2**53 and COARSE * values.std() < rounding and (exact != exact[0]).any():
-            raise rounded(f"{where}: channel {name!r}", largest)
-
-
-def rounded(where: str, largest: float) -> ValueError:
-    """Returns the error for numbers whose differences float64 cannot hold."""
-    return ValueError(
-        f"{where} has numbers near {largest:.17g}, which float64 rounds by up to"
-        f" {np.spacing(largest) / 2:g}; subtract a number near them from all"
-    )
 
 
 def blocks(x: Array) -> Iterator[slice]:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_convert
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is, as_pair
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_pair
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, check_loading, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import TransformOptions, augmentation_of
@@ -125,7 +125,8 @@ class SequenceDataModule(L.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,
-            collate_fn=as_pair if self.yields_pairs else as_is,  # pyright: ignore[reportArgumentType]
+            # The dataset returns a whole batch, so nothing is left to collate.
+            collate_fn=as_pair if self.yields_pairs else default_convert,  # pyright: ignore[reportArgumentType]
             # Starting new workers for each epoch would take longer than an epoch of small data.
             persistent_workers=self.num_workers > 0,
             # A DataLoader draws a seed; without this generator it would use torch's global one.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Array, Float64, Floats, Mask, channel_blocks, ranges
+from seqsweep.data.checks import Array, Float64, Floats, Mask, channel_blocks, integer, ranges
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -19,7 +19,7 @@ from seqsweep.text import listed
 
 _CODE = "-99+|9999+"
 """The numbers by which other programs write a missing value."""
-_CODE_TIMES, _OUTLIER_TIMES, _UNIT_TIMES = 2, 1000, 100
+_CODE_TIMES, _OUTLIER_TIMES = 2, 1000
 """The factor by which a named outlier widens the range of the others."""
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # The smallest value, quantiles, the largest value, and 1 if the channel changes in every sequence.
@@ -39,10 +39,21 @@ def scale(
         shaping: the operations of the transform; its mask channels are not known yet.
     """
     fitted = None
-    notes = [*splits.notes, *_outlier_notes(splits.train), *_unit_notes(splits.train)]
+    notes = [*splits.notes, *_outlier_notes(splits.train)]
     if transform.reshapes:
-        splits, fitted = _shortened(splits, transform, shaping)
-        if transform.impute == "missing" and not fitted.masked:
+        reason = ", the steps of the longest training sequence"
+        longest = int(splits.train.lengths.max())
+        integer("data.transform.downsample", shaping.downsample, 1, longest, reason)
+        splits = splits.map(
+            lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths))
+        )
+        longest = int(splits.train.lengths.max())
+        integer("data.transform.frame", shaping.frame, 1, longest, reason)
+        fitted = shaping
+    if transform.impute is not None:
+        missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
+        fitted = replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
+        if not fitted.masked:
             lacking = "no value of train is missing"
             notes.append(f"{lacking}, so data.transform.impute=missing adds no channel")
     dtype = "float32" if splits.train.x.dtype == np.float32 else "float64"
@@ -62,7 +73,7 @@ def scale(
             found = [repr(names[f]) for f in np.flatnonzero(constant)]
             are = f"s {listed(found)} are" if len(found) > 1 else f" {found[0]} is"
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
-    splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
+    splits = splits.map(lambda name, part: _standardized(name, part, scaling))
     return replace(splits, notes=tuple(notes), scaling=scaling)
 
 
@@ -83,17 +94,6 @@ def _outlier_notes(train: Sequences) -> list[str]:
                 found.append(f"{train.channel_names[start + f]!r} ({others})")
     told = f"a value far from all others: {_first(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
-
-
-def _unit_notes(train: Sequences) -> list[str]:
-    """Returns a line on sequences whose values are far larger than those of most others."""
-    ends = np.fmax.reduce(train.x, axis=1), -np.fmin.reduce(train.x, axis=1)
-    largest = np.nan_to_num(np.fmax(*ends))  # (N, F); 0 where all values are missing
-    usual = np.median(largest, axis=0)
-    number = (largest > _UNIT_TIMES * np.where(usual > 0, usual, np.inf)).sum(axis=0)
-    found = [f"{train.channel_names[f]!r} ({number[f]:,})" for f in np.flatnonzero(number)]
-    told = f"training sequences with values {_UNIT_TIMES} times as large as those of most others"
-    return [f"{told}; check their unit: {_first(found)}"] if found else []
 
 
 def describe(splits: Splits) -> Splits:
@@ -149,13 +149,7 @@ def difference_notes(
         spans = (_span(of[ends, f], reach[f]) for of in (now, then))
         found.append(f"{channels[f]!r} ({'; in training '.join(spans)})")
     unlike = f"{where}: other values than in training; check units and sensors: {_first(found)}"
-    notes = [unlike] if found else []
-    # Channels in another order have the same quantiles, once these are sorted.
-    now, then = now[1:-1, varies], then[1:-1, varies]
-    own, best = np.abs(now - then).sum(), np.abs(np.sort(now) - np.sort(then)).sum()
-    if own > max(len(now) * width[varies].sum() / _TIMES, 2 * best):
-        notes.append(f"{where}: the values fit training better with the channels in another order")
-    return notes
+    return [unlike] if found else []
 
 
 def _span(ends: Float64, reach: float) -> str:
@@ -169,26 +163,6 @@ def _first(found: list[str]) -> str:
     word = "channel" if len(found) == 1 else "channels"
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"{word} {listed(found[:_NAMED])}{more}"
-
-
-def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Returns the downsampled splits, and the shaping with its mask channels."""
-    _check_size("downsample", shaping.downsample, splits.train)
-    splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
-    _check_size("frame", shaping.frame, splits.train)
-    if transform.impute is None:
-        return splits, shaping
-    missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
-    return splits, replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
-
-
-def _check_size(key: str, size: int, train: Sequences) -> None:
-    """Refuses to join more steps than the longest training sequence has."""
-    if size > (longest := int(train.lengths.max())):
-        raise ValueError(
-            f"data.transform.{key}={size}: must be at most {longest}, the steps of the longest"
-            " training sequence"
-        )
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
@@ -213,8 +187,10 @@ def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     """Returns mean, deviation (1 if constant), and whether a channel is constant, each (F,)."""
-    # Padding is left out, because its zeros would pull the means to 0.
-    values = _valid_steps(train)
+    if train.lengths.min() == train.max_length:  # avoids a copy of large data
+        values = train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
+    else:  # padding is left out, because its zeros would pull the means to 0
+        values = train.x[train.valid].astype(np.float64, copy=False)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     # The deviation of a constant channel may differ from 0, because it is a rounded sum.
     constant = values.min(axis=0) == values.max(axis=0)
@@ -222,39 +198,14 @@ def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     return mean, deviation, constant
 
 
-def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences) -> Sequences:
+def _standardized(name: str, part: Sequences, scaling: Scaling) -> Sequences:
     """Returns a split in float32; refuses values that float32 cannot hold."""
     x = scaling.standardize(part.x, part.valid)
-    if x is part.x:
-        return part
-    if scaling.mean is None:
-        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), train)
-    elif scaling.deviation is not None and not np.isfinite(x).all():
+    if scaling.mean is not None and scaling.deviation is not None and not np.isfinite(x).all():
         f = int(np.argwhere(~np.isfinite(x))[0, 2])
         mean, deviation = scaling.mean[f], scaling.deviation[f]
         raise ValueError(
             f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for float32"
             f" (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
         )
-    return replace(part, x=x)
-
-
-def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel whose differences float32 loses; `rounding` (F,) is its largest error."""
-    _, deviation, constant = _fit(train)
-    # A constant channel has no differences to lose.
-    coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
-    if len(coarse):
-        f = int(coarse[0])
-        raise ValueError(
-            f"data.standardize=false: channel {train.channel_names[f]!r} has values near"
-            f" {np.median(_valid_steps(train)[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
-            " which float32 cannot hold; set it to true, or subtract a constant"
-        )
-
-
-def _valid_steps(train: Sequences) -> Float64:
-    """Returns the steps (S, F) of all sequences in float64, without padding."""
-    if train.lengths.min() == train.max_length:  # avoids a copy of large data
-        return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
-    return train.x[train.valid].astype(np.float64, copy=False)
+    return part.with_values(x, part.lengths)

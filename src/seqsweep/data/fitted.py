@@ -18,50 +18,6 @@ Missing = Literal["error", "zero", "mean", "forward"]
 ARRAYS = ("fill", "mean", "deviation", "seen")  # of a `Scaling`
 
 
-def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
-    """Keeps the steps [first, last); every sequence must have at least one of them."""
-    kept = (lengths if last is None else np.minimum(lengths, last)) - first
-    assert kept.min() >= 1
-    return x[:, first : first + kept.max()], kept
-
-
-def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Replaces every block of `size` steps by its mean.
-
-    The last block may be shorter. A missing value (NaN) has no weight. The mean of a block is
-    missing if all its values are missing.
-    """
-    count, longest, features = x.shape
-    means = -(-longest // size)
-    total = np.zeros((count, means, features))
-    weights = np.zeros((count, means, features), dtype=np.int64)
-    # The steps of a block are added one by one, so that the order of the sum is always the same.
-    for offset in range(min(size, longest)):
-        step = x[:, offset::size]
-        steps = np.arange(offset, longest, size)
-        present = ~np.isnan(step) & (steps < lengths[:, None])[:, :, None]
-        total[:, : len(steps)] += np.where(present, step, 0)
-        weights[:, : len(steps)] += present
-    shorter = -(-lengths // size)
-    with np.errstate(invalid="ignore"):  # 0 / 0 gives NaN: the mean is missing
-        result = (total / weights).astype(x.dtype)
-    return _zeroed(result, shorter), shorter
-
-
-def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Joins every `size` consecutive steps into one step, a frame, with `size * F` channels.
-
-    If the last steps of a sequence do not fill a frame, the last step is repeated.
-    """
-    count, longest, features = x.shape
-    frames = -(-longest // size)
-    # Repeating the last step adds no new value, and no jump that the data do not have.
-    index = np.minimum(np.arange(frames * size), lengths[:, None] - 1)  # (N, frames * size)
-    steps = np.take_along_axis(x, index[:, :, None], axis=1)
-    fewer = -(-lengths // size)
-    return _zeroed(steps.reshape(count, frames, size * features), fewer), fewer
-
-
 def _zeroed(x: Floats, lengths: Int64) -> Floats:
     """Returns x with zeros at its padding."""
     valid: Mask = np.arange(x.shape[1]) < lengths[:, None]
@@ -99,18 +55,54 @@ class Shaping:
             )
         if self.first == 0 and self.last is None:
             return x, lengths
-        return cropped(x, lengths, self.first, self.last)
+        kept = (lengths if self.last is None else np.minimum(lengths, self.last)) - self.first
+        return x[:, self.first : self.first + kept.max()], kept
 
     def shorten(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
-        """Downsamples cropped sequences; returns x and the shorter lengths."""
-        return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
+        """Replaces every block of `downsample` steps of cropped sequences by its mean.
+
+        The last block may be shorter. A missing value (NaN) has no weight. The mean of a block is
+        missing if all its values are missing.
+        """
+        size = self.downsample
+        if size == 1:
+            return x, lengths
+        count, longest, features = x.shape
+        means = -(-longest // size)
+        total = np.zeros((count, means, features))
+        weights = np.zeros((count, means, features), dtype=np.int64)
+        # The steps of a block are added one by one, so that the sum has always the same order.
+        for offset in range(min(size, longest)):
+            step = x[:, offset::size]
+            steps = np.arange(offset, longest, size)
+            present = ~np.isnan(step) & (steps < lengths[:, None])[:, :, None]
+            total[:, : len(steps)] += np.where(present, step, 0)
+            weights[:, : len(steps)] += present
+        shorter = -(-lengths // size)
+        with np.errstate(invalid="ignore"):  # 0 / 0 gives NaN: the mean is missing
+            result = (total / weights).astype(x.dtype)
+        return _zeroed(result, shorter), shorter
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends mask channels, 1 where `missing` (N, T, F) is true, then joins frames."""
+        """Appends mask channels, then joins every `frame` steps into one with all their channels.
+
+        If the last steps of a sequence do not fill a frame, the last step is repeated.
+
+        Args:
+            missing: (N, T, F), True where the mask of a channel is 1.
+        """
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
-        return (x, lengths) if self.frame == 1 else framed(x, lengths, self.frame)
+        if self.frame == 1:
+            return x, lengths
+        count, longest, features = x.shape
+        frames = -(-longest // self.frame)
+        # Repeating the last step adds no new value, and no jump that the data do not have.
+        index = np.minimum(np.arange(frames * self.frame), lengths[:, None] - 1)
+        steps = np.take_along_axis(x, index[:, :, None], axis=1)  # (N, frames * frame, F)
+        fewer = -(-lengths // self.frame)
+        return _zeroed(steps.reshape(count, frames, self.frame * features), fewer), fewer
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,7 +179,12 @@ class Scaling:
         """Returns the filled x with mask channels and frames, and its lengths."""
         missing = np.isnan(x)
         if self.fill is not None and missing.any():
-            x = filled(x, self.fill, forward=self.missing == "forward")
+            if self.missing == "forward":
+                steps = np.arange(x.shape[1], dtype=np.int64)[:, None]  # (T, 1)
+                # The last step with a value up to each step, or 0 if there is none yet.
+                seen = np.maximum.accumulate(np.where(missing, 0, steps), axis=1)  # (N, T, F)
+                x = np.take_along_axis(x, seen, axis=1)
+            x = np.where(np.isnan(x), self.fill, x)
         return (x, lengths) if self.shaping is None else self.shaping.widen(x, missing, lengths)
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
@@ -200,13 +197,3 @@ class Scaling:
                 steps = valid[rows]
                 result[rows][steps] = (x[rows][steps] - self.mean) / self.deviation
         return result
-
-
-def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
-    """Replaces NaN by `fill` (F,); with `forward` by the last value before it, if any."""
-    if forward:
-        steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
-        # `seen` is the last step with a value up to each step, or 0 if there is none yet.
-        seen = np.maximum.accumulate(np.where(np.isnan(x), 0, steps[:, None]), axis=1)  # (N, T, F)
-        x = np.take_along_axis(x, seen, axis=1)
-    return np.where(np.isnan(x), fill, x)

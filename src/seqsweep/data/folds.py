@@ -8,20 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.checks import Int64, Mask, integer
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
 """The random stream of the folds. The test and validation splits are drawn from streams 0 and 1."""
-
-
-def check_fold(folds: int | None, fold: int) -> None:
-    """Refuses fewer than two folds, and a fold that does not exist."""
-    if folds is not None and folds < 2:
-        raise ValueError(f"data.folds={folds}: must be at least 2, or null for no folds")
-    if not 0 <= fold < (folds or 1):
-        with_folds = f"between 0 and {(folds or 1) - 1} with data.folds={folds}"
-        raise ValueError(f"data.fold={fold}: must be {with_folds if folds else '0 without folds'}")
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
@@ -36,6 +27,8 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
             f"data.folds={folds}: must be null, because the data have a test split; folds are"
             " for data without one"
         )
+    integer("data.folds", folds, 2, reason=", or null for no folds")
+    integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
     train = splits.train
     is_tested = folds_of(train, folds, rng) == fold

@@ -76,7 +76,19 @@ def describe(splits: Splits) -> Info:
     """Describes the splits of a data set as they were read, before `prepare`."""
     counts = _class_counts(splits)
     return Info(
-        [_split(name, part, splits.train) for name, part in splits.parts.items()],
+        [
+            SplitInfo(
+                name,
+                len(part),
+                part.num_steps,
+                int(part.lengths.min()),
+                float(np.median(part.lengths)),
+                int(part.lengths.max()),
+                repeated=len(part) - len(np.unique(digests_in(part))),
+                also_in_train=None if name == "train" else _common(part, splits.train),
+            )
+            for name, part in splits.parts.items()
+        ],
         _channels(splits),
         [
             ClassInfo(name, {split: int(numbers[c]) for split, numbers in counts.items()})
@@ -94,20 +106,6 @@ def _class_counts(splits: Splits) -> dict[str, Int64]:
         labels = part.labels if part.row_labels is None else part.row_labels[part.valid]
         counts[name] = np.bincount(labels[labels >= 0], minlength=splits.num_classes)
     return counts
-
-
-def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
-    lengths = part.lengths
-    return SplitInfo(
-        name,
-        len(part),
-        part.num_steps,
-        int(lengths.min()),
-        float(np.median(lengths)),
-        int(lengths.max()),
-        repeated=len(part) - len(np.unique(digests_in(part))),
-        also_in_train=None if part is train else _common(part, train),
-    )
 
 
 def _common(part: Sequences, train: Sequences) -> int:
@@ -224,16 +222,12 @@ def _unmeasured(splits: Splits) -> list[str]:
     """Returns notes on classes without a sequence in validation or test."""
     counts = _class_counts(splits)
     of_train = counts.pop("train")
-    lacking: dict[tuple[str, ...], list[str]] = {}
-    for c, class_name in enumerate(splits.class_names):
-        if names := tuple(name for name, numbers in counts.items() if numbers[c] == 0):
-            lacking.setdefault(names, []).append(f"{class_name!r} ({of_train[c]} in train)")
     lines: list[str] = []
-    for names, classes in lacking.items():
-        word = "class" if len(classes) == 1 else "classes"
-        metric = "metric" if len(names) == len(counts) else f"{names[0]} metric"
-        where = " or ".join(names)
-        lines.append(
-            f"{word} {listed(classes)}: no sequence in {where}, so no {metric} counts them"
-        )
+    for name, numbers in counts.items():
+        lacking = np.flatnonzero(numbers == 0)
+        classes = [f"{splits.class_names[c]!r} ({of_train[c]} in train)" for c in lacking]
+        if classes:
+            word = "class" if len(classes) == 1 else "classes"
+            without = f"no sequence in {name}, so no {name} metric counts them"
+            lines.append(f"{word} {listed(classes)}: {without}")
     return lines

@@ -16,7 +16,10 @@ from seqsweep.data.memory import check_memory
 
 def is_list_of_sequences(x: Any) -> bool:
     """Returns whether x is a list or tuple whose items differ in shape."""
-    return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
+    try:
+        return isinstance(x, list | tuple) and len({np.shape(item) for item in x}) > 1
+    except ValueError:  # an item is ragged
+        return True
 
 
 def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
@@ -30,12 +33,9 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
     channels = rows[0].shape[1]
     for n, row in enumerate(rows):
         if row.shape[1] != channels:
-            hint = ""
-            if layout == "batch_first" and len({len(one) for one in rows}) == 1:
-                hint = "; it looks like channels first, set layout=channels_first"
             raise ValueError(
                 f"{where}: sequence {n} has {row.shape[1]} channels, but sequence 0 has"
-                f" {channels}; both must be equal{hint}"
+                f" {channels}; both must be equal (layout={layout})"
             )
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     return join_padded(np.concatenate(rows), lengths, where), lengths
@@ -82,20 +82,9 @@ def padded(
 def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:
     """Returns one sequence as (T, F)."""
     values = as_array(item, "x", "biuf", "real numbers", where)
+    if values.ndim not in (1, 2) or 0 in values.shape:
+        must = "must be (T, F) or (T,), without a dimension of 0"
+        raise ValueError(f"{where}: x has shape {values.shape}; {must}")
     if values.ndim == 1:
-        values = values[:, None]
-    elif values.ndim == 2 and layout == "channels_first":
-        values = values.T
-    if values.ndim != 2:
-        raise ValueError(f"{where}: x has shape {values.shape}; must be (T, F) or (T,)")
-    if 0 in values.shape:
-        raise ValueError(f"{where}: x has shape {values.shape}; no dimension may be 0")
-    return values
-
-
-def _shape(item: Any) -> tuple[int, ...]:
-    """Returns the shape of an item; (-1,) if the item is ragged."""
-    try:
-        return np.shape(item)
-    except ValueError:
-        return (-1,)
+        return values[:, None]
+    return values.T if layout == "channels_first" else values

@@ -5,25 +5,24 @@ To cut a split is to move sequences from train to a new validation or test split
 N sequences, T steps, F features (channels), C classes.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.checks import Int64, Mask, check_known, integer
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
-from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
+from seqsweep.data.folds import group_note, grouped, hold_out
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
+from seqsweep.data.transforms import Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
-from seqsweep.text import did_you_mean, listed
+from seqsweep.text import listed
 
-_WORKERS = 64
-"""Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
+_MOST_WORKERS = 256
+"""The most workers, on any machine, to reproduce the runs of larger machines."""
 
 
 def prepare(
@@ -65,22 +64,29 @@ def prepare(
         split_by: `time` cuts the end of each recording off instead of whole recordings.
     """
     wanted = transform_of(transform)
-    _check_values(splits, standardize, missing, wanted)
+    _check_options(splits, standardize, missing, wanted, split_by, folds)
     steps = (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
-    if wanted.reshapes:
-        splits = _cropped(splits, shaping)
+    splits = splits.map(
+        lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
+    )
     if missing == "error":
         # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
-    if split_seed < 0:
-        raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
-    check_fold(folds, fold)
-    _check_windows(splits, wanted, split_by, folds)
+    integer("data.split_seed", split_seed, 0)
     if folds is not None:
         splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
         test_fraction = 0.0
-    fractions = _fractions(splits, val_fraction, test_fraction)
+    elif fold != 0:
+        raise ValueError(f"data.fold={fold}: must be 0 without folds")
+    check_fractions(val_fraction, test_fraction)
+    fractions = {
+        "test": test_fraction if splits.test is None else 0.0,
+        "val": val_fraction if splits.val is None else 0.0,
+    }
+    if sum(fractions.values()) >= 1:
+        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
+        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
     if split_by is None:
         by_window = wanted.window is not None
         cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
@@ -94,18 +100,19 @@ def prepare(
     if wanted.window is not None:
         prepared = cut_windows(cut, prepared, wanted)
         _check_classes(prepared)
-    check_augmentation(wanted, prepared.train)
     return describe(prepared)
 
 
-def _check_values(
-    splits: Splits, standardize: bool, missing: Missing, transform: Transform
+def _check_options(
+    splits: Splits,
+    standardize: bool,
+    missing: Missing,
+    transform: Transform,
+    split_by: str | None,
+    folds: int | None,
 ) -> None:
-    """Refuses options that change values and exclude each other, or do not suit the data."""
-    known: tuple[str, ...] = get_args(Missing)
-    if missing not in known:
-        hint = did_you_mean(missing, known)
-        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
+    """Refuses options that exclude each other, or do not suit the data."""
+    check_known("data.missing", missing, get_args(Missing))
     if transform.impute is not None and missing == "error":
         raise ValueError(
             f"data.transform.impute={transform.impute}: must be null with data.missing=error;"
@@ -117,19 +124,18 @@ def _check_values(
             f"data.{must} for texts, because the index of a symbol is its name and not a size;"
             " data.source.max_length cuts texts"
         )
-
-
-def _cropped(splits: Splits, shaping: Shaping) -> Splits:
-    """Crops all sequences; refuses a crop that begins after the shortest one."""
-    shortest = min(int(part.lengths.min()) for part in splits.parts.values())
-    if shortest <= shaping.first:
-        raise ValueError(
-            f"data.transform.crop=[{shaping.first}, {shaping.last}]: must begin before step"
-            f" {shortest}, the number of steps of the shortest sequence"
-        )
-    return splits.map(
-        lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
-    )
+    if split_by not in (None, "time"):
+        raise ValueError(f"data.split_by={split_by!r}: must be time or null")
+    if split_by is not None and folds is not None:
+        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
+    if transform.window is not None:
+        return
+    windows = "data.transform.window=64 data.transform.stride=32"
+    if split_by is not None:
+        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
+    for part in splits.parts.values():
+        if part.row_labels is not None:
+            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
@@ -164,23 +170,14 @@ def auto_batch_size(splits: Splits) -> int:
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:
     """Refuses a batch size below 1, or above the number of training sequences."""
-    if not 1 <= batch_size <= len(splits.train):
-        raise ValueError(
-            f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
-            " the number of sequences in train"
-        )
+    reason = ", the number of sequences in train"
+    integer("data.batch_size", batch_size, 1, len(splits.train), reason)
 
 
 def check_loading(eval_batch_size: int, num_workers: int) -> None:
     """Refuses an evaluation batch or a number of workers that is out of range."""
-    if eval_batch_size < 1:
-        raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
-    cores = os.cpu_count() or 1
-    most = max(_WORKERS, 4 * cores)
-    if not 0 <= num_workers <= most:
-        raise ValueError(
-            f"data.num_workers={num_workers}: must be between 0 and {most} with {cores} cores"
-        )
+    integer("data.eval_batch_size", eval_batch_size, 1)
+    integer("data.num_workers", num_workers, 0, _MOST_WORKERS)
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -188,37 +185,6 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 <= fraction < 1:
             raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
-
-
-def _check_windows(
-    splits: Splits, transform: Transform, split_by: str | None, folds: int | None
-) -> None:
-    """Refuses options that need windows, or exclude each other, and labels by row without."""
-    if split_by not in (None, "time"):
-        raise ValueError(f"data.split_by={split_by!r}: must be time or null")
-    if split_by is not None and folds is not None:
-        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
-    if transform.window is not None:
-        return
-    windows = "data.transform.window=64 data.transform.stride=32"
-    if split_by is not None:
-        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
-    for part in splits.parts.values():
-        if part.row_labels is not None:
-            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
-
-
-def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
-    """Returns the shares to cut from train; 0 for given splits."""
-    fractions = {
-        "test": test_fraction if splits.test is None else 0.0,
-        "val": val_fraction if splits.val is None else 0.0,
-    }
-    check_fractions(val_fraction, test_fraction)
-    if sum(fractions.values()) >= 1:
-        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
-        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
-    return fractions
 
 
 def _cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:
@@ -293,15 +259,13 @@ def _check_classes(splits: Splits) -> None:
 
 def _refuse_missing(splits: Splits, first: int) -> None:
     """Refuses NaN; step 0 of the cropped splits is step `first` of the source."""
-    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
-    total = sum(int(hole.sum()) for hole in holes.values())
-    if total == 0:
-        return
-    name, hole = next((name, hole) for name, hole in holes.items() if hole.any())
-    n, t, f = np.unravel_index(hole.argmax(), hole.shape)
-    ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
-    raise ValueError(
-        f"data: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
-        f" {first + t}, channel {splits.train.channel_names[f]!r};"
-        f" set data.missing=mean|zero|forward{ends}"
-    )
+    for name, part in splits.parts.items():
+        hole = np.isnan(part.x)
+        if hole.any():
+            n, t, f = np.unravel_index(hole.argmax(), hole.shape)
+            ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
+            raise ValueError(
+                f"data: {hole.sum()} missing values (NaN) in {name}; the first is in sequence {n},"
+                f" step {first + t}, channel {part.channel_names[f]!r};"
+                f" set data.missing=mean|zero|forward{ends}"
+            )

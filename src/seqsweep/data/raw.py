@@ -17,7 +17,6 @@ from seqsweep.data.checks import (
     batch_first,
     check_lengths,
     check_names,
-    check_precision,
     class_indices,
     float_values,
     label_array,
@@ -97,8 +96,6 @@ def make_sequences(
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
     valid = np.arange(values.shape[1]) < steps[:, None]
     x = float_values(values, valid, where)
-    if x.dtype == np.float64:
-        check_precision(x, valid, named, where, values)
     return Sequences(
         x=x,
         lengths=steps,

@@ -4,7 +4,6 @@ S rows of a table, F features (channels).
 """
 
 import re
-from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32, rounded
+from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32
 from seqsweep.data.conversions import conversion
 from seqsweep.data.csv_files import (
     YES_OR_NO_NOTE,
@@ -105,14 +104,13 @@ class Rows:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
         pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
-        least, most = np.fmin.reduce(x), np.fmax.reduce(x)
-        is_large = np.maximum(-least, most) > 2**53
-        doubtful = is_large & (exceeds_float32(least) | exceeds_float32(most) | (least == most))
-        if doubtful.any():
-            found = {self.roles.features[f]: x[:, f] for f in np.flatnonzero(doubtful)}
-            cells = self.table.read([], [*found]).columns
-            for (name, values), column in zip(found.items(), cells, strict=True):
-                self._check_large(name, values, _plain(column))
+        too_large = exceeds_float32(np.fmin.reduce(x)) | exceeds_float32(np.fmax.reduce(x))
+        for f in np.flatnonzero(too_large):
+            row = int(exceeds_float32(x[:, f]).argmax())
+            raise ValueError(
+                f"{self.table.place(row)}: column {self.roles.features[f]!r} is {x[row, f]}; must"
+                " be a number within float32, or empty where it is missing"
+            )
         return x
 
     def _numbers(self, name: str, column: Any) -> Array:
@@ -134,22 +132,6 @@ class Rows:
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         target = pa.float32() if fits else pa.float64()
         return (column if kind == target else column.cast(target, safe=False)).to_numpy()
-
-    def _check_large(self, name: str, values: Array, cells: Any) -> None:
-        """Refuses numbers (S,) beyond float32, and cells that only rounding has made equal."""
-        too_large = exceeds_float32(values)
-        if too_large.any():
-            row = int(too_large.argmax())
-            raise ValueError(
-                f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
-                " within float32, or empty where it is missing"
-            )
-        present = ~np.isnan(values)
-        cells = cells.filter(pa.array(present)).unique()
-        sign = self.table.like.decimal or "."
-        exact = (Decimal(str(cell).replace(sign, ".")) for cell in cells)
-        if len(set(exact)) > 1:  # 1e17 equals 100000000000000000
-            raise rounded(f"{self.table.where}: column {name!r}", abs(values[present][0]))
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""

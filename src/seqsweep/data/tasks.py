@@ -10,20 +10,20 @@ M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution Recurrent Neural Netwo
 
 import itertools
 import math
-import operator
 from collections.abc import Callable
-from typing import SupportsIndex
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Int64
+from seqsweep.data.checks import Float32, Int64, integer
+from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
 
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 """The ranges [from, to) for the positions of 2 or 3 symbols, in tenths of the length."""
 
-_LARGEST = 2**31  # the most numbers in x, which take 8 GiB as float32
+_BYTES = 12
+"""The memory for a number of x: a float32, and twice as much while it is drawn."""
 
 
 def random_sequences(
@@ -49,19 +49,20 @@ def random_sequences(
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
     where = "random_sequences"
-    n = integer("num_sequences", num_sequences, 1, where)
-    shape = (n, integer("length", length, 1, where), integer("input_size", input_size, 1, where))
-    classes = integer("num_classes", num_classes, 2, where)
-    check_size(shape, where)
-    if classes > 10**6:
-        raise ValueError(f"{where}: num_classes={classes}: must be at most {10**6}")
-    rng = stream(integer("seed", seed, 0, where), 0)
-    x = normal(rng.random((*shape, 2), dtype=np.float32))
-    indices = (
-        draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
-    )
-    channels = tuple(f"channel_{i}" for i in range(shape[2]))
-    return Splits(train=_equal_length(x, indices, _numbered(classes), channels))
+    number = integer(f"{where}: num_sequences", num_sequences, 1)
+    shape = integer(f"{where}: length", length, 1), integer(f"{where}: input_size", input_size, 1)
+    classes = integer(f"{where}: num_classes", num_classes, 2, 10**6)
+    if labels is not None and len(labels) != number:
+        raise ValueError(f"{where}: {len(labels)} labels for num_sequences={number}")
+    given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels or []]
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        x = normal(rng.random((count, *shape, 2), dtype=np.float32))
+        indices = draw_labels(rng, count, classes) if labels is None else np.array(given, np.int64)
+        channels = tuple(f"channel_{i}" for i in range(shape[1]))
+        return _equal_length(x, indices, tuple(map(str, range(classes))), channels)
+
+    return generated_splits(where, (number, 0, 0), seed, shape, draw)
 
 
 def temporal_order(
@@ -88,7 +89,7 @@ def temporal_order(
     where = "temporal_order"
     if num_symbols not in _RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = integer("length", length, 4, where)  # with 4 steps each range holds a step
+    steps = integer(f"{where}: length", length, 4)  # with 4 steps each range holds a step
     letters = ("X", "Y", "a", "b", "c", "d")
     names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
 
@@ -127,8 +128,8 @@ def adding(
     the target is a class of the sum instead of the sum.
     """
     where = "adding"
-    steps = integer("length", length, 2, where)
-    classes = integer("num_classes", num_classes, 2, where)
+    steps = integer(f"{where}: length", length, 2)
+    classes = integer(f"{where}: num_classes", num_classes, 2)
 
     def draw(rng: np.random.Generator, count: int) -> Sequences:
         # The class is drawn first, then a sum within its range, then two numbers with this sum. So
@@ -148,7 +149,7 @@ def adding(
             places = rng.integers(*bounds, size=count)
             x[rows, places, 0] = values
             x[rows, places, 1] = 1
-        return _equal_length(x, labels, _numbered(classes), ("value", "marker"))
+        return _equal_length(x, labels, tuple(map(str, range(classes))), ("value", "marker"))
 
     return generated_splits(where, (num_train, num_val, num_test), seed, (steps, 2), draw)
 
@@ -171,8 +172,8 @@ def delayed_recall(
     instead of a sequence of ten symbols.
     """
     where = "delayed_recall"
-    steps = integer("length", length, 2, where)
-    symbols = integer("num_symbols", num_symbols, 2, where)
+    steps = integer(f"{where}: length", length, 2)
+    symbols = integer(f"{where}: num_symbols", num_symbols, 2)
 
     def draw(rng: np.random.Generator, count: int) -> Sequences:
         labels = draw_labels(rng, count, symbols)
@@ -256,7 +257,7 @@ def frequencies(
     """
     where = "frequencies"
     lengths = length_range(length, min_length, 2, where)
-    classes = integer("num_classes", num_classes, 2, where)
+    classes = integer(f"{where}: num_classes", num_classes, 2)
     if not 0 <= noise < float("inf"):  # NaN compares as false
         raise ValueError(f"{where}: noise={noise}: must be finite and at least 0")
     cycles = np.linspace(0.05, 0.15, classes)  # per step
@@ -274,27 +275,11 @@ def frequencies(
     return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
 
 
-def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
-    indices = [integer(f"labels[{i}]", label, 0, where) for i, label in enumerate(labels)]
-    if len(indices) != count:
-        raise ValueError(f"{where}: {len(indices)} labels for num_sequences={count}")
-    if max(indices) >= classes:
-        raise ValueError(
-            f"{where}: labels holds {max(indices)}; with num_classes={classes} must be"
-            f" between 0 and {classes - 1}"
-        )
-    return np.array(indices, dtype=np.int64)
-
-
 def _equal_length(
     x: Float32, labels: Int64, class_names: tuple[str, ...], channel_names: tuple[str, ...]
 ) -> Sequences:
     lengths = np.full(len(x), x.shape[1], dtype=np.int64)
     return Sequences(x, lengths, labels, class_names, channel_names)
-
-
-def _numbered(classes: int) -> tuple[str, ...]:
-    return tuple(str(c) for c in range(classes))
 
 
 def generated_splits(
@@ -311,18 +296,17 @@ def generated_splits(
         sizes: the numbers of sequences of train (at least 1), val and test; 0 gives no split.
         shape: T and F, to refuse data that would not fit into memory.
     """
-    root = integer("seed", seed, 0, where)
-    names = ("num_train", "num_val", "num_test")
-    counts = [integer(*given, where) for given in zip(names, sizes, (1, 0, 0), strict=True)]
-    check_size((sum(counts), *shape), where)
-    made = [draw(stream(root, i), n) if n else None for i, n in enumerate(counts)]
-    assert made[0] is not None
-    return Splits(made[0], made[1], made[2])
-
-
-def stream(seed: int, index: int) -> np.random.Generator:
-    """Returns the generator of one split, independent of the other splits' generators."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    seed = integer(f"{where}: seed", seed, 0)
+    given = zip(("num_train", "num_val", "num_test"), sizes, (1, 0, 0), strict=True)
+    counts = [integer(f"{where}: {name}", size, least) for name, size, least in given]
+    what = f"{sum(counts):,} sequences of {shape[0]:,} steps with {shape[1]:,} channels"
+    check_memory(_BYTES * math.prod((sum(counts), *shape)), where, what)
+    made: dict[str, Sequences] = {}
+    for index, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True)):
+        if count:
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+            made[name] = draw(rng, count)
+    return Splits(made["train"], made.get("val"), made.get("test"))
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
@@ -341,32 +325,6 @@ def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int])
 
 def length_range(length: object, min_length: object, minimum: int, where: str) -> tuple[int, int]:
     """Returns the shortest and the longest length, equal if `min_length` is None."""
-    longest = integer("length", length, minimum, where)
-    if min_length is None:
-        return longest, longest
-    shortest = integer("min_length", min_length, minimum, where)
-    if shortest > longest:
-        raise ValueError(
-            f"{where}: min_length={shortest}: must be between {minimum} and length={longest}"
-        )
-    return shortest, longest
-
-
-def integer(name: str, value: object, minimum: int, where: str) -> int:
-    """Returns an argument as an int; refuses other types, and values below `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        kind = type(value).__name__
-        raise TypeError(f"{where}: {name}={value!r}: expected an integer, got a {kind}")
-    if operator.index(value) < minimum:
-        raise ValueError(f"{where}: {name}={value}: must be at least {minimum}")
-    return operator.index(value)
-
-
-def check_size(shape: tuple[int, int, int], where: str) -> None:
-    """Refuses data that would exceed the memory of most machines."""
-    count = math.prod(shape)
-    if count > _LARGEST:
-        raise ValueError(
-            f"{where}: {shape[0]:,} sequences of {shape[1]:,} steps with {shape[2]:,} channels are"
-            f" {count:,} numbers; must be at most {_LARGEST:,}"
-        )
+    longest = integer(f"{where}: length", length, minimum)
+    given = longest if min_length is None else min_length
+    return integer(f"{where}: min_length", given, minimum, longest, ", the length"), longest

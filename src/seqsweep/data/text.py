@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import Array, check_short
+from seqsweep.data.checks import Array, check_short, integer
 from seqsweep.data.files import RawPart, Stored, existing_file, unpacked
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
@@ -58,8 +58,8 @@ def text(
     """
     numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
     for name, value in numbers.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name}={value}: must be at least 1")
+        if value is not None:
+            integer(name, value, 1)
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
     read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
     everything = [one for part in read.values() for one in part.texts]

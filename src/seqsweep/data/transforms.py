@@ -4,22 +4,25 @@ B sequences of a batch, T steps, F features (channels).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Float64, Int64, Mask
+from seqsweep.data.checks import Float32, Float64, Int64, Mask, check_known, integer
 from seqsweep.data.fitted import Shaping
-from seqsweep.data.sequences import Sequences
 from seqsweep.elementary import normal
-from seqsweep.text import did_you_mean, listed, nearest_or_all
+from seqsweep.text import nearest_or_all
 
 Impute = Literal["missing", "all"]
 """The channels with a mask (1 where a value is missing): those with gaps in train, or all."""
 
 _MOST_NOISE = 1e30
 """A limit for the standard deviation of noise; larger values might leave float32."""
+
+
+_LEAST = {"truncate": 1, "downsample": 1, "frame": 1, "window": 1, "stride": 1, "time_mask": 0}
+"""The options that are whole numbers, with the smallest value of each."""
 
 
 class TransformOptions(TypedDict, total=False):
@@ -56,33 +59,33 @@ class Transform:
     @property
     def reshapes(self) -> bool:
         """Returns whether options change the prepared splits, not only what training reads."""
-        unscaled = self.jitter, self.time_mask, self.window, self.stride
-        return self != Transform(0, None, 1, None, 1, *unscaled)
-
-    @property
-    def augments(self) -> bool:
-        return self.jitter > 0 or self.time_mask > 0
+        return replace(self, jitter=0.0, time_mask=0, window=None, stride=1) != Transform()
 
 
 def transform_of(options: TransformOptions | None) -> Transform:
     """Returns the transform of a config; refuses wrong options."""
-    given = _given({} if options is None else options)
-    first, last = _kept_steps(given)
-    impute, allowed = given.get("impute"), get_args(Impute)
-    if impute is not None and impute not in allowed:
-        hint = did_you_mean(str(impute), allowed)
+    given: dict[str, Any] = {}
+    for name, value in (options or {}).items():
+        if name not in TransformOptions.__annotations__:
+            hint = nearest_or_all(str(name), TransformOptions.__annotations__)
+            raise ValueError(f"data.transform.{name}: no such transform{hint}")
+        if value is not None:
+            given[name] = value
+    for name, least in _LEAST.items():
+        if name in given:
+            given[name] = integer(f"data.transform.{name}", given[name], least)
+    if "impute" in given:
+        check_known("data.transform.impute", given["impute"], get_args(Impute))
+    jitter = given.setdefault("jitter", 0.0)
+    is_number = isinstance(jitter, (int, float)) and not isinstance(jitter, bool)
+    if not is_number or not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(
-            f"data.transform.impute={impute!r}: must be one of {listed(allowed)}{hint}"
+            f"data.transform.jitter={jitter!r}: must be a number between 0 and {_MOST_NOISE:g}"
         )
-    jitter = given.get("jitter", 0.0)
-    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
-        raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
-    if not 0 <= jitter <= _MOST_NOISE:
-        raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
-    downsample, frame = (_whole(name, given.get(name, 1), 1) for name in ("downsample", "frame"))
-    time_mask = _whole("time_mask", given.get("time_mask", 0), 0)
-    windows = _windows(given, downsample * frame)
-    return Transform(first, last, downsample, impute, frame, float(jitter), time_mask, *windows)
+    _check_windows(given)
+    given.setdefault("stride", given.get("window", 1))
+    first, last = _kept_steps(given.pop("crop", None), given.pop("truncate", None))
+    return Transform(first, last, **given)
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -92,66 +95,39 @@ def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: (options or {}).get(name) for name in names}
 
 
-def _given(options: Any) -> dict[str, Any]:
-    """Returns the options that are not null; refuses unknown names."""
-    if not isinstance(options, Mapping):
-        raise TypeError(f"data.transform={options!r}: must be a group of keys, or null")
-    known = TransformOptions.__annotations__
-    for name in options:
-        if name not in known:
-            hint = nearest_or_all(str(name), known)
-            raise ValueError(f"data.transform.{name}: no such transform{hint}")
-    return {str(name): value for name, value in options.items() if value is not None}
-
-
-def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
+def _kept_steps(crop: Any, truncate: int | None) -> tuple[int, int | None]:
     """Returns the first kept step, and the step after the last one."""
-    crop, count = given.get("crop"), given.get("truncate")
     if crop is None:
-        return 0, None if count is None else _whole("truncate", count, 1)
-    if count is not None:
-        raise ValueError(
-            f"data.transform.truncate={count}: must be null where crop is given, which cuts both"
-            " ends"
-        )
-    message = f"data.transform.crop={crop!r}: must"
+        return 0, truncate
+    if truncate is not None:
+        problem = "must be null where crop is given, which cuts both ends"
+        raise ValueError(f"data.transform.truncate={truncate}: {problem}")
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
-        raise ValueError(f"{message} be [a, b], which keeps the steps a to b - 1")
-    first, last = (_whole(f"crop[{i}]", step, 0) for i, step in enumerate(crop))
-    if first >= last:
-        raise ValueError(f"{message} begin before it ends")
-    return first, last
+        raise ValueError(
+            f"data.transform.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1"
+        )
+    first = integer("data.transform.crop[0]", crop[0], 0)
+    reason = f", because crop begins at step {first}"
+    return first, integer("data.transform.crop[1]", crop[1], first + 1, reason=reason)
 
 
-def _windows(given: Mapping[str, Any], size: int) -> tuple[int | None, int]:
-    """Returns the rows of a window, and those between two beginnings.
-
-    Args:
-        size: the rows that `downsample` and `frame` join; no step may lie in two windows in part.
-    """
-    window, stride = given.get("window"), given.get("stride")
-    if window is None:
-        if stride is not None:
-            raise ValueError(f"data.transform.stride={stride}: needs data.transform.window=ROWS")
-        return None, 1
-    window = _whole("window", window, 1)
-    stride = window if stride is None else _whole("stride", stride, 1)
+def _check_windows(given: Mapping[str, Any]) -> None:
+    """Refuses options that have no meaning with windows, or none without."""
+    if "window" not in given:
+        if "stride" in given:
+            raise ValueError(
+                f"data.transform.stride={given['stride']}: needs data.transform.window=ROWS"
+            )
+        return
+    # No step may lie in two windows in part.
+    joined = given.get("downsample", 1) * given.get("frame", 1)
     for name in ("crop", "truncate"):
         if name in given:
             raise ValueError(f"data.transform.{name}={given[name]}: must be null with windows")
-    for name, value in (("window", window), ("stride", stride)):
-        if value % size:
-            joined = f"{size}, the rows that downsample and frame join to a step"
-            raise ValueError(f"data.transform.{name}={value}: must be a multiple of {joined}")
-    return window, stride
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"data.transform.{name}={value!r}: must be a whole number")
-    if value < least:
-        raise ValueError(f"data.transform.{name}={value}: must be at least {least}")
-    return value
+    for name in ("window", "stride"):
+        if given.get(name, joined) % joined:
+            problem = f"must be a multiple of {joined}, the rows that downsample and frame join"
+            raise ValueError(f"data.transform.{name}={given[name]}: {problem} to a step")
 
 
 @dataclass(frozen=True)
@@ -204,7 +180,7 @@ class Augmentation:
 
     def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
         """Returns a mask (B, T), True in the spans; `places` are uniform numbers (B, 2)."""
-        widest = np.minimum(self.time_mask, lengths - 1)
+        widest = np.minimum(min(self.time_mask, longest), lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)
         starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
         steps = np.arange(longest) - starts[:, None]
@@ -216,17 +192,7 @@ def augmentation_of(
 ) -> Augmentation | None:
     """Returns the augmentation of training sequences, if any."""
     transform = transform_of(options)
-    if not transform.augments:
+    if transform.jitter == 0 and transform.time_mask == 0:
         return None
     exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
     return Augmentation(transform.jitter, transform.time_mask, exact)
-
-
-def check_augmentation(transform: Transform, train: Sequences) -> None:
-    """Refuses a time mask that is not shorter than the longest training sequence."""
-    longest, steps = int(train.lengths.max()), transform.time_mask
-    if steps and steps >= longest:
-        raise ValueError(
-            f"data.transform.time_mask={steps}: must be below {longest}, the steps of the longest"
-            " training sequence"
-        )

@@ -3,10 +3,6 @@
 A case is a line with one sequence. Lines are counted from 1, channels from 0.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 
 from seqsweep.data.checks import Array, check_short, label_names
@@ -17,18 +13,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, listed, short
 
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-class _Line(NamedTuple):
-    """A line of a file, or the value of a tag."""
-
-    file: Path
-    number: int
-    text: str
-
-    def error(self, message: str) -> ValueError:
-        """Returns an error that names the file and the line."""
-        return ValueError(f"{self.file}:{self.number}: {message}")
 
 
 def ts(path: str, test_path: str | None = None) -> Splits:
@@ -64,95 +48,79 @@ def read(path: str, test_path: str | None = None, labelled: bool = True) -> Stor
 
 def _read_cases(path: str, labelled: bool) -> Stored:
     """Reads the cases of a file as the split `train`."""
-    file = existing_file(path)
-    lines = _lines(file)
-    tags = _read_tags(file, lines)
-    classes = _classes(file, tags, labelled)
-    check_short(classes, "class", str(file))
+    file, tags, classes = existing_file(path), dict[str, list[str]](), list[str]()
     rows, labels = list[Array](), list[str]()
-    for case in lines:
-        values, label = _read_case(case, bool(classes))
-        if rows and len(values) != rows[0].shape[1]:
-            raise case.error(f"{len(values)} channels, but the first case has {rows[0].shape[1]}")
-        if classes and label not in classes:
-            hint = did_you_mean(label, classes)
-            raise case.error(f"label {short(label)}: must be one of {listed(classes)}{hint}")
-        rows.append(np.array(values).T)
-        labels.append(label)
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, start=1):
+            text = line.strip()
+            if not text or text[0] in "#%":
+                continue
+            try:
+                shown = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+                if shown != text:
+                    raise ValueError(f"{short(shown)} is not UTF-8; save the file as UTF-8")
+                if "data" not in tags:
+                    _read_tag(text, tags, labelled)
+                    classes = tags.get("classlabel", [])[1:]
+                    continue
+                values, label = _read_case(text, classes)
+                if rows and len(values) != rows[0].shape[1]:
+                    channels = f"{len(values)} channels, but the first case has"
+                    raise ValueError(f"{channels} {rows[0].shape[1]}")
+            except ValueError as error:
+                raise ValueError(f"{file}:{number}: {error}") from None
+            rows.append(np.array(values).T)
+            labels.append(label)
     if not rows:
-        raise tags["data"].error("there is no case after @data")
+        raise ValueError(f"{file}: there is no case after @data; expected tags, @data and cases")
+    check_short(classes, "class", str(file))
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     x = join_padded(np.concatenate(rows), lengths)
     part = RawPart(x, np.array(labels) if classes else None, lengths, str(file))
     return Stored({"train": part}, label_names(classes) if classes else None)
 
 
-def _lines(file: Path) -> Iterator[_Line]:
-    """Yields the lines that are not comments; refuses a line that is not UTF-8."""
-    with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
-        for number, line in enumerate(opened, start=1):
-            text = line.strip()
-            if not text or text[0] in "#%":
-                continue
-            found = _Line(file, number, text)
-            shown = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-            if shown != text:
-                raise found.error(f"{short(shown)} is not UTF-8; save the file as UTF-8")
-            yield found
+def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
+    """Adds the words of a tag by its name; refuses missing classes."""
+    if not text.startswith("@"):
+        raise ValueError(f"{short(text)}; expected a tag such as @classLabel, or @data")
+    name, *words = text[1:].split() or [""]
+    # Files of the archives may repeat a tag, or have tags of other programs; the first counts.
+    words = tags.setdefault(name.lower(), words)
+    if name.lower() == "targetlabel" and [word.lower() for word in words] != ["false"]:
+        raise ValueError("@targetLabel means numbers to predict (regression); expected classes")
+    if name.lower() == "data":
+        flag, *classes = tags.setdefault("classlabel", ["false"]) or [""]
+        is_unlabelled = not labelled and flag.lower() == "false" and not classes
+        if not is_unlabelled and (flag.lower() != "true" or not classes):
+            raise ValueError("expected @classLabel true, then the class names, before @data")
 
 
-def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
-    """Reads the tags up to @data; returns them by name in small letters."""
-    tags: dict[str, _Line] = {}
-    for line in lines:
-        if not line.text.startswith("@"):
-            raise line.error(f"{short(line.text)}; expected a tag such as @classLabel, or @data")
-        name, *values = line.text[1:].split() or [""]
-        # Files of the archives may repeat a tag, or have tags of other programs; the first counts.
-        tags.setdefault(name.lower(), line._replace(text=" ".join(values)))
-        if name.lower() == "data":
-            return tags
-    raise ValueError(
-        f"{file}: there is no @data; expected tags such as @classLabel, @data and cases"
-    )
-
-
-def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
-    """Returns the class names of @classLabel; an empty list for a file without labels."""
-    target = tags.get("targetlabel")
-    if target is not None and target.text.lower() != "false":
-        raise target.error("@targetLabel means numbers to predict (regression); expected classes")
-    tag = tags.get("classlabel")
-    if not labelled and (tag is None or tag.text.lower() == "false"):
-        return []
-    flag, *classes = (tag.text.split() if tag else []) or [""]
-    if flag.lower() != "true" or not classes:
-        needed = "expected @classLabel true, then the class names"
-        raise ValueError(f"{file}: {needed}") if tag is None else tag.error(needed)
-    return classes
-
-
-def _read_case(case: _Line, has_label: bool) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label, which is "" without `has_label`."""
-    if "(" in case.text:
-        raise case.error("time stamps, (time,value), are not read; expected the values alone")
-    parts = case.text.split(":") if has_label else [*case.text.split(":"), ""]
+def _read_case(text: str, classes: list[str]) -> tuple[list[list[float]], str]:
+    """Returns the values of each channel, and the label, which is "" without classes."""
+    if "(" in text:
+        raise ValueError("time stamps, (time,value), are not read; expected the values alone")
+    parts = text.split(":") if classes else [*text.split(":"), ""]
     if len(parts) < 2:
-        raise case.error(f"{short(case.text)} is not a case: there is no ':' before a label")
+        raise ValueError(f"{short(text)} is not a case: there is no ':' before a label")
     values: list[list[float]] = []
-    for channel, text in enumerate(parts[:-1]):
-        values.append([_number(case, channel, token.strip()) for token in text.split(",")])
+    for channel, tokens in enumerate(parts[:-1]):
+        values.append([_number(channel, token.strip()) for token in tokens.split(",")])
         if len(values[-1]) != len(values[0]):
             steps = f"{len(values[-1])} steps, but channel 0 has {len(values[0])}"
-            raise case.error(f"channel {channel}: {steps}")
-    return values, parts[-1].strip()
+            raise ValueError(f"channel {channel}: {steps}")
+    label = parts[-1].strip()
+    if classes and label not in classes:
+        hint = did_you_mean(label, classes)
+        raise ValueError(f"label {short(label)}: must be one of {listed(classes)}{hint}")
+    return values, label
 
 
-def _number(case: _Line, channel: int, token: str) -> float:
+def _number(channel: int, token: str) -> float:
     try:
         value = float("nan" if token == "?" else token)
     except ValueError:
         value = float("inf")
     if abs(value) > _LARGEST or "_" in token:  # Python reads 1_0 as 10
-        raise case.error(f"channel {channel}: {short(token)} is not a number within float32")
+        raise ValueError(f"channel {channel}: {short(token)} is not a number within float32")
     return value

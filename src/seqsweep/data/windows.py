@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from seqsweep.data.checks import Array, Int64, Mask
+from seqsweep.data.checks import Array, Int64, Mask, integer
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.transforms import Transform
@@ -103,12 +103,9 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
         whole: the splits before they were scaled, whose lengths are in rows.
     """
     window = transform.window or 1
-    if window > (most := int(whole.train.lengths.max())):
-        raise ValueError(
-            f"data.transform.window={window}: must be at most {most}, the rows of the longest"
-            " training recording"
-        )
-
+    longest = int(whole.train.lengths.max())
+    reason = ", the rows of the longest training recording"
+    integer("data.transform.window", window, 1, longest, reason)
     made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform))
     sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
     note = f"windows of {window} rows, every {transform.stride}: {sizes}"
@@ -164,16 +161,11 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
                 f"data.split_by=time: recording {n} has {train.lengths[n]} rows, of which {name}"
                 f" gets {shortest}; must be at least {window}, the rows of a window"
             )
-        parts[name] = _rows_of(train, begin, rows)
+        index = np.minimum(begin[:, None] + np.arange(rows.max()), train.lengths[:, None] - 1)
+        x, labels = np.take_along_axis(train.x, index[:, :, None], axis=1), train.row_labels
+        labels = None if labels is None else np.take_along_axis(labels, index, axis=1)
+        parts[name] = replace(train, x=x, lengths=rows, digests=None, row_labels=labels)
         begin = begin + rows
     ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items()) or "train"
     note = f"split_by=time: each recording ends with {ends}; no window crosses a border"
     return replace(splits, notes=(*splits.notes, note), **parts)
-
-
-def _rows_of(part: Sequences, begin: Int64, rows: Int64) -> Sequences:
-    """Returns the rows of each recording from a first one, (N,) each."""
-    index = np.minimum(begin[:, None] + np.arange(rows.max()), part.lengths[:, None] - 1)
-    x, labels = np.take_along_axis(part.x, index[:, :, None], axis=1), part.row_labels
-    labels = None if labels is None else np.take_along_axis(labels, index, axis=1)
-    return replace(part, x=x, lengths=rows, digests=None, row_labels=labels)

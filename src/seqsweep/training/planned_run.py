@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
-from seqsweep.data.transforms import check_augmentation, transform_of
+from seqsweep.data.transforms import transform_of
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
 from seqsweep.runs.metrics import knows_metrics, monitor_of_config
@@ -69,8 +69,7 @@ def plan(config: Config) -> PlannedRun:
         return PlannedRun(config, name, fingerprint, notes=notes, recordings=recordings)
     data = data_of(config["data"])
     splits = data.prepared
-    # These options change only what training does to the prepared splits.
-    check_augmentation(transform_of(config["data"].get("transform")), splits.train)
+    transform_of(config["data"].get("transform"))  # refuses wrong options of the training alone
     if config["data"]["batch_size"] != "auto":
         check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.data.fitted import cropped, downsampled, framed
+from seqsweep.data.fitted import Shaping
 
 
 def sequences(seed, padding):
@@ -50,8 +50,9 @@ def mean_of_present(column):
 )
 def test_frames_means_and_cuts_are_those_made_by_hand(seed, size, first, more):
     x, lengths = sequences(seed, padding=more)
-    assert_each_is(framed(x, lengths, size), x, lengths, lambda one: frame_by_hand(one, size))
-    means = downsampled(x, lengths, size)
+    frames = Shaping(("u", "v"), frame=size).widen(x, np.isnan(x), lengths)
+    assert_each_is(frames, x, lengths, lambda one: frame_by_hand(one, size))
+    means = Shaping(("u", "v"), downsample=size).shorten(x, lengths)
     assert_each_is(means, x, lengths, lambda one: means_by_hand(one, size))
-    cut = cropped(x, lengths, first, first + size)
+    cut = Shaping(("u", "v"), first, first + size).crop(x, lengths, "x")
     assert_each_is(cut, x, lengths, lambda one: one[first : first + size])
