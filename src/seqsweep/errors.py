@@ -79,9 +79,11 @@ class Interrupted(BaseException):
 class Proposal(ValueError, TypeError):
     """A file can only be read with further `options`; a `__cause__` of others."""
 
-    def __init__(self, fact: str, options: Mapping[str, Any], hint: str) -> None:
+    def __init__(
+        self, fact: str, options: Mapping[str, Any], hint: str, is_certain: bool = False
+    ) -> None:
         super().__init__(f"{fact}; {hint}")
-        self.fact, self.options = fact, options
+        self.fact, self.options, self.is_certain = fact, options, is_certain
 
 
 @contextmanager

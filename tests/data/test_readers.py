@@ -200,5 +200,5 @@ def test_an_unknown_option_and_an_unknown_ending_are_named(save, write):
     message = r"layuot: no such option .*data.npz; did you mean 'layout'\?"
     with pytest.raises(ValueError, match=message):
         read_file(save(X=X, lengths=LENGTHS), labelled=False, layuot="time_first")
-    with pytest.raises(ValueError, match=r"data.xls: unknown ending; expected .npz, .ts, .csv"):
+    with pytest.raises(ValueError, match=r"data.odd: unknown ending; expected .npz, .ts, .csv"):
         read_file(write("", "data.xls"))

@@ -207,7 +207,8 @@ def with_proposal(
             failed = failed or another
         else:
             said = "; ".join([fact, *(one.why for one in made if one.why)])
-            return Proposal(said, proposed, with_options(proposed))
+            is_certain = proposed is kept and all(one.sure == "certain" for one in made)
+            return Proposal(said, proposed, with_options(proposed), is_certain)
     if failed and {*kept} & {*CSV_OPTIONS}:  # these are needed in any case
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
         return kind(f"{fact}; with {words}: {failed}")
@@ -223,7 +224,7 @@ def _parts_of_an_archive(look: Look) -> Guess | None:
         test = re.sub("train", lambda m: "TEST" if m[0].isupper() else "test", train, flags=re.I)
         if test != train and test in names and without_ending(train) != train:
             paths = {"path": f"{look.path}/{train}", "test_path": f"{look.path}/{test}"}
-            return Guess(paths, why="its files are the splits train and test")
+            return Guess(paths, "certain", "its files are the splits train and test")
     return None
 
 
@@ -259,8 +260,9 @@ def _encoding(look: Look) -> Guess | None:
     try:
         look.start[:-4].decode(look.given.get("encoding", "utf-8"))  # the last may be cut
     except UnicodeError:
-        is_utf16 = look.start[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return Guess({"encoding": "utf-16" if is_utf16 else "latin-1"})
+        if look.start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return Guess({"encoding": "utf-16"}, "certain")
+        return Guess({"encoding": "latin-1"})
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from seqsweep.command import quoted_value
 from seqsweep.data.checks import Array, Int64, Mask
 from seqsweep.data.files import RawPart, Stored
 from seqsweep.data.guesses import with_proposal
@@ -16,6 +17,7 @@ from seqsweep.data.padding import join_padded
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, ROLES, SPLITS, Form, Roles
 from seqsweep.data.table_rows import Table, frame_table, open_table
 from seqsweep.data.table_values import Rows
+from seqsweep.errors import Proposal
 from seqsweep.text import count, listed
 
 
@@ -45,12 +47,19 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
         return open_table(path, given.get("pattern"), given.get("labels"), **csv_options)
 
     def read_with(more: Mapping[str, Any]) -> _Read:
-        return _read(opened(path, {**options, **more}), {**options, **more}, labelled)
+        given = {**options, **more}
+        return _read(opened(more.get("path", path), given), given, labelled)
 
     try:
         first = read_with({})
     except (ValueError, TypeError) as error:
-        raise (with_proposal(error, path, options, read_with) if labelled else error) from error
+        better = with_proposal(error, path, options, read_with) if labelled else error
+        if not isinstance(better, Proposal) or not better.is_certain:
+            raise better from error
+        more = better.options
+        stored = read_files(more.get("path", path), labelled, {**options, **more})
+        said = " ".join(f"{key}={quoted_value(value)}" for key, value in more.items())
+        return stored._replace(notes=(f"{better.fact}; read with {said}", *stored.notes))
     if (test_path := options.get("test_path")) is not None:
         if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
