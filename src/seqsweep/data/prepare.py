@@ -38,6 +38,7 @@ def prepare(
     folds: int | None = None,
     fold: int = 0,
     split_by: str | None = None,
+    per_step: bool = False,
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises.
 
@@ -63,6 +64,8 @@ def prepare(
             instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
         split_by: `time` cuts the end of each recording off instead of whole recordings.
+        per_step: whether `Sequences.targets` has a value for each row, which is a step; the label
+            or the targets of a whole sequence are those of each of its rows.
     """
     wanted = transform_of(transform)
     _check_values(splits, standardize, missing, wanted)
@@ -76,7 +79,7 @@ def prepare(
     if split_seed < 0:
         raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
     check_fold(folds, fold)
-    _check_windows(splits, wanted, split_by, folds)
+    _check_windows(splits, wanted, split_by, folds, per_step)
     if folds is not None:
         splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
         test_fraction = 0.0
@@ -86,13 +89,15 @@ def prepare(
         cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
     else:
         cut = cut_by_time(splits, fractions, wanted.window or 1)
+    if per_step:
+        cut = cut.map(lambda _, part: _by_step(part))
     if cut.train.row_labels is None:  # otherwise the classes are those of the windows
         _check_classes(cut)
     if cut.vocabulary is not None:
         cut = _in_fitted_symbols(cut, cut.vocabulary)
     prepared = scale(cut, standardize, missing, wanted, shaping)
     if wanted.window is not None:
-        prepared = cut_windows(cut, prepared, wanted)
+        prepared = cut_windows(cut, prepared, wanted, per_step)
         _check_classes(prepared)
     check_augmentation(wanted, prepared.train)
     return describe(prepared)
@@ -133,15 +138,40 @@ def _cropped(splits: Splits, shaping: Shaping) -> Splits:
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
-    """Divides splits by classes; if these forbid it and rows have labels, without classes."""
+    """Divides splits by classes; if these forbid it and rows have labels, without classes.
+
+    In place of classes, numbers have quantile bins of the first target, ten or fewer.
+    """
+    train, has_classes = splits.train, splits.train.row_labels is None
+    if train.target_names:
+        train, has_classes = replace(train, labels=_bins(train)), False
     try:
-        return divide(splits)
+        return divide(replace(splits, train=train))
     except ValueError:
-        if splits.train.row_labels is None:
+        if has_classes:
             raise
         # The class of most rows is one of several that a recording has, so it may leave train.
-        train = replace(splits.train, labels=np.zeros_like(splits.train.labels))
-        return divide(replace(splits, train=train))
+        return divide(replace(splits, train=replace(train, labels=np.zeros_like(train.labels))))
+
+
+def _bins(part: Sequences) -> Int64:
+    """Returns the bin (N,) of each sequence's first target, or of the mean over its rows."""
+    assert part.targets is not None
+    values = np.ma.masked_invalid(part.targets[..., 0].reshape(len(part), -1))
+    ranks = values.mean(axis=1).filled(0).argsort(kind="stable").argsort(kind="stable")
+    # Ten sequences in a bin can be divided between ten folds.
+    return ranks * max(1, min(10, len(part) // 10)) // len(part)
+
+
+def _by_step(part: Sequences) -> Sequences:
+    """Returns sequences with targets for each row, -100 or NaN where missing."""
+    if part.targets is None:
+        rows = part.labels[:, None] if part.row_labels is None else part.row_labels
+        targets = np.where(part.valid & (rows >= 0), rows, -100)
+    else:
+        rows = part.targets if part.is_per_step else part.targets[:, None]
+        targets = np.where(part.valid[:, :, None], rows, np.float32(np.nan))
+    return replace(part, targets=targets, row_labels=None)
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
@@ -191,9 +221,13 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
 
 
 def _check_windows(
-    splits: Splits, transform: Transform, split_by: str | None, folds: int | None
+    splits: Splits, transform: Transform, split_by: str | None, folds: int | None, per_step: bool
 ) -> None:
-    """Refuses options that need windows, or exclude each other, and labels by row without."""
+    """Refuses options that need windows, or exclude each other, and values by row without."""
+    steps = (transform.first, transform.last, transform.downsample, transform.frame)
+    if per_step and steps != (0, None, 1, 1):
+        must = "crop, truncate, downsample and frame must be null"
+        raise ValueError(f"data.per_step=true: {must}, because each row must be a step")
     if split_by not in (None, "time"):
         raise ValueError(f"data.split_by={split_by!r}: must be time or null")
     if split_by is not None and folds is not None:
@@ -203,9 +237,11 @@ def _check_windows(
     windows = "data.transform.window=64 data.transform.stride=32"
     if split_by is not None:
         raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
-    for part in splits.parts.values():
-        if part.row_labels is not None:
-            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
+    for name, part in {} if per_step else splits.parts.items():
+        if part.row_labels is not None or part.is_per_step:
+            change = part.label_change or f"{name}: each step has a target"
+            each = f"windows have a {'target' if part.target_names else 'label'} each: {windows}"
+            raise ValueError(f"{change}; {each}; each row has one with data.per_step=true")
 
 
 def _fractions(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
@@ -284,9 +320,9 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 
 def _check_classes(splits: Splits) -> None:
-    """Refuses splits whose train split lacks a class."""
+    """Refuses splits whose train split lacks a class, if classes are predicted."""
     lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
-    if len(lacking):
+    if len(lacking) and splits.train.targets is None:
         classes = listed([repr(splits.class_names[c]) for c in lacking])
         raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
 

@@ -75,7 +75,8 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     for role in ("group",) if main.form == "long" else ("group", "id"):
         if not {*columns[role]} <= {*second.names}:
             columns[role] = NONE
-    return {**columns, "features": main.roles.features, "form": main.form}
+    further = {"features": main.roles.features, "target": main.roles.targets or None}
+    return {**columns, **further, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
@@ -93,7 +94,10 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
         notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
-    whole = _with_labels(rows, made, labelled, notes)
+    if rows.roles.targets:
+        whole = _with_targets(rows, made) if labelled else made.whole
+    else:
+        whole = _with_labels(rows, made, labelled, notes)
     if rows.has("group"):
         whole = whole._replace(groups=_per_sequence(rows, "group", made))
     if not rows.has("split"):
@@ -170,7 +174,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
     else:
         codes, names = np.zeros(len(rows), dtype=np.int64), None
     lengths = np.bincount(codes).astype(np.int64)
-    x, first = rows.features(), np.unique(codes, return_index=True)[1]
+    x, first = rows.numbers(rows.roles.features), np.unique(codes, return_index=True)[1]
     order, step = _order(rows, codes, first)
     if (np.diff(order) < 0).any():
         x = x[order]
@@ -227,7 +231,7 @@ def _usual_step(rows: Rows, sizes: Array) -> float | None:
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     """Assembles a table with a row for each sequence."""
-    x = rows.features()
+    x = rows.numbers(rows.roles.features)
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
     index = np.arange(len(x), dtype=np.int64)
@@ -299,6 +303,25 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str])
         row_names=tuple(values.tolist()),
         label_change="" if problem is None else str(problem),
     )
+
+
+def _with_targets(rows: Rows, made: _Assembled) -> RawPart:
+    """Returns the sequences with a target each; with those of their rows if these change."""
+    names, place = rows.roles.targets, rows.table.place
+    values, first = rows.numbers(names), made.rows[made.of_row]
+    whole = made.whole._replace(target_names=names, labels=np.zeros(len(made.rows), np.int64))
+    differs = values != values[first]  # NaN, a missing target, differs from all
+    if not differs.any():
+        return whole._replace(targets=values[made.rows])
+    row, k = np.argwhere(differs)[0].tolist()
+    value, before = values[row, k], values[first[row], k]
+    other = f"{value:g}, but {before:g} at {place(int(first[row]))}; must be one for a sequence"
+    fact = "missing; must be a number" if np.isnan(value) else other
+    problem = f"{place(row)}: the target (column {names[k]!r}) is {fact}"
+    if made.order is None:
+        raise ValueError(problem)
+    of_rows = join_padded(values[made.order], np.bincount(made.of_row))
+    return whole._replace(targets=of_rows, label_change=problem)
 
 
 def _stored(read: _Read) -> Stored:

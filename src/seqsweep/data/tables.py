@@ -32,6 +32,7 @@ def table(
     totals: Totals = "error",
     test_path: str | None = None,
     pattern: str | None = None,
+    target: str | list[str] | None = None,
 ) -> Splits:
     """Reads a parquet or csv file, or a folder of them.
 
@@ -63,6 +64,8 @@ def table(
         pattern: for a folder with a sequence in each file, what the parts of a path below it are:
             `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
             folder is the split if it is called train, val or test.
+        target: the column of numbers to predict in place of a class, or several; then no column is
+            the label.
 
     Raises:
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.

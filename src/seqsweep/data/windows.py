@@ -96,11 +96,14 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
     return every[begins], lengths
 
 
-def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits:
+def cut_windows(
+    whole: Splits, prepared: Splits, transform: Transform, per_step: bool = False
+) -> Splits:
     """Cuts the prepared recordings of each split into windows.
 
     Args:
         whole: the splits before they were scaled, whose lengths are in rows.
+        per_step: whether a window has the targets of all its rows, or else of its last row.
     """
     window = transform.window or 1
     if window > (most := int(whole.train.lengths.max())):
@@ -109,7 +112,7 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
             " training recording"
         )
 
-    made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform))
+    made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform, per_step))
     sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
     note = f"windows of {window} rows, every {transform.stride}: {sizes}"
     if short := sum(int((part.lengths < window).sum()) for part in whole.parts.values()):
@@ -117,17 +120,27 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
     return replace(made, notes=(*made.notes, note))
 
 
-def _cut(name: str, part: Sequences, whole: Sequences, transform: Transform) -> Sequences:
-    """Returns the windows of a split, without those whose rows have no label."""
+def _cut(
+    name: str, part: Sequences, whole: Sequences, transform: Transform, per_step: bool
+) -> Sequences:
+    """Returns the windows of a split, without those that lack a label or target."""
     windows = windows_in(whole.lengths, transform.window or 1, transform.stride)
-    labels = part.labels[windows.recordings]
-    if whole.row_labels is not None:
+    labels, targets = part.labels[windows.recordings], whole.targets
+    if targets is not None and per_step:
+        rows, _ = windows_of(targets.reshape(*whole.x.shape[:2], -1), windows, transform)
+        targets = rows.reshape(*rows.shape[:2], *targets.shape[2:])
+    elif targets is not None:
+        last = (windows.first + windows.rows - 1,) if whole.is_per_step else ()
+        targets = targets[(windows.recordings, *last)]
+        is_known = np.isfinite(targets.sum(axis=1, dtype=np.float64))
+        windows, targets, labels = windows.select(is_known), targets[is_known], labels[is_known]
+    elif whole.row_labels is not None:
         labels = majority(whole.row_labels, windows, part.num_classes)
         windows, labels = windows.select(labels >= 0), labels[labels >= 0]
     if len(labels) == 0:
         raise ValueError(
             f"data.transform.window={transform.window}: no window of {name} has a label in all its"
-            " rows"
+            " rows, or a target in its last"
         )
     of, digests = windows.recordings, part.digests
     assert digests is not None
@@ -142,6 +155,7 @@ def _cut(name: str, part: Sequences, whole: Sequences, transform: Transform) -> 
         groups=None if part.groups is None else part.groups[of],
         recordings=digests[of],
         row_labels=None,
+        targets=targets,
     )
 
 
@@ -174,6 +188,8 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
 def _rows_of(part: Sequences, begin: Int64, rows: Int64) -> Sequences:
     """Returns the rows of each recording from a first one, (N,) each."""
     index = np.minimum(begin[:, None] + np.arange(rows.max()), part.lengths[:, None] - 1)
-    x, labels = np.take_along_axis(part.x, index[:, :, None], axis=1), part.row_labels
-    labels = None if labels is None else np.take_along_axis(labels, index, axis=1)
-    return replace(part, x=x, lengths=rows, digests=None, row_labels=labels)
+    of, labels, targets = np.arange(len(part))[:, None], part.row_labels, part.targets
+    labels = None if labels is None else labels[of, index]
+    targets = targets[of, index] if targets is not None and part.is_per_step else targets
+    x = part.x[of, index]
+    return replace(part, x=x, lengths=rows, digests=None, row_labels=labels, targets=targets)

@@ -214,7 +214,8 @@ def _check_independence(network: nn.Module, model: Config, train: Sequences) -> 
 def form_batches(data: Any, module: nn.Module) -> None:
     """Lets data of ours give `(x, y)` to a LightningModule that reads no lengths."""
     if isinstance(data, SequenceDataModule):
-        data.yields_pairs = has_one_length(data.splits) and not takes_lengths(type(module))
+        is_plain = data.splits.train.targets is None and has_one_length(data.splits)
+        data.yields_pairs = is_plain and not takes_lengths(type(module))
 
 
 def has_one_length(splits: Splits) -> bool:
