@@ -234,6 +234,7 @@ def check_section(node: Any, key: str) -> Any:
         checked["_partial_"] = True
     if key == "data" and checked["_target_"] != DATA_MODULE:  # a seed of its own stays
         injected = set[str]()
+    injected = injected - {"num_targets"}  # a module with a default has always had it here
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
         if parameter.default is not REQUIRED and name not in injected:
             checked.setdefault(name, parameter.default)

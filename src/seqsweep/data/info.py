@@ -178,9 +178,8 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
 
 def _fingerprint(part: Sequences) -> str:
     # Names are hashed, because an index would depend on the other classes of the data set.
-    if part.targets is None:
-        names = [part.class_names[label] for label in part.labels]
-    else:
+    names = [part.class_names[label] for label in part.labels if part.class_names]
+    if part.targets is not None:
         names = digests_of(row.tobytes() for row in part.targets).tolist()
     # The pairs are sorted, so that the order of the sequences does not matter.
     pairs = sorted(zip(digests_in(part).tolist(), names, strict=True))
@@ -207,7 +206,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
     if splits.num_classes * _FEW > total and splits.num_classes >= 10:
         lines.append(
             f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
-            " (regression)?"
+            " (regression)? data.source.target=COLUMN reads them"
         )
     return tuple(lines)
 

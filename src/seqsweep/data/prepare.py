@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.checks import Array, Int64, Mask
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
@@ -138,13 +138,10 @@ def _cropped(splits: Splits, shaping: Shaping) -> Splits:
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
-    """Divides splits by classes; if these forbid it and rows have labels, without classes.
-
-    In place of classes, numbers have quantile bins of the first target, ten or fewer.
-    """
+    """Divides splits by classes, or bins of targets; if bins or rows forbid it, without."""
     train, has_classes = splits.train, splits.train.row_labels is None
-    if train.target_names:
-        train, has_classes = replace(train, labels=_bins(train)), False
+    if train.targets is not None:
+        train, has_classes = replace(train, labels=_bins(train.targets[..., 0])), False
     try:
         return divide(replace(splits, train=train))
     except ValueError:
@@ -154,13 +151,12 @@ def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
         return divide(replace(splits, train=replace(train, labels=np.zeros_like(train.labels))))
 
 
-def _bins(part: Sequences) -> Int64:
-    """Returns the bin (N,) of each sequence's first target, or of the mean over its rows."""
-    assert part.targets is not None
-    values = np.ma.masked_invalid(part.targets[..., 0].reshape(len(part), -1))
-    ranks = values.mean(axis=1).filled(0).argsort(kind="stable").argsort(kind="stable")
+def _bins(targets: Array) -> Int64:
+    """Returns the quantile bin (N,) of each sequence, by its target or the mean over its rows."""
+    means = np.ma.masked_invalid(targets.reshape(len(targets), -1)).mean(axis=1).filled(0)
+    ranks = means.argsort(kind="stable").argsort(kind="stable")
     # Ten sequences in a bin can be divided between ten folds.
-    return ranks * max(1, min(10, len(part) // 10)) // len(part)
+    return ranks * max(1, min(10, len(ranks) // 10)) // len(ranks)
 
 
 def _by_step(part: Sequences) -> Sequences:

@@ -87,9 +87,7 @@ def read(
             if key in test.arrays and _names(test, key) != _names(content, key):
                 raise ValueError(f"{test.file}: {key} differ from those of {content.file}")
         notes = [*notes, *test.notes]
-    padded = {
-        split or "train": _with_targets(_padded(part, layout)) for split, part in parts.items()
-    }
+    padded = {name or "train": _with_targets(_padded(part, layout)) for name, part in parts.items()}
     names = (_names(content, key) for key in ("class_names", "channel_names"))
     return Stored(padded, *names, notes=tuple(notes))
 

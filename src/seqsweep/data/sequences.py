@@ -69,7 +69,7 @@ class Sequences:
         assert self.row_labels is None or len(self.row_labels) == count
         assert self.lengths.min() >= 1 and self.lengths.max() <= longest
         assert self.labels.min() >= 0
-        assert self.labels.max() < len(self.class_names) or self.target_names
+        assert self.labels.max() < (len(self.class_names) or count)
         assert self.targets is None or len(self.targets) == count
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
@@ -122,8 +122,7 @@ class Sequences:
     def by_recording(self) -> tuple[Int64, Int64] | None:
         """Returns the first window of each recording, and each window's recording, numbered (N,).
 
-        The result is None without windows, if there are targets, or if labels change in a
-        recording.
+        The result is None without windows or classes, or if labels change in a recording.
         """
         if self.recordings is None or self.targets is not None:
             return None

@@ -96,9 +96,7 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
     return every[begins], lengths
 
 
-def cut_windows(
-    whole: Splits, prepared: Splits, transform: Transform, per_step: bool = False
-) -> Splits:
+def cut_windows(whole: Splits, prepared: Splits, transform: Transform, per_step: bool) -> Splits:
     """Cuts the prepared recordings of each split into windows.
 
     Args:

@@ -38,13 +38,12 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
-    if isinstance(splits, Splits) and "num_targets" in signature_of(model["_target_"]).parameters:
+    size = len(splits.train.target_names) if isinstance(splits, Splits) else 0
+    if size and "num_targets" in signature_of(model["_target_"]).parameters:
         # The config keeps the number, because a checkpoint has only the names of classes.
-        size = len(splits.train.target_names) or None
-        if model.get("num_targets") not in (None, size):
-            given = f"model.num_targets={model['num_targets']}, but the data have {size or 'no'}"
-            raise ValueError(f"{given} targets; leave it out to take it from the data")
-        model = model | {"num_targets": size} if size else model
+        if (given := model.get("num_targets")) not in (None, size):
+            raise ValueError(f"model.num_targets={given}: must be {size}, the targets of the data")
+        model = model | {"num_targets": size}
     # Only our networks, which have the key embedding_dim, read symbols.
     if splits.vocabulary is not None and architecture_of(model) is not None:
         model = {
@@ -94,10 +93,9 @@ def _check_default_type() -> None:
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding for data that are not symbols, and symbols without an embedding.
+    """Refuses targets, an embedding for other data than symbols, and symbols without it.
 
-    Symbols are data with a vocabulary, or whole numbers. A user's own network is not checked, but
-    no network takes targets.
+    Symbols are data with a vocabulary, or whole numbers. A user's own network is not checked.
     """
     model = config["model"]
     train = splits.train if isinstance(splits, Splits) and not is_own_module(config) else None
