@@ -1,5 +1,7 @@
 """Targets are numbers to predict, or values by row, in place of the classes of sequences."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,13 @@ from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.readers import npz
 from seqsweep.data.tables import table
 
-TWO = {"features": ["a", "b"], "target": ["wear", "other"]}
-STEPS = {"features": ["a", "b"], "target": "left"}
+TWO: dict[str, Any] = {"features": ["a", "b"], "target": ["wear", "other"]}
+STEPS: dict[str, Any] = {"features": ["a", "b"], "target": "left"}
 
 
 @pytest.fixture(scope="module")
 def pumps(tmp_path_factory):
-    """The same 120 pumps as a table, a folder and arrays; `left` changes from row to row."""
+    """A table, a folder and arrays of equal pumps, whose `left` changes by row."""
     root, rng = tmp_path_factory.mktemp("pumps"), np.random.default_rng(0)
     (root / "folder").mkdir()
     lengths, wear = rng.integers(3, 7, 120), rng.normal(size=(120, 2)).round(3)
@@ -27,7 +29,7 @@ def pumps(tmp_path_factory):
     rows.to_csv(root / "table.csv", index=False)
     for n, pump in rows.drop(columns=["id", "site"]).groupby(rows.id):
         pump.to_csv(root / f"folder/p{n:03}.csv", index=False)
-    arrays = {"X": x, "lengths": lengths, "channel_names": ["a", "b"]}
+    arrays: dict[str, Any] = {"X": x, "lengths": lengths, "channel_names": ["a", "b"]}
     np.savez(root / "two.npz", target=wear, **arrays)
     np.savez(root / "steps.npz", target=left, **arrays)
     return root
@@ -59,29 +61,31 @@ NAN = np.nan
 ])  # fmt: skip
 def test_padding_and_a_row_without_a_value_are_marked(write, role, column, expected):
     source = table(write(GAPS), features="x", **{role: column})
-    part = prepared(source, val_fraction=0, test_fraction=0, per_step=True).train
+    part: Any = prepared(source, val_fraction=0, test_fraction=0, per_step=True).train
     np.testing.assert_array_equal(part.targets.reshape(2, 2), expected)
 
 
 @pytest.mark.parametrize("split_by", [None, "time"])
 def test_a_window_has_the_target_of_its_last_row_or_of_all(pumps, split_by):
-    source = table(str(pumps / "table.csv"), **STEPS)
-    options = {"transform": {"window": 3}, "val_fraction": 0, "test_fraction": 0}
-    last = prepared(source, split_by=split_by, **options).train.targets
-    rows = prepared(source, split_by=split_by, per_step=True, **options).train.targets
+    source: Any = table(str(pumps / "table.csv"), **STEPS)
+    options: dict[str, Any] = {"transform": {"window": 3}, "val_fraction": 0, "test_fraction": 0}
+    last: Any = prepared(source, split_by=split_by, **options).train.targets
+    rows: Any = prepared(source, split_by=split_by, per_step=True, **options).train.targets
     assert rows.shape == (len(last), 3, 1) and np.array_equal(last, rows[:, -1])
     assert np.array_equal(rows[0], source.train.targets[0, :3])
 
 
 def test_splits_have_the_same_share_of_each_bin_and_groups_stay_whole(pumps):
-    source = table(str(pumps / "table.csv"), **TWO)
+    source: Any = table(str(pumps / "table.csv"), **TWO)
     edges = np.quantile(source.train.targets[:, 0], np.linspace(0, 1, 11))[1:-1]
     for options in ({}, {"folds": 4, "fold": 1}):
-        for part in prepared(source, **options).parts.values():
+        parts: list[Any] = list(prepared(source, **options).parts.values())
+        for part in parts:
             counts = np.bincount(np.searchsorted(edges, part.targets[:, 0], "right"), minlength=10)
             assert counts.max() - counts.min() <= 3, options
-    parts = prepared(table(str(pumps / "table.csv"), group="site", **TWO), folds=4).parts.values()
-    assert sum(len(np.unique(part.groups)) for part in parts) == 30
+    grouped = prepared(table(str(pumps / "table.csv"), group="site", **TWO), folds=4)
+    groups: list[Any] = [part.groups for part in grouped.parts.values()]
+    assert sum(len(np.unique(of_part)) for of_part in groups) == 30
 
 
 @pytest.mark.parametrize(("cell", "options", "message"), [

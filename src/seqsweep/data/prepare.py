@@ -64,8 +64,7 @@ def prepare(
             instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
         split_by: `time` cuts the end of each recording off instead of whole recordings.
-        per_step: whether `Sequences.targets` has a value for each row, which is a step; the label
-            or the targets of a whole sequence are those of each of its rows.
+        per_step: whether each row gets a target: its label or numbers, or those of its sequence.
     """
     wanted = transform_of(transform)
     _check_values(splits, standardize, missing, wanted)
@@ -152,7 +151,7 @@ def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
 
 
 def _bins(targets: Array) -> Int64:
-    """Returns the quantile bin (N,) of each sequence, by its target or the mean over its rows."""
+    """Returns the quantile bin (N,) of each sequence, by its mean target."""
     means = np.ma.masked_invalid(targets.reshape(len(targets), -1)).mean(axis=1).filled(0)
     ranks = means.argsort(kind="stable").argsort(kind="stable")
     # Ten sequences in a bin can be divided between ten folds.
@@ -222,8 +221,7 @@ def _check_windows(
     """Refuses options that need windows, or exclude each other, and values by row without."""
     steps = (transform.first, transform.last, transform.downsample, transform.frame)
     if per_step and steps != (0, None, 1, 1):
-        must = "crop, truncate, downsample and frame must be null"
-        raise ValueError(f"data.per_step=true: {must}, because each row must be a step")
+        raise ValueError("data.per_step=true: crop, truncate, downsample and frame must be null")
     if split_by not in (None, "time"):
         raise ValueError(f"data.split_by={split_by!r}: must be time or null")
     if split_by is not None and folds is not None:

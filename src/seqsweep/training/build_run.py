@@ -103,7 +103,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
 def _built(config: Config, splits: Splits | OwnData) -> Any:
     """Returns what the section `model` makes; its weights come from the random stream `init`."""
     model = config["model"]
-    sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
+    sizes = sizes_from_data(model, splits.input_size, splits.num_classes or None, splits.vocabulary)
     with global_stream(config["seed"], "init"):
         return build(model, "model", **sizes)
 

@@ -62,7 +62,7 @@ def sizes_from_data(
     _check_default_type()
     known = signature_of(model["_target_"]).parameters
     known_sizes = {"input_size": input_size, "num_classes": num_classes}
-    sizes = {name: size for name, size in known_sizes.items() if size}
+    sizes = {name: size for name, size in known_sizes.items() if size is not None}
     if vocabulary is not None:
         sizes["num_embeddings"] = len(vocabulary)
     for name, size in sizes.items():
@@ -181,7 +181,7 @@ def check_network(config: Config, splits: Splits) -> None:
     """Refuses a network that does not fit data, memory or cell."""
     check_symbols(config, splits)
     model, channels = config["model"], splits.input_size
-    sizes = sizes_from_data(model, channels, splits.num_classes, splits.vocabulary)
+    sizes = sizes_from_data(model, channels, splits.num_classes or None, splits.vocabulary)
     check_network_size(config, splits)
     network = architecture_of(model)
     if network is not None and is_class_path(network.cell):

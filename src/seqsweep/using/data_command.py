@@ -124,9 +124,8 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     """Prints sizes, channels, classes, duplicates and notes."""
     total = sum(split.sequences for split in info.splits)
     channels = count(len(info.channels), "channel")
-    classes = count(len(info.classes), "class", "classes")
-    if info.targets:
-        classes = count(len(info.targets), "target")
+    words = ("target",) if info.targets else ("class", "classes")
+    classes = count(len(info.targets or info.classes), *words)
     print_lines(console, f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
     last = _channels("target", info.targets) if info.targets else _classes(info)
     for table in (_splits(info), _channels("channel", info.channels), last):

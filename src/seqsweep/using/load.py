@@ -338,8 +338,10 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     data = content["config"]["data"]  # `evaluate` builds it too
     refuse_foreign_targets({"model": section}, [*ours, *allow], "its config", data)
     section = check_section(section, "model")
+    channels, classes = (len(content[key]) for key in ("channel_names", "class_names"))
     # A data module may not know the sizes, and targets have no classes.
-    channels, classes = (len(content[key]) or None for key in ("channel_names", "class_names"))
+    if data.get("_target_") != DATA_MODULE or is_own_module(content["config"]):
+        channels, classes = channels or None, classes or None
     sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
     is_ours = section["_target_"] in ours
     if is_ours:
