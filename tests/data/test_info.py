@@ -116,6 +116,7 @@ def test_numbers_to_predict_and_repeated_sequences_are_noted():
     source = labelled(*[*range(30)] * 2)
     assert said(source, val_fraction=0)[-1] == (
         "30 classes for 60 sequences; are the labels numbers to predict (regression)?"
+        " data.source.target=COLUMN reads them"
     )
     part = labelled(*["a", "b"] * 20).train
     assert said(Splits(part, test=part), val_fraction=0) == (

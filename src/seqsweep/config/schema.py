@@ -91,7 +91,7 @@ class OwnModuleConfig(TrainConfig):
 
 # The run passes these arguments to the constructors, so a config may lack required ones.
 _INJECTED = {
-    "model": {"input_size", "num_classes", "num_embeddings"},
+    "model": {"input_size", "num_classes", "num_embeddings", "num_targets"},
     "data": {"seed"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
@@ -139,7 +139,7 @@ def check(config: DictConfig) -> Config:
     for section in _INJECTED:
         if not (is_own and checked[section] is None):
             checked[section] = check_section(checked[section], section)
-    checked["data"] = _without_windows(checked["data"])
+    checked["data"] = _without_unused(checked["data"])
     # `check_section` has filled in the defaults of the project's own arguments. Here Lightning's
     # defaults are dropped.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
@@ -154,11 +154,14 @@ def check(config: DictConfig) -> Config:
     return checked
 
 
-def _without_windows(data: Any) -> Any:
-    """Returns the section `data` without unused keys of windows."""
+def _without_unused(data: Any) -> Any:
+    """Returns the section `data` without unused keys that earlier versions did not have."""
     if not isinstance(data, dict) or data.get("_target_") != DATA_MODULE:
         return data
-    given = {name: value for name, value in data.items() if (name, value) != ("split_by", None)}
+    unused = [("split_by", None), ("per_step", False)]
+    given = {name: value for name, value in data.items() if (name, value) not in unused}
+    if isinstance(source := given.get("source"), dict) and source.get("target", "") is None:
+        given["source"] = {k: v for k, v in source.items() if k != "target"}
     if isinstance(transform := given.get("transform"), dict):
         unused = [key for key in ("window", "stride") if transform.get(key) is None]
         given["transform"] = {k: v for k, v in transform.items() if k not in unused}
@@ -210,6 +213,7 @@ def check_section(node: Any, key: str) -> Any:
         checked["_partial_"] = True
     if key == "data" and checked["_target_"] != DATA_MODULE:  # a seed of its own stays
         injected = set[str]()
+    injected = injected - {"num_targets"}  # a module with a default has always had it here
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
         if parameter.default is not REQUIRED and name not in injected:
             checked.setdefault(name, parameter.default)

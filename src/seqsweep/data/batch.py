@@ -18,7 +18,7 @@ from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
-    """A batch: x (B, T, F), lengths (B,) on the CPU, labels (B,)."""
+    """A batch: x (B, T, F), lengths (B,) on the CPU, labels (B,) or `Sequences.targets`."""
 
     x: Tensor
     lengths: Tensor
@@ -37,7 +37,9 @@ class SequenceDataset(Dataset[Batch]):
     ) -> None:
         self.x = torch.from_numpy(sequences.x)
         self.lengths = torch.from_numpy(sequences.lengths)
-        self.labels = torch.from_numpy(sequences.labels)
+        targets = sequences.targets
+        self.labels = torch.from_numpy(sequences.labels if targets is None else targets)
+        self.is_per_step = sequences.is_per_step
         self.equal_lengths = bool((self.lengths == self.x.shape[1]).all())
         self.augmentation = augmentation
         self.seed = seed
@@ -53,16 +55,17 @@ class SequenceDataset(Dataset[Batch]):
         """Returns the batch of these indices, cut to the length of its longest sequence."""
         rows = torch.tensor(indices) % len(self)
         lengths = self.lengths[rows]
-        x = self.x[rows]
+        x, labels = self.x[rows], self.labels[rows]
         # Steps beyond the longest sequence of the batch would cost time and change nothing.
         if not self.equal_lengths:
             x = x[:, : int(lengths.max())]
+            labels = labels[:, : x.shape[1]] if self.is_per_step else labels
         if self.augmentation is not None:
             seed = augment_seed(self.seed, indices[0] // len(self))
             x = torch.from_numpy(
                 self.augmentation.apply(x.numpy(), lengths.numpy(), rows.tolist(), seed)
             )
-        return Batch(x, lengths, self.labels[rows])
+        return Batch(x, lengths, labels)
 
 
 def augment_seed(seed: int, epoch: int) -> int:

@@ -195,7 +195,8 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
             label = array[row := int(is_wrong.argmax())]
             hint = "it is missing" if np.isnan(label) else "a number to predict, as in regression"
             raise ValueError(
-                f"{where}: sequence {row} has label {label}: {hint}; a label names a class"
+                f"{where}: sequence {row} has label {label}: {hint}; a label names a class, and"
+                " docs/extend.md has numbers to predict"
             )
     return array
 

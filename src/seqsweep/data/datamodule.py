@@ -27,7 +27,7 @@ class SequenceDataModule(L.LightningDataModule):
         shuffle: whether each epoch has a new order, a function of (seed, epoch); else the data's.
         seed: the seed of the run, for orders and augmentation; the splits do not depend on it.
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold,
-            split_by: see `prepare`.
+            split_by, per_step: see `prepare`.
 
     Attributes:
         yields_pairs: whether batches are (x, y), for a LightningModule of the user; else `Batch`.
@@ -50,6 +50,7 @@ class SequenceDataModule(L.LightningDataModule):
         folds: int | None = None,
         fold: int = 0,
         split_by: Literal["time"] | None = None,
+        per_step: bool = False,
     ) -> None:
         super().__init__()
         if isinstance(source, Sequences):
@@ -68,6 +69,7 @@ class SequenceDataModule(L.LightningDataModule):
             folds=folds,
             fold=fold,
             split_by=split_by,
+            per_step=per_step,
         )
         scaling = self.splits.scaling
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)

@@ -40,8 +40,10 @@ class RawPart(NamedTuple):
     groups: Array | None = None  # (N,) a group is never in two splits
     row_labels: Array | None = None  # (N, T) positions in `row_names`, -1 for a row without label
     row_names: tuple[Any, ...] = ()  # the labels of rows
-    label_change: str = ""  # where the labels of rows first differ within a sequence
+    label_change: str = ""  # where the labels, or targets, of rows first differ in a sequence
     step: float | None = None  # the usual time from row to row, in seconds for dates
+    targets: Array | None = None  # (N, K), or (N, T, K) if rows have their own; all labels are 0
+    target_names: tuple[str, ...] = ()  # (K,)
 
     def needed_labels(self) -> Array:
         """Returns the labels (N,); refuses a part without them."""

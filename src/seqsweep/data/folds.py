@@ -50,7 +50,8 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
         ValueError: a class has too few sequences, or there are too few groups, for so many folds;
             or one fold would hold all groups of a class.
     """
-    labels, groups, names = sequences.labels, sequences.groups, sequences.class_names
+    labels, groups = sequences.labels, sequences.groups
+    names = sequences.class_names or range(len(labels))  # bins of targets
     if groups is None:
         values, counts = np.unique(labels, return_counts=True)
         rarest = int(counts.argmin())

@@ -5,15 +5,15 @@ N sequences, S steps of all sequences together, C classes.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Int64, channel_blocks, ranges
-from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.checks import Floats, Int64, Mask, channel_blocks, ranges
+from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.text import listed
 
 _FEW = 3
@@ -68,13 +68,20 @@ class Info:
     splits: list[SplitInfo]
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
+    targets: list[ChannelInfo]
     contradictions: int  # sequences whose values also occur with another label
     fingerprint: str  # a hash of all values, lengths, labels, names and groups
 
 
 def describe(splits: Splits) -> Info:
     """Describes the splits of a data set as they were read, before `prepare`."""
-    counts = _class_counts(splits)
+    counts, parts, named = _class_counts(splits), splits.parts.values(), splits.train.target_names
+    # The targets of whole sequences are those of one step, which all sequences have.
+    targets = [
+        (of.targets.reshape(len(of), -1, len(named)), of.valid[:, : None if of.is_per_step else 1])
+        for of in parts
+        if of.targets is not None
+    ]
     return Info(
         [
             SplitInfo(
@@ -89,11 +96,12 @@ def describe(splits: Splits) -> Info:
             )
             for name, part in splits.parts.items()
         ],
-        _channels(splits),
+        _channels(splits.train.channel_names, [(of.x, of.valid) for of in parts]),
         [
             ClassInfo(name, {split: int(numbers[c]) for split, numbers in counts.items()})
             for c, name in enumerate(splits.class_names)
         ],
+        _channels(named, targets),
         _contradictions(splits),
         splits.fingerprint(),
     )
@@ -123,10 +131,10 @@ def _contradictions(splits: Splits) -> int:
     return int((number[index] > 1).sum())
 
 
-def _channels(splits: Splits) -> list[ChannelInfo]:
-    """Describes each channel by its values in all splits."""
-    names, described = splits.train.channel_names, list[ChannelInfo]()
-    for start, parts in channel_blocks([(part.x, part.valid) for part in splits.parts.values()]):
+def _channels(names: Sequence[str], of_splits: list[tuple[Floats, Mask]]) -> list[ChannelInfo]:
+    """Describes channels, or targets, by their values in all splits."""
+    described = list[ChannelInfo]()
+    for start, parts in channel_blocks(of_splits) if of_splits else ():
         values = np.concatenate(parts, axis=1, dtype=np.float64)
         missing = np.isnan(values).sum(axis=1)
         mean, std = values.mean(axis=1), values.std(axis=1)
@@ -168,7 +176,9 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
 
 def _fingerprint(part: Sequences) -> str:
     # Names are hashed, because an index would depend on the other classes of the data set.
-    names = [part.class_names[label] for label in part.labels]
+    names = [part.class_names[label] for label in part.labels if part.class_names]
+    if part.targets is not None:
+        names = digests_of(row.tobytes() for row in part.targets).tolist()
     # The pairs are sorted, so that the order of the sequences does not matter.
     pairs = sorted(zip(digests_in(part).tolist(), names, strict=True))
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:16]
@@ -194,7 +204,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
     if splits.num_classes * _FEW > total and splits.num_classes >= 10:
         lines.append(
             f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
-            " (regression)?"
+            " (regression)? data.source.target=COLUMN reads them"
         )
     return tuple(lines)
 

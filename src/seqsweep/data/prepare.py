@@ -11,7 +11,7 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask, check_known, integer
+from seqsweep.data.checks import Array, Int64, Mask, check_known, integer
 from seqsweep.data.fit_scaling import describe, scale
 from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import group_note, grouped, hold_out
@@ -37,6 +37,7 @@ def prepare(
     folds: int | None = None,
     fold: int = 0,
     split_by: str | None = None,
+    per_step: bool = False,
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises.
 
@@ -62,9 +63,10 @@ def prepare(
             instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
         split_by: `time` cuts the end of each recording off instead of whole recordings.
+        per_step: whether each row gets a target: its label or numbers, or those of its sequence.
     """
     wanted = transform_of(transform)
-    _check_options(splits, standardize, missing, wanted, split_by, folds)
+    _check_options(splits, standardize, missing, wanted, split_by, folds, per_step)
     steps = (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
     splits = splits.map(
@@ -92,13 +94,15 @@ def prepare(
         cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
     else:
         cut = cut_by_time(splits, fractions, wanted.window or 1)
+    if per_step:
+        cut = cut.map(lambda _, part: _by_step(part))
     if cut.train.row_labels is None:  # otherwise the classes are those of the windows
         _check_classes(cut)
     if cut.vocabulary is not None:
         cut = _in_fitted_symbols(cut, cut.vocabulary)
     prepared = scale(cut, standardize, missing, wanted, shaping)
     if wanted.window is not None:
-        prepared = cut_windows(cut, prepared, wanted)
+        prepared = cut_windows(cut, prepared, wanted, per_step)
         _check_classes(prepared)
     return describe(prepared)
 
@@ -110,6 +114,7 @@ def _check_options(
     transform: Transform,
     split_by: str | None,
     folds: int | None,
+    per_step: bool,
 ) -> None:
     """Refuses options that exclude each other, or do not suit the data."""
     check_known("data.missing", missing, get_args(Missing))
@@ -124,6 +129,9 @@ def _check_options(
             f"data.{must} for texts, because the index of a symbol is its name and not a size;"
             " data.source.max_length cuts texts"
         )
+    steps = (transform.first, transform.last, transform.downsample, transform.frame)
+    if per_step and steps != (0, None, 1, 1):
+        raise ValueError("data.per_step=true: crop, truncate, downsample and frame must be null")
     if split_by not in (None, "time"):
         raise ValueError(f"data.split_by={split_by!r}: must be time or null")
     if split_by is not None and folds is not None:
@@ -133,21 +141,44 @@ def _check_options(
     windows = "data.transform.window=64 data.transform.stride=32"
     if split_by is not None:
         raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
-    for part in splits.parts.values():
-        if part.row_labels is not None:
-            raise ValueError(f"{part.label_change}; windows have a label each: {windows}")
+    for name, part in {} if per_step else splits.parts.items():
+        if part.row_labels is not None or part.is_per_step:
+            change = part.label_change or f"{name}: each step has a target"
+            each = f"windows have a {'target' if part.target_names else 'label'} each: {windows}"
+            raise ValueError(f"{change}; {each}; each row has one with data.per_step=true")
 
 
 def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
-    """Divides splits by classes; if these forbid it and rows have labels, without classes."""
+    """Divides splits by classes, or bins of targets; if bins or rows forbid it, without."""
+    train, has_classes = splits.train, splits.train.row_labels is None
+    if train.targets is not None:
+        train, has_classes = replace(train, labels=_bins(train.targets[..., 0])), False
     try:
-        return divide(splits)
+        return divide(replace(splits, train=train))
     except ValueError:
-        if splits.train.row_labels is None:
+        if has_classes:
             raise
         # The class of most rows is one of several that a recording has, so it may leave train.
-        train = replace(splits.train, labels=np.zeros_like(splits.train.labels))
-        return divide(replace(splits, train=train))
+        return divide(replace(splits, train=replace(train, labels=np.zeros_like(train.labels))))
+
+
+def _bins(targets: Array) -> Int64:
+    """Returns the quantile bin (N,) of each sequence, by its mean target."""
+    means = np.ma.masked_invalid(targets.reshape(len(targets), -1)).mean(axis=1).filled(0)
+    ranks = means.argsort(kind="stable").argsort(kind="stable")
+    # Ten sequences in a bin can be divided between ten folds.
+    return ranks * max(1, min(10, len(ranks) // 10)) // len(ranks)
+
+
+def _by_step(part: Sequences) -> Sequences:
+    """Returns sequences with targets for each row, -100 or NaN where missing."""
+    if part.targets is None:
+        rows = part.labels[:, None] if part.row_labels is None else part.row_labels
+        targets = np.where(part.valid & (rows >= 0), rows, -100)
+    else:
+        rows = part.targets if part.is_per_step else part.targets[:, None]
+        targets = np.where(part.valid[:, :, None], rows, np.float32(np.nan))
+    return replace(part, targets=targets, row_labels=None)
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
@@ -250,9 +281,9 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 
 def _check_classes(splits: Splits) -> None:
-    """Refuses splits whose train split lacks a class."""
+    """Refuses splits whose train split lacks a class, if classes are predicted."""
     lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
-    if len(lacking):
+    if len(lacking) and splits.train.targets is None:
         classes = listed([repr(splits.class_names[c]) for c in lacking])
         raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
 

@@ -1,6 +1,6 @@
 """Checks raw arrays and turns them into labelled sequences.
 
-N sequences, T steps of the longest, F features (channels).
+N sequences, T steps of the longest, F features (channels), K targets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.checks import (
+    Array,
     Int64,
     Layout,
     as_array,
@@ -18,6 +19,7 @@ from seqsweep.data.checks import (
     check_lengths,
     check_names,
     class_indices,
+    exceeds_float32,
     float_values,
     label_array,
     label_names,
@@ -129,6 +131,8 @@ def make_splits(
     further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
+    if parts["train"].targets is not None:
+        class_names = ("", "unused")  # until `_with_targets`
     if class_names is None:
         names = [
             label_names(part.row_names or labels[split], where=part.where)
@@ -139,6 +143,8 @@ def make_splits(
     made: dict[str, Sequences] = {}
     for split, part in parts.items():
         notes += id_notes(part)
+        if (part.targets is None) != (parts["train"].targets is None):
+            raise ValueError(f"{part.where}: one split has labels, another has targets")
         made[split] = make_sequences(
             part.x,
             labels[split],
@@ -148,6 +154,8 @@ def make_splits(
             groups=part.groups,
             where=part.where,
         )
+        if part.targets is not None:
+            made[split] = _with_targets(made[split], part, part.targets)
         if part.row_labels is not None:
             indices = class_indices(
                 label_array(part.row_names, part.where), class_names, part.where
@@ -160,3 +168,22 @@ def make_splits(
                 f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
             )
     return Splits(made["train"], made.get("val"), made.get("test"), notes, step=parts["train"].step)
+
+
+def _with_targets(made: Sequences, part: RawPart, targets: Array) -> Sequences:
+    """Returns sequences with a part's targets, (N, K) or (N, T, K), in place of classes."""
+    values = as_array(targets, "target", "biuf", "numbers", part.where)
+    values = values[:, None] if values.ndim == 1 else values
+    is_per_step = values.ndim == 3 and values.shape[1] >= made.max_length
+    if len(values) != len(made) or not (is_per_step or values.ndim == 2):
+        must = f"({len(made)}, K), or ({len(made)}, T, K) with the T steps of X"
+        raise ValueError(f"{part.where}: target has shape {targets.shape}; must be {must}")
+    wrong = exceeds_float32(values) | (np.isnan(values) & (not is_per_step))
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
+        raise ValueError(f"{part.where}: the target of sequence {row} is not a number in float32")
+    if is_per_step:
+        values = np.where(made.valid[:, :, None], values[:, : made.max_length], np.nan)
+    names = part.target_names or tuple(f"target_{k}" for k in range(values.shape[-1]))
+    changed = {"targets": values.astype(np.float32), "label_change": part.label_change}
+    return replace(made, class_names=(), target_names=names, **changed)

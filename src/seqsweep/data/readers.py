@@ -19,7 +19,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")
-_OF_A_SPLIT = ("x", "y", "lengths", "ids")
+_OF_A_SPLIT = ("x", "y", "lengths", "ids", "target")
 _KEYS = (
     *_OF_A_SPLIT,
     *(f"{key}_{split}" for split in _SPLITS for key in _OF_A_SPLIT),
@@ -48,6 +48,8 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
         X_train, y_train, lengths_train, X_val, ..., X_test, ...    several splits
         class_names (C,), channel_names (F,)           optional strings
         ids (N,), ids_train, ...                       names of the sequences, for predictions
+        target (N,) or (N, K), target_train, ...       in a file without y, numbers to predict; or
+                                                       (N, T) or (N, T, K), padded as X is
 
     Args:
         layout: `time_first` if a padded X is (T, N, F) or (T, N), `channels_first` if X is
@@ -85,7 +87,7 @@ def read(
             if key in test.arrays and _names(test, key) != _names(content, key):
                 raise ValueError(f"{test.file}: {key} differ from those of {content.file}")
         notes = [*notes, *test.notes]
-    padded = {split or "train": _padded(part, layout) for split, part in parts.items()}
+    padded = {name or "train": _with_targets(_padded(part, layout)) for name, part in parts.items()}
     names = (_names(content, key) for key in ("class_names", "channel_names"))
     return Stored(padded, *names, notes=tuple(notes))
 
@@ -148,12 +150,14 @@ def _check_is_zip(file: Path) -> None:
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
     """Maps keys in small letters to the file's keys; refuses likely mistakes."""
     known: dict[str, str] = {}
+    labelled = {"y", *(f"y_{split}" for split in _SPLITS)} & {key.lower() for key in stored}
+    keys = {key for key in _KEYS if not (labelled and key.startswith("target"))}
     for key in stored:
-        if key.lower() in _KEYS and (other := known.setdefault(key.lower(), key)) != key:
+        if key.lower() in keys and (other := known.setdefault(key.lower(), key)) != key:
             raise ValueError(f"{file}: there are both {other} and {key}; keep one")
     for key in sorted(set(stored) - set(known.values())):
         # A key similar to a known key is more likely a mistake than another array.
-        if hint := did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85):
+        if hint := did_you_mean(key, keys - set(known), cutoff=0.85):
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
         # If lengths were ignored, padding would be read as data and silently cost accuracy.
         is_suspect = key.lower().startswith(("len", "seq_len", "mask"))
@@ -172,7 +176,9 @@ def _parts(
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
-        x, y, lengths, ids = (content.arrays.get(key) for key in keys)
+        x, y, lengths, ids, target = (content.arrays.get(key) for key in keys)
+        if target is not None and labelled:
+            y = np.zeros(len(target if lengths is None else lengths), np.int64)
         if x is None and y is None and lengths is None:
             continue
         if x is None or (y is None and labelled):
@@ -182,7 +188,7 @@ def _parts(
                 f" {_EXPECTED}"
             )
         where = f"{content.file} ({split})" if split else str(content.file)
-        parts[split] = RawPart(x, y, lengths, where, ids)
+        parts[split] = RawPart(x, y, lengths, where, ids, targets=target)
     # If a file has both X and X_train, it is not clear which array to train on.
     if not parts or ("" in parts and len(parts) > 1) or not set(parts) <= set(only):
         expected = _EXPECTED if len(only) > 2 else "X and y of test"
@@ -212,6 +218,16 @@ def _padded(part: RawPart, layout: Layout) -> RawPart:
         others = x.shape[2] if layout == "batch_first" else 0
         lengths = check_lengths(lengths, count, x.shape[1], where, channels=others)
     return part._replace(x=x, lengths=lengths)
+
+
+def _with_targets(part: RawPart) -> RawPart:
+    """Returns the part with targets (N, ...), or (N, T, K) where X has as many steps."""
+    values, lengths = part.targets, part.lengths
+    if values is not None and lengths is not None and len(values) == lengths.sum() > len(lengths):
+        values = join_padded(values, lengths)
+    if values is not None and values.shape == part.x.shape[:2]:
+        values = values[:, :, None]
+    return part._replace(targets=values)
 
 
 def _names(content: _Content, key: str) -> tuple[str, ...] | None:

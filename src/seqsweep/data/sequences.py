@@ -16,8 +16,9 @@ import numpy.typing as npt
 from seqsweep.data.checks import Floats, Int64, Mask, blocks
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.text import count
 
-_ARRAYS = ("x", "lengths", "labels", "digests", "groups", "row_labels", "recordings")
+_ARRAYS = ("x", "lengths", "labels", "digests", "groups", "row_labels", "recordings", "targets")
 """The attributes of `Sequences` that have an item for each sequence."""
 
 
@@ -30,15 +31,19 @@ class Sequences:
             sets the steps after a sequence's length to zero.
         lengths: (N,) int64, each in 1..T.
         labels: (N,) int64, each a position in `class_names`.
-        class_names: C names, which all splits of a data set share.
+        class_names: C names, which all splits of a data set share; none if targets are numbers.
         channel_names: F names.
         digests: (N,) a hash of each sequence before preparation; None computes the hashes.
         groups: (N,) int64, numbered by first appearance; a group is never in two splits.
             None if there are no groups.
         row_labels: (N, T) the label of each row of the source, -1 where it has none. None if all
             rows of a sequence have its label.
-        label_change: where the labels of rows first differ within a sequence, for messages.
+        label_change: where the labels or targets of rows first differ in a sequence, for messages.
         recordings: (N,) for windows, the digest of the recording that each was cut from.
+        targets: what a LightningModule of the user reads in place of `labels`: numbers, float32
+            (N, K), or (N, T, K) with NaN at a row without one; or, once `prepare` has been told
+            that each row has a label, int64 (N, T) with -100 at a row without one.
+        target_names: the K names of numbers.
     """
 
     x: Floats
@@ -51,6 +56,8 @@ class Sequences:
     row_labels: Int64 | None = None
     label_change: str = ""
     recordings: npt.NDArray[np.uint64] | None = None
+    targets: npt.NDArray[Any] | None = None
+    target_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count, longest, channels = self.x.shape
@@ -61,7 +68,9 @@ class Sequences:
         assert self.groups is None or self.groups.shape == (count,)
         assert self.row_labels is None or len(self.row_labels) == count
         assert self.lengths.min() >= 1 and self.lengths.max() <= longest
-        assert self.labels.min() >= 0 and self.labels.max() < len(self.class_names)
+        assert self.labels.min() >= 0
+        assert self.labels.max() < (len(self.class_names) or count)
+        assert self.targets is None or len(self.targets) == count
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
@@ -97,6 +106,11 @@ class Sequences:
         return len(self.class_names)
 
     @property
+    def is_per_step(self) -> bool:
+        """Returns whether targets have a value for each step."""
+        return self.targets is not None and (self.targets.ndim == 3 or not self.target_names)
+
+    @property
     def units(self) -> npt.NDArray[Any] | None:
         """The group or recording of each window, (N,); None without windows.
 
@@ -108,9 +122,9 @@ class Sequences:
     def by_recording(self) -> tuple[Int64, Int64] | None:
         """Returns the first window of each recording, and each window's recording, numbered (N,).
 
-        The result is None without windows, or if labels change in a recording.
+        The result is None without windows or classes, or if labels change in a recording.
         """
-        if self.recordings is None:
+        if self.recordings is None or self.targets is not None:
             return None
         _, first, number = np.unique(self.recordings, return_index=True, return_inverse=True)
         return (first, number) if (self.labels[first][number] == self.labels).all() else None
@@ -134,7 +148,7 @@ class Sequences:
         return replace(self, x=x, lengths=lengths, channel_names=names or self.channel_names)
 
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of values, lengths, labels, names and groups.
+        """Returns the sha256 (hex) of values, lengths, labels, targets, names and groups.
 
         The values are hashed as float64, so equal numbers have the same fingerprint in every type.
         """
@@ -142,6 +156,8 @@ class Sequences:
         if self.groups is not None:
             head.append(self.groups.tolist())
         digest = hashlib.sha256(json.dumps(head).encode())
+        if self.targets is not None:
+            digest.update(repr(self.target_names).encode() + self.targets.tobytes())
         if self.row_labels is not None:
             digest.update(self.row_labels[self.valid].astype("<i8").tobytes())
         # The byte order is fixed, so that a fingerprint is the same on every machine.
@@ -233,13 +249,15 @@ class Splits:
             digest.update(json.dumps([name, len(part), part.class_names]).encode())
             for array in (part.digests, part.labels, part.groups, part.row_labels):
                 digest.update(b"" if array is None else array.astype("<u8").tobytes())
+            digest.update(b"" if part.targets is None else part.targets.tobytes())
         return digest.hexdigest()
 
 
 def _width(sequences: Sequences) -> str:
-    """Returns the numbers of channels and of classes as text."""
-    channels = sequences.input_size
-    return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
+    """Returns the numbers of channels and of classes, or targets, as text."""
+    channels, targets = sequences.input_size, len(sequences.target_names)
+    values = count(targets, "target") if targets else f"{sequences.num_classes} classes"
+    return f"{channels} channel{'s' * (channels > 1)}, {values}"
 
 
 def digests_of(contents: Iterable[bytes]) -> npt.NDArray[np.uint64]:

@@ -61,6 +61,7 @@ class Roles(NamedTuple):
     features: tuple[str, ...]  # in the order of the channels
     guessed: bool  # whether the features or a role were found without an argument
     unused: dict[str, list[str]]  # by role, usual columns that are not read, as the path says it
+    targets: tuple[str, ...] = ()  # numbers to predict, in place of a label
 
     def name(self, role: str) -> str:
         """Returns the column of a role as text: `case`, or `[machine,run]`."""
@@ -70,6 +71,8 @@ class Roles(NamedTuple):
     def words(self) -> str:
         """Returns the roles and features as text: `id=case, label=y, features=a,b`."""
         words = [f"{role}={printable(self.name(role))}" for role in ROLES if role in self.columns]
+        if self.targets:
+            words.append(f"target={','.join(map(printable, self.targets))}")
         features = [*map(printable, self.features)]
         if len(features) > 6:
             features = [*features[:2], "...", f"{features[-1]} ({len(features)} columns)"]
@@ -93,14 +96,19 @@ def choose_roles(
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
     given = {role: wanted.get(role) for role in ROLES}
+    if wanted.get("target") is not None:
+        if given["label"] not in (None, NONE):
+            raise ValueError(f"{where}: data.source.target and label: give only one")
+        given["label"] = NONE
     columns = {role: as_list(of) for role, of in given.items() if of not in (None, NONE)}
     if columns.get("id") == []:
         raise ValueError(f"{where}: data.source.id=[]: must name at least one column")
     for role, of in columns.items():
         for name in of:
             _check_column(where, [*real, *of_path, *further], role, name)
-    features = _given_features(where, real, wanted.get("features"))
-    ids, taken = columns.get("id", []), [*(features or ())]
+    features = _given_columns(where, real, "features", wanted.get("features"))
+    targets = _given_columns(where, real, "target", wanted.get("target")) or ()
+    ids, taken = columns.get("id", []), [*(features or ()), *targets]
     for role, of in columns.items():
         # A column of the id may say more: the group of a sequence, or its label and other things.
         may_be_id = role == "group" or (role != "id" and ids[1:])
@@ -117,20 +125,20 @@ def choose_roles(
         elif of is None and not (of_path and role == "length"):
             in_id = role == "group" or (role == "label" and ids[1:])
             others = [columns[other] for other in columns if not (other == "id" and in_id)]
-            free = {*real, *further}.difference(features or (), *others)
+            free = {*real, *further}.difference(features or (), targets, *others)
             known = [name for name in (*real, *further) if name in free]
             is_long = bool(of_path or {"id", "step"} & {*columns})
             found = _guess(where, known, role, bool(of_path), is_long)
             columns |= {role: [found]} if found else {}
             guessed = guessed or found is not None
-    used = {name for group in (*columns.values(), *unused.values()) for name in group}
+    used = {name for group in (*columns.values(), *unused.values(), targets) for name in group}
     features = features or tuple(name for name in real if name not in used)
     if not features:
         raise ValueError(
             f"{where}: has no feature column beside {listed(sorted(used))};"
             " data.source.features=[...] names them"
         )
-    return Roles(columns, features, guessed, unused)
+    return Roles(columns, features, guessed, unused, targets)
 
 
 def as_list(given: str | Sequence[str]) -> list[str]:
@@ -168,18 +176,20 @@ def _check_column(where: str, names: Sequence[str], argument: str, name: str) ->
         )
 
 
-def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
-    """Returns the feature columns of names or patterns, such as `x*`; None if not given."""
+def _given_columns(
+    where: str, names: Sequence[str], argument: str, given: Any
+) -> tuple[str, ...] | None:
+    """Returns the columns of names or patterns, such as `x*`; None if not given."""
     if given is None:
         return None
     known, features = set(names), list[str]()
     for pattern in as_list(given):
         matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
         if not matching and pattern not in known:
-            _check_column(where, names, "features", pattern)
+            _check_column(where, names, argument, pattern)
         features += matching or [pattern]
     if not features:
-        raise ValueError(f"{where}: data.source.features=[]: must name at least one column")
+        raise ValueError(f"{where}: data.source.{argument}=[]: must name at least one column")
     return tuple(dict.fromkeys(features))
 
 

@@ -173,7 +173,8 @@ class Table:
             if options.get(key) not in (None, NONE, "long"):
                 problem = "a file of a folder is one sequence, with a row for each step"
                 raise ValueError(f"data.source.{key}={options[key]}: {problem}")
-        if self.pattern and "{label}" in self.texts and options.get("label") is None:
+        is_label_guessed = options.get("label") is None and options.get("target") is None
+        if self.pattern and "{label}" in self.texts and is_label_guessed:
             for usual in usual_columns(names, "label", is_folder=True):
                 raise ValueError(
                     f"{self.like.where}: the class may be the folder or column {usual!r};"

@@ -84,7 +84,8 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     for role in ("group",) if main.form == "long" else ("group", "id"):
         if not {*columns[role]} <= {*second.names}:
             columns[role] = NONE
-    return {**columns, "features": main.roles.features, "form": main.form}
+    further = {"features": main.roles.features, "target": main.roles.targets or None}
+    return {**columns, **further, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
@@ -108,7 +109,11 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
         notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
-    whole, unlabelled = _with_labels(rows, made, labelled, notes)
+    unlabelled = np.zeros(len(made.rows), np.bool_)
+    if not rows.roles.targets:
+        whole, unlabelled = _with_labels(rows, made, labelled, notes)
+    else:
+        whole = _with_targets(rows, made) if labelled else made.whole
     if rows.has("group"):
         whole = whole._replace(groups=_per_sequence(rows, "group", made))
     if not rows.has("split"):
@@ -202,7 +207,7 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
             groups = np.array([str(rows.cell(row, "id")) for row in first])
             names = np.array([f"{name}#{part}" for part, name in enumerate(groups.tolist())])
     lengths = np.bincount(codes).astype(np.int64)
-    x = rows.features()
+    x = rows.numbers(rows.roles.features)
     if (np.diff(order) < 0).any():
         x = x[order]
     x, where = join_padded(x, lengths), rows.table.where
@@ -283,7 +288,7 @@ def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     """Assembles a table with a row for each sequence."""
-    x = rows.features()
+    x = rows.numbers(rows.roles.features)
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
     index = np.arange(len(x), dtype=np.int64)
@@ -369,6 +374,25 @@ def _with_labels(
         label_change="" if problem is None else str(problem),
     )
     return whole, unlabelled
+
+
+def _with_targets(rows: Rows, made: _Assembled) -> RawPart:
+    """Returns the sequences with a target each; with those of their rows if these change."""
+    names, place = rows.roles.targets, rows.table.place
+    values, first = rows.numbers(names), made.rows[made.of_row]
+    whole = made.whole._replace(target_names=names, labels=np.zeros(len(made.rows), np.int64))
+    differs = values != values[first]  # NaN, a missing target, differs from all
+    if not differs.any():
+        return whole._replace(targets=values[made.rows])
+    row, k = np.argwhere(differs)[0].tolist()
+    value, before = values[row, k], values[first[row], k]
+    other = f"{value:g}, but {before:g} at {place(int(first[row]))}; must be one for a sequence"
+    fact = "missing; must be a number" if np.isnan(value) else other
+    problem = f"{place(row)}: the target (column {names[k]!r}) is {fact}"
+    if made.order is None:
+        raise ValueError(problem)
+    of_rows = join_padded(values[made.order], np.bincount(made.of_row))
+    return whole._replace(targets=of_rows, label_change=problem)
 
 
 def _stored(read: _Read) -> Stored:

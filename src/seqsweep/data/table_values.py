@@ -4,6 +4,7 @@ S rows of a table, F features (channels).
 """
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,8 +52,9 @@ class Rows:
         # The group may be one of the columns of the id.
         others = [*dict.fromkeys(name for names in roles.columns.values() for name in names)]
         once = [name for names in roles.unused.values() for name in names]
-        read = table.read(roles.features, others, once)
-        columns = zip([*roles.features, *others], read.columns, strict=True)
+        numbers = [*roles.features, *roles.targets]
+        read = table.read(numbers, others, once)
+        columns = zip([*numbers, *others], read.columns, strict=True)
         # What a path says is coded: a text for each row would take more memory.
         self._columns = {n: one if n in table.texts else _plain(one) for n, one in columns}
         self._count: int = read.num_rows
@@ -95,10 +97,10 @@ class Rows:
                 names.append(name)
         return names
 
-    def features(self) -> Array:
-        """Returns the feature columns (S, F) as floats; frees them, so a second call fails."""
-        x = np.zeros((self._count, len(self.roles.features)), np.float32)
-        for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
+    def numbers(self, names: Sequence[str]) -> Array:
+        """Returns columns (S, F) as floats; frees them, so a second call fails."""
+        x = np.zeros((self._count, len(names)), np.float32)
+        for f, name in enumerate(names):  # one by one: a list would be a copy
             values = self._numbers(name, self._columns.pop(name))
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
@@ -108,7 +110,7 @@ class Rows:
         for f in np.flatnonzero(too_large):
             row = int(exceeds_float32(x[:, f]).argmax())
             raise ValueError(
-                f"{self.table.place(row)}: column {self.roles.features[f]!r} is {x[row, f]}; must"
+                f"{self.table.place(row)}: column {names[f]!r} is {x[row, f]}; must"
                 " be a number within float32, or empty where it is missing"
             )
         return x

@@ -36,6 +36,7 @@ def table(
     unlabelled: str | int | None = None,
     gap: float | None = None,
     dayfirst: bool | None = None,
+    target: str | list[str] | None = None,
 ) -> Splits:
     """Reads a csv, parquet, JSON lines or npy file, or a folder of them.
 
@@ -72,6 +73,8 @@ def table(
         unlabelled: the label of rows that have none, such as 0.
         gap: in long form, a larger step from row to row cuts a sequence; in seconds for dates.
         dayfirst: whether 2/3/2026 is in March; null asks the other dates of the column.
+        target: the column of numbers to predict in place of a class, or several; then no column is
+            the label.
 
     Raises:
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.

@@ -96,17 +96,18 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
     return every[begins], lengths
 
 
-def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits:
+def cut_windows(whole: Splits, prepared: Splits, transform: Transform, per_step: bool) -> Splits:
     """Cuts the prepared recordings of each split into windows.
 
     Args:
         whole: the splits before they were scaled, whose lengths are in rows.
+        per_step: whether a window has the targets of all its rows, or else of its last row.
     """
     window = transform.window or 1
     longest = int(whole.train.lengths.max())
     reason = ", the rows of the longest training recording"
     integer("data.transform.window", window, 1, longest, reason)
-    made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform))
+    made = prepared.map(lambda name, part: _cut(name, part, whole.parts[name], transform, per_step))
     sizes = ", ".join(f"{len(part):,} in {name}" for name, part in made.parts.items())
     note = f"windows of {window} rows, every {transform.stride}: {sizes}"
     if short := sum(int((part.lengths < window).sum()) for part in whole.parts.values()):
@@ -114,17 +115,27 @@ def cut_windows(whole: Splits, prepared: Splits, transform: Transform) -> Splits
     return replace(made, notes=(*made.notes, note))
 
 
-def _cut(name: str, part: Sequences, whole: Sequences, transform: Transform) -> Sequences:
-    """Returns the windows of a split, without those whose rows have no label."""
+def _cut(
+    name: str, part: Sequences, whole: Sequences, transform: Transform, per_step: bool
+) -> Sequences:
+    """Returns the windows of a split, without those that lack a label or target."""
     windows = windows_in(whole.lengths, transform.window or 1, transform.stride)
-    labels = part.labels[windows.recordings]
-    if whole.row_labels is not None:
+    labels, targets = part.labels[windows.recordings], whole.targets
+    if targets is not None and per_step:
+        rows, _ = windows_of(targets.reshape(*whole.x.shape[:2], -1), windows, transform)
+        targets = rows.reshape(*rows.shape[:2], *targets.shape[2:])
+    elif targets is not None:
+        last = (windows.first + windows.rows - 1,) if whole.is_per_step else ()
+        targets = targets[(windows.recordings, *last)]
+        is_known = np.isfinite(targets.sum(axis=1, dtype=np.float64))
+        windows, targets, labels = windows.select(is_known), targets[is_known], labels[is_known]
+    elif whole.row_labels is not None:
         labels = majority(whole.row_labels, windows, part.num_classes)
         windows, labels = windows.select(labels >= 0), labels[labels >= 0]
     if len(labels) == 0:
         raise ValueError(
             f"data.transform.window={transform.window}: no window of {name} has a label in all its"
-            " rows"
+            " rows, or a target in its last"
         )
     of, digests = windows.recordings, part.digests
     assert digests is not None
@@ -139,6 +150,7 @@ def _cut(name: str, part: Sequences, whole: Sequences, transform: Transform) -> 
         groups=None if part.groups is None else part.groups[of],
         recordings=digests[of],
         row_labels=None,
+        targets=targets,
     )
 
 
@@ -162,9 +174,19 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
                 f" gets {shortest}; must be at least {window}, the rows of a window"
             )
         index = np.minimum(begin[:, None] + np.arange(rows.max()), train.lengths[:, None] - 1)
-        x, labels = np.take_along_axis(train.x, index[:, :, None], axis=1), train.row_labels
-        labels = None if labels is None else np.take_along_axis(labels, index, axis=1)
-        parts[name] = replace(train, x=x, lengths=rows, digests=None, row_labels=labels)
+        at, labels, targets = (
+            (np.arange(len(train))[:, None], index),
+            train.row_labels,
+            train.targets,
+        )
+        parts[name] = replace(
+            train,
+            x=train.x[at],
+            lengths=rows,
+            digests=None,
+            row_labels=None if labels is None else labels[at],
+            targets=targets[at] if targets is not None and train.is_per_step else targets,
+        )
         begin = begin + rows
     ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items()) or "train"
     note = f"split_by=time: each recording ends with {ends}; no window crosses a border"

@@ -101,7 +101,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
 def _built(config: Config, splits: Splits | OwnData) -> Any:
     """Returns what the section `model` makes; its weights come from the random stream `init`."""
     model = config["model"]
-    sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
+    sizes = sizes_from_data(model, splits.input_size, splits.num_classes or None, splits.vocabulary)
     with global_stream(config["seed"], "init"):
         return build(model, "model", **sizes)
 
@@ -212,7 +212,8 @@ def _check_independence(network: nn.Module, model: Config, train: Sequences) -> 
 def form_batches(data: Any, module: nn.Module) -> None:
     """Lets data of ours give `(x, y)` to a LightningModule that reads no lengths."""
     if isinstance(data, SequenceDataModule):
-        data.yields_pairs = not takes_lengths(type(module)) and has_one_length(data.splits)
+        is_plain = data.splits.train.targets is None and has_one_length(data.splits)
+        data.yields_pairs = is_plain and not takes_lengths(type(module))
 
 
 def has_one_length(splits: Splits) -> bool:

@@ -15,6 +15,7 @@ from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.importing import is_class_path
 from seqsweep.native.structs import kept_numbers
+from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.metrics import as_metric, knows_metrics
 from seqsweep.training.engine import CHECKPOINT, EARLY_STOP, architecture_of
 from seqsweep.training.run_data import OwnData
@@ -37,6 +38,12 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
+    size = len(splits.train.target_names) if isinstance(splits, Splits) else 0
+    if size and "num_targets" in signature_of(model["_target_"]).parameters:
+        # The config keeps the number, because a checkpoint has only the names of classes.
+        if (given := model.get("num_targets")) not in (None, size):
+            raise ValueError(f"model.num_targets={given}: must be {size}, the targets of the data")
+        model = model | {"num_targets": size}
     # Only our networks, which have the key embedding_dim, read symbols.
     if splits.vocabulary is not None and architecture_of(model) is not None:
         model = {
@@ -65,10 +72,13 @@ def sizes_from_data(
                 f"model.{name}={given}, but the data have {size} {_SIZES[name]}; "
                 f"leave model.{name} out to take it from the data"
             )
-    for name in ("input_size", "num_classes"):
+    for name in ("input_size", "num_classes", "num_targets"):
         is_known = name in sizes or model.get(name) is not None
         if name in known and known[name].required and not is_known:
-            raise ValueError(f"model.{name} is missing: the data module has no attribute {name}")
+            what = "module has no attribute " + name
+            if input_size is not None:
+                what = f"have no {name.removeprefix('num_')}"
+            raise ValueError(f"model.{name} is missing: the data {what}")
     return {name: size for name, size in sizes.items() if name in known}
 
 
@@ -83,11 +93,19 @@ def _check_default_type() -> None:
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding for data that are not symbols, and symbols without an embedding.
+    """Refuses targets, an embedding for other data than symbols, and symbols without it.
 
     Symbols are data with a vocabulary, or whole numbers. A user's own network is not checked.
     """
     model = config["model"]
+    train = splits.train if isinstance(splits, Splits) and not is_own_module(config) else None
+    if train is not None and train.targets is not None:
+        names = ", ".join(train.target_names)
+        raise ValueError(
+            f"model._target_={model['_target_']}: classifies whole sequences, but the data have"
+            f" {f'targets ({names})' if names else 'a label for each step'}; a LightningModule of"
+            " your own reads them: docs/extend.md, Numbers to predict"
+        )
     if architecture_of(model) is None:
         return
     if model.get("embedding_dim") is None:
@@ -163,7 +181,7 @@ def check_network(config: Config, splits: Splits) -> None:
     """Refuses a network that does not fit data, memory or cell."""
     check_symbols(config, splits)
     model, channels = config["model"], splits.input_size
-    sizes = sizes_from_data(model, channels, splits.num_classes, splits.vocabulary)
+    sizes = sizes_from_data(model, channels, splits.num_classes or None, splits.vocabulary)
     check_network_size(config, splits)
     network = architecture_of(model)
     if network is not None and is_class_path(network.cell):

@@ -27,7 +27,7 @@ It is the same for all seeds of a run, so that a `random_split` in `setup` gives
 
 _PREPARATION = (
     "val_fraction", "test_fraction", "split_seed", "folds", "fold", "standardize", "missing",
-    "split_by",
+    "split_by", "per_step",
 )  # fmt: skip
 
 _TABLE = "seqsweep.data.tables.table"

@@ -16,7 +16,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
 from seqsweep.data.files import config_of, existing_file, source_of
-from seqsweep.data.info import Info, describe
+from seqsweep.data.info import ChannelInfo, Info, describe
 from seqsweep.results.tables import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.proposed_run import propose
@@ -153,9 +153,11 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     """Prints sizes, channels, classes, duplicates and notes."""
     total = sum(split.sequences for split in info.splits)
     channels = count(len(info.channels), "channel")
-    classes = count(len(info.classes), "class", "classes")
+    words = ("target",) if info.targets else ("class", "classes")
+    classes = count(len(info.targets or info.classes), *words)
     print_lines(console, f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
-    for table in (_splits(info), _channels(info), _classes(info)):
+    last = _channels("target", info.targets) if info.targets else _classes(info)
+    for table in (_splits(info), _channels("channel", info.channels), last):
         print_lines(console, "")
         print_table(console, table)
     print_lines(console, "")
@@ -188,9 +190,9 @@ def _splits(info: Info) -> Table:
     return table
 
 
-def _channels(info: Info) -> Table:
-    table = _table("channel", "min", "max", "mean", "deviation", "missing")
-    for channel in info.channels[:_MOST_ROWS]:
+def _channels(name: str, channels: Sequence[ChannelInfo]) -> Table:
+    table = _table(name, "min", "max", "mean", "deviation", "missing")
+    for channel in channels[:_MOST_ROWS]:
         numbers = (channel.min, channel.max, channel.mean, channel.std)
         table.add_row(
             escape(channel.name),

@@ -33,7 +33,7 @@ from seqsweep.using.find_run import find_run
 from seqsweep.using.load import LoadedRun, load_run
 
 _SOURCE = "seqsweep.data.tables.table"
-_RUN_COLUMNS = ("id", "step", "label", "length")
+_RUN_COLUMNS = ("id", "step", "label", "length", "target")
 """The options that name columns of a run's table; a new table may lack these columns."""
 
 _RUN_SHAPE = ("form", "frame", "reshape", "unlabelled", "gap", "dayfirst", *CSV_OPTIONS)
@@ -133,7 +133,7 @@ def open_data(
     if part.ids is not None and part.ids.shape != (size,):
         raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({size},)")
     if run.transform.window is None and part.row_labels is not None:
-        if part.label_change:
+        if part.label_change and not run.config["data"].get("per_step"):
             raise ValueError(part.label_change)
         part = part._replace(labels=None)
     labels = None

@@ -339,7 +339,8 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     refuse_foreign_targets({"model": section}, [*ours, *allow], "its config", data)
     section = check_section(section, "model")
     channels, classes = (len(content[key]) for key in ("channel_names", "class_names"))
-    if content["config"]["data"].get("_target_") != DATA_MODULE:  # which may not know the sizes
+    # A data module may not know the sizes, and targets have no classes.
+    if data.get("_target_") != DATA_MODULE or is_own_module(content["config"]):
         channels, classes = channels or None, classes or None
     sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
     is_ours = section["_target_"] in ours

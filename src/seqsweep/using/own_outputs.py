@@ -54,9 +54,10 @@ def own_data(run: LoadedRun, options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def batches_of(run: LoadedRun, inputs: Inputs, batch_size: int) -> DataLoader[Any]:
-    """Returns sequences in batches as in training, with -1 for each label."""
+    """Returns sequences in batches as in training, with -1 for each label or target."""
     x, lengths = inputs
-    takes = takes_lengths(type(run.module))
+    has_targets = not run.class_names or run.config["data"].get("per_step", False)
+    takes = has_targets or takes_lengths(type(run.module))
     if not takes and len(lengths.unique()) > 1:
         raise ValueError("sequences of different lengths: forward takes x alone")
     parts = [x, *([lengths] if takes else []), torch.full((len(x),), -1)]
