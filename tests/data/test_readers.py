@@ -201,4 +201,4 @@ def test_an_unknown_option_and_an_unknown_ending_are_named(save, write):
     with pytest.raises(ValueError, match=message):
         read_file(save(X=X, lengths=LENGTHS), labelled=False, layuot="time_first")
     with pytest.raises(ValueError, match=r"data.odd: unknown ending; expected .npz, .ts, .csv"):
-        read_file(write("", "data.xls"))
+        read_file(write("", "data.odd"))

@@ -17,7 +17,7 @@ def known_conversions() -> list[dict[str, Any]]:
 
 
 def conversion(path: str, files: Iterable[str], nested: bool = False) -> str:
-    """Returns a message with the lines that convert a file or a folder; empty if none is known.
+    """Returns a message with the lines that convert a file; else "".
 
     Args:
         files: the paths of a folder's files; for a file, its path.

@@ -330,7 +330,7 @@ def parsed(texts: Any, decimal: str = ".", dayfirst: bool = True) -> Any:
 
 
 def day_first(texts: Any) -> bool | None:
-    """Returns whether dates such as 2/3/2026 begin with the day; None if they do not show it."""
+    """Returns whether dates such as 2/3/2026 begin with the day; None if unclear."""
     found = pc.extract_regex(texts, r"^\s*(?P<one>\d\d?)[/-](?P<two>\d\d?)[/-]\d{4}").drop_null()
     if not len(found):
         return True

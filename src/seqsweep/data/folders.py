@@ -218,7 +218,7 @@ def class_in_names(folder: Path) -> str | None:
     """Returns the pattern of folders, such as subjects, whose files have equal names.
 
     Then the names are the classes, as in `S1/walk_1.csv` and `S2/walk_1.csv`. Names of sensors are
-    no classes.
+    not classes.
     """
     names: dict[str, set[str]] = {}
     for path in _files(folder):
@@ -232,7 +232,7 @@ def class_in_names(folder: Path) -> str | None:
         return None
     stems, endings = {*map(without_ending, shared)}, {*map(_ending, shared)}
     numbered = [re.fullmatch(r".+_\d+", stem) is not None for stem in stems]
-    # A name such as S01_1 says who was measured, and that of a sensor is no class.
+    # A name such as S01_1 says who was measured, and accelerometer.csv with what.
     are_others = any(re.search(rf"\d.*_|^\d|{_SENSOR}", stem, re.IGNORECASE) for stem in stems)
     if len(endings) > 1 or are_others or len({*numbered}) > 1:
         return None

@@ -107,7 +107,7 @@ class _Column(NamedTuple):
         return in_blocks and self.is_whole and size <= rows // 2
 
     def groups(self, ids: "_Column") -> bool:
-        """Returns whether each id has one cell, and each cell several ids, as a subject has."""
+        """Returns whether each cell has several ids, as a subject has."""
         several = 2 < len(self.values) <= len(ids.values) // 2
         return several and len(_beside(self, ids).values) == len(ids.values)
 
@@ -151,7 +151,7 @@ class Look:
         return _columns(self.path, self.options())
 
     def columns_of_file(self, **further: Any) -> list[_Column]:
-        """Returns the columns of the file, or of the first in a folder, with further options."""
+        """Returns the columns of the first file, read with further options."""
         options = self.options(**further)
         return _columns(self.file, {k: v for k, v in options.items() if k in CSV_OPTIONS})
 
@@ -319,7 +319,7 @@ def _columns_with_a_role(look: Look) -> Guess | None:
 
 
 def _folder_is_group(look: Look) -> Guess | None:
-    """Guesses that a label column with several values in a file counts, and not the folder."""
+    """Guesses that a label column that changes within a file is the class."""
     if not look.is_folder or any(look.given.get(key) for key in ("pattern", "label", "labels")):
         return None
     columns = {column.name: column for column in look.columns_of_file()}
@@ -353,7 +353,7 @@ def _gap(look: Look) -> Guess | None:
 
 
 def _no_class(look: Look) -> Guess | None:
-    """Guesses that 0 among labels of rows, which are numbers, means that a row has none."""
+    """Guesses that the label 0 means that a row has none."""
     columns = {column.name: column for column in look.columns()}
     label = columns.get(str(look.given.get("label")))
     if label is None or not label.is_whole or 0 not in label.values:

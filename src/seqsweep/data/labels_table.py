@@ -1,4 +1,4 @@
-"""Joins a table of labels, with a row for each recording, to the rows of a source.
+"""Joins a table of labels to the rows of a source.
 
 S rows of the source, N files of a folder.
 """
@@ -14,7 +14,7 @@ from seqsweep.text import listed, short
 
 
 class LabelsTable:
-    """A table of labels, groups or splits, joined by file name or by a common column.
+    """A table with a row for each recording: its name, label and group.
 
     Args:
         where: its name, for messages.

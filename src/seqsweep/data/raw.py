@@ -140,9 +140,15 @@ def make_splits(
         ]
         # The labels of all splits count, because a class may be missing in one split.
         class_names = label_names(*names)
-    made: dict[str, Sequences] = {}
+    made, split_of = dict[str, Sequences](), dict[str, str]()
     for split, part in parts.items():
         notes += id_notes(part)
+        for group in [] if part.groups is None else dict.fromkeys(np.ravel(part.groups).tolist()):
+            if split_of.setdefault(group, split) != split:
+                raise ValueError(
+                    f"{part.where}: group {group!r} is in {split_of[group]} and in {split}; a group"
+                    " must be in one split; data.source.group=none means no such column"
+                )
         if (part.targets is None) != (parts["train"].targets is None):
             raise ValueError(f"{part.where}: one split has labels, another has targets")
         made[split] = make_sequences(

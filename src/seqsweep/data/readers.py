@@ -19,7 +19,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")
-_OF_A_SPLIT = ("x", "y", "lengths", "ids", "target")
+_OF_A_SPLIT = ("x", "y", "lengths", "ids", "groups", "target")
 _KEYS = (
     *_OF_A_SPLIT,
     *(f"{key}_{split}" for split in _SPLITS for key in _OF_A_SPLIT),
@@ -48,6 +48,7 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
         X_train, y_train, lengths_train, X_val, ..., X_test, ...    several splits
         class_names (C,), channel_names (F,)           optional strings
         ids (N,), ids_train, ...                       names of the sequences, for predictions
+        groups (N,), groups_train, ...                 such as persons; each is in one split
         target (N,) or (N, K), target_train, ...       in a file without y, numbers to predict; or
                                                        (N, T) or (N, T, K), padded as X is
 
@@ -176,7 +177,7 @@ def _parts(
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
-        x, y, lengths, ids, target = (content.arrays.get(key) for key in keys)
+        x, y, lengths, ids, groups, target = (content.arrays.get(key) for key in keys)
         if target is not None and labelled:
             y = np.zeros(len(target if lengths is None else lengths), np.int64)
         if x is None and y is None and lengths is None:
@@ -188,7 +189,7 @@ def _parts(
                 f" {_EXPECTED}"
             )
         where = f"{content.file} ({split})" if split else str(content.file)
-        parts[split] = RawPart(x, y, lengths, where, ids, targets=target)
+        parts[split] = RawPart(x, y, lengths, where, ids, groups, targets=target)
     # If a file has both X and X_train, it is not clear which array to train on.
     if not parts or ("" in parts and len(parts) > 1) or not set(parts) <= set(only):
         expected = _EXPECTED if len(only) > 2 else "X and y of test"

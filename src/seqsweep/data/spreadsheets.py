@@ -29,7 +29,7 @@ def delimiter_of(line: str) -> str:
 
 
 def closing_sign(content: bytes, delimiter: str) -> bytes:
-    """Returns a sign that ends each line and separates no cells, as in `1,2,3;`; else b""."""
+    """Returns a sign that only ends lines, as in `1,2,3;`; else b""."""
     lines = itertools.islice(FILLED_LINE.finditer(content), _MOST_LINES)
     (last, *others) = {line[0].rstrip()[-1:] for line in lines} or {b""}
     return last if last in (b";", b",", b"|") and not others and last != delimiter.encode() else b""

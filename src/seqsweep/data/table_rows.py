@@ -1,4 +1,4 @@
-"""Opens a source of rows: csv, parquet, JSON lines, npy, a folder of these, a DataFrame.
+"""Opens a source of rows: a file, a folder of files, a DataFrame.
 
 Each becomes named columns of Arrow. Only columns that are features or have a role are read.
 """

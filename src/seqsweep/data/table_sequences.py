@@ -216,7 +216,7 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
 
 
 def _cut_at_gaps(rows: Rows, codes: Int64, order: Int64, gap: float) -> Int64:
-    """Returns the sequence of each row (S,), with a new one after each step above `gap`."""
+    """Returns the sequence of each row (S,), cut at steps above `gap`."""
     where = f"{rows.table.where}: data.source.gap={gap}"
     if not rows.has("step") or gap <= 0:
         must = "must be above 0" if gap <= 0 else "needs data.source.step=COLUMN"
@@ -279,7 +279,7 @@ def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
     if len(gaps) and gap is None:
         told = f"{count(len(gaps), 'gap')} in {rows.roles.name('step')!r} of up to"
         size = f"{gaps.max():g}{unit}, where a step is {usual:g}{unit}"
-        # A few lost rows are no break where there are longer gaps.
+        # Where there are longer gaps, only these are breaks.
         longer = (10 if gaps.max() > 20 * usual else 2) * usual
         cut = f"data.source.gap={longer:g} cuts recordings there"
         rows.table.notes.append(f"{rows.table.where}: {told} {size}; {cut}")
@@ -396,15 +396,7 @@ def _with_targets(rows: Rows, made: _Assembled) -> RawPart:
 
 
 def _stored(read: _Read) -> Stored:
-    """Returns the splits of a table; refuses a group that is in two splits."""
-    split_of: dict[str, str] = {}
-    for split, part in read.parts.items():
-        for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):
-            if split_of.setdefault(group, split) != split:
-                raise ValueError(
-                    f"{part.where}: group {group!r} is in {split_of[group]} and in {split}; a group"
-                    " must be in one split; data.source.group=none means no such column"
-                )
+    """Returns the splits of a table, with the names of its channels."""
     # The columns of a wide table are steps, so their names are not names of channels.
     channels = None if read.form == "wide" else read.roles.features
     return Stored(read.parts, None, channels, tuple(read.notes))

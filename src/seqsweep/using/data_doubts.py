@@ -17,7 +17,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.text import count, listed
 
 _MANY = 100
-"""Fewer short sequences are no reason to doubt."""
+"""The fewest short sequences that are a reason to doubt."""
 
 _SHORT = 5
 """The steps of a sequence that is shorter than a recording usually is."""

@@ -149,8 +149,8 @@ def test_a_run_with_a_fresh_seed_that_fails_is_reported_and_tried_again(run, tmp
 
 
 def test_a_combination_that_is_refused_counts_as_a_failed_trial(run, tmp_path):
-    """Each value is right, and two steps cannot lose three."""
-    space = ("data.transform.truncate=null,2", "data.transform.time_mask=1,3")
+    """Each value is right, and three of two steps have no mean."""
+    space = ("data.transform.truncate=null,2", "data.transform.downsample=1,3")
     assert run(*space, budget={"trials": 6}, runs=RUNS[:-1]) == 0
     refused = [trial.refusal is not None for trial in found(tmp_path).trials]
     assert [state == "failed" for state in states(tmp_path)] == refused
