@@ -59,7 +59,7 @@ def test_keys_that_are_not_read_are_named(save, tmp_path):
     one = save("one.npz", X=X, y=Y, lengths=LENGTHS, groups=Y, mask=X[..., 0] != 0)
     two = save("two.npz", X=X, y=Y, lengths=LENGTHS, train_idx=Y, sample_weight=Y)
     assert npz(one, test_path=two).notes == (
-        f"{tmp_path}/one.npz: keys not used: groups, mask",
+        f"{tmp_path}/one.npz: keys not used: mask",
         f"{tmp_path}/two.npz: keys not used: train_idx, sample_weight",
     )
     assert npz(save(X=X, y=Y, valence=Y, silent=Y)).notes[0].endswith("valence, silent")
