@@ -123,22 +123,29 @@ class _Column(NamedTuple):
 
 
 class Look:
-    """A file or a folder as a guess sees it.
+    """A file or a folder as the guesses see it.
 
     Args:
         path: the file or folder.
-        given: the options of the user and of the guesses before.
         is_text: whether its reader is that of texts, which has no options of tables.
+
+    Attributes:
+        given: the options of the user and of the guesses so far.
     """
 
     def __init__(self, path: str, given: Mapping[str, Any], is_text: bool = False) -> None:
-        self.path, self.given, self.is_text = str(given.get("path") or path), given, is_text
-        root = Path(self.path).expanduser()
+        self.path, self.given, self.is_text = path, {**given}, is_text
+        root = Path(path).expanduser()
         self.is_folder = root.is_dir()
         self.file = str(root / (first_table(root) or "") if self.is_folder else root)
         self.start = unpacked(file := existing_file(self.file))[:_MOST_BYTES]
-        is_typed = self.start[:6] in (b"\x93NUMPY",) or self.start[:4] == b"PAR1"
+        is_typed = self.start.startswith((b"PAR1", b"\x93NUMPY"))
         self.is_csv = not is_typed and file.suffix not in (".jsonl", ".ndjson")
+        self._read: dict[str, list[_Column]] = {}
+
+    def is_given(self, *keys: str) -> bool:
+        """Returns whether one of these options has a value."""
+        return any(self.given.get(key) is not None for key in keys)
 
     def options(self, **further: Any) -> dict[str, Any]:
         """Returns the options with which the table is opened."""
@@ -148,33 +155,46 @@ class Look:
 
     def columns(self) -> list[_Column]:
         """Returns the columns of the first rows."""
-        return _columns(self.path, self.options())
+        return self._columns(self.path, self.options())
 
     def columns_of_file(self, **further: Any) -> list[_Column]:
         """Returns the columns of the first file, read with further options."""
         options = self.options(**further)
-        return _columns(self.file, {k: v for k, v in options.items() if k in CSV_OPTIONS})
+        return self._columns(self.file, {k: v for k, v in options.items() if k in CSV_OPTIONS})
+
+    def _columns(self, path: str, options: Mapping[str, Any]) -> list[_Column]:
+        key = f"{path} {sorted(options.items())}"
+        if key not in self._read:
+            self._read[key] = _columns(path, options)
+        return self._read[key]
 
 
 def guesses(path: str, given: Mapping[str, Any], is_text: bool = False) -> list[Guess]:
     """Returns what the table seems to need, beyond the options that are `given`."""
     made = list[Guess]()
-    for guess in (_text_columns,) if is_text else _GUESSES:
-        with suppress(ValueError, TypeError, OSError, LookupError, pa.ArrowException):
-            found = guess(Look(path, given, is_text))
-            if found is None:
-                continue
+    expected = (ValueError, TypeError, OSError, LookupError, pa.ArrowException)
+    with suppress(*expected):
+        look = Look(path, given, is_text)
+        for guess in (_text_columns,) if is_text else _GUESSES:
+            found = None
+            with suppress(*expected):
+                found = guess(look)
             # Options that the user has set are not replaced.
             options = {
                 key: value
-                for key, value in found.options.items()
-                if given.get(key, CSV_OPTIONS.get(key)) == CSV_OPTIONS.get(key) != value
+                for key, value in (found.options if found else {}).items()
+                if key == "path"
+                or look.given.get(key, CSV_OPTIONS.get(key)) == CSV_OPTIONS.get(key) != value
             }
-            if options:
-                made.append(found._replace(options=options))
-                given = {**given, **(options if found.sure != "doubtful" else {})}
+            if not found or not options:
+                continue
+            made.append(found._replace(options=options))
             if "data" in options:
                 break
+            if found.sure != "doubtful":
+                look.given |= options
+            if "path" in options:
+                look = Look(options["path"], look.given)
     return made
 
 
@@ -231,7 +251,7 @@ def _parts_of_an_archive(look: Look) -> Guess | None:
 def _labels_beside(look: Look) -> Guess | None:
     """Guesses that a table beside the recordings, or in their folder, has their labels."""
     path = Path(look.path).expanduser()
-    if look.given.get("labels") or look.given.get("pattern"):
+    if look.is_given("labels", "pattern"):
         return None
     beside = sorted((path if look.is_folder else path.parent).glob("*.[ct]sv"))
     known = re.compile("label|meta|target|annotation|^y_", re.IGNORECASE)
@@ -245,7 +265,7 @@ def _labels_beside(look: Look) -> Guess | None:
 
 def _class_in_file_names(look: Look) -> Guess | None:
     """Guesses that files of equal names in all folders say the class by their names."""
-    if not look.is_folder or look.given.get("pattern") or look.given.get("labels"):
+    if not look.is_folder or look.is_given("labels", "pattern"):
         return None
     pattern = class_in_names(Path(look.path).expanduser())
     if pattern is None:
@@ -270,7 +290,7 @@ def _decimal(look: Look) -> Guess | None:
     """Guesses a decimal comma where more columns are numbers with it."""
     if not look.is_csv:
         return None
-    signs = (look.given.get("decimal", "."), ",")
+    signs = (look.given.get("decimal", "."), *[","] * (b"," in look.start))
     best = max(signs, key=lambda sign: len(_numbers(look.columns_of_file(decimal=sign))))
     return Guess({"decimal": best})
 
@@ -310,7 +330,7 @@ def _of_texts(columns: Sequence[_Column]) -> dict[str, Any]:
 def _columns_with_a_role(look: Look) -> Guess | None:
     """Guesses the roles of columns without usual names; leaves out columns of words."""
     # Users who set features or a form know the columns, so no roles are proposed.
-    if any(look.given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
+    if look.is_given("features", "form", "frame", "reshape", "target"):
         return None
     roles = open_table(look.path, most=_MOST_BYTES, **look.options()).choose_roles(look.given)
     fixed = [role for role in ROLES if look.given.get(role) is not None]
@@ -320,7 +340,7 @@ def _columns_with_a_role(look: Look) -> Guess | None:
 
 def _folder_is_group(look: Look) -> Guess | None:
     """Guesses that a label column that changes within a file is the class."""
-    if not look.is_folder or any(look.given.get(key) for key in ("pattern", "label", "labels")):
+    if not look.is_folder or look.is_given("pattern", "label", "labels"):
         return None
     columns = {column.name: column for column in look.columns_of_file()}
     usual = usual_columns([*columns], "label", is_folder=True)
@@ -343,11 +363,8 @@ def _gap(look: Look) -> Guess | None:
     within = np.diff(codes[rows]) == 0
     sizes = np.diff(times[step.codes][rows])[within]
     usual = float(np.median(sizes))
-    if (
-        not (np.diff(label.codes[rows])[within] != 0).any()
-        or sizes.max() <= 20 * usual
-        or not usual
-    ):
+    changes = (np.diff(label.codes[rows])[within] != 0).any()
+    if not changes or not 0 < 20 * usual < sizes.max():
         return None
     return Guess({"gap": float(f"{10 * usual:g}")}, why=f"breaks of up to {sizes.max():g}")
 
@@ -358,12 +375,7 @@ def _no_class(look: Look) -> Guess | None:
     label = columns.get(str(look.given.get("label")))
     if label is None or not label.is_whole or 0 not in label.values:
         return None
-    zero = "label 0 may mean that a row has none"
-    return (
-        Guess({"unlabelled": 0}, "doubtful", zero)
-        if (label.codes[0] != label.codes).any()
-        else None
-    )
+    return Guess({"unlabelled": 0}, "doubtful", "label 0 may mean that a row has none")
 
 
 _GUESSES = (
