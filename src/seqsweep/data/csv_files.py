@@ -257,6 +257,8 @@ class CsvFile:
                 raise ValueError(f"data.source.encoding={self._encoding}: {known}") from None
             except UnicodeError as error:
                 raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
+        if self._most is not None and len(content) > self._most:
+            content = content[: content.rfind(b"\n", 0, self._most) + 1]
         if b"\0" in content[: 1 << 20]:
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
         if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
@@ -277,12 +279,10 @@ class CsvFile:
                 raise ValueError(f"data.source.skip_rows={self._skipped}: {problem}")
             ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
             content = b"\n" * self._skipped + content[next(ends).end() :]
-        if content.count(b'"') % 2:
+        if self._most is None and content.count(b'"') % 2:
             problem = "a quoted cell does not end: the file has an odd number of"
             raise ValueError(f"{file}: {problem} '\"'")
-        if self._most is None or len(content) <= self._most:
-            return content
-        return content[: content.rfind(b"\n", 0, self._most) + 1]
+        return content
 
 
 def _as_texts(column: Any) -> Any:

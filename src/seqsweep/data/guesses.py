@@ -220,6 +220,8 @@ def with_proposal(
     if given.get("totals", "error") == "error":
         attempts.append(kept | {"totals": "drop"})
     for proposed in attempts:
+        if _lacks_label(failed or error) and not {"label", "pattern", "labels"} & {*kept}:
+            break  # a large file would be read in vain
         try:
             if "data" not in proposed:
                 read(proposed)
@@ -233,6 +235,10 @@ def with_proposal(
         words = " ".join(f"{key}={quoted_value(value)}" for key, value in kept.items())
         return kind(f"{fact}; with {words}: {failed}")
     return kind(str(error))
+
+
+def _lacks_label(error: Exception) -> bool:
+    return "data.source.label=COLUMN" in str(error)
 
 
 def _parts_of_an_archive(look: Look) -> Guess | None:
