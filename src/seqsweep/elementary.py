@@ -41,6 +41,26 @@ def macro_f1(hits: npt.NDArray[Any], seen: npt.NDArray[Any]) -> float:
     return math.fsum(shares.tolist()) / len(shares)
 
 
+def accuracy_of_votes(
+    probabilities: npt.NDArray[Any], of: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+) -> float:
+    """Returns the share of recordings whose windows mostly have the right class.
+
+    If two classes are equally frequent, their mean probability decides.
+
+    Args:
+        probabilities: (M, C) of the windows.
+        of: (M,) the recording of each window, below N.
+        labels: (N,) the classes of the recordings.
+    """
+    votes = np.zeros((len(labels), probabilities.shape[1]))
+    np.add.at(votes, (of, probabilities.argmax(axis=1)), 1)
+    shares = np.zeros_like(votes)
+    np.add.at(shares, of, probabilities)
+    votes += shares / (1 + np.bincount(of))[:, None]  # below 1: it only breaks ties
+    return float((votes.argmax(axis=1) == labels).mean())
+
+
 def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """Returns the cosine of angles in turns: cos(2 pi turns)."""
     turns = turns - np.rint(turns)  # whole turns are removed without rounding

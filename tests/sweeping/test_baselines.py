@@ -12,6 +12,7 @@ from prepared import prepared
 
 from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
+from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.text import text
 from seqsweep.data.vocabulary import Vocabulary
@@ -99,6 +100,20 @@ def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_ar
     found, _ = measure(Splits(train, None, test))
     metrics = {row["name"]: row["metrics"] for row in found}["1-nearest neighbour"]
     assert metrics == {"test/acc": 1.0, "test/f1": 1.0}
+
+
+def test_windows_have_an_accuracy_by_recording():
+    """Two of three windows are like those of a class, so that all recordings are right."""
+    values = np.repeat([0.0, 0.0, 1.0] * 10 + [1.0, 1.0, 0.0] * 10, 4).reshape(20, 12)
+    splits = prepared(
+        Splits(make_sequences(values, np.repeat([0, 1], 10))),
+        val_fraction=0,
+        test_fraction=0.4,
+        transform={"window": 4},
+    )
+    of_model = {row["name"]: row["metrics"] for row in measure(splits)[0]}["logistic regression"]
+    assert of_model["test/acc"] == pytest.approx(2 / 3)
+    assert of_model["test/recording_acc"] == 1.0
 
 
 def test_each_data_set_is_measured_once_and_named(planned, tmp_path):

@@ -19,12 +19,12 @@ from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.elementary import macro_f1
+from seqsweep.elementary import accuracy_of_votes, macro_f1
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import flatten, nested
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import knows_metrics
+from seqsweep.runs.metrics import BY_RECORDING, knows_metrics
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.run_data import data_of
@@ -123,7 +123,7 @@ def measure(splits: Splits) -> tuple[list[JsonObject], list[str]]:
 def majority_shares(splits: Splits) -> dict[str, float]:
     """Returns the accuracies, by name, of predicting the most frequent training class."""
     row = _row("", splits, _majority)
-    return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
+    return {name: value for name, value in row["metrics"].items() if name.endswith("/acc")}
 
 
 def _has_sklearn() -> bool:
@@ -154,7 +154,11 @@ def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> JsonObj
     metrics: dict[str, float] = {}
     for split, sequences in (("val", splits.val), ("test", splits.test)):
         if sequences is not None:
-            scores = _scores(predict(sequences), sequences.labels, splits.num_classes)
+            predicted = predict(sequences)
+            scores = _scores(predicted, sequences.labels, splits.num_classes)
+            if found := sequences.by_recording():
+                votes = np.eye(splits.num_classes)[predicted], found[1], sequences.labels[found[0]]
+                scores[BY_RECORDING] = accuracy_of_votes(*votes)
             metrics |= {f"{split}/{metric}": value for metric, value in scores.items()}
     return {"name": name, "metrics": metrics, "seconds": round(time.perf_counter() - start, 3)}
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqsweep.config.schema import Config
 from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.elementary import softmax
+from seqsweep.elementary import accuracy_of_votes, softmax
 from seqsweep.models.layers import logits_in_batches
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
@@ -59,8 +59,6 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> JsonObj
 def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[str, float]:
     """Returns the accuracy of val and test by recording: of the majority of its windows.
 
-    If two classes are equally frequent, their mean probability decides.
-
     Args:
         logits_of: returns the logits (M, C) of a split's windows.
     """
@@ -69,14 +67,9 @@ def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[
         part = splits.parts.get(name)
         if part is None or (found := part.by_recording()) is None:
             continue
-        recordings, labels = found[1], part.labels[found[0]]
-        probabilities = softmax(logits_of(name))
-        votes = np.zeros((len(labels), splits.num_classes))
-        np.add.at(votes, (recordings, probabilities.argmax(axis=1)), 1)
-        shares = np.zeros_like(votes)
-        np.add.at(shares, recordings, probabilities)
-        votes += shares / (1 + np.bincount(recordings))[:, None]  # below 1: it only breaks ties
-        scores[f"{name}/{BY_RECORDING}"] = float((votes.argmax(axis=1) == labels).mean())
+        first, number = found
+        probabilities, labels = softmax(logits_of(name)), part.labels[first]
+        scores[f"{name}/{BY_RECORDING}"] = accuracy_of_votes(probabilities, number, labels)
     return scores
 
 
