@@ -135,7 +135,7 @@ LAYOUTS: dict[Callable[[Path], str], dict[str, Any]] = {
     long_with_breaks: {"groups": 4},
     german: {"groups": 4},
     subject_folders: {"groups": 4},
-    two_levels: {"groups": None},
+    two_levels: {"groups": 4},
     npy_with_labels: {"groups": 4},
     second_table: {"groups": 4},
     json_lines: {"groups": 4},

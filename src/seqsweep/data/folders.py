@@ -90,8 +90,6 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
         kinds = listed([ending[1:] for ending in sorted(typed)])
         raise ValueError(f"{folder}: has csv and {kinds} files; {one_kind}")
     notes = [f"{folder}: {count(len(matches), 'file')} as {chosen}"]
-    if pattern is None and chosen.startswith("*/"):
-        notes[0] += f"; data.source.pattern='{{group}}{chosen[1:]}' makes the folders groups"
     if others := [path for path in found if path not in matches]:
         notes.append(f"{folder}: not read: {listed(others)}")
     if twice:

@@ -19,7 +19,7 @@ from seqsweep.command import quoted_value, with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.files import existing_file, unpacked
-from seqsweep.data.folders import class_in_names, first_table, without_ending
+from seqsweep.data.folders import class_in_names, find_recordings, first_table, without_ending
 from seqsweep.data.table_options import (
     CSV_OPTIONS,
     FEW_ROWS,
@@ -356,6 +356,17 @@ def _folder_is_group(look: Look) -> Guess | None:
     return Guess(options, why=f"column {usual[0]!r} changes within a file")
 
 
+def _folders_are_groups(look: Look) -> Guess | None:
+    """Guesses that folders above those of the classes are groups, such as persons."""
+    if not look.is_folder or look.is_given("pattern", "labels"):
+        return None
+    pattern = find_recordings(Path(look.path).expanduser(), None).pattern
+    if not pattern.startswith("*/{label}"):
+        return None
+    why = "the folders above the classes may be groups, such as persons"
+    return Guess({"pattern": f"{{group}}{pattern[1:]}"}, "doubtful", why)
+
+
 def _gap(look: Look) -> Guess | None:
     """Guesses that a recording whose label changes ends at each long break."""
     roles = open_table(look.path, most=_MOST_BYTES, **look.options()).choose_roles(look.given)
@@ -395,6 +406,7 @@ _GUESSES = (
     _folder_is_group,
     _columns_with_a_role,
     _gap,
+    _folders_are_groups,
     _no_class,
 )
 """The guesses, in the order in which they are made."""
