@@ -31,20 +31,17 @@ IGNORE = re.compile(r"#\s*(type|pyright):\s*ignore")
 
 ROOMS = {
     "config": (2400, "seqsweep/config"),
-    "data": (5000, "seqsweep/data"),
-    "models": (1900, "seqsweep/models"),
-    "native": (1350, "seqsweep/native"),
-    "training": (5350, "seqsweep/training"),
-    "runs": (2700, "seqsweep/runs"),
-    "sweeping": (3000, "seqsweep/sweeping"),
-    "live": (750, "seqsweep/live"),
-    "report": (2350, "seqsweep/results/report"),
-    "tensorboard": (750, "seqsweep/results/tensorboard"),
-    "results": (3600, "seqsweep/results"),
-    "using": (2650, "seqsweep/using"),
-    "extras": (4700, "seqsweep/extras seqsweep/sklearn seqsweep/aeon.py"),
-    "plugins": (400, "hydra_plugins"),
-    "commands": (1350, "seqsweep"),
+    "data": (6250, "seqsweep/data"),
+    "models": (2950, "seqsweep/models"),
+    "native": (1950, "seqsweep/native"),
+    "training": (5750, "seqsweep/training"),
+    "runs": (3250, "seqsweep/runs"),
+    "sweeping": (3050, "seqsweep/sweeping"),
+    "live": (760, "seqsweep/live"),
+    "results": (7250, "seqsweep/results"),
+    "using": (3550, "seqsweep/using"),
+    "extras": (4390, "seqsweep/extras seqsweep/sklearn seqsweep/aeon.py"),
+    "commands": (2350, "hydra_plugins seqsweep"),
 }
 """The budget in lines and the paths of each part; a file belongs to the first matching part."""
 

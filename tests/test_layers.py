@@ -64,7 +64,7 @@ VIEWS = tuple(
 )  # fmt: skip
 STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
 TABLES = ("data.csv_files", "data.table_rows", "data.table_values", "data.table_sequences",
-          "data.guesses", "data.labels_table")  # fmt: skip
+          "data.guesses", "data.column_roles", "data.labels_table")  # fmt: skip
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_cells",
         "extras.export.onnx_scaling")  # fmt: skip
 

@@ -124,8 +124,8 @@ def json_lines(folder: Path) -> str:
 
 
 def archive(folder: Path) -> str:
-    cells = [[n % 3 + 1, *o.x, *o.x] for n, o in enumerate(recordings())]
-    text = "".join("\t".join([str(c), *(str(x) for x, _ in x)]) + "\n" for c, *x in cells)
+    rows_of = [[n % 3 + 1, *(x for x, _ in o.x)] for n, o in enumerate(recordings())]
+    text = "".join("\t".join(map(str, row)) + "\n" for row in rows_of)
     return written(folder, {"Tea_TRAIN.tsv": text, "Tea_TEST.tsv": text, "README.md": ""})
 
 
@@ -147,8 +147,10 @@ LAYOUTS: dict[Callable[[Path], str], dict[str, Any]] = {
 def test_a_layout_is_read_as_it_is_meant(layout: Callable[[Path], str], tmp_path: Path):
     expected = {"sequences": 12, "channels": 2} | LAYOUTS[layout]
     path = layout(tmp_path)
-    options = {k: v for one in guesses(path, {}) for k, v in one.options.items()}
-    train = table(**{"path": path, **options}).train
+    options: dict[str, Any] = {"path": path}
+    for guess in guesses(path, {}):
+        options |= guess.options
+    train = table(**options).train
     groups = None if train.groups is None else len({*train.groups})
     found = {"sequences": len(train), "channels": train.input_size, "groups": groups}
     assert found == expected

@@ -65,6 +65,9 @@ BAD_CSV = {
         "t,x,label\n0,1,a\n0,2,b\n",
         "step=t repeats, but no column names the sequence; data.source.id",
     ),
+    "an infinite step": bad(
+        "id,t,x,label\na,0,1,u\na,inf,2,u\nb,0,1,v\n", "my.csv:3: the step .* finite"
+    ),
     "no rows": bad("x,label\n", "has no rows"),
     "empty": bad("", "my.csv: is empty"),
     "latin-1": bad(

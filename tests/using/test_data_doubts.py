@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ DOUBTS: dict[str, tuple[str | Callable[[Path], None], str, str]] = {
 }
 
 
-def info(command, path: Path, *words: str) -> dict:
+def info(command, path: Path, *words: str) -> dict[str, Any]:
     return json.loads(command("data", "info", str(path), *words, "--json").out)
 
 

@@ -241,6 +241,10 @@ def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[I
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()
+        if steps.dtype.kind == "f":
+            # The difference of two such steps is a number, too.
+            is_near = np.abs(steps) < np.finfo(steps.dtype).max / 4
+            rows.check("step", ~is_near, "a finite number or a date")
         order = np.lexsort((steps, codes))
         same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
         if same.any() and not rows.has("id"):
