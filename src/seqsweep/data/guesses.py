@@ -269,7 +269,7 @@ def _folder_is_group(look: Look) -> Guess | None:
     if not look.is_folder or look.is_given("pattern", "label", "labels"):
         return None
     columns = {column.name: column for column in look.columns_of_file()}
-    usual = usual_columns([*columns], "label", is_folder=True)
+    usual = usual_columns([*columns], "label")
     if len(usual) != 1 or len(columns[usual[0]].values) < 2:
         return None
     options = {"pattern": "{group}/*", "label": usual[0]}

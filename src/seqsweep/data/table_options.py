@@ -120,7 +120,7 @@ def choose_roles(
         # A file of a folder is one sequence, which always has a name.
         if path in of_path and (of is None or (role, of) == ("id", NONE)):
             columns[role] = [path]
-            usual = usual_columns(real, role, is_folder=True)
+            usual = usual_columns(real, role)
             unused |= {role: usual} if usual and features is None else {}
         elif of is None and not (of_path and role == "length"):
             in_id = role == "group" or (role == "label" and ids[1:])
@@ -146,9 +146,10 @@ def as_list(given: str | Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else [*given]
 
 
-def usual_columns(names: Sequence[str], role: str, is_folder: bool) -> list[str]:
-    """Returns the columns with a usual name for a role."""
-    known = sum(_usual_names(role, is_folder, is_folder), ())
+def usual_columns(names: Sequence[str], role: str) -> list[str]:
+    """Returns the columns with a usual name for a role that a path may have, too."""
+    # Beside a path, an `activity` may be a channel; only a name such as `class` is surely a label.
+    known = ROLES[role][0] if role == "label" else sum(ROLES[role], ())
     return [name for name in names if name.strip().lower() in known]
 
 

@@ -175,7 +175,7 @@ class Table:
                 raise ValueError(f"data.source.{key}={options[key]}: {problem}")
         is_label_guessed = options.get("label") is None and options.get("target") is None
         if self.pattern and "{label}" in self.texts and is_label_guessed:
-            for usual in usual_columns(names, "label", is_folder=True):
+            for usual in usual_columns(names, "label"):
                 raise ValueError(
                     f"{self.like.where}: the class may be the folder or column {usual!r};"
                     f" data.source.pattern='{self.pattern}' takes the folder; for the column,"
