@@ -7,10 +7,10 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader, default_convert
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_pair
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_pair, augmentation_of
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, check_loading, prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import TransformOptions, augmentation_of
+from seqsweep.data.transforms import TransformOptions
 from seqsweep.signals import ENDING
 
 

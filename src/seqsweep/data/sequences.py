@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.checks import Floats, Int64, Mask, blocks
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.scaling import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.text import count
 

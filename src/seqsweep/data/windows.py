@@ -82,7 +82,7 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
 
     They are a view of x if they begin at equal distances, as those of one recording do.
     """
-    size = transform.downsample * transform.frame  # the rows that are one step of x
+    size = transform.shaping.downsample * transform.shaping.frame  # the rows of one step of x
     steps = min((transform.window or 1) // size, x.shape[1])
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
     begins = windows.recordings * x.shape[1] + windows.first // size

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from seqsweep.data.fitted import Shaping
-from seqsweep.data.transforms import Augmentation, augmentation_of
+from seqsweep.data.batch import Augmentation, augmentation_of
+from seqsweep.data.transforms import Shaping
 
 N, T, F = 400, 12, 3
 

@@ -3,9 +3,8 @@
 import functools
 from collections.abc import Sequence
 
-from seqsweep.data.batch import augment_seed
+from seqsweep.data.batch import Augmentation, augment_seed
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms import Augmentation
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, predict, run
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.scores import scores
