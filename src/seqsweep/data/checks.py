@@ -102,15 +102,15 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
     return array
 
 
-def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`; adds F = 1 to (N, T)."""
+def batch_first(x: Array, count: int | None, layout: str, where: str) -> Array:
+    """Returns x as (N, T, F), where a given `count` is N; (N, T) has F = 1."""
     # A script may pass any text, because only the layout of a config is checked before.
     check_known(f"{where}: layout", layout, get_args(Layout))
     if x.ndim not in (2, 3) or 0 in x.shape:
         must = "must be (N, T, F) or (N, T), without a dimension of 0"
         raise ValueError(f"{where}: x has shape {x.shape}; {must}")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
-    if len(turned) != count:
+    if count is not None and len(turned) != count:
         fix = "both must be equal"
         if turned.shape[1] == count:
             other = "batch_first" if layout == "time_first" else "time_first"

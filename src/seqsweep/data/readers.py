@@ -212,12 +212,10 @@ def _padded(part: RawPart, layout: Layout) -> RawPart:
                 f"{where}: X has {len(x)} rows; expected {number} (padded, one for each sequence)"
                 f" or {steps.sum()} (one for each step, the sum of lengths)"
             )
-    if count is None:
-        count = (*x.shape, 0, 0)[layout == "time_first"]
     x = batch_first(x, count, layout, where)
     if lengths is not None:
         others = x.shape[2] if layout == "batch_first" else 0
-        lengths = check_lengths(lengths, count, x.shape[1], where, channels=others)
+        lengths = check_lengths(lengths, len(x), x.shape[1], where, channels=others)
     return part._replace(x=x, lengths=lengths)
 
 
