@@ -64,16 +64,10 @@ class SequenceDataset(Dataset[Batch]):
             x = x[:, : int(lengths.max())]
             labels = labels[:, : x.shape[1]] if self.is_per_step else labels
         if self.augmentation is not None:
-            seed = augment_seed(self.seed, indices[0] // len(self))
-            x = torch.from_numpy(
-                self.augmentation.apply(x.numpy(), lengths.numpy(), rows.tolist(), seed)
-            )
+            arrays = x.numpy(), lengths.numpy(), rows.tolist()
+            epoch = indices[0] // len(self)
+            x = torch.from_numpy(self.augmentation.apply(*arrays, self.seed, epoch))
         return Batch(x, lengths, labels)
-
-
-def augment_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of an epoch's augmentation."""
-    return stream_seed(seed, f"augment/{epoch}")
 
 
 def as_pair(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -117,16 +111,18 @@ class Augmentation:
     time_mask: int
     exact: tuple[int, ...] = ()
 
-    def apply(self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int) -> Float32:
+    def apply(
+        self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int, epoch: int
+    ) -> Float32:
         """Returns a copy of x (B, T, F) with noise and masked spans.
 
         Args:
             rows: (B,) the index of each sequence in the training split.
-            seed: the seed of the stream `augment/<epoch>`.
+            seed: the seed of the run, whose stream `augment/<epoch>` is drawn from.
         """
         uniform = np.zeros((*x.shape, 2), dtype=np.float32)
         places = np.zeros((len(x), 2))
-        bits = np.random.Philox(key=seed)
+        bits = np.random.Philox(key=stream_seed(seed, f"augment/{epoch}"))
         random = np.random.Generator(bits)
         # A part of Philox's counter is set to the index of the sequence, so that each sequence has
         # its own random numbers. A new generator for each would take seven times as long.

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Int64, Mask, integer
+from seqsweep.data.checks import Array, Int64, Mask, integer, numbered
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
@@ -81,7 +81,7 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Assigns the shuffled sequences to the folds in turn, class by class."""
     shuffled = rng.permutation(len(labels))
     # The classes are sorted by their first shuffled sequence, so that their names do not matter.
-    dealt = shuffled[np.argsort(_numbered(labels[shuffled]), kind="stable")]
+    dealt = shuffled[np.argsort(numbered(labels[shuffled]), kind="stable")]
     result = np.empty(len(labels), dtype=np.int64)
     result[dealt] = np.arange(len(labels)) % folds
     return result
@@ -164,16 +164,10 @@ def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """
-    of_group, of_class = _numbered(groups), _numbered(labels)
+    of_group, of_class = numbered(groups), numbered(labels)
     counts = np.zeros((of_group.max() + 1, of_class.max() + 1), dtype=np.int64)
     np.add.at(counts, (of_group, of_class), 1)
     return counts, of_group
-
-
-def _numbered(values: Int64) -> Int64:
-    """Returns values as numbers from 0, by their first appearance."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:

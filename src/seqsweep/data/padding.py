@@ -39,11 +39,10 @@ def padded(
         layout = "batch_first"
     values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
     values = batch_first(values, count, layout, where)
-    number, longest, channels = values.shape
+    number, longest, _ = values.shape
     if lengths is None:
         return values, np.full(number, longest, dtype=np.int64)
-    other = channels if layout == "batch_first" else 0
-    steps = check_lengths(lengths, number, longest, where, channels=other)
+    steps = check_lengths(lengths, number, longest, where)
     return values[:, : steps.max()], steps
 
 

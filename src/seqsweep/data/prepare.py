@@ -11,14 +11,7 @@ import numpy as np
 
 from seqsweep.data.checks import channel_blocks, check_known, integer, ranges
 from seqsweep.data.folds import cut, divided, fractions_of, hold_out
-from seqsweep.data.scaling import (
-    Missing,
-    Scaling,
-    description,
-    fill_value,
-    first_channels,
-    moments,
-)
+from seqsweep.data.scaling import Missing, Scaling, description, fill_value, first_channels, moments
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Shaping, Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
@@ -171,15 +164,12 @@ def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     return replace(splits, notes=tuple(notes), vocabulary=fitted)
 
 
-def auto_batch_size(splits: Splits) -> int:
-    """Returns the batch size that `auto` means for these data."""
-    return min(32, len(splits.train))
-
-
-def check_batch_size(batch_size: int, splits: Splits) -> None:
-    """Refuses a batch size below 1, or above the number of training sequences."""
-    reason = ", the number of sequences in train"
-    integer("data.batch_size", batch_size, 1, len(splits.train), reason)
+def checked_batch_size(batch_size: int | str, splits: Splits) -> int:
+    """Returns a batch size of at most the sequences in train; `auto` is 32."""
+    most = len(splits.train)
+    if batch_size == "auto":
+        return min(32, most)
+    return integer("data.batch_size", batch_size, 1, most, ", the number of sequences in train")
 
 
 def check_loading(eval_batch_size: int, num_workers: int) -> None:
@@ -213,13 +203,7 @@ def _refuse_missing(splits: Splits, first: int) -> None:
 def _scaled(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
 ) -> Splits:
-    """Downsamples, fills in, frames and standardises cropped splits, and adds mask channels.
-
-    Only train decides the mask channels, the fill values, the means and the deviations.
-
-    Args:
-        shaping: the operations of the transform; its mask channels are not known yet.
-    """
+    """Downsamples, fills in, frames and standardises cropped splits, and adds mask channels."""
     notes = [*splits.notes, *_outlier_notes(splits.train)]
     reason, longest = ", the steps of the longest training sequence", splits.train.lengths.max()
     integer("data.transform.downsample", shaping.downsample, 1, int(longest), reason)

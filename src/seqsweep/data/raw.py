@@ -20,6 +20,7 @@ from seqsweep.data.checks import (
     float_values,
     label_array,
     label_names,
+    numbered,
 )
 from seqsweep.data.files import RawPart
 from seqsweep.data.memory import check_memory
@@ -31,10 +32,8 @@ from seqsweep.text import listed
 
 def id_notes(part: RawPart) -> tuple[str, ...]:
     """Returns a line if sequences of a file have the same id."""
-    if part.ids is None:
-        return ()
-    ids, counts = np.unique(part.ids, return_counts=True)
-    if len(ids) == part.ids.size:
+    ids, counts = np.unique(() if part.ids is None else part.ids, return_counts=True)
+    if (counts == 1).all():
         return ()
     most = f"{str(ids[counts.argmax()])!r} {counts.max()} times"
     return (f"{part.where}: the ids of {len(part.x)} sequences are not distinct ({most})",)
@@ -95,8 +94,7 @@ def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
     names = np.asarray(groups)
     if names.shape != (count,):
         raise ValueError(f"{where}: groups has shape {names.shape}; must be ({count},)")
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(str(name), len(numbers)) for name in names], dtype=np.int64)
+    return numbered(names.astype(np.str_))
 
 
 def make_splits(

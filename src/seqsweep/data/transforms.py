@@ -20,7 +20,6 @@ Impute = Literal["missing", "all"]
 _MOST_NOISE = 1e30
 """A limit for the standard deviation of noise; larger values might leave float32."""
 
-
 _LEAST = {"truncate": 1, "downsample": 1, "frame": 1, "window": 1, "stride": 1, "time_mask": 0}
 """The options that are whole numbers, with the smallest value of each."""
 
