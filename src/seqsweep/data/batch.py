@@ -166,18 +166,17 @@ def augmentation_of(
 class EpochBatches(Sampler[list[int]]):
     """Yields the batches of an epoch; a batch is a list of indices.
 
-    The order is drawn from the random stream `shuffle/<epoch>`. Without a seed, it is the order of
-    the data. With several processes, each process takes every `world_size`-th row of the order. For
-    training, the first rows are repeated at the end, as in `DistributedSampler`: all processes need
-    equally many rows, because they wait for each other at every step. In evaluation no row is
-    repeated, because a repeated row would count twice.
+    The order is drawn from the random stream `shuffle/<epoch>`. With several processes, each takes
+    every `world_size`-th row of the order.
 
     Args:
         size: the number of sequences, N >= 1.
         batch_size: B >= 1; the last batch of an epoch may be smaller.
         seed: the seed of the run; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
-        fills_up: whether to repeat rows at the end of the order, as training needs.
+        fills_up: whether the first rows are repeated at the end, as in `DistributedSampler`. In
+            training all processes need equally many rows, because they wait for each other at every
+            step; in evaluation a repeated row would count twice.
         counts_epochs: whether the indices continue across epochs, see `SequenceDataset`.
     """
 

@@ -20,14 +20,10 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split; the other folds remain in train.
 
     The folds themselves do not depend on `fold`, so over all values of `fold` each sequence is
-    tested once. A given validation split stays the same for all folds. A given test split is
-    refused: it was fixed for comparisons with other work, and the folds would replace it.
+    tested once. A given validation split stays the same for all folds.
     """
     if splits.test is not None:
-        raise ValueError(
-            f"data.folds={folds}: must be null, because the data have a test split; folds are"
-            " for data without one"
-        )
+        raise ValueError(f"data.folds={folds}: must be null, because the data have a test split")
     integer("data.folds", folds, 2, reason=", or null for no folds")
     integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))

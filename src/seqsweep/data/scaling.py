@@ -41,8 +41,7 @@ _NAMED = 3  # the most channels of a note
 class Scaling:
     """The preparation of a run's data: transform, missing values, then standardisation.
 
-    `prepare` fits the scaling on the training split, and stores it in `Splits.scaling`. A
-    checkpoint holds the scaling, so that a network can be used without the training data.
+    `prepare` fits it on train; a checkpoint holds it, for use without the training data.
 
     Args:
         missing: how NaN is replaced, see `prepare`.
