@@ -235,7 +235,7 @@ def _scaled(
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
 
     def standardized(name: str, part: Sequences) -> Sequences:
-        x = scaling.standardize(part.x, part.valid, names, f"data.{name}")
+        x = scaling.standardize(part.x, part.valid, names, name)
         return part.with_values(x, part.lengths)
 
     return replace(splits.map(standardized), notes=tuple(notes), scaling=scaling)
