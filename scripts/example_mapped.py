@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from seqsweep import SequenceDataModule, Sequences, Splits
 from seqsweep.data.batch import Batch, EpochBatches
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.scaling import Scaling
 
 
 class Mapped(L.LightningDataModule):

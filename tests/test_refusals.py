@@ -19,7 +19,7 @@ from seqsweep.config.shape.axes import zipped_groups
 from seqsweep.config.shape.listed import read_list
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import batch_first
-from seqsweep.data.padding import pad_list
+from seqsweep.data.padding import padded
 from seqsweep.data.sequences import Sequences
 from seqsweep.extras.clusters.slurm import SlurmJobs
 from seqsweep.extras.export.check import difference
@@ -56,7 +56,9 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no step": (
         lambda: batch_first(np.zeros((2, 0, 3)), 2, "batch_first", "X"), "without a dimension of 0"
     ),
-    "three axes": (lambda: pad_list([np.zeros((2, 2, 2))], "batch_first", "X"), "must be (T, F)"),
+    "three axes": (
+        lambda: padded([np.zeros((2, 2, 2)), np.zeros((3, 2, 2))], where="X"), "must be (T, F)"
+    ),
     "a key twice": (lambda: read_list("twice.csv"), "twice.csv:1: must name each key once"),
     "a quote": (lambda: read_list("quote.csv"), "quote.csv:2: "),
     "a path": (lambda: absolute_path(None), "output_dir=null: must be text"),

@@ -80,7 +80,7 @@ def test_channels_first_is_read_and_otherwise_suspected(save):
         ordinary = np.random.default_rng(0).standard_normal(shape)
         assert npz(save(X=ordinary, y=[0, 1] * 30)).notes == ()
     lengths = np.full(50, 30)
-    with pytest.raises(ValueError, match=r"between 1 and 12; it looks like channels first, set"):
+    with pytest.raises(ValueError, match=r"between 1 and 12, the steps of x; data.source.layout"):
         npz(save(X=waves, y=labels, lengths=lengths))
 
 

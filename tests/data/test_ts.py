@@ -71,7 +71,7 @@ BAD = {  # content, line (0: none), message
     "channels": (HEADER + CASES + "1:left\n", 6, "1 channels, but the first case has 2"),
     "unequal": (HEADER + "1,2:3:left\n", 4, "1 steps, but channel 0 has 2"),
     "number": (HEADER + "1,2:3,4x:left\n", 4, "channel 1: '4x' is not a number"),
-    "stamps": (HEADER + "(0,1):(0,1):left\n", 4, "time stamps, .*, are not read"),
+    "stamps": (HEADER + "(0,1):(0,1):left\n", 4, r"channel 0: '\(0' is not a number"),
     "beyond float32": (HEADER + "1,1e39:3,4:left\n", 4, "channel 0: '1e39' is not a number within"),
 }  # fmt: skip
 

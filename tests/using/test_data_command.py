@@ -105,7 +105,7 @@ def test_repeats_and_notes_are_said(run, tmp_path):
     far[0, 0, 1] = 1e30
     np.savez(tmp_path / "far.npz", X_train=x, y_train=Y, X_test=far, y_test=Y[:6])
     _, out, _ = run("info", "far.npz")
-    assert "no run can train on these data: data: channel 'channel_1' of test is too far" in out
+    assert "no run can train on these data: test: channel 'channel_1' is too far" in out
     assert "seqsweep train" not in out
 
 

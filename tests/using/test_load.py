@@ -159,7 +159,7 @@ def test_lists_of_sequences_are_padded_and_other_shapes_are_refused(folder):
     cases = [
         (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
         ([long, short[:, :1]], None, "sequence 1 has 1 channels, but sequence 0 has 2"),
-        ([], None, "at least one sequence"),
+        ([], None, r"x has shape \(0,\); must be \(N, T, F\)"),
         (long[None], [6], "sequence 0 has length 6; must be between 1 and 5"),
         (np.zeros((1, 2, 3, 2)), None, r"must be \(N, T, F\) or \(N, T\)"),
     ]

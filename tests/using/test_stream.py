@@ -10,7 +10,8 @@ from odd_cells import DelayLine
 from torch import nn
 
 import seqsweep
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.scaling import Scaling
+from seqsweep.data.transforms import Shaping
 from seqsweep.models.classifier import RNNClassifier
 
 MEAN, DEVIATION = np.array([5.0, -200.0]), np.array([2.0, 70.0])

@@ -67,27 +67,17 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
     return tuple(sorted(texts))
 
 
-def check_lengths(
-    lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
-) -> Int64:
-    """Returns the lengths as (count,) int64, each from 1 to `longest`.
-
-    Args:
-        longest: the most steps that a sequence may have; None allows any number.
-        channels: if no length exceeds this number, the error suggests the layout channels_first.
-    """
+def check_lengths(lengths: npt.ArrayLike, count: int, longest: int | None, where: str) -> Int64:
+    """Returns the lengths as (count,) int64, each from 1 to `longest`, if given."""
     steps = as_array(lengths, "lengths", "iu", "integers", where)
     if steps.shape != (count,):
         raise ValueError(f"{where}: lengths has shape {steps.shape}; must be ({count},)")
     is_wrong = (steps < 1) if longest is None else (steps < 1) | (steps > longest)
     if is_wrong.any():
         first = int(is_wrong.argmax())
-        allowed = "at least 1" if longest is None else f"between 1 and {longest}"
-        hint = "; it looks like channels first, set data.source.layout=channels_first"
-        hint = hint if steps.min() >= 1 and steps.max() <= channels else ""
-        raise ValueError(
-            f"{where}: sequence {first} has length {steps[first]}; must be {allowed}{hint}"
-        )
+        most = f"between 1 and {longest}, the steps of x; data.source.layout orders its axes"
+        allowed = "at least 1" if longest is None else most
+        raise ValueError(f"{where}: sequence {first} has length {steps[first]}; must be {allowed}")
     return steps.astype(np.int64)
 
 
@@ -102,15 +92,15 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
     return array
 
 
-def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`; adds F = 1 to (N, T)."""
+def batch_first(x: Array, count: int | None, layout: str, where: str) -> Array:
+    """Returns x as (N, T, F), where a given `count` is N; (N, T) has F = 1."""
     # A script may pass any text, because only the layout of a config is checked before.
     check_known(f"{where}: layout", layout, get_args(Layout))
     if x.ndim not in (2, 3) or 0 in x.shape:
         must = "must be (N, T, F) or (N, T), without a dimension of 0"
         raise ValueError(f"{where}: x has shape {x.shape}; {must}")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
-    if len(turned) != count:
+    if count is not None and len(turned) != count:
         fix = "both must be equal"
         if turned.shape[1] == count:
             other = "batch_first" if layout == "time_first" else "time_first"
@@ -239,6 +229,12 @@ def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> In
                 f"{where}: sequence {row} has label {value!r}; must be {allowed}{hint}"
             )
     return np.array([position[str(value)] for value in values], dtype=np.int64)[index]
+
+
+def numbered(values: Array) -> Int64:
+    """Returns values as numbers from 0, by their first appearance."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
 
 
 def check_names(argument: str, names: tuple[str, ...], where: str) -> None:

@@ -7,10 +7,10 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader, default_convert
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_pair
-from seqsweep.data.prepare import auto_batch_size, check_batch_size, check_loading, prepare
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_pair, augmentation_of
+from seqsweep.data.prepare import check_loading, checked_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import TransformOptions, augmentation_of
+from seqsweep.data.transforms import TransformOptions
 from seqsweep.signals import ENDING
 
 
@@ -73,10 +73,8 @@ class SequenceDataModule(L.LightningDataModule):
         )
         scaling = self.splits.scaling
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)
-        batch_size = auto_batch_size(self.splits) if batch_size == "auto" else batch_size
-        check_batch_size(batch_size, self.splits)
         check_loading(eval_batch_size, num_workers)
-        self.batch_size = batch_size
+        self.batch_size = checked_batch_size(batch_size, self.splits)
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.seed = seed

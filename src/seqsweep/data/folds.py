@@ -1,14 +1,15 @@
-"""Divides sequences into folds for cross-validation, and draws splits of whole groups.
+"""Divides sequences into folds for cross-validation, and cuts splits from train.
 
 N sequences, C classes, G groups. A group, such as a patient, is never divided between splits.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, Mask, integer
+from seqsweep.data.checks import Array, Int64, Mask, integer, numbered
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
@@ -19,14 +20,10 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split; the other folds remain in train.
 
     The folds themselves do not depend on `fold`, so over all values of `fold` each sequence is
-    tested once. A given validation split stays the same for all folds. A given test split is
-    refused: it was fixed for comparisons with other work, and the folds would replace it.
+    tested once. A given validation split stays the same for all folds.
     """
     if splits.test is not None:
-        raise ValueError(
-            f"data.folds={folds}: must be null, because the data have a test split; folds are"
-            " for data without one"
-        )
+        raise ValueError(f"data.folds={folds}: must be null, because the data have a test split")
     integer("data.folds", folds, 2, reason=", or null for no folds")
     integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
@@ -80,7 +77,7 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Assigns the shuffled sequences to the folds in turn, class by class."""
     shuffled = rng.permutation(len(labels))
     # The classes are sorted by their first shuffled sequence, so that their names do not matter.
-    dealt = shuffled[np.argsort(_numbered(labels[shuffled]), kind="stable")]
+    dealt = shuffled[np.argsort(numbered(labels[shuffled]), kind="stable")]
     result = np.empty(len(labels), dtype=np.int64)
     result[dealt] = np.arange(len(labels)) % folds
     return result
@@ -163,13 +160,111 @@ def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """
-    of_group, of_class = _numbered(groups), _numbered(labels)
+    of_group, of_class = numbered(groups), numbered(labels)
     counts = np.zeros((of_group.max() + 1, of_class.max() + 1), dtype=np.int64)
     np.add.at(counts, (of_group, of_class), 1)
     return counts, of_group
 
 
-def _numbered(values: Int64) -> Int64:
-    """Returns values as numbers from 0, by their first appearance."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Refuses fractions that are not in [0, 1)."""
+    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= fraction < 1:
+            raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
+
+
+def fractions_of(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
+    """Returns the checked parts of train to cut, 0 for a given split."""
+    check_fractions(val_fraction, test_fraction)
+    fractions = {
+        "test": test_fraction if splits.test is None else 0.0,
+        "val": val_fraction if splits.val is None else 0.0,
+    }
+    if sum(fractions.values()) >= 1:
+        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
+        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
+    return fractions
+
+
+def divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
+    """Divides splits by classes, or bins of targets; if bins or rows forbid it, without."""
+    train, has_classes = splits.train, splits.train.row_labels is None
+    if train.targets is not None:
+        train, has_classes = replace(train, labels=_bins(train.targets[..., 0])), False
+    try:
+        return divide(replace(splits, train=train))
+    except ValueError:
+        if has_classes:
+            raise
+        # The class of most rows is one of several that a recording has, so it may leave train.
+        return divide(replace(splits, train=replace(train, labels=np.zeros_like(train.labels))))
+
+
+def _bins(targets: Array) -> Int64:
+    """Returns the quantile bin (N,) of each sequence, by its mean target."""
+    means = np.ma.masked_invalid(targets.reshape(len(targets), -1)).mean(axis=1).filled(0)
+    ranks = means.argsort(kind="stable").argsort(kind="stable")
+    # Ten sequences in a bin can be divided between ten folds.
+    return ranks * max(1, min(10, len(ranks) // 10)) // len(ranks)
+
+
+def cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:
+    """Cuts a missing test split, then a missing validation split, from train."""
+    train, given, notes = splits.train, len(splits.train), list(splits.notes)
+    # `rest` has positions in train, so that train itself is copied once, after the last cut.
+    rest, parts = np.arange(given), dict[str, Sequences]()
+    # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
+    for stream, (split, fraction) in enumerate(fractions.items()):
+        if fraction == 0:
+            continue
+        size = round(fraction * given)
+        option = f"data.{split}_fraction={fraction} of {given} sequences"
+        if size < 1:
+            other = "; data.split_by=time cuts each recording instead" if by_window else ""
+            raise ValueError(f"{option} rounds to none; set it to 0, or raise it{other}")
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
+        if train.groups is None:
+            taken = _by_class(train.labels[rest], size, rng, option)
+        else:
+            groups = train.groups[rest]
+            taken = grouped(train.labels[rest], groups, size, rng, option)
+            notes.append(f"{group_note(split, groups, taken)} (asked for {size})")
+        parts[split], rest = train.select(rest[taken]), rest[~taken]
+    return (
+        replace(splits, train=train.select(rest), notes=tuple(notes), **parts) if parts else splits
+    )
+
+
+def _by_class(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
+    """Draws `size` sequences in proportion to the classes: (N,), True where drawn.
+
+    At least one sequence of each class is not drawn. The names of classes have no effect: if
+    remainders are equal, the first class in the shuffled order gets the next sequence.
+    """
+    shuffled = rng.permutation(len(labels))
+    values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
+    order = np.argsort(first)
+    if size > len(labels) - len(values):
+        raise ValueError(
+            f"{option} is {size}, but train has {len(labels)} and must keep one of each of"
+            f" its {len(values)} classes; set it to 0, or lower it"
+        )
+    shares = _largest_remainder(counts[order], size)
+    taken = np.zeros(len(labels), dtype=np.bool_)
+    for value, share in zip(values[order], shares, strict=True):
+        members = shuffled[labels[shuffled] == value]
+        taken[members[:share]] = True
+    return taken
+
+
+def _largest_remainder(counts: Int64, size: int) -> Int64:
+    """Divides `size` in proportion to `counts` (C,); each share is below its count."""
+    total = int(counts.sum())
+    # Rounding down leaves some sequences, which go to the classes with the largest remainders.
+    shares = counts * size // total
+    while shares.sum() < size:
+        remainders = counts * size - shares * total  # integers, so that rounding has no effect
+        # A class that would lose its last sequence to this split gets no further share.
+        remainders[shares >= counts - 1] = np.iinfo(np.int64).min
+        shares[remainders.argmax()] += 1
+    return shares

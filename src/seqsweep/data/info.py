@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqsweep.data.checks import Floats, Int64, Mask, channel_blocks, ranges
 from seqsweep.data.sequences import Sequences, Splits, digests_of
@@ -91,7 +90,7 @@ def describe(splits: Splits) -> Info:
                 int(part.lengths.min()),
                 float(np.median(part.lengths)),
                 int(part.lengths.max()),
-                repeated=len(part) - len(np.unique(digests_in(part))),
+                repeated=len(part) - len(np.unique(part.digests)),
                 also_in_train=None if name == "train" else _common(part, splits.train),
             )
             for name, part in splits.parts.items()
@@ -118,11 +117,11 @@ def _class_counts(splits: Splits) -> dict[str, Int64]:
 
 def _common(part: Sequences, train: Sequences) -> int:
     """Returns the number of sequences whose values are also in train."""
-    return int(np.isin(digests_in(part), digests_in(train)).sum())
+    return int(np.isin(part.digests, train.digests).sum())
 
 
 def _contradictions(splits: Splits) -> int:
-    digests = np.concatenate([digests_in(part) for part in splits.parts.values()])
+    digests = np.concatenate([part.digests for part in splits.parts.values()])
     labels = np.concatenate([part.labels for part in splits.parts.values()])
     _, index = np.unique(digests, return_inverse=True)
     pairs = np.unique(np.stack([index, labels]), axis=1)
@@ -180,14 +179,8 @@ def _fingerprint(part: Sequences) -> str:
     if part.targets is not None:
         names = digests_of(row.tobytes() for row in part.targets).tolist()
     # The pairs are sorted, so that the order of the sequences does not matter.
-    pairs = sorted(zip(digests_in(part).tolist(), names, strict=True))
+    pairs = sorted(zip(part.digests.tolist(), names, strict=True))
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:16]
-
-
-def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
-    """Returns the hash of each sequence's raw values, (N,)."""
-    assert part.digests is not None, "the constructor of Sequences computes them"
-    return part.digests
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Pads sequences that differ in length.
 
-N sequences, B new sequences without labels, T steps of the longest sequence, S steps of all
-sequences together, F features (channels).
+N sequences, T steps of the longest, S steps of all together, F features (channels).
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,40 @@ from seqsweep.data.checks import Array, Int64, Layout, as_array, batch_first, ch
 from seqsweep.data.memory import check_memory
 
 
-def is_list_of_sequences(x: Any) -> bool:
+def padded(
+    x: npt.ArrayLike | Sequence[npt.ArrayLike],
+    lengths: npt.ArrayLike | None = None,
+    count: int | None = None,
+    layout: Layout = "batch_first",
+    where: str = "x",
+) -> tuple[Array, Int64]:
+    """Returns values (N, T, F), cut to the longest sequence, and lengths (N,).
+
+    Args:
+        x: an array, or a list of N sequences (T, F) or (T,) of different lengths.
+        lengths: (N,) the valid steps of each sequence in an array; None means T steps each.
+        count: N, if it is known, as from labels.
+        layout: the axes of x; in a list only `channels_first`, (F, T), differs.
+        where: the beginning of every message.
+    """
+    if _is_list_of_sequences(x):
+        if lengths is not None:
+            raise ValueError(
+                f"{where}: lengths must be left out where x is a list of sequences of different"
+                " shapes, which have their own"
+            )
+        x, lengths = _pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
+        layout = "batch_first"
+    values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
+    values = batch_first(values, count, layout, where)
+    number, longest, _ = values.shape
+    if lengths is None:
+        return values, np.full(number, longest, dtype=np.int64)
+    steps = check_lengths(lengths, number, longest, where)
+    return values[:, : steps.max()], steps
+
+
+def _is_list_of_sequences(x: Any) -> bool:
     """Returns whether x is a list or tuple whose items differ in shape."""
     try:
         return isinstance(x, list | tuple) and len({np.shape(item) for item in x}) > 1
@@ -22,21 +54,26 @@ def is_list_of_sequences(x: Any) -> bool:
         return True
 
 
-def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
+def _pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
     """Returns N sequences as x (N, T, F), padded with zeros, and lengths."""
     if layout == "time_first":
         raise ValueError(
             f"{where}: layout=time_first: x is a list of sequences, (T, F) each; must be"
             " batch_first or channels_first"
         )
-    rows = [_turned(item, layout, f"{where}: sequence {n}") for n, item in enumerate(x)]
-    channels = rows[0].shape[1]
-    for n, row in enumerate(rows):
-        if row.shape[1] != channels:
+    rows = list[Array]()
+    for n, item in enumerate(x):
+        row = as_array(item, "x", "biuf", "real numbers", f"{where}: sequence {n}")
+        row = row[:, None] if row.ndim == 1 else row.T if layout == "channels_first" else row
+        if row.ndim != 2 or 0 in row.shape:
+            must = "must be (T, F) or (T,), without a dimension of 0"
+            raise ValueError(f"{where}: sequence {n}: x has shape {np.shape(item)}; {must}")
+        if rows and row.shape[1] != rows[0].shape[1]:
             raise ValueError(
                 f"{where}: sequence {n} has {row.shape[1]} channels, but sequence 0 has"
-                f" {channels}; both must be equal (layout={layout})"
+                f" {rows[0].shape[1]}; both must be equal (layout={layout})"
             )
+        rows.append(row)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     return join_padded(np.concatenate(rows), lengths, where), lengths
 
@@ -51,40 +88,3 @@ def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows
     return padded
-
-
-def padded(
-    x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
-) -> tuple[Array, Int64]:
-    """Returns values (B, T, F) and lengths (B,) of new sequences.
-
-    Args:
-        x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
-        lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
-    """
-    # With lengths, x is one padded array, which may be written as nested lists. Without lengths, a
-    # list has one item for each sequence.
-    if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
-        if not x:
-            raise ValueError("x: must be at least one sequence")
-        values, steps = pad_list(x, "batch_first", "x")
-    else:
-        values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
-        count = len(values) if values.ndim else 0
-        values = batch_first(values, count, "batch_first", "x")
-        steps = np.full(count, values.shape[1], dtype=np.int64)
-    if lengths is not None:
-        steps = check_lengths(lengths, len(values), values.shape[1], "x")
-    # Steps beyond the longest sequence are only padding, so they are cut.
-    return values[:, : steps.max()], steps
-
-
-def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:
-    """Returns one sequence as (T, F)."""
-    values = as_array(item, "x", "biuf", "real numbers", where)
-    if values.ndim not in (1, 2) or 0 in values.shape:
-        must = "must be (T, F) or (T,), without a dimension of 0"
-        raise ValueError(f"{where}: x has shape {values.shape}; {must}")
-    if values.ndim == 1:
-        return values[:, None]
-    return values.T if layout == "channels_first" else values

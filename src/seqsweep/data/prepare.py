@@ -1,28 +1,29 @@
 """Prepares data for a run: splits them, fills in missing values, reshapes and scales them.
 
 To cut a split is to move sequences from train to a new validation or test split.
-
-N sequences, T steps, F features (channels), C classes.
 """
 
-from collections.abc import Callable, Mapping
+import re
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Int64, Mask, check_known, integer
-from seqsweep.data.fit_scaling import describe, scale
-from seqsweep.data.fitted import Missing, Shaping
-from seqsweep.data.folds import group_note, grouped, hold_out
+from seqsweep.data.checks import channel_blocks, check_known, integer, ranges
+from seqsweep.data.folds import cut, divided, fractions_of, hold_out
+from seqsweep.data.scaling import Missing, Scaling, description, fill_value, first_channels, moments
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import Transform, TransformOptions, transform_of
+from seqsweep.data.transforms import Shaping, Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
 from seqsweep.text import listed
 
 _MOST_WORKERS = 256
 """The most workers, on any machine, to reproduce the runs of larger machines."""
+_CODE = "-99+|9999+"
+"""The numbers by which other programs write a missing value."""
+_CODE_TIMES, _OUTLIER_TIMES = 2, 1000
+"""The factor by which a named outlier widens the range of the others."""
 
 
 def prepare(
@@ -67,8 +68,7 @@ def prepare(
     """
     wanted = transform_of(transform)
     _check_options(splits, standardize, missing, wanted, split_by, folds, per_step)
-    steps = (wanted.first, wanted.last, wanted.downsample)
-    shaping = Shaping(splits.channel_names, *steps, frame=wanted.frame)
+    shaping = replace(wanted.shaping, channel_names=splits.channel_names)
     splits = splits.map(
         lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
     )
@@ -77,34 +77,27 @@ def prepare(
         _refuse_missing(splits, shaping.first)
     integer("data.split_seed", split_seed, 0)
     if folds is not None:
-        splits = _divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
+        splits = divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
         test_fraction = 0.0
     elif fold != 0:
         raise ValueError(f"data.fold={fold}: must be 0 without folds")
-    check_fractions(val_fraction, test_fraction)
-    fractions = {
-        "test": test_fraction if splits.test is None else 0.0,
-        "val": val_fraction if splits.val is None else 0.0,
-    }
-    if sum(fractions.values()) >= 1:
-        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
-        raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
+    fractions = fractions_of(splits, val_fraction, test_fraction)
     if split_by is None:
         by_window = wanted.window is not None
-        cut = _divided(splits, lambda of: _cut(of, fractions, split_seed, by_window))
+        splits = divided(splits, lambda of: cut(of, fractions, split_seed, by_window))
     else:
-        cut = cut_by_time(splits, fractions, wanted.window or 1)
+        splits = cut_by_time(splits, fractions, wanted.window or 1)
     if per_step:
-        cut = cut.map(lambda _, part: _by_step(part))
-    if cut.train.row_labels is None:  # otherwise the classes are those of the windows
-        _check_classes(cut)
-    if cut.vocabulary is not None:
-        cut = _in_fitted_symbols(cut, cut.vocabulary)
-    prepared = scale(cut, standardize, missing, wanted, shaping)
+        splits = splits.map(lambda _, part: _by_step(part))
+    if splits.train.row_labels is None:  # otherwise the classes are those of the windows
+        _check_classes(splits)
+    if splits.vocabulary is not None:
+        splits = _in_fitted_symbols(splits, splits.vocabulary)
+    prepared = _scaled(splits, standardize, missing, wanted, shaping)
     if wanted.window is not None:
-        prepared = cut_windows(cut, prepared, wanted, per_step)
+        prepared = cut_windows(splits, prepared, wanted, per_step)
         _check_classes(prepared)
-    return describe(prepared)
+    return _described(prepared)
 
 
 def _check_options(
@@ -129,8 +122,7 @@ def _check_options(
             f"data.{must} for texts, because the index of a symbol is its name and not a size;"
             " data.source.max_length cuts texts"
         )
-    steps = (transform.first, transform.last, transform.downsample, transform.frame)
-    if per_step and steps != (0, None, 1, 1):
+    if per_step and transform.shaping != Shaping():
         raise ValueError("data.per_step=true: crop, truncate, downsample and frame must be null")
     if split_by not in (None, "time"):
         raise ValueError(f"data.split_by={split_by!r}: must be time or null")
@@ -146,28 +138,6 @@ def _check_options(
             change = part.label_change or f"{name}: each step has a target"
             each = f"windows have a {'target' if part.target_names else 'label'} each: {windows}"
             raise ValueError(f"{change}; {each}; each row has one with data.per_step=true")
-
-
-def _divided(splits: Splits, divide: Callable[[Splits], Splits]) -> Splits:
-    """Divides splits by classes, or bins of targets; if bins or rows forbid it, without."""
-    train, has_classes = splits.train, splits.train.row_labels is None
-    if train.targets is not None:
-        train, has_classes = replace(train, labels=_bins(train.targets[..., 0])), False
-    try:
-        return divide(replace(splits, train=train))
-    except ValueError:
-        if has_classes:
-            raise
-        # The class of most rows is one of several that a recording has, so it may leave train.
-        return divide(replace(splits, train=replace(train, labels=np.zeros_like(train.labels))))
-
-
-def _bins(targets: Array) -> Int64:
-    """Returns the quantile bin (N,) of each sequence, by its mean target."""
-    means = np.ma.masked_invalid(targets.reshape(len(targets), -1)).mean(axis=1).filled(0)
-    ranks = means.argsort(kind="stable").argsort(kind="stable")
-    # Ten sequences in a bin can be divided between ten folds.
-    return ranks * max(1, min(10, len(ranks) // 10)) // len(ranks)
 
 
 def _by_step(part: Sequences) -> Sequences:
@@ -194,90 +164,18 @@ def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     return replace(splits, notes=tuple(notes), vocabulary=fitted)
 
 
-def auto_batch_size(splits: Splits) -> int:
-    """Returns the batch size that `auto` means for these data."""
-    return min(32, len(splits.train))
-
-
-def check_batch_size(batch_size: int, splits: Splits) -> None:
-    """Refuses a batch size below 1, or above the number of training sequences."""
-    reason = ", the number of sequences in train"
-    integer("data.batch_size", batch_size, 1, len(splits.train), reason)
+def checked_batch_size(batch_size: int | str, splits: Splits) -> int:
+    """Returns a batch size of at most the sequences in train; `auto` is 32."""
+    most = len(splits.train)
+    if batch_size == "auto":
+        return min(32, most)
+    return integer("data.batch_size", batch_size, 1, most, ", the number of sequences in train")
 
 
 def check_loading(eval_batch_size: int, num_workers: int) -> None:
     """Refuses an evaluation batch or a number of workers that is out of range."""
     integer("data.eval_batch_size", eval_batch_size, 1)
     integer("data.num_workers", num_workers, 0, _MOST_WORKERS)
-
-
-def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Refuses fractions that are not in [0, 1)."""
-    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= fraction < 1:
-            raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
-
-
-def _cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:
-    """Cuts a missing test split, then a missing validation split, from train."""
-    train, given, notes = splits.train, len(splits.train), list(splits.notes)
-    # `rest` has positions in train, so that train itself is copied once, after the last cut.
-    rest, parts = np.arange(given), dict[str, Sequences]()
-    # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
-    for stream, (split, fraction) in enumerate(fractions.items()):
-        if fraction == 0:
-            continue
-        size = round(fraction * given)
-        option = f"data.{split}_fraction={fraction} of {given} sequences"
-        if size < 1:
-            other = "; data.split_by=time cuts each recording instead" if by_window else ""
-            raise ValueError(f"{option} rounds to none; set it to 0, or raise it{other}")
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
-        if train.groups is None:
-            taken = _stratified(train.labels[rest], size, rng, option)
-        else:
-            groups = train.groups[rest]
-            taken = grouped(train.labels[rest], groups, size, rng, option)
-            notes.append(f"{group_note(split, groups, taken)} (asked for {size})")
-        parts[split], rest = train.select(rest[taken]), rest[~taken]
-    return (
-        replace(splits, train=train.select(rest), notes=tuple(notes), **parts) if parts else splits
-    )
-
-
-def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
-    """Draws `size` sequences in proportion to the classes: (N,), True where drawn.
-
-    At least one sequence of each class is not drawn. The names of classes have no effect: if
-    remainders are equal, the first class in the shuffled order gets the next sequence.
-    """
-    shuffled = rng.permutation(len(labels))
-    values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
-    order = np.argsort(first)
-    if size > len(labels) - len(values):
-        raise ValueError(
-            f"{option} is {size}, but train has {len(labels)} and must keep one of each of"
-            f" its {len(values)} classes; set it to 0, or lower it"
-        )
-    shares = _largest_remainder(counts[order], size)
-    taken = np.zeros(len(labels), dtype=np.bool_)
-    for value, share in zip(values[order], shares, strict=True):
-        members = shuffled[labels[shuffled] == value]
-        taken[members[:share]] = True
-    return taken
-
-
-def _largest_remainder(counts: Int64, size: int) -> Int64:
-    """Divides `size` in proportion to `counts` (C,); each share is below its count."""
-    total = int(counts.sum())
-    # Rounding down leaves some sequences, which go to the classes with the largest remainders.
-    shares = counts * size // total
-    while shares.sum() < size:
-        remainders = counts * size - shares * total  # integers, so that rounding has no effect
-        # A class that would lose its last sequence to this split gets no further share.
-        remainders[shares >= counts - 1] = np.iinfo(np.int64).min
-        shares[remainders.argmax()] += 1
-    return shares
 
 
 def _check_classes(splits: Splits) -> None:
@@ -300,3 +198,74 @@ def _refuse_missing(splits: Splits, first: int) -> None:
                 f" step {first + t}, channel {part.channel_names[f]!r};"
                 f" set data.missing=mean|zero|forward{ends}"
             )
+
+
+def _scaled(
+    splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
+) -> Splits:
+    """Downsamples, fills in, frames and standardises cropped splits, and adds mask channels."""
+    notes = [*splits.notes, *_outlier_notes(splits.train)]
+    reason, longest = ", the steps of the longest training sequence", splits.train.lengths.max()
+    integer("data.transform.downsample", shaping.downsample, 1, int(longest), reason)
+    splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
+    train, longest = splits.train, splits.train.lengths.max()
+    integer("data.transform.frame", shaping.frame, 1, int(longest), reason)
+    if transform.impute is not None:
+        missed = np.isnan(train.x).any(axis=(0, 1)) | (transform.impute == "all")
+        shaping = replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
+        if not shaping.masked:
+            lacking = "no value of train is missing"
+            notes.append(f"{lacking}, so data.transform.impute=missing adds no channel")
+    changes = transform.impute is not None or transform.shaping != Shaping()
+    dtype = "float32" if train.x.dtype == np.float32 else "float64"
+    fill = fill_value(train.x, train.valid, missing, train.channel_names)
+    scaling = Scaling(missing, dtype, fill, shaping=shaping if changes else None)
+    names, masks = shaping.names, shaping.is_mask
+    splits = splits.map(
+        lambda _, part: part.with_values(*scaling.fill_in(part.x, part.lengths), names)
+    )
+    if standardize:
+        mean, deviation, constant = moments(splits.train.x, splits.train.valid)
+        # Mask channels keep the values 0 and 1, and no note names a constant mask channel.
+        mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
+        scaling = replace(scaling, mean=mean, deviation=deviation)
+        if constant.any():
+            found = [repr(names[f]) for f in np.flatnonzero(constant)]
+            are = f"s {listed(found)} are" if len(found) > 1 else f" {found[0]} is"
+            notes.append(f"channel{are} constant in train: standardised to 0, without information")
+
+    def standardized(name: str, part: Sequences) -> Sequences:
+        x = scaling.standardize(part.x, part.valid, names, name)
+        return part.with_values(x, part.lengths)
+
+    return replace(splits.map(standardized), notes=tuple(notes), scaling=scaling)
+
+
+def _outlier_notes(train: Sequences) -> list[str]:
+    """Returns a line on channels with a value far from all others."""
+    found: list[str] = []
+    for start, (values,) in channel_blocks([(train.x, train.valid)]):
+        ends = np.stack(ranges(values), axis=1)  # (F, 2), the lowest and the highest
+        is_end = values[:, None] == ends[:, :, None]
+        low, high = ranges(np.where(is_end, np.nan, values[:, None]))
+        ratio = np.ptp(ends, axis=1, keepdims=True) / np.where(low < high, high - low, np.inf)
+        for f, end in np.argwhere(ratio > _CODE_TIMES).tolist():
+            at = f, end
+            is_code = re.fullmatch(_CODE, f"{ends[at]:.0f}")
+            if ratio[at] > (_CODE_TIMES if is_code else _OUTLIER_TIMES):
+                share = f"{is_end[at].sum():,} of {(~np.isnan(values[f])).sum():,} values"
+                others = f"{ends[at]:g} in {share}, else {low[at]:.3g} to {high[at]:.3g}"
+                found.append(f"{train.channel_names[start + f]!r} ({others})")
+    told = f"a value far from all others: {first_channels(found)}"
+    return [f"{told}; a missing value must be empty or NaN"] if found else []
+
+
+def _described(splits: Splits) -> Splits:
+    """Returns prepared splits whose scaling describes train."""
+    scaling, train = splits.scaling, splits.train
+    if scaling is None or splits.vocabulary is not None:
+        return splits
+    # Mask channels, and the steps of a frame after its first, come behind the first channels.
+    channels = len(scaling.shaping.channel_names) if scaling.shaping else train.input_size
+    seen = description(train.x[:, :, :channels], train.lengths)
+    return replace(splits, scaling=replace(scaling, seen=seen, step=splits.step))

@@ -5,7 +5,6 @@ N sequences, T steps of the longest, F features (channels), K targets.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +14,17 @@ from seqsweep.data.checks import (
     Int64,
     Layout,
     as_array,
-    batch_first,
-    check_lengths,
     check_names,
     class_indices,
     exceeds_float32,
     float_values,
     label_array,
     label_names,
+    numbered,
 )
 from seqsweep.data.files import RawPart
 from seqsweep.data.memory import check_memory
-from seqsweep.data.padding import is_list_of_sequences, pad_list
+from seqsweep.data.padding import padded
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.errors import DataError, raised_as
 from seqsweep.text import listed
@@ -34,10 +32,8 @@ from seqsweep.text import listed
 
 def id_notes(part: RawPart) -> tuple[str, ...]:
     """Returns a line if sequences of a file have the same id."""
-    if part.ids is None:
-        return ()
-    ids, counts = np.unique(part.ids, return_counts=True)
-    if len(ids) == part.ids.size:
+    ids, counts = np.unique(() if part.ids is None else part.ids, return_counts=True)
+    if (counts == 1).all():
         return ()
     most = f"{str(ids[counts.argmax()])!r} {counts.max()} times"
     return (f"{part.where}: the ids of {len(part.x)} sequences are not distinct ({most})",)
@@ -71,22 +67,8 @@ def make_sequences(
         where: the beginning of every message, such as the name of the file.
     """
     targets = label_array(labels, where)
-    if is_list_of_sequences(x):
-        if lengths is not None:
-            raise ValueError(
-                f"{where}: lengths must be left out where x is a list of sequences of different"
-                " shapes, which have their own"
-            )
-        x, lengths = pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
-        layout = "batch_first"
-    values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
-    values = batch_first(values, len(targets), layout, where)
-    count, longest, channels = values.shape
-    steps = np.full(count, longest, dtype=np.int64)
-    if lengths is not None:
-        other = channels if layout == "batch_first" else 0
-        steps = check_lengths(lengths, count, longest, where, channels=other)
-        values = values[:, : steps.max()]  # padding beyond the longest sequence is dropped
+    values, steps = padded(x, lengths, len(targets), layout, where)
+    channels = values.shape[2]
     classes = label_names(targets, where=where) if class_names is None else tuple(class_names)
     check_names("class_names", classes, where)
     if len(classes) < 2:
@@ -97,9 +79,8 @@ def make_sequences(
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
     valid = np.arange(values.shape[1]) < steps[:, None]
-    x = float_values(values, valid, where)
     return Sequences(
-        x=x,
+        x=float_values(values, valid, where),
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,
@@ -113,8 +94,7 @@ def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
     names = np.asarray(groups)
     if names.shape != (count,):
         raise ValueError(f"{where}: groups has shape {names.shape}; must be ({count},)")
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(str(name), len(numbers)) for name in names], dtype=np.int64)
+    return numbered(names.astype(np.str_))
 
 
 def make_splits(

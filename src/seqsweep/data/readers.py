@@ -88,7 +88,7 @@ def read(
             if key in test.arrays and _names(test, key) != _names(content, key):
                 raise ValueError(f"{test.file}: {key} differ from those of {content.file}")
         notes = [*notes, *test.notes]
-    padded = {name or "train": _with_targets(_padded(part, layout)) for name, part in parts.items()}
+    padded = {name or "train": _padded(part, layout) for name, part in parts.items()}
     names = (_names(content, key) for key in ("class_names", "channel_names"))
     return Stored(padded, *names, notes=tuple(notes))
 
@@ -144,8 +144,6 @@ def _check_is_zip(file: Path) -> None:
         is_single = start == b"\x93NUMPY"
         begins = "is a single array (.npy)" if is_single else f"begins with {start!r}"
         raise ValueError(f"{file} is not an .npz file with {_EXPECTED}: it {begins}")
-    if not zipfile.is_zipfile(file):
-        raise ValueError(f"{file} is cut off or damaged; make or copy it again")
 
 
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
@@ -198,37 +196,28 @@ def _parts(
 
 
 def _padded(part: RawPart, layout: Layout) -> RawPart:
-    """Returns the part with x as (N, T, F), and with checked lengths."""
+    """Returns the part with x (N, T, F), checked lengths, and targets (N, K) or (N, T, K)."""
     x, lengths, where = part.x, part.lengths, part.where
     count = None if part.labels is None else len(label_array(part.labels, where))
     if lengths is not None and layout != "time_first" and x.ndim in (1, 2):
         number = lengths.size if count is None else count
         steps = check_lengths(lengths, number, None, where)
         if len(x) == steps.sum():
-            x = join_padded(x if x.ndim == 2 else x[:, None], steps)
-            return part._replace(x=x, lengths=steps)
-        if x.ndim == 1 or len(x) != number:
+            x, layout = join_padded(x if x.ndim == 2 else x[:, None], steps), "batch_first"
+        elif x.ndim == 1 or len(x) != number:
             raise ValueError(
                 f"{where}: X has {len(x)} rows; expected {number} (padded, one for each sequence)"
                 f" or {steps.sum()} (one for each step, the sum of lengths)"
             )
-    if count is None:
-        count = (*x.shape, 0, 0)[layout == "time_first"]
     x = batch_first(x, count, layout, where)
     if lengths is not None:
-        others = x.shape[2] if layout == "batch_first" else 0
-        lengths = check_lengths(lengths, count, x.shape[1], where, channels=others)
-    return part._replace(x=x, lengths=lengths)
-
-
-def _with_targets(part: RawPart) -> RawPart:
-    """Returns the part with targets (N, ...), or (N, T, K) where X has as many steps."""
-    values, lengths = part.targets, part.lengths
-    if values is not None and lengths is not None and len(values) == lengths.sum() > len(lengths):
-        values = join_padded(values, lengths)
-    if values is not None and values.shape == part.x.shape[:2]:
-        values = values[:, :, None]
-    return part._replace(targets=values)
+        lengths = check_lengths(lengths, len(x), x.shape[1], where)
+    targets = part.targets
+    if targets is not None and lengths is not None and len(targets) == lengths.sum() > len(lengths):
+        targets = join_padded(targets, lengths)
+    if targets is not None and targets.shape == x.shape[:2]:
+        targets = targets[:, :, None]
+    return part._replace(x=x, lengths=lengths, targets=targets)
 
 
 def _names(content: _Content, key: str) -> tuple[str, ...] | None:

@@ -14,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.checks import Floats, Int64, Mask, blocks
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.scaling import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.text import count
 
 _ARRAYS = ("x", "lengths", "labels", "digests", "groups", "row_labels", "recordings", "targets")
 """The attributes of `Sequences` that have an item for each sequence."""
+
+_COMPUTED: Any = None
+"""The default of what the constructor computes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,7 @@ class Sequences:
     labels: Int64
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
-    digests: npt.NDArray[np.uint64] | None = None
+    digests: npt.NDArray[np.uint64] = _COMPUTED
     groups: Int64 | None = None
     row_labels: Int64 | None = None
     label_change: str = ""
@@ -75,7 +78,7 @@ class Sequences:
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
         # The raw values are hashed: filling in and scaling change which sequences are equal.
-        if self.digests is None:
+        if self.digests is _COMPUTED:
             rows = zip(self.x, self.lengths.tolist(), strict=True)
             contents = (row[:length].astype("<f8").tobytes() for row, length in rows)
             object.__setattr__(self, "digests", digests_of(contents))
@@ -245,7 +248,6 @@ class Splits:
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():
-            assert part.digests is not None
             digest.update(json.dumps([name, len(part), part.class_names]).encode())
             for array in (part.digests, part.labels, part.groups, part.row_labels):
                 digest.update(b"" if array is None else array.astype("<u8").tobytes())

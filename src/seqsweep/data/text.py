@@ -64,10 +64,7 @@ def text(
     read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
     everything = [one for part in read.values() for one in part.texts]
     vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
-    stored = [_encoded(part, vocabulary) for part in read.values()]
-    parts = {split: one.parts["train"] for split, one in zip(paths, stored, strict=True)}
-    notes = tuple(note for one in stored for note in one.notes)
-    splits = make_splits(parts, channel_names=("symbol",), notes=notes)
+    splits = make_splits(*_encoded(read, vocabulary))
 
     def with_digests(name: str, part: Sequences) -> Sequences:
         # The text itself is hashed, so that runs with other tokens have the same test set.
@@ -85,17 +82,21 @@ def read(
     labelled: bool = True,
 ) -> Stored:
     """Reads texts with `read_texts`, and encodes them with a run's vocabulary."""
-    return _encoded(read_texts(path, text_column, label_column, labelled), vocabulary)
+    texts = read_texts(path, text_column, label_column, labelled)
+    return _encoded({"train": texts}, vocabulary)
 
 
-def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
-    """Returns texts as one split of symbol indices, with a note on cut texts."""
-    x, lengths = vocabulary.encode(read.texts, read.place)
-    part = RawPart(x, read.labels, lengths, str(read.file))
-    most = vocabulary.max_length
-    cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
-    note = f"{read.file}: {cut} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
-    return Stored({"train": part}, notes=(note,) if cut else ())
+def _encoded(read: Mapping[str, Texts], vocabulary: Vocabulary) -> Stored:
+    """Returns the texts of each split as symbol indices, with notes on cut texts."""
+    parts, notes, most = dict[str, RawPart](), list[str](), vocabulary.max_length
+    for split, (file, texts, labels, place) in read.items():
+        x, lengths = vocabulary.encode(texts, place)
+        parts[split] = RawPart(x, labels, lengths, str(file))
+        cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in texts)
+        if cut:
+            of = f"{cut} of {len(texts)} texts are cut to {most} {vocabulary.tokens}"
+            notes.append(f"{file}: {of}")
+    return Stored(parts, channel_names=("symbol",), notes=tuple(notes))
 
 
 def read_texts(

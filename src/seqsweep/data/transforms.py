@@ -1,17 +1,17 @@
-"""Checks the options of `data.transform`, and augments training sequences.
+"""Checks the options of `data.transform`, and applies those that change lengths and channels.
 
-B sequences of a batch, T steps, F features (channels).
+N sequences, T steps, F features (channels) of the source, M mask channels. The functions take and
+return x (N, T, F), which is 0 at its padding, and lengths (N,). They keep the type of x. No
+sequence's result depends on the amount of padding or on other sequences.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, TypedDict, get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Float64, Int64, Mask, check_known, integer
-from seqsweep.data.fitted import Shaping
-from seqsweep.elementary import normal
+from seqsweep.data.checks import Floats, Int64, Mask, check_known, integer
 from seqsweep.text import nearest_or_all
 
 Impute = Literal["missing", "all"]
@@ -19,7 +19,6 @@ Impute = Literal["missing", "all"]
 
 _MOST_NOISE = 1e30
 """A limit for the standard deviation of noise; larger values might leave float32."""
-
 
 _LEAST = {"truncate": 1, "downsample": 1, "frame": 1, "window": 1, "stride": 1, "time_mask": 0}
 """The options that are whole numbers, with the smallest value of each."""
@@ -40,26 +39,122 @@ class TransformOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Transform:
-    """The checked options of `data.transform`, in order of application.
+class Shaping:
+    """The operations that change lengths and channels, which a checkpoint holds.
 
-    `crop` or `truncate` keeps the steps from `first` up to, but not including, `last`.
+    The order is: crop, downsample, fill in and mark missing values, frame. `Scaling` fills in the
+    missing values, and standardises the resulting channels.
+
+    Args:
+        channel_names: F names of the source.
+        masked: (M,) indices of the channels that get a mask channel: 1 where a value is missing.
     """
 
-    first: int = 0
-    last: int | None = None
+    channel_names: tuple[str, ...] = ()
+    first: int = 0  # the first step that `crop` or `truncate` keeps
+    last: int | None = None  # the step after the last kept one
     downsample: int = 1  # the number of steps whose mean becomes one step
-    impute: Impute | None = None
+    masked: tuple[int, ...] = ()
     frame: int = 1  # the number of steps that become the channels of one step
+
+    def crop(self, x: Floats, lengths: Int64, where: str) -> tuple[Floats, Int64]:
+        """Crops sequences; refuses a sequence that would have no step left."""
+        short = lengths <= self.first
+        if short.any():
+            row = int(short.argmax())
+            raise ValueError(
+                f"{where}: sequence {row} has {lengths[row]} steps; must have at least"
+                f" {self.first + 1}, because data.transform.crop begins at step {self.first}"
+            )
+        if self.first == 0 and self.last is None:
+            return x, lengths
+        kept = (lengths if self.last is None else np.minimum(lengths, self.last)) - self.first
+        return x[:, self.first : self.first + kept.max()], kept
+
+    def shorten(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
+        """Replaces every block of `downsample` steps of cropped sequences by its mean.
+
+        The last block may be shorter. A missing value (NaN) has no weight. The mean of a block is
+        missing if all its values are missing.
+        """
+        size = self.downsample
+        if size == 1:
+            return x, lengths
+        count, longest, features = x.shape
+        means = -(-longest // size)
+        total = np.zeros((count, means, features))
+        weights = np.zeros((count, means, features), dtype=np.int64)
+        # The steps of a block are added one by one, so that the sum has always the same order.
+        for offset in range(min(size, longest)):
+            step = x[:, offset::size]
+            steps = np.arange(offset, longest, size)
+            present = ~np.isnan(step) & (steps < lengths[:, None])[:, :, None]
+            total[:, : len(steps)] += np.where(present, step, 0)
+            weights[:, : len(steps)] += present
+        shorter = -(-lengths // size)
+        with np.errstate(invalid="ignore"):  # 0 / 0 gives NaN: the mean is missing
+            result = (total / weights).astype(x.dtype)
+        return _zeroed(result, shorter), shorter
+
+    def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
+        """Appends mask channels, then joins every `frame` steps into one with all their channels.
+
+        If the last steps of a sequence do not fill a frame, the last step is repeated.
+
+        Args:
+            missing: (N, T, F), True where the mask of a channel is 1.
+        """
+        if self.masked:
+            masks = missing[:, :, list(self.masked)].astype(x.dtype)
+            x = np.concatenate([x, masks], axis=2)
+        if self.frame == 1:
+            return x, lengths
+        count, longest, features = x.shape
+        frames = -(-longest // self.frame)
+        # Repeating the last step adds no new value, and no jump that the data do not have.
+        index = np.minimum(np.arange(frames * self.frame), lengths[:, None] - 1)
+        steps = np.take_along_axis(x, index[:, :, None], axis=1)  # (N, frames * frame, F)
+        fewer = -(-lengths // self.frame)
+        return _zeroed(steps.reshape(count, frames, self.frame * features), fewer), fewer
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the resulting channels: `x`, `x_missing`; with frames `x@0`, `x@1`, ..."""
+        masks = [f"{self.channel_names[channel]}_missing" for channel in self.masked]
+        names = (*self.channel_names, *masks)
+        if self.frame == 1:
+            return names
+        return tuple(f"{name}@{step}" for step in range(self.frame) for name in names)
+
+    @property
+    def is_mask(self) -> Mask:
+        """A truth value for each resulting channel: True for a mask."""
+        one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
+        return np.array(one_step * self.frame)
+
+    def state(self) -> dict[str, Any]:
+        """Returns plain values for a checkpoint."""
+        state = asdict(self)
+        return state | {"channel_names": list(self.channel_names), "masked": list(self.masked)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Returns the shaping whose `state` a checkpoint holds."""
+        names, masked = tuple(state["channel_names"]), tuple(state["masked"])
+        values: dict[str, Any] = {**state, "channel_names": names, "masked": masked}
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The checked options of `data.transform`."""
+
+    shaping: Shaping = Shaping()  # without the channels, which only the data tell
+    impute: Impute | None = None
     jitter: float = 0.0  # the standard deviation of the noise in training
     time_mask: int = 0  # the most steps that are set to 0 in training
     window: int | None = None  # the rows of a window; None keeps whole recordings
     stride: int = 1  # the rows from the beginning of a window to that of the next
-
-    @property
-    def reshapes(self) -> bool:
-        """Returns whether options change the prepared splits, not only what training reads."""
-        return replace(self, jitter=0.0, time_mask=0, window=None, stride=1) != Transform()
 
 
 def transform_of(options: TransformOptions | None) -> Transform:
@@ -85,7 +180,8 @@ def transform_of(options: TransformOptions | None) -> Transform:
     _check_windows(given)
     given.setdefault("stride", given.get("window", 1))
     first, last = _kept_steps(given.pop("crop", None), given.pop("truncate", None))
-    return Transform(first, last, **given)
+    joined = {name: given.pop(name) for name in ("downsample", "frame") if name in given}
+    return Transform(Shaping((), first, last, **joined), **given)
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -130,69 +226,7 @@ def _check_windows(given: Mapping[str, Any]) -> None:
             raise ValueError(f"data.transform.{name}={given[name]}: {problem} to a step")
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Adds noise to training sequences, and sets a random span of steps to 0.
-
-    Every draw is a function of (seed of the epoch, index of the sequence). So a draw does not
-    depend on the batch, other runs, the engine, or an interruption of the run.
-
-    Args:
-        jitter: the standard deviation of the noise, in the values that the network reads.
-        time_mask: the most steps of the span. First the length of the span is drawn, from 0 to this
-            number, then its place (SpecAugment, Park et al. 2019). In a short sequence the longest
-            span is all steps but one.
-        exact: the indices of the channels without noise, which are mask channels.
-    """
-
-    jitter: float
-    time_mask: int
-    exact: tuple[int, ...] = ()
-
-    def apply(self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int) -> Float32:
-        """Returns a copy of x (B, T, F) with noise and masked spans.
-
-        Args:
-            rows: (B,) the index of each sequence in the training split.
-            seed: the seed of the stream `augment/<epoch>`.
-        """
-        uniform = np.zeros((*x.shape, 2), dtype=np.float32)
-        places = np.zeros((len(x), 2))
-        bits = np.random.Philox(key=seed)
-        random = np.random.Generator(bits)
-        # A part of Philox's counter is set to the index of the sequence, so that each sequence has
-        # its own random numbers. A new generator for each would take seven times as long.
-        state = bits.state
-        for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
-            state["state"]["counter"][2] = row
-            bits.state = state
-            # The span is drawn first, so that it is the same with and without noise.
-            if self.time_mask > 0:
-                random.random(out=places[index])
-            if self.jitter > 0:
-                random.random(dtype=np.float32, out=uniform[index, :length])
-        noise = normal(uniform)  # 0 at padding
-        noise *= np.float32(self.jitter)
-        noise[:, :, list(self.exact)] = 0
-        result = x + noise
-        result[self._spans(places, lengths, x.shape[1])] = 0
-        return result
-
-    def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
-        """Returns a mask (B, T), True in the spans; `places` are uniform numbers (B, 2)."""
-        widest = np.minimum(min(self.time_mask, longest), lengths - 1)
-        widths = (places[:, 0] * (widest + 1)).astype(np.int64)
-        starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
-        steps = np.arange(longest) - starts[:, None]
-        return (steps >= 0) & (steps < widths[:, None])
-
-
-def augmentation_of(
-    options: TransformOptions | None, shaping: Shaping | None
-) -> Augmentation | None:
-    """Returns the augmentation of training sequences, if any."""
-    transform = transform_of(options)
-    if transform.jitter == 0 and transform.time_mask == 0:
-        return None
-    exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
-    return Augmentation(transform.jitter, transform.time_mask, exact)
+def _zeroed(x: Floats, lengths: Int64) -> Floats:
+    """Returns x with zeros at its padding."""
+    valid: Mask = np.arange(x.shape[1]) < lengths[:, None]
+    return x if valid.all() else np.where(valid[:, :, None], x, np.float32(0))

@@ -98,8 +98,6 @@ def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
 
 def _read_case(text: str, classes: list[str]) -> tuple[list[list[float]], str]:
     """Returns the values of each channel, and the label, which is "" without classes."""
-    if "(" in text:
-        raise ValueError("time stamps, (time,value), are not read; expected the values alone")
     parts = text.split(":") if classes else [*text.split(":"), ""]
     if len(parts) < 2:
         raise ValueError(f"{short(text)} is not a case: there is no ':' before a label")

@@ -100,8 +100,8 @@ class Vocabulary:
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Self:
         """Restores a vocabulary from the values of `plain`."""
-        options = {key: value for key, value in values.items() if key != "symbols"}
-        return cls(tuple(values["symbols"]), **options)
+        options: dict[str, Any] = {**values, "symbols": tuple(values["symbols"])}
+        return cls(**options)
 
 
 def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:

@@ -82,7 +82,7 @@ def windows_of(x: Array, windows: Windows, transform: Transform) -> tuple[Array,
 
     They are a view of x if they begin at equal distances, as those of one recording do.
     """
-    size = transform.downsample * transform.frame  # the rows that are one step of x
+    size = transform.shaping.downsample * transform.shaping.frame  # the rows of one step of x
     steps = min((transform.window or 1) // size, x.shape[1])
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
     begins = windows.recordings * x.shape[1] + windows.first // size
@@ -138,7 +138,6 @@ def _cut(
             " rows, or a target in its last"
         )
     of, digests = windows.recordings, part.digests
-    assert digests is not None
     places = zip(digests[of].tolist(), *(one.tolist() for one in windows[1:]), strict=True)
     x, lengths = windows_of(part.x, windows, transform)
     return replace(
@@ -174,19 +173,11 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
                 f" gets {shortest}; must be at least {window}, the rows of a window"
             )
         index = np.minimum(begin[:, None] + np.arange(rows.max()), train.lengths[:, None] - 1)
-        at, labels, targets = (
-            (np.arange(len(train))[:, None], index),
-            train.row_labels,
-            train.targets,
-        )
-        parts[name] = replace(
-            train,
-            x=train.x[at],
-            lengths=rows,
-            digests=None,
-            row_labels=None if labels is None else labels[at],
-            targets=targets[at] if targets is not None and train.is_per_step else targets,
-        )
+        by_row = ("x", "row_labels", "targets") if train.is_per_step else ("x", "row_labels")
+        arrays = {key: getattr(train, key) for key in by_row}
+        at = np.arange(len(train))[:, None], index
+        changed = {key: array[at] for key, array in arrays.items() if array is not None}
+        parts[name] = replace(train, lengths=rows, **changed, digests=None)
         begin = begin + rows
     ends = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items()) or "train"
     note = f"split_by=time: each recording ends with {ends}; no window crosses a border"

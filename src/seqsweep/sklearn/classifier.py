@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from seqsweep.data.checks import Array, class_indices
-from seqsweep.data.fitted import Missing
+from seqsweep.data.scaling import Missing
 from seqsweep.models.classifier import AnyCell, Pooling
 from seqsweep.runs.identity import targets
 from seqsweep.runs.metrics_csv import read_columns

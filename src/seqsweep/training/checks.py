@@ -11,7 +11,7 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.memory import free_memory
-from seqsweep.data.prepare import auto_batch_size
+from seqsweep.data.prepare import checked_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.importing import is_class_path
 from seqsweep.native.structs import kept_numbers
@@ -36,8 +36,8 @@ _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     """Returns the config with numbers for batch_size=auto and a null embedding_dim."""
     data, model = config["data"], config["model"]
-    if isinstance(splits, Splits) and data.get("batch_size") == "auto":
-        data = data | {"batch_size": auto_batch_size(splits)}
+    if isinstance(splits, Splits):
+        data = data | {"batch_size": checked_batch_size(data["batch_size"], splits)}
     size = len(splits.train.target_names) if isinstance(splits, Splits) else 0
     if size and "num_targets" in signature_of(model["_target_"]).parameters:
         # The config keeps the number, because a checkpoint has only the names of classes.

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from seqsweep.config.schema import Config
-from seqsweep.data.fitted import ARRAYS, Scaling, Shaping
+from seqsweep.data.scaling import ARRAYS, Scaling
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import CODE
 from seqsweep.training.checkpoint_files import CheckpointContent

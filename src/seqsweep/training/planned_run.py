@@ -4,7 +4,6 @@ import functools
 from dataclasses import dataclass
 
 from seqsweep.config.schema import Config
-from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import transform_of
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
@@ -70,8 +69,6 @@ def plan(config: Config) -> PlannedRun:
     data = data_of(config["data"])
     splits = data.prepared
     transform_of(config["data"].get("transform"))  # refuses wrong options of the training alone
-    if config["data"]["batch_size"] != "auto":
-        check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)
     # This is checked before the first run starts, when an error costs nothing.
     check_network(config, splits)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from seqsweep.command import quoted_value
 from seqsweep.config.from_overrides import compose
+from seqsweep.data.folds import check_fractions
 from seqsweep.data.info import describe
-from seqsweep.data.prepare import check_fractions
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import DataError, Proposal
 from seqsweep.training.planned_run import plan

@@ -16,8 +16,8 @@ from torch.nn.parameter import is_lazy
 
 from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
-from seqsweep.data.fit_scaling import SEEN
-from seqsweep.data.fitted import ARRAYS, Scaling, Shaping
+from seqsweep.data.scaling import ARRAYS, SEEN, Scaling
+from seqsweep.data.transforms import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.cells import cell_class
 from seqsweep.text import listed

@@ -12,7 +12,7 @@ import numpy as np
 from seqsweep.data.checks import Int64, Mask
 from seqsweep.data.folders import class_in_names, packed_twice
 from seqsweep.data.guesses import guesses
-from seqsweep.data.info import Info, digests_in
+from seqsweep.data.info import Info
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.text import count, listed
 
@@ -128,7 +128,7 @@ def _overlapping(train: Sequences) -> Mask:
     total: Int64 = np.bincount(owner, minlength=len(train))
     shared = np.bincount(owner, is_shared, minlength=len(train))
     # Equal sequences are counted as duplicates.
-    _, number, times = np.unique(digests_in(train), return_inverse=True, return_counts=True)
+    _, number, times = np.unique(train.digests, return_inverse=True, return_counts=True)
     return (2 * shared >= total) & (total > 0) & (times[number] == 1)
 
 

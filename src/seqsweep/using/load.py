@@ -17,9 +17,8 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.messages import named
 from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
-from seqsweep.data.fit_scaling import difference_notes
-from seqsweep.data.fitted import Scaling
 from seqsweep.data.padding import padded
+from seqsweep.data.scaling import Scaling, difference_notes
 from seqsweep.data.transforms import Transform, transform_of
 from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.elementary import softmax

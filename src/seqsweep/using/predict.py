@@ -14,7 +14,7 @@ import torch
 
 from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
-from seqsweep.data.fit_scaling import difference_notes
+from seqsweep.data.scaling import difference_notes
 from seqsweep.data.windows import windows_of
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.training.run_data import dataloader_of

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.scaling import Scaling
+from seqsweep.data.transforms import Shaping
 from seqsweep.elementary import softmax
 from seqsweep.errors import DataError, raised_as
 from seqsweep.models.cell import Cell
@@ -181,7 +182,7 @@ def check_steps(network: RNNClassifier, scaling: Scaling | None, where: Path) ->
     Raises:
         ValueError: there is such a need.
     """
-    shaping = (scaling and scaling.shaping) or Shaping(())
+    shaping = (scaling and scaling.shaping) or Shaping()
     needs = {
         "model.bidirectional=true reads sequences from their end": network.rnn.bidirectional,
         "model.pooling=attention weighs each step against all others": network.attention,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from seqsweep.data.fitted import Shaping
-from seqsweep.data.transforms import Augmentation, augmentation_of
+from seqsweep.data.batch import Augmentation, augmentation_of
+from seqsweep.data.transforms import Shaping
 
 N, T, F = 400, 12, 3
 
@@ -18,18 +18,18 @@ def sequences():
 def test_a_sequence_is_changed_alike_alone_and_in_any_batch():
     x, lengths = sequences()
     augmentation = Augmentation(0.3, 4)
-    whole = augmentation.apply(x, lengths, range(N), seed=7)
+    whole = augmentation.apply(x, lengths, range(N), seed=7, epoch=0)
     rows = [17, 3, 250]
     # A batch is cut to its longest sequence, so its padding differs too.
-    batch = augmentation.apply(x[rows][:, :11], lengths[rows], rows, seed=7)
+    batch = augmentation.apply(x[rows][:, :11], lengths[rows], rows, seed=7, epoch=0)
     assert batch.tobytes() == whole[rows][:, :11].tobytes()
-    assert not np.array_equal(whole, augmentation.apply(x, lengths, range(N), seed=8))
+    assert not np.array_equal(whole, augmentation.apply(x, lengths, range(N), seed=8, epoch=0))
     assert (x[lengths == T] == 1).all()  # the split itself stays as it is
 
 
 def test_noise_is_normal_and_leaves_padding_and_masks_alone():
     x, lengths = sequences()
-    result = Augmentation(0.5, 0, exact=(2,)).apply(x, lengths, range(N), seed=0)
+    result = Augmentation(0.5, 0, exact=(2,)).apply(x, lengths, range(N), seed=0, epoch=0)
     valid = np.arange(T) < lengths[:, None]
     noise = (result - x)[valid][:, :2]
     assert abs(noise.mean()) < 0.02 and abs(noise.std() - 0.5) < 0.02
@@ -44,7 +44,7 @@ def test_noise_is_normal_and_leaves_padding_and_masks_alone():
 
 def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
     x, lengths = sequences()
-    result = Augmentation(0.0, 4).apply(x, lengths, range(N), seed=0)
+    result = Augmentation(0.0, 4).apply(x, lengths, range(N), seed=0, epoch=0)
     widths = []
     for row, length in enumerate(lengths):
         masked = np.flatnonzero((result[row, :length] == 0).all(axis=1))

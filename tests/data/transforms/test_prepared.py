@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from prepared import prepared
 
-from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.raw import make_sequences
+from seqsweep.data.scaling import Scaling
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms import Shaping
 from seqsweep.training.description import description, scaling_of
 
 N, T, F = 24, 11, 2

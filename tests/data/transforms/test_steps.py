@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.data.fitted import Shaping
+from seqsweep.data.transforms import Shaping
 
 
 def sequences(seed, padding):

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from typed_commands import command
 
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.scaling import Scaling
+from seqsweep.data.transforms import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.load import LoadedRun

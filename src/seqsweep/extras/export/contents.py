@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from seqsweep.data.checks import Float64
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.scaling import Scaling
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 

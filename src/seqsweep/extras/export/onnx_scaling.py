@@ -10,7 +10,8 @@ import numpy as np
 from onnx import GraphProto
 
 from seqsweep.data.checks import Floats
-from seqsweep.data.fitted import Scaling, Shaping
+from seqsweep.data.scaling import Scaling
+from seqsweep.data.transforms import Shaping
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 
 _END = 2**31 - 1

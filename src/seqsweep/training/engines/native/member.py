@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from seqsweep.config.instantiate import build
+from seqsweep.data.batch import augmentation_of
 from seqsweep.data.prepare import check_loading
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms import augmentation_of
 from seqsweep.models.metrics import check_loss, class_weights
 from seqsweep.models.own_programs import check_program
 from seqsweep.native.step import Network, Work

@@ -3,9 +3,8 @@
 import functools
 from collections.abc import Sequence
 
-from seqsweep.data.batch import augment_seed
+from seqsweep.data.batch import Augmentation
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms import Augmentation
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, predict, run
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.scores import scores
@@ -48,8 +47,7 @@ class PoolData:
         if augmentation is None:
             return self.native["train"]
         part = self.splits.train
-        rows = range(len(part))
-        x = augmentation.apply(part.x, part.lengths, rows, augment_seed(seed, epoch))
+        x = augmentation.apply(part.x, part.lengths, range(len(part)), seed, epoch)
         return Data(x, part.lengths, part.labels, part.num_classes)
 
     def findings(self, member: PoolMember) -> Findings:

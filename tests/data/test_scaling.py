@@ -8,8 +8,8 @@ from prepared import prepared
 
 from seqsweep.data import tasks
 from seqsweep.data.bundled import digits, japanese_vowels
-from seqsweep.data.fit_scaling import difference_notes
 from seqsweep.data.raw import make_sequences
+from seqsweep.data.scaling import difference_notes
 from seqsweep.data.sequences import Sequences, Splits
 
 OTHER = "new.npz: other values than in training; check units and sensors: channel"
