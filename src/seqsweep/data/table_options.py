@@ -147,7 +147,7 @@ def as_list(given: str | Sequence[str]) -> list[str]:
 
 
 def usual_columns(names: Sequence[str], role: str) -> list[str]:
-    """Returns the columns with a usual name for a role that a path may have, too."""
+    """Returns the columns with a usual name for a part of a path."""
     # Beside a path, an `activity` may be a channel; only a name such as `class` is surely a label.
     known = ROLES[role][0] if role == "label" else sum(ROLES[role], ())
     return [name for name in names if name.strip().lower() in known]
