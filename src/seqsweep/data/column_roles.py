@@ -112,9 +112,10 @@ def seen_columns(path: str, options: Mapping[str, Any]) -> list[SeenColumn]:
         if table.like.decimal and name not in plain:
             texts = pc.utf8_trim_whitespace(column)
             column = pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts)
-            column = plain_words(column, ".") if yes_or_no(column) is not None else column
+            words = plain_words(column, ".")
+            column = words if yes_or_no(column) is not None else column
             with suppress(pa.ArrowInvalid):
-                column = parsed(column, table.like.decimal)
+                column = parsed(words, table.like.decimal)
         coded = column.combine_chunks().dictionary_encode()
         values = [value for value in coded.dictionary.to_pylist() if value is not None]
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -306,17 +306,23 @@ def plain_words(texts: Any, decimal: str) -> Any:
     return pc.replace_substring(words, decimal, ".")
 
 
-def parsed(texts: Any, decimal: str = ".", dayfirst: bool = True) -> Any:
-    """Returns texts as numbers or dates; ArrowInvalid means that not all are of one kind.
+def as_numbers(words: Any, decimal: str) -> Any:
+    """Returns plain words as whole numbers or floats; None if one is another text."""
+    words = words if decimal in ("", ".") else plain_words(words, decimal)
+    for kind in _NUMBERS:
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return words.cast(kind)
+    return None
+
+
+def parsed(dates: Any, decimal: str, dayfirst: bool = True) -> Any:
+    """Returns plain words as numbers or dates; ArrowInvalid means that not all are of one kind.
 
     Args:
         dayfirst: whether 2/3/2026 is in March; points always have the day first.
     """
-    numbers = plain_words(texts, decimal)
-    for kind in _NUMBERS:
-        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return numbers.cast(kind)
-    dates = plain_words(texts, ".")
+    if (numbers := as_numbers(dates, decimal)) is not None:
+        return numbers
     for pattern, replacement in (
         (r"\b(\d)([./: T-])", r"0\1\2"),  # 9:05 is 09:05
         (r"(:\d\d),(\d+)$", r"\1.\2"),
@@ -331,7 +337,7 @@ def parsed(texts: Any, decimal: str = ".", dayfirst: bool = True) -> Any:
 
 def day_first(texts: Any) -> bool | None:
     """Returns whether dates such as 2/3/2026 begin with the day; None if unclear."""
-    found = pc.extract_regex(texts, r"^\s*(?P<one>\d\d?)[/-](?P<two>\d\d?)[/-]\d{4}").drop_null()
+    found = pc.extract_regex(texts, r"^(?P<one>\d\d?)[/-](?P<two>\d\d?)[/-]\d{4}").drop_null()
     if not len(found):
         return True
     one, two = (pc.max(pc.struct_field(found, part).cast(pa.int64())).as_py() for part in (0, 1))

@@ -197,6 +197,7 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
         codes, names = rows.codes("id")
     else:
         codes, names = np.zeros(len(rows), dtype=np.int64), None
+    x = rows.numbers(rows.roles.features)
     groups, first = None, np.unique(codes, return_index=True)[1]
     order, step = _order(rows, codes, first, gap)
     if gap is not None:
@@ -207,7 +208,6 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
             groups = np.array([str(rows.cell(row, "id")) for row in first])
             names = np.array([f"{name}#{part}" for part, name in enumerate(groups.tolist())])
     lengths = np.bincount(codes).astype(np.int64)
-    x = rows.numbers(rows.roles.features)
     if (np.diff(order) < 0).any():
         x = x[order]
     x, where = join_padded(x, lengths), rows.table.where
@@ -243,8 +243,8 @@ def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[I
         steps = rows.steps()
         if steps.dtype.kind == "f":
             # The difference of two such steps is a number, too.
-            is_near = np.abs(steps) < np.finfo(steps.dtype).max / 4
-            rows.check("step", ~is_near, "a finite number or a date")
+            farthest = np.finfo(steps.dtype).max / 4
+            rows.check("step", ~(np.abs(steps) < farthest), "a finite number or a date")
         order = np.lexsort((steps, codes))
         same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
         if same.any() and not rows.has("id"):

@@ -16,6 +16,7 @@ from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float3
 from seqsweep.data.conversions import conversion
 from seqsweep.data.csv_files import (
     YES_OR_NO_NOTE,
+    as_numbers,
     day_first,
     first_refused,
     parsed,
@@ -205,11 +206,14 @@ class Rows:
 
     def _parsed_steps(self, texts: Any) -> Array:
         """Returns texts (S,) as numbers or dates; refuses a cell that is neither."""
+        decimal = self.table.like.decimal
+        if (numbers := as_numbers(texts, decimal)) is not None:
+            return numbers.to_numpy()
         dayfirst = day_first(texts) if self.dayfirst is None else self.dayfirst
         if dayfirst is None:
             problem = f"{short(self.cell(0, 'step'))} may begin with the day or with the month"
             raise self.error(0, "step", f"{problem}; data.source.dayfirst=true|false says it")
-        convert = partial(parsed, decimal=self.table.like.decimal, dayfirst=dayfirst)
+        convert = partial(parsed, decimal=decimal, dayfirst=dayfirst)
         try:
             return convert(texts).to_numpy()
         except pa.ArrowInvalid:
