@@ -67,6 +67,6 @@ def test_a_small_file_that_stands_for_large_data_is_refused(tmp_path: Path, writ
     with pytest.raises(ValueError, match="its decompressed bytes need"):
         table(packed)
     # One long sequence pads all others.
-    rows = "".join(f"id{i},{i}\n" for i in range(1000)) + "long,1\n" * 1000
+    rows = "".join(f"id{i},{i},{i % 2}\n" for i in range(1000)) + "long,1,0\n" * 1000
     with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GiB"):
-        table(write("id,x\n" + rows), form="long")
+        table(write("id,x,label\n" + rows), form="long")

@@ -140,7 +140,7 @@ def with_proposal(
     if given.get("totals", "error") == "error":
         attempts.append(kept | {"totals": "drop"})
     for proposed in attempts:
-        if _lacks_label(failed or error) and not {"label", "pattern", "labels"} & {*kept}:
+        if _lacks_label(failed or error) and not {"data", "label", "labels", "pattern"} & {*kept}:
             break  # a large file would be read in vain
         try:
             if "data" not in proposed:

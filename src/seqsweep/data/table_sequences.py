@@ -91,6 +91,11 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column, if it has one."""
     roles = table.choose_roles(options)
+    if labelled and "label" not in roles.columns and not roles.targets:
+        known = listed([name for name in table.names if name and name not in table.texts])
+        path = ", or data.source.pattern={label}_* a part of the path" if table.texts else ""
+        given = f"data.source.label=COLUMN names the label column{path}"
+        raise ValueError(f"{table.where}: {given}; columns: {known}")
     rows = Rows(table, roles, options.get("unlabelled"), options.get("dayfirst"))
     form = _form_of(rows, options)
     if options.get("features") is None:
@@ -338,12 +343,7 @@ def _with_labels(
     """
     whole, table, none = made.whole, rows.table, np.zeros(len(made.rows), np.bool_)
     if not rows.has("label"):
-        if not labelled:
-            return whole, none
-        known = listed([name for name in table.names if name and name not in table.texts])
-        path = ", or data.source.pattern={label}_* a part of the path" if table.texts else ""
-        given = f"data.source.label=COLUMN names the label column{path}"
-        raise ValueError(f"{table.where}: {given}; columns: {known}")
+        return whole, none
     codes, values = rows.codes("label", may_lack=True)
     missing, problem = int((codes < 0).sum()), None
     try:
