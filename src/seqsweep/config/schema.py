@@ -154,14 +154,20 @@ def check(config: DictConfig) -> Config:
     return checked
 
 
+_NEW_OF_TABLES = ("target", "labels", "unlabelled", "gap", "dayfirst")
+"""The options of tables that earlier versions did not have."""
+
+
 def _without_unused(data: Any) -> Any:
     """Returns the section `data` without unused keys that earlier versions did not have."""
     if not isinstance(data, dict) or data.get("_target_") != DATA_MODULE:
         return data
     unused = [("split_by", None), ("per_step", False)]
     given = {name: value for name, value in data.items() if (name, value) not in unused}
-    if isinstance(source := given.get("source"), dict) and source.get("target", "") is None:
-        given["source"] = {k: v for k, v in source.items() if k != "target"}
+    source = given.get("source")
+    if isinstance(source, dict) and source.get("_target_") == "seqsweep.data.tables.table":
+        unused = [key for key in _NEW_OF_TABLES if source.get(key) is None]
+        given["source"] = {k: v for k, v in source.items() if k not in unused}
     if isinstance(transform := given.get("transform"), dict):
         unused = [key for key in ("window", "stride") if transform.get(key) is None]
         given["transform"] = {k: v for k, v in transform.items() if k not in unused}

@@ -87,7 +87,7 @@ _SETTINGS = (
     *("optimizer._target_", "optimizer.lr", "data.batch_size", "trainer.max_epochs"),
     *("data.split_seed", "data.standardize", "data.missing", "seed"),
 )
-_PATHS = ("path", "test_path")
+_PATHS = ("path", "test_path", "labels")
 
 
 def readme(run: LoadedRun, record: Record, choice: str | None) -> str:
