@@ -228,13 +228,19 @@ def test_points_are_thousands_only_where_the_column_shows_it(tmp_path: Path):
     ],
 )
 def test_a_label_ends_at_the_last_sign_or_the_pattern_must_say_where(pattern, classes, tmp_path):
-    for name in ("walk_1", "walk_up_1", "sit_1"):
-        (tmp_path / f"{name}.csv").write_text("x\n1\n2\n")
+    for name in ("walk_1", "walk_up_1", "sit_1", "walk_2", "walk_up_2", "sit_2"):
+        (tmp_path / f"{name}.csv").write_text("x\n1.5\n2\n")
     if isinstance(classes, str):
         with pytest.raises(ValueError, match=rf"{classes}.*{{label}}_{{id}}"):
             table(str(tmp_path), pattern=pattern)
     else:
         assert table(str(tmp_path), pattern=pattern).num_classes == classes
+
+
+def test_a_label_before_a_time_is_not_in_doubt(tmp_path: Path):
+    for name in ("walk-01-30_18-26", "walk-01-31_18-27", "sit-01-30_19-03", "sit-02-01_20-04"):
+        (tmp_path / f"{name}.csv").write_text("x\n1.5\n2\n")
+    assert table(str(tmp_path), pattern="{label}-*").class_names == ("sit", "walk")
 
 
 WRONG_LABELS = {

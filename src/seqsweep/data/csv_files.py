@@ -316,10 +316,13 @@ def as_numbers(words: Any, decimal: str) -> Any:
 
 
 def parsed(dates: Any, decimal: str, dayfirst: bool = True) -> Any:
-    """Returns plain words as numbers or dates; ArrowInvalid means that not all are of one kind.
+    """Returns plain words as numbers or dates, all of one kind.
 
     Args:
         dayfirst: whether 2/3/2026 is in March; points always have the day first.
+
+    Raises:
+        pa.ArrowInvalid: the words are of several kinds.
     """
     if (numbers := as_numbers(dates, decimal)) is not None:
         return numbers
