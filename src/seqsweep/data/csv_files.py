@@ -248,8 +248,11 @@ class CsvFile:
 
     def _text(self) -> bytes:
         """Returns the content in UTF-8; refuses binary files, and a quote that does not end."""
-        file, content = self._file, unpacked(self._file)
-        if self._encoding != CSV_OPTIONS["encoding"]:
+        is_utf8 = self._encoding == CSV_OPTIONS["encoding"]
+        # A cut in another encoding may divide a character.
+        most = None if self._most is None or not is_utf8 else self._most + 1
+        file, content = self._file, unpacked(self._file, most)
+        if not is_utf8:
             try:
                 content = content.decode(self._encoding).encode()
             except LookupError:

@@ -118,16 +118,22 @@ def existing_file(path: str) -> Path:
     return file
 
 
-def unpacked(file: Path) -> bytes:
-    """Returns the content of a file, decompressed (gzip), without a byte order mark."""
-    check_memory(file.stat().st_size, str(file), "its bytes")
-    content = file.read_bytes()
+def unpacked(file: Path, most: int | None = None) -> bytes:
+    """Returns the content of a file, decompressed (gzip), without a byte order mark.
+
+    Args:
+        most: the bytes to read, for a look at the file; None reads all.
+    """
+    if most is None:
+        check_memory(file.stat().st_size, str(file), "its bytes")
+    with file.open("rb") as opened:
+        content = opened.read(most)
     if not content.startswith(b"\x1f\x8b"):
         return content.removeprefix(codecs.BOM_UTF8)
     parts, total = list[bytes](), 0
     try:
-        with gzip.open(io.BytesIO(content)) as stream:
-            while part := stream.read(1 << 20):
+        with gzip.open(file if most else io.BytesIO(content)) as stream:
+            while (most is None or total < most) and (part := stream.read(1 << 20)):
                 parts.append(part)
                 total += len(part)
                 check_memory(2 * total, str(file), "its decompressed bytes")

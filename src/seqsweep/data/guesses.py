@@ -58,7 +58,7 @@ class Look:
         root = Path(path).expanduser()
         self.is_folder = root.is_dir()
         self.file = str(root / (first_table(root) or "") if self.is_folder else root)
-        self.start = unpacked(file := existing_file(self.file))[:MOST_BYTES]
+        self.start = unpacked(file := existing_file(self.file), MOST_BYTES)[:MOST_BYTES]
         is_typed = self.start.startswith((b"PAR1", b"\x93NUMPY"))
         self.is_csv = not is_typed and file.suffix not in (".jsonl", ".ndjson")
         self._read: dict[str, list[SeenColumn]] = {}
