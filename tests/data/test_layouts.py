@@ -171,8 +171,9 @@ def test_a_gap_cuts_a_recording_as_an_id_of_its_parts_would(tmp_path: Path):
     cut = csv(tmp_path, "id,time,x,label\n" + text, gap=3).train
     assert cut.lengths.tolist() == [3, 2, 1] * 2
     assert cut.groups is not None and cut.groups.tolist() == [0, 0, 0, 1, 1, 1]
-    whole = csv(tmp_path, "id,time,x,label\n" + text, gap=100).train
-    assert whole.lengths.tolist() == [6, 6]
+    for gap, lengths in ((100, [6, 6]), (8, [5, 1, 5, 1]), (7.5, [3, 2, 1] * 2)):  # 10 follows 2
+        parts = csv(tmp_path, "id,time,x,label\n" + text, gap=gap).train
+        assert parts.lengths.tolist() == lengths
     for gap, said in ((0, "gap=0: must be above 0"), (2, "gap=2: needs data.source.step=")):
         with pytest.raises(ValueError, match=said):
             csv(tmp_path, "id,x,label\na,1,u\na,2,u\nb,3,v\nb,4,v\n", gap=gap)
@@ -241,6 +242,15 @@ def test_a_label_before_a_time_is_not_in_doubt(tmp_path: Path):
     for name in ("walk-01-30_18-26", "walk-01-31_18-27", "sit-01-30_19-03", "sit-02-01_20-04"):
         (tmp_path / f"{name}.csv").write_text("x\n1.5\n2\n")
     assert table(str(tmp_path), pattern="{label}-*").class_names == ("sit", "walk")
+
+
+def test_a_table_of_labels_may_have_another_order(tmp_path: Path):
+    path = npy_with_labels(tmp_path)
+    head, *lines = (tmp_path / "labels.csv").read_text().splitlines()
+    (tmp_path / "labels.csv").write_text("\n".join([head, *reversed(lines)]))
+    train = table(path, labels=str(tmp_path / "labels.csv")).train
+    expected = [one.label for one in recordings()]
+    assert [train.class_names[label] for label in train.labels] == expected
 
 
 WRONG_LABELS = {

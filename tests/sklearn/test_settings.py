@@ -23,13 +23,16 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 @example(np.float64(0.1))
 @example('a "quoted" text\\')
 @example("${not:resolved}")
+@example(["${0", "${a}"])
 @example('\\"')
 @example("a,b=c:{d}[e]")
 @example("A¹")
 @example(["1e3", "null", "true", ""])
 def test_an_override_keeps_its_value(value):
     parsed = OverridesParser.create().parse_override(f"key={quoted_value(value)}").value()
-    assert OmegaConf.create({"key": parsed}).key == value
+    # A list of OmegaConf would read the other side of == as interpolations, too.
+    config = OmegaConf.create({"key": parsed})
+    assert OmegaConf.to_container(config, resolve=True) == {"key": value}
 
 
 def test_the_defaults_are_those_of_the_config():
