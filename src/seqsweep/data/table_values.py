@@ -108,7 +108,7 @@ class Rows:
             x[:, f] = values
         pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
         too_large = exceeds_float32(np.fmin.reduce(x)) | exceeds_float32(np.fmax.reduce(x))
-        for f in np.flatnonzero(too_large):
+        for f in np.flatnonzero(too_large).tolist():
             row = int(exceeds_float32(x[:, f]).argmax())
             raise ValueError(
                 f"{self.table.place(row)}: column {names[f]!r} is {x[row, f]}; must"
