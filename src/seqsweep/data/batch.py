@@ -43,7 +43,6 @@ class SequenceDataset(Dataset[Batch]):
         targets = sequences.targets
         self.labels = torch.from_numpy(sequences.labels if targets is None else targets)
         self.is_per_step = sequences.is_per_step
-        self.equal_lengths = bool((self.lengths == self.x.shape[1]).all())
         self.augmentation = augmentation
         self.seed = seed
 
@@ -57,12 +56,10 @@ class SequenceDataset(Dataset[Batch]):
     def __getitems__(self, indices: list[int]) -> Batch:
         """Returns the batch of these indices, cut to the length of its longest sequence."""
         rows = torch.tensor(indices) % len(self)
-        lengths = self.lengths[rows]
-        x, labels = self.x[rows], self.labels[rows]
+        lengths, labels = self.lengths[rows], self.labels[rows]
         # Steps beyond the longest sequence of the batch would cost time and change nothing.
-        if not self.equal_lengths:
-            x = x[:, : int(lengths.max())]
-            labels = labels[:, : x.shape[1]] if self.is_per_step else labels
+        x = self.x[rows][:, : int(lengths.max())]
+        labels = labels[:, : x.shape[1]] if self.is_per_step else labels
         if self.augmentation is not None:
             arrays = x.numpy(), lengths.numpy(), rows.tolist()
             epoch = indices[0] // len(self)
@@ -204,21 +201,17 @@ class EpochBatches(Sampler[list[int]]):
         else:
             # Each epoch has its own stream, so a resumed run does not need a generator's old state.
             order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
-        if self.world_size > 1:
-            # The order is repeated as a whole, because there may be more processes than sequences.
-            order = order.repeat(math.ceil(self._dealt / self.size))[: self._dealt]
-            order = order[self.rank :: self.world_size]
         first = self.epoch * self.size if self.counts_epochs else 0
-        rows: list[int] = (order + first).tolist()
+        # There may be more processes than sequences; then the order begins again several times.
+        rows: list[int] = (order.numpy()[self._places % self.size] + first).tolist()
         for start in range(0, len(rows), self.batch_size):
             yield rows[start : start + self.batch_size]
 
     def __len__(self) -> int:
-        return math.ceil(len(range(self.rank, self._dealt, self.world_size)) / self.batch_size)
+        return math.ceil(len(self._places) / self.batch_size)
 
     @property
-    def _dealt(self) -> int:
-        """The number of rows that all processes together take."""
-        if not self.fills_up:
-            return self.size
-        return math.ceil(self.size / self.world_size) * self.world_size
+    def _places(self) -> Int64:
+        """The places in the order, continued beyond its end, that this process takes."""
+        repeated = -self.size % self.world_size if self.fills_up else 0
+        return np.arange(self.rank, self.size + repeated, self.world_size)

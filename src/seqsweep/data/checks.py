@@ -61,10 +61,9 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 
     The caller passes the labels of all splits, so that a class has the same index in all splits.
     """
-    texts = {str(t) for a in arrays for t in np.unique(label_texts(label_array(a, where), where))}
-    if all(_NUMBER.fullmatch(text) for text in texts):
-        return tuple(sorted(texts, key=lambda text: (float(text), text)))
-    return tuple(sorted(texts))
+    texts = {text for a in arrays for text in label_texts(label_array(a, where), where).tolist()}
+    are_numbers = all(map(_NUMBER.fullmatch, texts))
+    return tuple(sorted(texts, key=lambda text: (float(text) if are_numbers else 0, text)))
 
 
 def check_lengths(lengths: npt.ArrayLike, count: int, longest: int | None, where: str) -> Int64:
@@ -174,32 +173,30 @@ def check_short(texts: Iterable[object], role: str, where: str) -> None:
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:
-    """Returns the labels (N,) as an array; refuses NaN and fractional numbers."""
+    """Returns the labels (N,) as an array, floats as int64; refuses fractional numbers."""
     array = as_array(labels, "labels", "biufUST", "whole numbers, strings, booleans", where)
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
         raise ValueError(f"{where}: labels have shape {array.shape}; must be (N,){hint}")
-    if array.dtype.kind == "f":
-        is_wrong = ~np.isfinite(array) | (array != np.floor(array))
-        if is_wrong.any():
-            label = array[row := int(is_wrong.argmax())]
-            hint = "it is missing" if np.isnan(label) else "a number to predict, as in regression"
-            raise ValueError(
-                f"{where}: sequence {row} has label {label}: {hint}; a label names a class, and"
-                " docs/extend.md has numbers to predict"
-            )
-    return array
+    if array.dtype.kind != "f":
+        return array
+    with np.errstate(invalid="ignore"):  # NaN and infinity differ from any whole number
+        whole = array.astype(np.int64)
+    if (whole != array).any():
+        label = array[row := int((whole != array).argmax())]
+        hint = "it is missing" if np.isnan(label) else "a number to predict, as in regression"
+        raise ValueError(
+            f"{where}: sequence {row} has label {label}: {hint}; a label names a class, and"
+            " docs/extend.md has numbers to predict"
+        )
+    return whole
 
 
 def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
-    """Returns labels (N,) as texts, floats without a point; refuses missing labels."""
-    kind = labels.dtype.kind
-    if kind == "f":
-        # The texts of float labels have no point, so that 1.0 and 1 are the same class.
-        values, index = np.unique(labels, return_inverse=True)
-        return np.array([str(int(value)) for value in values], dtype=np.str_)[index]
+    """Returns the labels (N,) of `label_array` as texts; refuses missing labels."""
     try:
-        texts = np.char.decode(labels, "utf-8") if kind == "S" else labels.astype(np.str_)
+        is_bytes = labels.dtype.kind == "S"
+        texts = np.char.decode(labels, "utf-8") if is_bytes else labels.astype(np.str_)
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: labels are not UTF-8: {error.object!r}") from None
     missing = np.isin(texts, ("", "nan", "NaN"))
@@ -209,26 +206,20 @@ def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
     return texts
 
 
-def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> Int64:
+def class_indices(labels: npt.ArrayLike, class_names: tuple[str, ...], where: str) -> Int64:
     """Returns the position of each label in `class_names`, (N,)."""
+    array, names, allowed = label_array(labels, where), class_names, f"one of {listed(class_names)}"
     # Whole numbers cannot be names if no name is a number, so they are positions.
-    if labels.dtype.kind in "iu" and not any(map(_NUMBER.fullmatch, class_names)):
-        position = {str(i): i for i in range(len(class_names))}
-        allowed = f"between 0 and {len(class_names) - 1}, a position in class_names"
-    else:
-        position = {name: i for i, name in enumerate(class_names)}
-        allowed = f"one of {listed(class_names)}"
-    texts = label_texts(labels, where)
-    # Each distinct label is looked up once, since classes are far fewer than sequences.
-    values, index = np.unique(texts, return_inverse=True)
-    for value in map(str, values):
-        if value not in position:
-            row = int((texts == value).argmax())
-            hint = did_you_mean(value, position)
-            raise ValueError(
-                f"{where}: sequence {row} has label {value!r}; must be {allowed}{hint}"
-            )
-    return np.array([position[str(value)] for value in values], dtype=np.int64)[index]
+    if array.dtype.kind in "iu" and not any(map(_NUMBER.fullmatch, class_names)):
+        names = tuple(map(str, range(len(class_names))))
+        allowed = f"between 0 and {len(names) - 1}, a position in class_names"
+    position = {name: i for i, name in enumerate(names)}
+    texts: list[str] = label_texts(array, where).tolist()
+    for row, text in enumerate(texts):
+        if text not in position:
+            must = f"must be {allowed}{did_you_mean(text, names)}"
+            raise ValueError(f"{where}: sequence {row} has label {text!r}; {must}")
+    return np.array([position[text] for text in texts], dtype=np.int64)
 
 
 def numbered(values: Array) -> Int64:

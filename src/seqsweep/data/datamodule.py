@@ -83,8 +83,7 @@ class SequenceDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         train = SequenceDataset(self.splits.train, self.augmentation, self.seed)
-        counts_epochs = self.augmentation is not None
-        return self._loader(train, self.batch_size, self.shuffle_seed, counts_epochs=counts_epochs)
+        return self._loader(train, self.batch_size, self.shuffle_seed, counts_epochs=True)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         return self._evaluation_loader(self.splits.val)

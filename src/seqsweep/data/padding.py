@@ -4,7 +4,7 @@ N sequences, T steps of the longest, S steps of all together, F features (channe
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from seqsweep.data.memory import check_memory
 
 
 def padded(
-    x: npt.ArrayLike | Sequence[npt.ArrayLike],
+    x: Any,
     lengths: npt.ArrayLike | None = None,
     count: int | None = None,
     layout: Layout = "batch_first",
@@ -35,10 +35,9 @@ def padded(
                 f"{where}: lengths must be left out where x is a list of sequences of different"
                 " shapes, which have their own"
             )
-        x, lengths = _pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
+        x, lengths = _pad_list(x, layout, where)
         layout = "batch_first"
-    values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
-    values = batch_first(values, count, layout, where)
+    values = batch_first(as_array(x, "x", "biuf", "real numbers", where), count, layout, where)
     number, longest, _ = values.shape
     if lengths is None:
         return values, np.full(number, longest, dtype=np.int64)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from seqsweep.data.checks import (
     Array,
-    Int64,
     Layout,
     as_array,
     check_names,
@@ -78,6 +77,10 @@ def make_sequences(
     check_names("channel_names", named, where)
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    if groups is not None:
+        groups = np.asarray(groups).astype(np.str_)
+        if groups.shape != steps.shape:
+            raise ValueError(f"{where}: groups has shape {groups.shape}; must be ({len(steps)},)")
     valid = np.arange(values.shape[1]) < steps[:, None]
     return Sequences(
         x=float_values(values, valid, where),
@@ -85,16 +88,8 @@ def make_sequences(
         labels=class_indices(targets, classes, where),
         class_names=classes,
         channel_names=named,
-        groups=None if groups is None else _group_indices(groups, len(targets), where),
+        groups=None if groups is None else numbered(groups),
     )
-
-
-def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
-    """Returns the groups (N,) numbered by first appearance."""
-    names = np.asarray(groups)
-    if names.shape != (count,):
-        raise ValueError(f"{where}: groups has shape {names.shape}; must be ({count},)")
-    return numbered(names.astype(np.str_))
 
 
 def make_splits(
@@ -143,9 +138,7 @@ def make_splits(
         if part.targets is not None:
             made[split] = _with_targets(made[split], part, part.targets)
         if part.row_labels is not None:
-            indices = class_indices(
-                label_array(part.row_names, part.where), class_names, part.where
-            )
+            indices = class_indices(part.row_names, class_names, part.where)
             rows = np.append(indices, -1)[part.row_labels[:, : made[split].max_length]]
             made[split] = replace(made[split], row_labels=rows, label_change=part.label_change)
         if made[split].input_size != made["train"].input_size:
