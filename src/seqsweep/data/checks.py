@@ -113,7 +113,7 @@ def batch_first(x: Array, count: int | None, layout: str, where: str) -> Array:
     return turned.swapaxes(1, 2) if layout == "channels_first" else turned
 
 
-def float_values(x: Array, valid: Mask, where: str) -> Floats:
+def float_values(x: Array, lengths: Int64, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
     Floats of at most 32 bits, booleans and whole numbers of at most 16 bits give float32; other
@@ -121,7 +121,7 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """
     dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
     values = np.array(x, dtype=dtype, order="C")
-    values[~valid] = 0
+    values[np.arange(x.shape[1]) >= lengths[:, None]] = 0
     # Only the smallest and the largest value are converted: a float32 copy of x could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
     if exceeds_float32(ends).any():

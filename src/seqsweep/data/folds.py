@@ -30,10 +30,8 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     train = splits.train
     is_tested = folds_of(train, folds, rng) == fold
     test, rest = (train.select(np.flatnonzero(part)) for part in (is_tested, ~is_tested))
-    notes = splits.notes
-    if train.groups is not None:
-        notes = (*notes, group_note("test", train.groups, is_tested))
-    return replace(splits, train=rest, test=test, notes=notes)
+    notes = [] if train.groups is None else [group_note("test", train.groups, is_tested)]
+    return replace(splits, train=rest, test=test, notes=(*splits.notes, *notes))
 
 
 def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int64:
@@ -176,10 +174,8 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
 def fractions_of(splits: Splits, val_fraction: float, test_fraction: float) -> dict[str, float]:
     """Returns the checked parts of train to cut, 0 for a given split."""
     check_fractions(val_fraction, test_fraction)
-    fractions = {
-        "test": test_fraction if splits.test is None else 0.0,
-        "val": val_fraction if splits.val is None else 0.0,
-    }
+    wanted = {"test": test_fraction, "val": val_fraction}
+    fractions = {name: 0.0 if name in splits.parts else size for name, size in wanted.items()}
     if sum(fractions.values()) >= 1:
         both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
@@ -208,7 +204,7 @@ def _bins(targets: Array) -> Int64:
     return ranks * max(1, min(10, len(ranks) // 10)) // len(ranks)
 
 
-def cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bool) -> Splits:
+def cut(splits: Splits, fractions: Mapping[str, float], seed: int) -> Splits:
     """Cuts a missing test split, then a missing validation split, from train."""
     train, given, notes = splits.train, len(splits.train), list(splits.notes)
     # `rest` has positions in train, so that train itself is copied once, after the last cut.
@@ -220,8 +216,8 @@ def cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bo
         size = round(fraction * given)
         option = f"data.{split}_fraction={fraction} of {given} sequences"
         if size < 1:
-            other = "; data.split_by=time cuts each recording instead" if by_window else ""
-            raise ValueError(f"{option} rounds to none; set it to 0, or raise it{other}")
+            other = "with windows, data.split_by=time cuts each recording instead"
+            raise ValueError(f"{option} rounds to none; set it to 0, or raise it; {other}")
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
         if train.groups is None:
             taken = _by_class(train.labels[rest], size, rng, option)
@@ -230,9 +226,9 @@ def cut(splits: Splits, fractions: Mapping[str, float], seed: int, by_window: bo
             taken = grouped(train.labels[rest], groups, size, rng, option)
             notes.append(f"{group_note(split, groups, taken)} (asked for {size})")
         parts[split], rest = train.select(rest[taken]), rest[~taken]
-    return (
-        replace(splits, train=train.select(rest), notes=tuple(notes), **parts) if parts else splits
-    )
+    if not parts:
+        return splits
+    return replace(splits, train=train.select(rest), notes=tuple(notes), **parts)
 
 
 def _by_class(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:

@@ -83,8 +83,7 @@ def prepare(
         raise ValueError(f"data.fold={fold}: must be 0 without folds")
     fractions = fractions_of(splits, val_fraction, test_fraction)
     if split_by is None:
-        by_window = wanted.window is not None
-        splits = divided(splits, lambda of: cut(of, fractions, split_seed, by_window))
+        splits = divided(splits, lambda of: cut(of, fractions, split_seed))
     else:
         splits = cut_by_time(splits, fractions, wanted.window or 1)
     if per_step:
@@ -93,11 +92,16 @@ def prepare(
         _check_classes(splits)
     if splits.vocabulary is not None:
         splits = _in_fitted_symbols(splits, splits.vocabulary)
-    prepared = _scaled(splits, standardize, missing, wanted, shaping)
+    prepared, scaling = _scaled(splits, standardize, missing, wanted, shaping)
     if wanted.window is not None:
         prepared = cut_windows(splits, prepared, wanted, per_step)
         _check_classes(prepared)
-    return _described(prepared)
+    if splits.vocabulary is None:
+        # Mask channels, and the steps of a frame after its first, come behind these channels.
+        x = prepared.train.x[:, :, : splits.input_size]
+        seen = description(x, prepared.train.lengths)
+        scaling = replace(scaling, seen=seen, step=splits.step)
+    return replace(prepared, scaling=scaling)
 
 
 def _check_options(
@@ -202,8 +206,8 @@ def _refuse_missing(splits: Splits, first: int) -> None:
 
 def _scaled(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
-) -> Splits:
-    """Downsamples, fills in, frames and standardises cropped splits, and adds mask channels."""
+) -> tuple[Splits, Scaling]:
+    """Downsamples, fills in, frames and standardises cropped splits; adds mask channels."""
     notes = [*splits.notes, *_outlier_notes(splits.train)]
     reason, longest = ", the steps of the longest training sequence", splits.train.lengths.max()
     integer("data.transform.downsample", shaping.downsample, 1, int(longest), reason)
@@ -238,7 +242,7 @@ def _scaled(
         x = scaling.standardize(part.x, part.valid, names, name)
         return part.with_values(x, part.lengths)
 
-    return replace(splits.map(standardized), notes=tuple(notes), scaling=scaling)
+    return replace(splits.map(standardized), notes=tuple(notes)), scaling
 
 
 def _outlier_notes(train: Sequences) -> list[str]:
@@ -258,14 +262,3 @@ def _outlier_notes(train: Sequences) -> list[str]:
                 found.append(f"{train.channel_names[start + f]!r} ({others})")
     told = f"a value far from all others: {first_channels(found)}"
     return [f"{told}; a missing value must be empty or NaN"] if found else []
-
-
-def _described(splits: Splits) -> Splits:
-    """Returns prepared splits whose scaling describes train."""
-    scaling, train = splits.scaling, splits.train
-    if scaling is None or splits.vocabulary is not None:
-        return splits
-    # Mask channels, and the steps of a frame after its first, come behind the first channels.
-    channels = len(scaling.shaping.channel_names) if scaling.shaping else train.input_size
-    seen = description(train.x[:, :, :channels], train.lengths)
-    return replace(splits, scaling=replace(scaling, seen=seen, step=splits.step))

@@ -81,9 +81,8 @@ def make_sequences(
         groups = np.asarray(groups).astype(np.str_)
         if groups.shape != steps.shape:
             raise ValueError(f"{where}: groups has shape {groups.shape}; must be ({len(steps)},)")
-    valid = np.arange(values.shape[1]) < steps[:, None]
     return Sequences(
-        x=float_values(values, valid, where),
+        x=float_values(values, steps, where),
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,

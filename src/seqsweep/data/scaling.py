@@ -64,8 +64,7 @@ class Scaling:
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
         """Returns the network's input for raw values (N, T, F), and its lengths (N,)."""
-        valid = np.arange(x.shape[1]) < lengths[:, None]
-        values = float_values(x, valid, where).astype(self.dtype, copy=False)
+        values = float_values(x, lengths, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping()  # which changes nothing
         values, lengths = shaping.crop(values, lengths, where)
         if self.fill is None and (number := int(np.isnan(values).sum())):

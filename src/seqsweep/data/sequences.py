@@ -18,9 +18,6 @@ from seqsweep.data.scaling import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.text import count
 
-_ARRAYS = ("x", "lengths", "labels", "digests", "groups", "row_labels", "recordings", "targets")
-"""The attributes of `Sequences` that have an item for each sequence."""
-
 _COMPUTED: Any = None
 """The default of what the constructor computes."""
 
@@ -68,12 +65,11 @@ class Sequences:
         assert count > 0 and channels == len(self.channel_names)
         assert self.lengths.dtype == np.int64 and self.labels.dtype == np.int64
         assert self.lengths.shape == self.labels.shape == (count,)
-        assert self.groups is None or self.groups.shape == (count,)
-        assert self.row_labels is None or len(self.row_labels) == count
+        for array in (self.groups, self.row_labels, self.targets):
+            assert array is None or len(array) == count
         assert self.lengths.min() >= 1 and self.lengths.max() <= longest
         assert self.labels.min() >= 0
         assert self.labels.max() < (len(self.class_names) or count)
-        assert self.targets is None or len(self.targets) == count
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
@@ -141,7 +137,8 @@ class Sequences:
         """Returns the sequences at the given positions, padded to T steps."""
         rows = np.asarray(index)
         assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
-        arrays = {k: v for k, v in vars(self).items() if k in _ARRAYS and v is not None}
+        # Every array has an item for each sequence.
+        arrays = {name: v for name, v in vars(self).items() if isinstance(v, np.ndarray)}
         return replace(self, **{name: array[rows] for name, array in arrays.items()})
 
     def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:

@@ -134,8 +134,8 @@ class Shaping:
 
     def state(self) -> dict[str, Any]:
         """Returns plain values for a checkpoint."""
-        state = asdict(self)
-        return state | {"channel_names": list(self.channel_names), "masked": list(self.masked)}
+        lists = {"channel_names": list(self.channel_names), "masked": list(self.masked)}
+        return asdict(self) | lists
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -165,15 +165,12 @@ def transform_of(options: TransformOptions | None) -> Transform:
             hint = nearest_or_all(str(name), TransformOptions.__annotations__)
             raise ValueError(f"data.transform.{name}: no such transform{hint}")
         if value is not None:
-            given[name] = value
-    for name, least in _LEAST.items():
-        if name in given:
-            given[name] = integer(f"data.transform.{name}", given[name], least)
+            whole = name in _LEAST
+            given[name] = integer(f"data.transform.{name}", value, _LEAST[name]) if whole else value
     if "impute" in given:
         check_known("data.transform.impute", given["impute"], get_args(Impute))
     jitter = given.setdefault("jitter", 0.0)
-    is_number = isinstance(jitter, (int, float)) and not isinstance(jitter, bool)
-    if not is_number or not 0 <= jitter <= _MOST_NOISE:
+    if isinstance(jitter, bool | str) or not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(
             f"data.transform.jitter={jitter!r}: must be a number between 0 and {_MOST_NOISE:g}"
         )
