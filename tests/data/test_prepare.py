@@ -199,12 +199,12 @@ def test_missing_values_are_filled_in(missing, u, v):
 
 
 def test_missing_values_are_refused_with_the_place_in_the_source():
-    message = r"data: 5 missing values .* in train; .* in sequence 0, step 0, channel 'u'; set data"
+    message = r"data: train: 5 missing values .* in sequence 0, step 0, channel 'u'; train"
     with pytest.raises(ValueError, match=message):
         ready(holed())
     train, test = made(LABELS), made(LABELS, seed=1)
     test.x[80, 0, 2] = np.nan
-    message = r"1 missing .* in test; the first is in sequence 80, step 0, channel 'channel_2'"
+    message = r"test: 1 missing .*; the first is in sequence 80, step 0, channel 'channel_2'"
     with pytest.raises(ValueError, match=message):
         ready(Splits(train, test=test))
     train.x[60, -1] = np.nan

@@ -192,7 +192,7 @@ REFUSED = {
     "time without": ({"split_by": "time"}, "split_by=time: needs windows, as by data.transform"),
     "time and folds": (
         {"split_by": "time", "folds": 2, "transform": {"window": 4}},
-        "split_by=time: must be null with data.folds=2",
+        "split_by=time: needs windows, .* and data.folds=null",
     ),
     "other": (
         {"split_by": "id", "transform": {"window": 4}},

@@ -41,7 +41,7 @@ INPUTS = [
     ([*LIST[:4], LIST[4][:0]], Y[:5], r"^X\[4\] has shape \(0, 2\); no dimension may be 0"),
     (np.zeros((30, 2, 3, 4)), Y, r"X has shape \(30, 2, 3, 4\); must be \(N, T, F\) or \(N, T\)"),
     (np.zeros((30, 6, 0)), Y, r"X has shape \(30, 6, 0\); no dimension may be 0"),
-    (with_value(np.nan), Y, r"^X: 1 missing values.*sequence 4, step 2.*set missing=mean"),
+    (with_value(np.nan), Y, r"^X: train: 1 missing.*sequence 4, step 2.*train with missing=mean"),
     (with_value(np.inf), Y, r"^X, y: x is inf at sequence 4, step 2, channel 1"),
     ([], [], r"^X=\[\]: must be at least one sequence"),
     ([*LIST[:-1], np.zeros((3, 1))], Y, r"^X\[29\] has 1 channels, but X\[0\] has 2"),
@@ -85,7 +85,7 @@ def test_wrong_sequences_of_a_prediction_are_named():
     message = "X has 3 channels, but RecurrentClassifier is expecting 2 channels"
     with pytest.raises(ValueError, match=message):
         estimator.predict(np.zeros((3, 6, 3)))
-    message = r"1 value is missing \(NaN\), which missing=error refuses"
+    message = r"1 missing values \(NaN\); the first is in .*; train with missing=mean"
     with pytest.raises(ValueError, match=message):
         estimator.predict(with_value(np.nan))
 

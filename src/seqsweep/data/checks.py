@@ -135,6 +135,19 @@ def float_values(x: Array, lengths: Int64, where: str) -> Floats:
     return values
 
 
+def refuse_missing(x: Floats, first: int, channels: Sequence[object], where: str) -> None:
+    """Refuses NaN in cropped values (N, T, F), whose step 0 is step `first` of the source."""
+    missing = np.isnan(x)
+    if missing.any():
+        n, t, f = map(int, np.unravel_index(missing.argmax(), missing.shape))
+        ends = ", or give lengths, if the ends are padding" if missing[n, -1].all() else ""
+        raise ValueError(
+            f"{where}: {missing.sum()} missing values (NaN); the first is in sequence {n}, step"
+            f" {first + t}, channel {channels[f]!r}; train with data.missing=mean|zero|forward"
+            f"{ends}"
+        )
+
+
 def blocks(x: Array) -> Iterator[slice]:
     """Yields slices of the N sequences; a copy of the whole x could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))

@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import channel_blocks, check_known, integer, ranges
+from seqsweep.data.checks import channel_blocks, check_known, integer, ranges, refuse_missing
 from seqsweep.data.folds import cut, divided, fractions_of, hold_out
 from seqsweep.data.scaling import Missing, Scaling, description, fill_value, first_channels, moments
 from seqsweep.data.sequences import Sequences, Splits
@@ -74,7 +74,8 @@ def prepare(
     )
     if missing == "error":
         # This comes before a cut, because the message counts sequences as the source does.
-        _refuse_missing(splits, shaping.first)
+        for name, part in splits.parts.items():
+            refuse_missing(part.x, shaping.first, part.channel_names, f"data: {name}")
     integer("data.split_seed", split_seed, 0)
     if folds is not None:
         splits = divided(splits, lambda of: hold_out(of, folds, fold, split_seed))
@@ -130,15 +131,12 @@ def _check_options(
         raise ValueError("data.per_step=true: crop, truncate, downsample and frame must be null")
     if split_by not in (None, "time"):
         raise ValueError(f"data.split_by={split_by!r}: must be time or null")
-    if split_by is not None and folds is not None:
-        raise ValueError(f"data.split_by={split_by}: must be null with data.folds={folds}")
-    if transform.window is not None:
-        return
     windows = "data.transform.window=64 data.transform.stride=32"
-    if split_by is not None:
-        raise ValueError(f"data.split_by={split_by}: needs windows, as by {windows}")
-    for name, part in {} if per_step else splits.parts.items():
-        if part.row_labels is not None or part.is_per_step:
+    if split_by is not None and (transform.window is None or folds is not None):
+        raise ValueError(f"data.split_by=time: needs windows, as by {windows}, and data.folds=null")
+    for name, part in splits.parts.items():
+        has_targets = part.row_labels is not None or part.is_per_step
+        if has_targets and transform.window is None and not per_step:
             change = part.label_change or f"{name}: each step has a target"
             each = f"windows have a {'target' if part.target_names else 'label'} each: {windows}"
             raise ValueError(f"{change}; {each}; each row has one with data.per_step=true")
@@ -188,20 +186,6 @@ def _check_classes(splits: Splits) -> None:
     if len(lacking) and splits.train.targets is None:
         classes = listed([repr(splits.class_names[c]) for c in lacking])
         raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
-
-
-def _refuse_missing(splits: Splits, first: int) -> None:
-    """Refuses NaN; step 0 of the cropped splits is step `first` of the source."""
-    for name, part in splits.parts.items():
-        hole = np.isnan(part.x)
-        if hole.any():
-            n, t, f = np.unravel_index(hole.argmax(), hole.shape)
-            ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
-            raise ValueError(
-                f"data: {hole.sum()} missing values (NaN) in {name}; the first is in sequence {n},"
-                f" step {first + t}, channel {part.channel_names[f]!r};"
-                f" set data.missing=mean|zero|forward{ends}"
-            )
 
 
 def _scaled(

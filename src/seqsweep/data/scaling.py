@@ -22,6 +22,7 @@ from seqsweep.data.checks import (
     blocks,
     float_values,
     ranges,
+    refuse_missing,
 )
 from seqsweep.data.transforms import Shaping
 from seqsweep.text import listed
@@ -67,9 +68,8 @@ class Scaling:
         values = float_values(x, lengths, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping()  # which changes nothing
         values, lengths = shaping.crop(values, lengths, where)
-        if self.fill is None and (number := int(np.isnan(values).sum())):
-            are = "1 value is" if number == 1 else f"{number} values are"
-            raise ValueError(f"{where}: {are} missing (NaN), which data.missing=error refuses")
+        if self.fill is None:
+            refuse_missing(values, shaping.first, range(values.shape[2]), where)
         values, lengths = shaping.shorten(values, lengths)
         values, lengths = self.fill_in(values, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]

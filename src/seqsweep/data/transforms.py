@@ -171,9 +171,7 @@ def transform_of(options: TransformOptions | None) -> Transform:
         check_known("data.transform.impute", given["impute"], get_args(Impute))
     jitter = given.setdefault("jitter", 0.0)
     if isinstance(jitter, bool | str) or not 0 <= jitter <= _MOST_NOISE:
-        raise ValueError(
-            f"data.transform.jitter={jitter!r}: must be a number between 0 and {_MOST_NOISE:g}"
-        )
+        raise ValueError(f"data.transform.jitter={jitter!r}: must be between 0 and {_MOST_NOISE:g}")
     _check_windows(given)
     given.setdefault("stride", given.get("window", 1))
     first, last = _kept_steps(given.pop("crop", None), given.pop("truncate", None))
@@ -193,15 +191,11 @@ def _kept_steps(crop: Any, truncate: int | None) -> tuple[int, int | None]:
     if crop is None:
         return 0, truncate
     if truncate is not None:
-        problem = "must be null where crop is given, which cuts both ends"
-        raise ValueError(f"data.transform.truncate={truncate}: {problem}")
+        raise ValueError(f"data.transform.truncate={truncate}: must be null with crop={crop}")
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
-        raise ValueError(
-            f"data.transform.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1"
-        )
+        raise ValueError(f"data.transform.crop={crop!r}: must be [a, b], for the steps a to b - 1")
     first = integer("data.transform.crop[0]", crop[0], 0)
-    reason = f", because crop begins at step {first}"
-    return first, integer("data.transform.crop[1]", crop[1], first + 1, reason=reason)
+    return first, integer("data.transform.crop[1]", crop[1], first + 1)
 
 
 def _check_windows(given: Mapping[str, Any]) -> None:
@@ -209,7 +203,7 @@ def _check_windows(given: Mapping[str, Any]) -> None:
     if "window" not in given:
         if "stride" in given:
             raise ValueError(
-                f"data.transform.stride={given['stride']}: needs data.transform.window=ROWS"
+                f"data.transform.stride={given['stride']}: needs data.transform.window"
             )
         return
     # No step may lie in two windows in part.
