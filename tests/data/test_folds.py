@@ -100,7 +100,7 @@ BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
     "one": (Splits(FEW), {"folds": 1}, "^data.folds=1: must be at least 2"),
     "fold": (Splits(FEW), {"folds": 3, "fold": 3}, "^data.fold=3: must be between 0 and 2"),
     "none": (Splits(FEW), {"folds": None, "fold": 1}, "^data.fold=1: must be 0 without folds"),
-    "rare": (Splits(FEW), {"folds": 4}, "must be at most 3, the number of sequences .* 'b'"),
+    "rare": (Splits(FEW), {"folds": 4}, "must be at most 3, the sequences .* 'b'"),
     "test": (Splits(FEW, test=FEW), {"folds": 3}, "^data.folds=3: must be null, .* a test split"),
     "groups": (Splits(HALVES), {"folds": 3}, "must be at most 2, the number of groups"),
     "together": (Splits(TOGETHER), {"folds": 3}, "all sequences of class 'b' are in one fold"),

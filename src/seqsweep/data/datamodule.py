@@ -82,14 +82,13 @@ class SequenceDataModule(L.LightningDataModule):
         self.yields_pairs = False
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        train = SequenceDataset(self.splits.train, self.augmentation, self.seed)
-        return self._loader(train, self.batch_size, self.shuffle_seed, counts_epochs=True)
+        return self._loader(self.splits.train, is_train=True)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        return self._evaluation_loader(self.splits.val)
+        return self._loader(self.splits.val)
 
     def test_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        return self._evaluation_loader(self.splits.test)
+        return self._loader(self.splits.test)
 
     def predict_dataloader(self) -> DataLoader[Batch] | list[Any]:
         return self.test_dataloader()
@@ -103,18 +102,16 @@ class SequenceDataModule(L.LightningDataModule):
         x, y = (one.to(device, non_blocking=True) for one in (batch[0], batch[-1]))
         return batch._replace(x=x, labels=y) if isinstance(batch, Batch) else (x, y)
 
-    def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
-        # Lightning expects an empty list for a stage without data.
-        if split is None:
+    def _loader(self, split: Sequences | None, is_train: bool = False) -> Any:
+        if split is None:  # Lightning expects an empty list for a stage without data
             return []
-        return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
-
-    def _loader(
-        self, data: SequenceDataset, batch_size: int, seed: int | None, **options: bool
-    ) -> DataLoader[Batch]:
+        data = SequenceDataset(split, self.augmentation if is_train else None, self.seed)
+        size, seed = self.eval_batch_size, None
+        if is_train:
+            size, seed = self.batch_size, self.shuffle_seed
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = EpochBatches(len(data), batch_size, seed, rank, world_size, **options)
+        batches = EpochBatches(len(data), size, seed, rank, world_size, is_train, is_train)
         # The epoch is set here: if a run resumes, Lightning loads batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current

@@ -12,9 +12,6 @@ import numpy as np
 from seqsweep.data.checks import Array, Int64, Mask, integer, numbered
 from seqsweep.data.sequences import Sequences, Splits
 
-_STREAM = 2
-"""The random stream of the folds. The test and validation splits are drawn from streams 0 and 1."""
-
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split; the other folds remain in train.
@@ -26,7 +23,8 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
         raise ValueError(f"data.folds={folds}: must be null, because the data have a test split")
     integer("data.folds", folds, 2, reason=", or null for no folds")
     integer("data.fold", fold, 0, folds - 1, f" with data.folds={folds}")
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
+    # The test and validation splits are drawn from the random streams 0 and 1.
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
     train = splits.train
     is_tested = folds_of(train, folds, rng) == fold
     test, rest = (train.select(np.flatnonzero(part)) for part in (is_tested, ~is_tested))
@@ -51,10 +49,8 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
         values, counts = np.unique(labels, return_counts=True)
         rarest = int(counts.argmin())
         if counts[rarest] < folds:
-            raise ValueError(
-                f"data.folds={folds}: must be at most {counts[rarest]}, the number of sequences"
-                f" of the rarest class {names[values[rarest]]!r}"
-            )
+            most = f"{counts[rarest]}, the sequences of the rarest class {names[values[rarest]]!r}"
+            raise ValueError(f"data.folds={folds}: must be at most {most}")
         return _stratified(labels, folds, rng)
     number = len(np.unique(groups))
     if number < folds:
@@ -65,8 +61,7 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
         if len(np.unique(result[labels == label])) == 1:
             raise ValueError(
                 f"data.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
-                " because whole groups are kept together; give fewer folds, or another"
-                " data.split_seed"
+                " as groups are kept together; give fewer folds, or another data.split_seed"
             )
     return result
 

@@ -31,10 +31,8 @@ def padded(
     """
     if _is_list_of_sequences(x):
         if lengths is not None:
-            raise ValueError(
-                f"{where}: lengths must be left out where x is a list of sequences of different"
-                " shapes, which have their own"
-            )
+            problem = "x is a list of sequences of different shapes, which have their own"
+            raise ValueError(f"{where}: lengths must be left out where {problem}")
         x, lengths = _pad_list(x, layout, where)
         layout = "batch_first"
     values = batch_first(as_array(x, "x", "biuf", "real numbers", where), count, layout, where)
@@ -56,10 +54,8 @@ def _is_list_of_sequences(x: Any) -> bool:
 def _pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
     """Returns N sequences as x (N, T, F), padded with zeros, and lengths."""
     if layout == "time_first":
-        raise ValueError(
-            f"{where}: layout=time_first: x is a list of sequences, (T, F) each; must be"
-            " batch_first or channels_first"
-        )
+        problem = "x is a list of sequences, (T, F) each; must be batch_first or channels_first"
+        raise ValueError(f"{where}: layout=time_first: {problem}")
     rows = list[Array]()
     for n, item in enumerate(x):
         row = as_array(item, "x", "biuf", "real numbers", f"{where}: sequence {n}")

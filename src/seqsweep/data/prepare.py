@@ -117,10 +117,8 @@ def _check_options(
     """Refuses options that exclude each other, or do not suit the data."""
     check_known("data.missing", missing, get_args(Missing))
     if transform.impute is not None and missing == "error":
-        raise ValueError(
-            f"data.transform.impute={transform.impute}: must be null with data.missing=error;"
-            " set data.missing=mean|zero|forward"
-        )
+        impute = f"data.transform.impute={transform.impute}"
+        raise ValueError(f"{impute}: needs data.missing=mean|zero|forward, got error")
     if splits.vocabulary is not None and (standardize or transform != Transform()):
         must = "standardize=true: must be false" if standardize else "transform: must be null"
         raise ValueError(

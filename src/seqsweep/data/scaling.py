@@ -152,10 +152,8 @@ def difference_notes(
         ends = [0, -1] if is_far[f] else [1, -2]  # all values, or 90 % of them
         spans = (_span(of[ends, f], reach[f]) for of in (now, then))
         found.append(f"{channels[f]!r} ({'; in training '.join(spans)})")
-    unlike = (
-        f"{where}: other values than in training; check units and sensors: {first_channels(found)}"
-    )
-    return [unlike] if found else []
+    told = f"other values than in training; check units and sensors: {first_channels(found)}"
+    return [f"{where}: {told}"] if found else []
 
 
 def _span(ends: Float64, reach: float) -> str:

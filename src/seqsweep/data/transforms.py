@@ -62,10 +62,8 @@ class Shaping:
         short = lengths <= self.first
         if short.any():
             row = int(short.argmax())
-            raise ValueError(
-                f"{where}: sequence {row} has {lengths[row]} steps; must have at least"
-                f" {self.first + 1}, because data.transform.crop begins at step {self.first}"
-            )
+            must = f"must have more than {self.first}, where data.transform.crop begins"
+            raise ValueError(f"{where}: sequence {row} has {lengths[row]} steps; {must}")
         if self.first == 0 and self.last is None:
             return x, lengths
         kept = (lengths if self.last is None else np.minimum(lengths, self.last)) - self.first

@@ -21,17 +21,11 @@ UNLABELLED = -1
 
 
 class Windows(NamedTuple):
-    """The windows of some recordings, recording by recording.
+    """The windows of some recordings, recording by recording."""
 
-    Attributes:
-        recordings: (M,) the position of each window's recording.
-        first: (M,) the first row of each window.
-        rows: (M,) the rows of each window, fewer than asked for in a shorter recording.
-    """
-
-    recordings: Int64
-    first: Int64
-    rows: Int64
+    recordings: Int64  # (M,) the position of each window's recording
+    first: Int64  # (M,) the first row of each window
+    rows: Int64  # (M,) the rows of each window, fewer than asked for in a shorter recording
 
     def select(self, kept: Mask) -> "Windows":
         """Returns the windows for which `kept` (M,) is True."""
@@ -168,10 +162,9 @@ def cut_by_time(splits: Splits, fractions: Mapping[str, float], window: int) -> 
     for name, rows in sizes.items():
         if (shortest := int(rows.min())) < window:
             n = int(rows.argmin())
-            raise ValueError(
-                f"data.split_by=time: recording {n} has {train.lengths[n]} rows, of which {name}"
-                f" gets {shortest}; must be at least {window}, the rows of a window"
-            )
+            gets = f"recording {n} has {train.lengths[n]} rows, of which {name} gets {shortest}"
+            must = f"must be at least {window}, the rows of a window"
+            raise ValueError(f"data.split_by=time: {gets}; {must}")
         index = np.minimum(begin[:, None] + np.arange(rows.max()), train.lengths[:, None] - 1)
         by_row = ("x", "row_labels", "targets") if train.is_per_step else ("x", "row_labels")
         arrays = {key: getattr(train, key) for key in by_row}

@@ -126,7 +126,7 @@ def test_missing_values_that_are_cropped_away_do_not_refuse_data():
 def test_new_values_that_a_run_cannot_take_are_refused():
     scaling = both({"crop": [3, 9]}).scaling
     assert scaling is not None
-    message = r"x: sequence 1 has 3 steps; must have at least 4, .*crop"
+    message = r"x: sequence 1 has 3 steps; must have more than 3, .*crop"
     with pytest.raises(ValueError, match=message):
         scaling.apply(np.zeros((2, 5, F)), np.array([5, 3]))
     scaling = Scaling("error", "float64", mean=np.zeros(1), deviation=np.full(1, 1e-30))
@@ -166,10 +166,10 @@ def test_new_values_take_the_type_of_the_training_data():
         ({"crop": [2, 6], "frame": 5}, "data.transform.frame=5: must be between 1 and 4, the"),
         ({"crop": [3, 3]}, "data.transform.crop[1]=3: must be at least 4"),
         ({"crop": [1]}, "data.transform.crop=[1]: must be [a, b]"),
-        ({"crop": [3, 9]}, "train: sequence 1 has 3 steps; must have at least 4, because"),
+        ({"crop": [3, 9]}, "train: sequence 1 has 3 steps; must have more than 3, where"),
         ({"crop": [0, 2], "truncate": 2}, "data.transform.truncate=2: must be null with crop"),
         ({"impute": "al"}, "data.transform.impute='al': must be one of missing, all; did you mean"),
-        ({"impute": "all"}, "data.transform.impute=all: must be null with data.missing=error"),
+        ({"impute": "all"}, "data.transform.impute=all: needs data.missing=mean|zero|forward"),
         ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be between 0 and"),
         ({"fram": 2}, "data.transform.fram: no such transform; did you mean 'frame'?"),
         ({"frame": 2.5}, "data.transform.frame=2.5: must be a whole number"),
