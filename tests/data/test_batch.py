@@ -1,6 +1,7 @@
 """The order of an epoch is a function of (seed, epoch); processes share it exactly."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,10 +91,26 @@ def test_a_batch_is_its_rows_stacked_up_to_padding(indices):
 def test_evaluation_and_training_without_shuffling_keep_the_order_whatever_the_seed():
     train = splits().train
     parts = Splits(train, train, train)
-    data = SequenceDataModule(parts, batch_size=4, eval_batch_size=7, shuffle=False, seed=3)
+    in_order = SequenceDataModule(parts, batch_size=4, shuffle=False, seed=3)
+    data = SequenceDataModule(parts, batch_size=4, eval_batch_size=7, seed=3)
     loaders = [data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()]
-    for loader in (data.train_dataloader(), *loaders):
+    for loader in (in_order.train_dataloader(), *loaders):
         assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
+
+
+def test_only_training_has_noise_which_is_another_in_each_epoch():
+    train = splits().train
+    parts = Splits(train, train, train)
+    data = SequenceDataModule(parts, shuffle=False, transform={"jitter": 0.1})
+
+    def x_of(loader: Any, epoch: int) -> Any:
+        loader.batch_sampler.set_epoch(epoch)
+        return next(iter(loader)).x
+
+    first, again, second = (x_of(data.train_dataloader(), epoch) for epoch in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    whole, later = (x_of(data.val_dataloader(), epoch) for epoch in (0, 1))
+    assert torch.equal(whole, later) and torch.equal(whole, torch.from_numpy(data.splits.train.x))
 
 
 def test_options_out_of_range_are_refused():
