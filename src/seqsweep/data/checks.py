@@ -11,7 +11,7 @@ from typing import Any, Literal, SupportsIndex, get_args
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.text import did_you_mean, listed, short
+from seqsweep.text import count, did_you_mean, listed, short
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -142,7 +142,7 @@ def refuse_missing(x: Floats, first: int, channels: Sequence[object], where: str
         n, t, f = map(int, np.unravel_index(missing.argmax(), missing.shape))
         ends = ", or give lengths, if the ends are padding" if missing[n, -1].all() else ""
         raise ValueError(
-            f"{where}: {missing.sum()} missing values (NaN); the first is in sequence {n}, step"
+            f"{where}: {count(int(missing.sum()), 'missing value')} (NaN); the first is in sequence {n}, step"
             f" {first + t}, channel {channels[f]!r}; train with data.missing=mean|zero|forward"
             f"{ends}"
         )
