@@ -85,7 +85,7 @@ def test_wrong_sequences_of_a_prediction_are_named():
     message = "X has 3 channels, but RecurrentClassifier is expecting 2 channels"
     with pytest.raises(ValueError, match=message):
         estimator.predict(np.zeros((3, 6, 3)))
-    message = r"1 missing values \(NaN\); the first is in .*; train with missing=mean"
+    message = r"1 missing value \(NaN\); the first is in .*; train with missing=mean"
     with pytest.raises(ValueError, match=message):
         estimator.predict(with_value(np.nan))
 

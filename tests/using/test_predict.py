@@ -143,7 +143,7 @@ def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, 
         np.savez("holes.npz", X=x, lengths=stored["lengths"])
     done = command("predict", trained.run, "holes.npz", "--out", "p.csv", "--batch-size", "4")
     assert done.code == 2
-    assert "holes.npz: x: 1 missing values (NaN); the first is in sequence 9, step 0" in done.err
+    assert "holes.npz: x: 1 missing value (NaN); the first is in sequence 9, step 0" in done.err
     assert (tmp_path / "p.csv").read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["holes.npz", "new.npz", "p.csv"]
 

@@ -141,10 +141,10 @@ def refuse_missing(x: Floats, first: int, channels: Sequence[object], where: str
     if missing.any():
         n, t, f = map(int, np.unravel_index(missing.argmax(), missing.shape))
         ends = ", or give lengths, if the ends are padding" if missing[n, -1].all() else ""
+        holes = f"{count(int(missing.sum()), 'missing value')} (NaN)"
         raise ValueError(
-            f"{where}: {count(int(missing.sum()), 'missing value')} (NaN); the first is in sequence {n}, step"
-            f" {first + t}, channel {channels[f]!r}; train with data.missing=mean|zero|forward"
-            f"{ends}"
+            f"{where}: {holes}; the first is in sequence {n}, step {first + t}, channel"
+            f" {channels[f]!r}; train with data.missing=mean|zero|forward{ends}"
         )
 
 

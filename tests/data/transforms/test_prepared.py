@@ -113,7 +113,7 @@ def test_missing_values_that_are_cropped_away_do_not_refuse_data():
     with pytest.raises(ValueError, match="missing values"):
         ready(source, missing="error")
     # The message counts steps as the source does.
-    with pytest.raises(ValueError, match=r"1 missing values .*sequence 1, step 5, channel"):
+    with pytest.raises(ValueError, match=r"1 missing value .*sequence 1, step 5, channel"):
         ready(source, {"crop": [1, 11]}, missing="error")
     x[1, 5, 1] = 0
     source = Splits(make_sequences(x, np.arange(N) % 3, lengths))
