@@ -20,11 +20,11 @@ from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.errors import RunLocked
-from seqsweep.runs.files import read_object, write_json
+from seqsweep.runs.files import JsonObject, read_object, write_json
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.metrics_csv import read_rows
-from seqsweep.runs.record import Record
+from seqsweep.runs.record import FINISHED, NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 
 FED = "loggers.json"
@@ -111,29 +111,35 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
     """Feeds the loggers of runs that are done and not locked."""
     for config, folder in runs:
         record = folder.record() if fed_loggers(config) else None
-        if record is None or not _unfed(config, folder, record.status):
+        if record is None or not _unfed(config, read_object(folder.path / FED), record.status):
             continue
         try:
             with contextlib.suppress(RunLocked), RunLock(folder.path):
-                feed(config, folder)
+                # Another process may have begun to train the run again before it was locked.
+                if (record := folder.record()) is not None:
+                    feed(config, folder, record)
         except OSError as error:  # a folder that cannot be written
             say_error(f"no logger was fed: {error}")
 
 
-def feed(config: Config, folder: RunFolder) -> None:
+def feed(config: Config, folder: RunFolder, record: Record | None) -> None:
     """Gives the fed loggers of a run the rows and test metrics that they lack.
 
     The caller holds the lock of the run. An error of a logger becomes one warning; the next command
     continues after the last row that the logger has taken.
+
+    Args:
+        record: the record of the run; NO_RECORD if it has paused, None if it has failed.
     """
     if not fed_loggers(config):
         return
-    record = folder.record()
-    rows = _rows_of(folder, record)
-    kind = (folder.failure() or {"kind": "paused"})["kind"]
-    status = record.status if record else f"{kind} after {len(rows)} epochs"
+    rows = _rows_of(folder, record or NO_RECORD)
+    if record is not None and record.status in FINISHED:
+        status = record.status
+    else:
+        status = f"{'failed' if record is None else 'paused'} after {len(rows)} epochs"
     fed = read_object(folder.path / FED)
-    for name, section in _unfed(config, folder, status).items():
+    for name, section in _unfed(config, fed, status).items():
         state = fed[name] = fed.get(name) or {}
         try:
             try:
@@ -146,9 +152,8 @@ def feed(config: Config, folder: RunFolder) -> None:
             say_error(f"logger.{name}: {named(error)}; {reason}")
 
 
-def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
+def _unfed(config: Config, fed: JsonObject, status: str) -> dict[str, Config]:
     """Returns the fed loggers that have not received the run with this status."""
-    fed = read_object(folder.path / FED)
     return {
         name: section
         for name, section in fed_loggers(config).items()
@@ -156,12 +161,11 @@ def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
     }
 
 
-def _rows_of(folder: RunFolder, record: Record | None) -> Rows:
+def _rows_of(folder: RunFolder, record: Record) -> Rows:
     table = read_rows(folder.path / "metrics.csv")
     rows = [({k: v for k, v in row.items() if k != "step"}, int(row["step"])) for row in table]
-    metrics = {} if record is None else record.metrics
-    tested = {k: v for k, v in metrics.items() if as_metric(k).split_name == "test"}
-    if record is not None and tested:
+    tested = {k: v for k, v in record.metrics.items() if as_metric(k).split_name == "test"}
+    if tested:
         rows.append((tested | {"epoch": record.epochs or 0}, record.steps))
     return rows
 

@@ -117,9 +117,10 @@ def train_together(engine: Engine[M]) -> Outcomes:
         wait_until_certain(member.folder.path for member in members)
         contexts.enter_context(engine.stop.listening())
         for member in _fit_test_record(engine, contexts):
-            has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))
-            if has_ended and engine.stop.received is None:
-                feed(member.planned.config, member.folder)
+            outcome = engine.outcomes.get(member.run_id)
+            if isinstance(outcome, (Outcome, RunFailed)) and engine.stop.received is None:
+                record = outcome.record if isinstance(outcome, Outcome) else None
+                feed(member.planned.config, member.folder, record)
     # Only members of a pool can lack an outcome here. Their locks have been released, so each
     # member takes its lock again and trains alone.
     for run in engine.runs:

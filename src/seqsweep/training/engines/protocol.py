@@ -153,8 +153,8 @@ class Engine(ABC, Generic[M]):
     def fit(self) -> None:
         """Begins, trains, tests and records the members."""
 
-    def record(self, member: M, end: End) -> None:
-        """Writes a member's record, then its log; a paused member gets no record.
+    def record(self, member: M, end: End) -> Record:
+        """Writes a member's record, then its log; returns NO_RECORD for a paused member.
 
         Raises:
             LockLost: another process trains the run now.
@@ -180,6 +180,7 @@ class Engine(ABC, Generic[M]):
             member.log.say(f"{word}: {record.error or record.metrics}")
         member.log.write_lines()
         self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
+        return record
 
     def fail(self, member: M, error: Exception) -> None:
         """Records the failure of a member, if its folder can be written.

@@ -11,6 +11,7 @@ from seqsweep.errors import LockLost
 from seqsweep.native.step import Result, Stopped
 from seqsweep.pace import Budget
 from seqsweep.runs.metrics_csv import EpochRow
+from seqsweep.runs.record import Record
 from seqsweep.signals import StopOnSignal
 from seqsweep.training.checkpoint_files import check_written
 from seqsweep.training.engines.native.member import PoolMember
@@ -77,7 +78,7 @@ class Pool:
         self.left: list[PoolMember] = []
         self.judge = judge
         self.row: EpochRow = {}
-        self._unfed: list[PoolMember] = []
+        self._unfed: list[tuple[PoolMember, Record]] = []
         self.training = dict.fromkeys(members)
         self._ended: list[tuple[PoolMember, End]] = []
         self._waiting: list[PoolMember] = []
@@ -98,9 +99,9 @@ class Pool:
             self._record(_MOST_ENDS)
         # The loggers of one member are fed per call, and all others when the threads have ended.
         if self._unfed and self.feeding.is_due():
-            member = self._unfed.pop(0)
+            member, record = self._unfed.pop(0)
             with self.feeding.measuring():
-                feed(member.planned.config, member.folder)
+                feed(member.planned.config, member.folder, record)
 
     def finish(self, stop: StopOnSignal) -> None:
         """Ends the training: takes all results, and writes all records."""
@@ -287,9 +288,9 @@ class Pool:
     def _record_one(self, member: PoolMember, end: End) -> None:
         if member.epochs:
             check_written(member.folder.path, writes_rows(member.config))
-        self.engine.record(member, end)
+        record = self.engine.record(member, end)
         if fed_loggers(member.config):
-            self._unfed.append(member)
+            self._unfed.append((member, record))
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         self._try(member, lambda: member.save(time.perf_counter(), sync))
