@@ -97,6 +97,7 @@ class RNNClassifier(nn.Module):
         _check_at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_at_least(2, num_classes=num_classes)
         kind = cell_class(cell)
+        name = cell_name(kind)
         _check_choice(("tanh", "relu"), nonlinearity=nonlinearity)
         _check_choice(("last", "mean", "max", "attention"), pooling=pooling)
         _check_choice(("uniform", "orthogonal"), recurrent_init=recurrent_init)
@@ -110,7 +111,7 @@ class RNNClassifier(nn.Module):
             options["nonlinearity"] = nonlinearity
         if cell_options or kind not in CELLS.values():
             check_cell(kind, features, hidden_size, options)
-        _check_cell(kind, nonlinearity, recurrent_init, forget_bias)
+        _check_cell(kind, name, nonlinearity, recurrent_init, forget_bias)
         make: Callable[..., nn.RNNBase | CellLayers]
         # A subclass computes something else than the module of its base.
         if module := vars(kind).get("module"):
@@ -134,7 +135,7 @@ class RNNClassifier(nn.Module):
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
         _make_empty(self, device)
-        self.cell, self.cell_class, self.hidden_size = cell_name(kind), kind, hidden_size
+        self.cell, self.cell_class, self.hidden_size = name, kind, hidden_size
         self.nonlinearity, self.cell_options = nonlinearity, options
         self.pooling: Pooling = pooling
         self.recurrent_init: RecurrentInit = recurrent_init
@@ -242,7 +243,7 @@ def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedd
 
 
 def _check_cell(
-    kind: type[Cell], nonlinearity: str, recurrent_init: str, forget_bias: float | None
+    kind: type[Cell], cell: str, nonlinearity: str, recurrent_init: str, forget_bias: float | None
 ) -> None:
     """Refuses options that the cell does not have."""
     given = (
@@ -252,9 +253,9 @@ def _check_cell(
     )
     for value, neutral, name, has_option, what in given:
         if value != neutral and not has_option(kind):
-            ours = ", ".join(cell for cell, known in CELLS.items() if has_option(known))
+            ours = ", ".join(each for each, known in CELLS.items() if has_option(known))
             raise ValueError(
-                f"{name}={value!r} with cell={cell_name(kind)!r}: must be {neutral or 'left out'}, "
+                f"{name}={value!r} with cell={cell!r}: must be {neutral or 'left out'}, "
                 f"because its class has no {what} (of ours: {ours})"
             )
 

@@ -66,7 +66,7 @@ def checked(cell: type[Cell], inputs: int, hidden: int, options: str) -> Program
     narrow = min(hidden, 32)
     width = narrow if traced(cell, inputs, narrow, options) == program else hidden
     try:
-        difference = _difference(cell, json.loads(options), inputs, width)
+        difference = _difference(cell, program, json.loads(options), inputs, width)
     except (RuntimeError, ValueError) as error:  # the class fails with numbers
         difference = str(error).partition("\n")[0]
     if difference is None:
@@ -107,14 +107,17 @@ def describe_cell(network: RNNClassifier, inputs: int) -> tuple[tuple[str, ...],
     equations = equations or equations_of(program)
     if missing := why_missing():
         return equations, f"native gradient: not compared with float64; {missing}"
-    _, _, errors = _compare_gradients(cell, network.cell_options, inputs, network.hidden_size)
+    own = None if cell in CELLS.values() else program
+    _, _, errors = _compare_gradients(cell, own, network.cell_options, inputs, network.hidden_size)
     words = f"differs from float64 by at most {torch.tensor(errors)[:, 0].max():.0e} of the largest"
     return equations, f"native gradient: {words}"
 
 
-def _difference(cell: type[Cell], given: dict[str, Any], inputs: int, hidden: int) -> str | None:
+def _difference(
+    cell: type[Cell], program: Program, given: dict[str, Any], inputs: int, hidden: int
+) -> str | None:
     """Returns how a program differs from its class, if it does."""
-    network, native, errors = _compare_gradients(cell, given, inputs, hidden)
+    network, native, errors = _compare_gradients(cell, program, given, inputs, hidden)
     for count in _COUNTS:
         x, lengths = _draw(count, 2, inputs), torch.full((count,), 2)
         data = Data(x.numpy(), lengths.numpy(), torch.zeros_like(lengths).numpy(), _CLASSES)
@@ -138,9 +141,12 @@ def _draw(count: int, steps: int, inputs: int) -> Tensor:
 
 
 def _compare_gradients(
-    cell: type[Cell], given: dict[str, Any], inputs: int, hidden: int
+    cell: type[Cell], program: Program | None, given: dict[str, Any], inputs: int, hidden: int
 ) -> tuple[RNNClassifier, Network, list[tuple[float, float]]]:
     """Compares the gradients of a small network with autograd's in float64.
+
+    Args:
+        program: the program of a cell of the user's; None for a cell of this package.
 
     Returns:
         The network, its copy in the library, and for each parameter the largest differences of the
@@ -150,15 +156,12 @@ def _compare_gradients(
     arguments: dict[str, Any] = {"cell": cell, "pooling": "mean"}
     arguments |= {name: value for name, value in given.items() if name == "nonlinearity"}
     arguments["cell_options"] = {k: v for k, v in given.items() if k not in arguments}
-    name = cell_name(cell)
-    program = None if name in CELLS else traced(cell, inputs, hidden, json.dumps(given))
-    assert not isinstance(program, str), program
     with drawing_from(torch.Generator().manual_seed(0)):
         network = RNNClassifier(inputs, hidden, _CLASSES, **arguments)
     x, labels = _draw(len(_LENGTHS), max(_LENGTHS), inputs), torch.arange(_CLASSES)
     weights = nn.utils.parameters_to_vector(network.parameters()).detach()
-    shape = Shape(inputs, hidden, _CLASSES, name, pooling="mean", program=program)
-    shape = shape._replace(nonlinearity=network.nonlinearity)
+    names = network.cell, network.nonlinearity
+    shape = Shape(inputs, hidden, _CLASSES, *names, pooling="mean", program=program)
     native = Network(shape, "sgd", weights)
     data = Data(x.numpy(), torch.tensor(_LENGTHS).numpy(), labels.numpy(), _CLASSES)
     # The momentum after a step of length 0 is the gradient.
