@@ -181,35 +181,25 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
     try:
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
             engine.fit()
-    except (Interrupted, SystemExit) as error:
-        # If Lightning sees a SIGTERM first, it raises SystemExit with exit code 0. A SystemExit
-        # without a signal comes from the user's code, and ends the program.
-        if engine.stop.received is None:
+    except (Interrupted, SystemExit, Exception) as error:
+        left = [member for member in begun if member.run_id not in engine.outcomes]
+        signum = engine.stop.received
+        # If Lightning sees a SIGTERM first, it raises SystemExit with exit code 0. A signal to the
+        # process group also ends DataLoader workers, which raises an error.
+        if signum is not None and not isinstance(error, LockLost):
+            _interrupt(engine, left, signum, error)
+        elif isinstance(error, Exception):
+            _fail(engine, left, error)
+        else:  # a SystemExit without a signal comes from the user's code, and ends the program
             raise
-        _interrupt(engine, begun, error)
-    except LockLost as error:
-        # The runs are left to the processes that have taken them over.
-        for member in _left(engine, begun):
-            try:
-                member.folder.check_held()
-            except (LockLost, OSError) as lost:
-                engine.outcomes[member.run_id] = lost
-        _fail(engine, begun, error)
-    except Exception as error:
-        # A signal to the process group also ends DataLoader workers, which raises an error.
-        if engine.stop.received is not None:
-            _interrupt(engine, begun, error)
-        else:
-            _fail(engine, begun, error)
     return begun
 
 
-def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> None:
-    """Writes that a signal has interrupted the members without an outcome."""
-    assert engine.stop.received is not None
-    reason = Interrupted(engine.stop.received)
+def _interrupt(engine: Engine[M], left: Sequence[M], signum: int, error: BaseException) -> None:
+    """Writes that a signal has interrupted the members that are left without an outcome."""
+    reason = Interrupted(signum)
     reason.__cause__ = error
-    for member in _left(engine, begun):
+    for member in left:
         with contextlib.suppress(OSError, LockLost):
             member.log.flush()
             member.folder.interrupt(reason)
@@ -219,9 +209,16 @@ def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> N
         engine.outcomes.setdefault(run.run_id, reason)
 
 
-def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
+def _fail(engine: Engine[M], left: Sequence[M], error: Exception) -> None:
     """Writes that a run has failed, or that a pool's runs train alone."""
-    for member in _left(engine, begun):
+    for member in left:
+        # A run whose lock is lost is left to the process that has taken it over.
+        if isinstance(error, LockLost):
+            try:
+                member.folder.check_held()
+            except (LockLost, OSError) as lost:
+                engine.outcomes[member.run_id] = lost
+                continue
         if engine.is_single:
             engine.fail(member, error)
             continue
@@ -231,11 +228,6 @@ def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
         member.log.write_lines()
     if engine.is_single:  # a run that has not begun gets an outcome, but no failure.json
         engine.outcomes.setdefault(engine.runs[0].run_id, error)
-
-
-def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
-    """Returns the members that have begun and have no outcome."""
-    return [member for member in begun if member.run_id not in engine.outcomes]
 
 
 def _signal_of(outcomes: Outcomes) -> int | None:

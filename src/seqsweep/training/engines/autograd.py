@@ -17,7 +17,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
 from seqsweep.runs.files import say_once
 from seqsweep.runs.held_folders import list_folder, make_folder, remove_folder
-from seqsweep.runs.metrics import monitor_of_config
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import OWN
 from seqsweep.seeding import seed_globals
@@ -47,7 +46,7 @@ class AutogradRun(Member):
         self.parts = parts
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
-        self.best = kept[0].best if kept else BestEpoch(monitor_of_config(planned.config))
+        self.best = kept[0].best if kept else BestEpoch(self.monitor)
         self.params = 0
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else 0
 

@@ -13,15 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from seqsweep.errors import LockLost, RunDiverged, RunFailed
 from seqsweep.importing import place_in_user_code
 from seqsweep.runs.files import JsonObject, write_text
-from seqsweep.runs.identity import Config
-from seqsweep.runs.metrics import (
-    OURS,
-    Metric,
-    finite,
-    knows_metrics,
-    monitor_of_config,
-    proposed_direction,
-)
+from seqsweep.runs.metrics import OURS, Metric, finite, monitor_of_config, proposed_direction
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
@@ -48,6 +40,7 @@ class Member(ABC):
     """A run while an engine trains it.
 
     Attributes:
+        monitor: the metric that chooses the best epoch; None chooses the last.
         params: the number of trained parameters.
         num_train: the number of training sequences; 0 for data that are not `Splits`.
         warning: a line on the result that a person should read, if any.
@@ -61,6 +54,7 @@ class Member(ABC):
     def __init__(self, planned: PlannedRun, folder: Path, log: MemberLog) -> None:
         self.planned = planned
         self.run_id = planned.run_id
+        self.monitor = monitor_of_config(planned.config)
         self.folder = RunFolder(folder)
         self.log = log
 
@@ -217,7 +211,7 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     metrics = finite(metrics)
     result: JsonObject = {
         "metrics": metrics,
-        "directions": directions_of(member.planned.config, metrics, best),
+        "directions": directions_of(member.monitor, metrics, best),
         "best_epoch": best.best_epoch,
         "epochs": best.epochs,
         "steps": member.steps,
@@ -234,15 +228,16 @@ def record_of(member: Member, end: Findings | RunDiverged | Pruned) -> JsonObjec
     return member.planned.record("complete", result | end.further)
 
 
-def directions_of(config: Config, names: Mapping[str, float], best: BestEpoch) -> JsonObject:
+def directions_of(
+    monitor: Metric | None, names: Mapping[str, float], best: BestEpoch
+) -> JsonObject:
     """Returns which direction is better for each metric of a record, if it is known.
 
     Of a LightningModule of the user the monitor comes first, then the other metrics of the
     validation; a table of runs without a monitor is ranked by the first.
     """
-    if knows_metrics(config):
+    if monitor is not None and monitor.is_ours:
         return {name: OURS[name].direction for name in names if name in OURS}
-    monitor = monitor_of_config(config)
     # The same metric of another split has the same direction.
     known: JsonObject = {Metric(name, None).kind: way for name, way in best.directions.items()}
     known |= {} if monitor is None else {monitor.kind: monitor.direction}
