@@ -38,6 +38,10 @@ def test_every_config_group_has_a_default():
     assert of_options == {group for group in groups if not str(group).startswith("override")}
 
 
+def test_the_default_optimizer_is_adam(checked):
+    assert checked() == checked("optimizer=adam")
+
+
 @pytest.mark.parametrize("variant", ["simple", "multilayer", "bidirectional"])
 def test_the_notebook_experiments_have_the_notebooks_data(variant, checked):
     """The tests of the notebook compare what they train: 3 sequences of 6 steps in one batch."""

@@ -13,6 +13,7 @@ import yaml
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import seqsweep
+from seqsweep.command import Command
 from seqsweep.config.from_overrides import check_again
 from seqsweep.errors import RunFailed
 from seqsweep.results.confusion import find_confusion
@@ -22,6 +23,7 @@ from seqsweep.results.words import limit_words
 from seqsweep.runs.clean import delete_all, find_removals
 from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import read_folder
+from seqsweep.sweeping.app import run
 from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
 from seqsweep.training.limits import Limits
@@ -175,6 +177,54 @@ def test_what_has_no_effect_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         check_parts(plan(config(name, *words)), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment", "message"),
+    [
+        ("Binary", "optimizer: {lr: 1}", "^optimizer.lr=1: has no effect.*set model.lr"),
+        ("Binary", "optimizer: {lr: 0.003}", "^optimizer.lr=0.003: has no effect"),
+        ("Binary", "defaults: [override /optimizer: sgd]", "^optimizer=sgd: .*set model.lr"),
+        ("Binary", "defaults: [override /optimizer: its]", "^optimizer._target_=torch.optim.SGD: "),
+        ("Classify", "loss: {label_smoothing: 0.1}", "^loss.label_smoothing=0.1: has no effect"),
+        ("NoOptimizer", "data: {batch_size: 3}", ": has no optimizer; give one: optimizer=adam"),
+        ("Loads", "data: {batch_size: 3}", "^data.batch_size=3: has no effect"),
+        ("Binary", "optimizer: null", None),
+        ("NoOptimizer", "optimizer: null", None),
+        ("NoOptimizer", "optimizer: {lr: 0.1}", None),
+    ],
+)
+def test_what_a_file_of_the_user_says_is_refused_as_if_it_was_typed(
+    config, tmp_path, name, experiment, message
+):
+    for folder in ("optimizer", "experiment"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "optimizer/its.yaml").write_text("_target_: torch.optim.SGD")
+    (tmp_path / "experiment/e.yaml").write_text(f"# @package _global_\n{experiment}")
+    words = ["experiment=e", *(["data=digits"] if name == "NoOptimizer" else [])]
+    if message is not None:
+        with pytest.raises(ValueError, match=message):
+            config(name, *words)
+        return
+    optimizer = config(name, *words)["optimizer"]
+    assert optimizer is None if "null" in experiment else optimizer["lr"] == 0.1
+
+
+def test_what_a_module_replaces_may_be_left_out(config):
+    given = config("Binary", "~optimizer", "scheduler=none", "loss=null")
+    assert given["optimizer"] is given["scheduler"] is given["loss"] is None
+
+
+@pytest.mark.parametrize("words", ["optimizer.lr=0.003,0.1", "optimizer=adam", "optimizer.lr=1"])
+def test_a_sweep_over_what_has_no_effect_is_refused(config, tmp_path, capsys, words):
+    config("Binary")  # writes model/own.yaml
+    files = [f"hydra.searchpath=[{tmp_path},{CONF}]", f"output_dir={tmp_path / 'out'}"]
+    for sweep in ([], ["-m", "seed=0,1"]):
+        if sweep or "," not in words:
+            assert run(Command(), [*sweep, *files, "model=own", "data=binary", words]) == 2
+            word = words.partition(",")[0]
+            assert f"{word}: has no effect, because " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_module_that_has_data_trains_on_them_where_none_are_chosen(config, tmp_path):

@@ -20,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.own_cell import as_open_key
-from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.signatures import TORCH_OPTIMIZERS
 from seqsweep.runs.identity import flatten
@@ -53,9 +52,7 @@ class MemberComposer:
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, including the section `hydra`."""
-        config = self.loader.load_sweep_config(self.master, [*map(as_open_key, overrides)])
-        refuse_choices(config, config.hydra)
-        return config
+        return self.loader.load_sweep_config(self.master, [*map(as_open_key, overrides)])
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config, without the section `hydra`."""

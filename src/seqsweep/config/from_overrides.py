@@ -25,7 +25,6 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer, without_hydra
 from seqsweep.config.messages import explain
 from seqsweep.config.own_cell import as_open_key
-from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import refuse_sweep
 from seqsweep.config.typed_files import typed_words
@@ -69,7 +68,6 @@ def compose(*overrides: str | Iterable[str]) -> Config:
     words = [*map(as_open_key, words_of(overrides))]
     with hydra_errors_explained(), _our_hydra(words):
         config = hydra_compose("train", words, return_hydra_config=True)
-        refuse_choices(config, config.hydra)
         refuse_sweep(config.sweep, config.hydra)
         return check(without_hydra(config))
 

@@ -196,7 +196,7 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     section = section or "the config"
     options = [
         f"{section}={path.stem}"
-        for path in sorted((CONF_DIR / section).glob("*.yaml"))
+        for path in sorted((CONF_DIR / section).glob("[!_]*.yaml"))
         if name in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     ]
     hint = f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it" if options else ""

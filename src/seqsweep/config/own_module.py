@@ -44,28 +44,35 @@ def has_loader(kind: Any, split: str) -> bool:
 def without_ours(config: DictConfig, target: str) -> DictConfig:
     """Returns a copy of a config without what only our networks have.
 
+    In conf, `${ours:VALUE}` marks the values that only our networks have. A value without the mark
+    was typed, or written in a file or in Python.
+
     Raises:
-        ValueError: a section that the module replaces was changed, or a monitor or data lack.
+        ValueError: a section that the module replaces was changed, or a monitor, data or an
+            optimizer lack.
     """
-    raw: Any = OmegaConf.to_container(config, resolve=False)
-    ours = _replaced(target)
-    data = _default("data")
-    if dict(flatten(raw)).get("data._target_") == data["_target_"]:
+    leaves = flatten(OmegaConf.to_container(config, resolve=False))
+    marked = {key for key, value in leaves if str(value).startswith("${ours:")}
+    replaced = _replaced(target)
+    allowed = [(group, None) for group in replaced]
+    if "data._target_" in marked:
         check_data(MODULE_DATA, target)
-        ours["data"] = data
-    allowed = [*flatten(ours), *((group, None) for group in ours)]
-    given = flatten({group: raw.get(group) for group in ours})
-    # The name of the function comes last, because an argument says more.
-    for key, value in sorted(given, key=lambda pair: pair[0].endswith("_target_")):
-        if (key, value) not in allowed:
-            raise _refusal(f"{key}={value}", key, target)
+        replaced.append("data")
+        allowed += [(f"data.{key}", value) for key, value in _default_data().items()]
+    # The function comes first, because it is the option that was chosen.
+    for key, value in sorted(leaves, key=lambda leaf: not leaf[0].endswith("._target_")):
+        is_given = key not in marked and (key, value) not in allowed
+        if is_given and key.partition(".")[0] in replaced:
+            raise _refusal(key, value, target)
+    optimizer = {key for key, _ in leaves if key.startswith("optimizer.")}
+    if "optimizer" not in replaced and optimizer and optimizer <= marked:
+        raise ValueError(f"model._target_={target}: has no optimizer; give one: optimizer=adam")
     result = copy.deepcopy(config)
     with open_dict(result):
-        result.update(dict.fromkeys(ours))
-        for key, value in flatten(raw):
-            if str(value).startswith("${ours:"):
-                OmegaConf.update(result, key, None)
-        if "data" in ours:
+        for key in marked - optimizer:
+            OmegaConf.update(result, key, None)
+        result.update(dict.fromkeys(replaced))
+        if "data" in replaced:
             result.data = {"_target_": MODULE_DATA, "module": target}
     for name, node in (result.get("callbacks") or {}).items():
         if node and node.get("_target_") == _EARLY_STOP and node.get("monitor") is None:
@@ -80,26 +87,6 @@ def check_data(data: Any, model: Any) -> None:
     if data == MODULE_DATA and not has_own:
         example = "choose its data, as in data=temporal_order"
         raise ValueError(f"data: {model} has no train_dataloader of its own; {example}")
-
-
-def refuse_choices(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses `optimizer=adam` and `optimizer.lr=1` for a LightningModule of the user."""
-    target = OmegaConf.select(config, "model._target_")
-    try:
-        if not names_module(target):
-            return
-    except (ValueError, TypeError):  # the check that follows names the place too
-        return
-    replaced = _replaced(target)
-    is_chosen = hydra_config.runtime.choices.optimizer != _default_option("optimizer")
-    for word in hydra_config.overrides.task:
-        key, _, value = word.lstrip("+").partition("=")
-        group = key.partition(".")[0]
-        is_chosen |= group == "optimizer"
-        if group in replaced and value != "null":
-            raise _refusal(word, key, target)
-    if "optimizer" not in replaced and not is_chosen:
-        raise ValueError(f"model._target_={target}: has no optimizer; give one: optimizer=adam")
 
 
 def with_mode(config: Config, was_guessed: bool) -> Config:
@@ -124,42 +111,35 @@ def with_mode(config: Config, was_guessed: bool) -> Config:
     return decided | ({"monitor_mode_guessed": True} if is_guess else {})
 
 
-def _replaced(target: str) -> dict[str, Any]:
-    """Returns the sections that a module replaces, with their defaults.
+def _replaced(target: str) -> list[str]:
+    """Returns the sections that a module replaces.
 
     A module without `configure_optimizers` replaces `loss` alone.
     """
     kind = locate(target, "model")
     is_own = kind.configure_optimizers.__qualname__ != "LightningModule.configure_optimizers"
-    own = {"optimizer": _default("optimizer"), "scheduler": None} if is_own else {}
-    return own | {"loss": _train()["loss"]}
+    return ["loss", "optimizer", "scheduler"] if is_own else ["loss"]
 
 
 @functools.cache
-def _train() -> dict[str, Any]:
-    return yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
-
-
-def _default_option(group: str) -> str:
-    return next(each[group] for each in _train()["defaults"] if group in each)
-
-
-def _default(group: str, option: str | None = None) -> dict[str, Any]:
-    """Returns an option's values by dotted keys; without a name, the default option's."""
-    name = option or _default_option(group)
-    given = yaml.safe_load((CONF_DIR / group / f"{name}.yaml").read_text(encoding="utf-8"))
+def _default_data(option: str = "_default") -> dict[str, Any]:
+    """Returns the values of the default data, or of an option, by dotted keys."""
+    given = yaml.safe_load((CONF_DIR / f"data/{option}.yaml").read_text(encoding="utf-8"))
     included, *_ = given.pop("defaults", ["_self_"])
-    return ({} if included == "_self_" else _default(group, included)) | dict(flatten(given))
+    return ({} if included == "_self_" else _default_data(included)) | dict(flatten(given))
 
 
-def _refusal(given: str, key: str, target: str) -> ValueError:
+def _refusal(key: str, value: Any, target: str) -> ValueError:
     """Returns the error for a value that has no effect."""
-    known, group = signature_of(target).parameters, key.partition(".")[0]
+    group, _, argument = key.partition(".")
+    if argument == "_target_" and str(value).startswith("seqsweep."):  # is called as the option
+        key, value = group, value.rpartition(".")[2]
+    known = signature_of(target).parameters
     rate = ("lr", "learning_rate") if key in ("optimizer", "optimizer.lr") else ()
     names = (key.rpartition(".")[2], group, *rate)
-    keys = [f"model.{argument}" for argument in names if argument in known]
+    keys = [f"model.{name}" for name in names if name in known]
     where = keys[0] if keys else "an argument of the model"
     return ValueError(
-        f"{given}: has no effect, because {target} is a LightningModule, which has its own {group};"
-        f" set {where} instead"
+        f"{key}={value}: has no effect, because {target} is a LightningModule, which has its own"
+        f" {group}; set {where} instead"
     )

@@ -24,7 +24,6 @@ from seqsweep.command import Command, current, how_to_sweep, is_first_process, r
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, with_place
-from seqsweep.config.own_module import refuse_choices
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import refuse_sweep
 from seqsweep.config.typed_files import typed_words
@@ -176,7 +175,6 @@ def task(config: DictConfig) -> float | None:
     command, console = current(), PlainConsole()
     try:
         refuse_ignored(hydra_config)
-        refuse_choices(config, hydra_config)
         refuse_sweep(config.sweep, hydra_config)
         for word in hydra_config.overrides.hydra:
             if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher")):

@@ -202,6 +202,8 @@ def swept_values(override: Override) -> list[str]:
             "as in data.source.path=glob(*.ts)"
         )
     values = list(override.sweep_string_iterator())
+    if isinstance(swept, Glob):  # a file such as data/_table is only included by other files
+        values = [value for value in values if not value.startswith("_")]
     check_size(given, len(values))
     return values
 
