@@ -48,8 +48,8 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
     was typed, or written in a file or in Python.
 
     Raises:
-        ValueError: a section that the module replaces was changed, or a monitor, data or an
-            optimizer lack.
+        ValueError: a value is given for a section that the module replaces, or the module needs
+            data, an optimizer or a monitor that are not given.
     """
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
     marked = {key for key, value in leaves if str(value).startswith("${ours:")}
