@@ -46,9 +46,9 @@ def test_the_test_split_may_be_in_a_second_file(save):
     assert same(npz(first, test_path=save("test.npz", X=X[1:], y=Y[1:])), one)
     assert same(npz(first, test_path=save("test.npz", X_test=X[1:], y_test=Y[1:])), one)
     whole = save("whole.npz", X_train=X, y_train=Y, X_test=X, y_test=Y)
-    with pytest.raises(ValueError, match=r"whole.npz has a test split; give only one"):
+    with pytest.raises(ValueError, match=r"path=.*train.npz: .*whole.npz has train, test; give"):
         npz(whole, test_path=first)
-    with pytest.raises(ValueError, match=r"whole.npz: found keys .*; expected X and y"):
+    with pytest.raises(ValueError, match=r"whole.npz: has train, test, .* give one test split"):
         npz(first, test_path=whole)
     named = save("named.npz", X=X, y=Y, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"named.npz: class_names differ from those of"):
@@ -94,7 +94,7 @@ def test_only_regular_files_are_read(tmp_path):
 
 
 BAD_ARRAYS = {
-    "no labels": ({"X": X}, "key y is missing; found keys X; expected X and y"),
+    "no labels": ({"X": X}, "has no labels; expected y in an .npz file"),
     "a line break": ({"a\nb": X}, r"found keys a\\nb; expected X and y"),
     "ambiguous": (
         {"X": X, "y": Y, "X_test": X, "y_test": Y},
@@ -125,12 +125,12 @@ def test_files_that_are_not_npz_are_refused(write, tmp_path):
     with pytest.raises(ValueError, match=r"is not an .npz file with .*: it begins with b'1,2,3"):
         npz(write("1,2,3\n4,5,6\n", "data.npz"))
     np.save(tmp_path / "one.npy", X)
-    with pytest.raises(ValueError, match=r"with X and y, or .*: it is a single array \(.npy\)"):
+    with pytest.raises(ValueError, match=r"with X and y, or .*: it begins with b'.x93NUMPY'"):
         npz(str(tmp_path / "one.npy"))
     with zipfile.ZipFile(tmp_path / "texts.npz", "w") as opened:
         for name in "Xy":
             opened.writestr(name, "text")
-    with pytest.raises(ValueError, match="key X is not a NumPy array"):
+    with pytest.raises(ValueError, match=r"texts.npz: labels have shape \(\)"):
         npz(str(tmp_path / "texts.npz"))
 
 

@@ -68,7 +68,7 @@ CASES = [
     ("predict run far.npz", "far.npz: x: x is 1e.300 at sequence 1, step 0, channel 1"),
     ("predict run long.npz", r"long.npz: sequence 0 has length \d+; must be between 1 and 9"),
     ("predict run regression.npz", "regression.npz: sequence 1 has label .* a number to predict"),
-    ("evaluate run unlabelled.npz", "key y is missing"),
+    ("evaluate run unlabelled.npz", "has no labels; expected y"),
     ("evaluate run odd.npz", "odd.npz: sequence 2 has label 'stil'; .* knows only fall, rise"),
     ("evaluate run --split tset", "--split=tset: the run's data have only .*did you mean 'test'"),
     ("evaluate moved", "no file .*gone.npz"),

@@ -34,9 +34,7 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     return make_splits(*read(name, folder, download))
 
 
-def read(
-    name: str, folder: str | None = None, download: bool = False, labelled: bool = True
-) -> Stored:
+def read(name: str, folder: str | None = None, download: bool = False) -> Stored:
     """Reads a data set as `archive` does, but without the checks of `make_splits`."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"data.source.name={name}: must name a data set, such as GunPoint")
@@ -49,7 +47,7 @@ def read(
             f" {listed(names) or 'none'}{did_you_mean(name, names)}"
         )
     train, test = files
-    return ts.read(str(train), str(test), labelled)
+    return ts.read(str(train), str(test))
 
 
 def available(folder: str | None = None) -> list[str]:

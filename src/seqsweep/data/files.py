@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from seqsweep.command import with_options
 from seqsweep.data.checks import Array
 from seqsweep.data.conversions import conversion
@@ -25,7 +27,7 @@ _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(TABLES, "tabl
 
 ENDINGS = tuple(_READERS)
 
-_ARCHIVE = "aeon:"
+ARCHIVE = "aeon:"
 """The prefix that marks a data set of the archives, as in `aeon:GunPoint` (see `aeon_sets`)."""
 
 
@@ -46,10 +48,11 @@ class RawPart(NamedTuple):
     target_names: tuple[str, ...] = ()  # (K,)
 
     def needed_labels(self) -> Array:
-        """Returns the labels (N,); refuses a part without them."""
-        if self.labels is None:
-            raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
-        return self.labels
+        """Returns the labels (N,), all 0 beside targets; refuses a part without both."""
+        if self.labels is None and self.targets is None:
+            needs = "expected y in an .npz file, @classLabel true in a .ts file"
+            raise ValueError(f"{self.where}: has no labels; {needs}")
+        return np.zeros(len(self.x), np.int64) if self.labels is None else self.labels
 
 
 class Stored(NamedTuple):
@@ -59,6 +62,18 @@ class Stored(NamedTuple):
     class_names: tuple[str, ...] | None = None  # in the declared order
     channel_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()  # lines for the user of the data
+
+    def with_test(self, test: "Stored", path: str, test_path: str) -> "Stored":
+        """Returns these splits, and the only split of another file as `test`."""
+        if "test" in self.parts or len(test.parts) > 1:
+            splits = f"has {listed([*test.parts])}, and {path} has {listed([*self.parts])}"
+            raise ValueError(f"data.source.test_path={test_path}: {splits}; give one test split")
+        for name in ("class_names", "channel_names"):
+            # The second file need not repeat the names.
+            if getattr(test, name) not in (None, getattr(self, name)):
+                raise ValueError(f"{test_path}: {name} differ from those of {path}")
+        parts = self.parts | {"test": next(iter(test.parts.values()))}
+        return self._replace(parts=parts, notes=(*self.notes, *test.notes))
 
 
 def config_of(path: str) -> str | None:
@@ -154,14 +169,19 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
     module, _, source = source_of(name).rpartition(".")
     reader: Any = importlib.import_module(module)
     check_options(options, list(inspect.signature(getattr(reader, source)).parameters), name)
+    if source == "table":  # whose cells without a label depend on it
+        return reader.read(name, labelled=labelled, **options)
     # The reader of an archive expects the name without the prefix.
-    return reader.read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
+    stored: Stored = reader.read(name.removeprefix(ARCHIVE), **options)
+    for part in stored.parts.values() if labelled else ():
+        part._replace(targets=None).needed_labels()  # numbers to predict are not labels
+    return stored
 
 
 def source_of(path: str | Path) -> str:
     """Returns the dotted name of the function that reads a file, for `data.source._target_`."""
     name = os.path.expanduser(path)
-    if name.startswith(_ARCHIVE):
+    if name.startswith(ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"
     if (ending := _ending(name)) or os.path.isdir(name):
         return f"seqsweep.data.{_READERS[ending or '.csv']}"

@@ -5,8 +5,9 @@ N sequences, T steps, F features, S the sum of all lengths.
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
@@ -28,14 +29,11 @@ _KEYS = (
 )
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
-
-class _Content(NamedTuple):
-    """The content of one .npz file."""
-
-    file: Path
-    arrays: dict[str, Array]  # by key in small letters
-    found: str  # all keys, for messages
-    notes: list[str]
+_DAMAGES = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError, ValueError,
+    SystemError,
+)  # fmt: skip
+"""The errors of NumPy for a file that is cut off or changed."""
 
 
 def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None) -> Splits:
@@ -67,83 +65,55 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
     return make_splits(*stored)
 
 
-def read(
-    path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
-) -> Stored:
-    """Reads files as `npz` does, but without the checks of `make_splits`.
-
-    Args:
-        labelled: False accepts splits without y.
-    """
-    content = _read(path)
-    parts = _parts(content, labelled)
-    notes = content.notes
-    if test_path is not None:
-        if "test" in parts:
-            raise ValueError(f"test_path={test_path}, but {path} has a test split; give only one")
-        test = _read(test_path)
-        (parts["test"],) = _parts(test, labelled=True, only=("", "test")).values()
-        for key in ("class_names", "channel_names"):
-            # The second file need not repeat the names.
-            if key in test.arrays and _names(test, key) != _names(content, key):
-                raise ValueError(f"{test.file}: {key} differ from those of {content.file}")
-        notes = [*notes, *test.notes]
-    padded = {name or "train": _padded(part, layout) for name, part in parts.items()}
-    names = (_names(content, key) for key in ("class_names", "channel_names"))
-    return Stored(padded, *names, notes=tuple(notes))
+def read(path: str, layout: Layout = "batch_first", test_path: str | None = None) -> Stored:
+    """Reads files as `npz` does, but without the checks of `make_splits`."""
+    stored = _read(path, layout)
+    if test_path is None:
+        return stored
+    return stored.with_test(_read(test_path, layout), path, test_path)
 
 
-def _read(path: str) -> _Content:
-    """Reads the arrays of an .npz file that have a known key."""
+def _read(path: str, layout: Layout) -> Stored:
+    """Reads one .npz file."""
     file = existing_file(path)
-    _check_is_zip(file)
-    with file.open("rb") as opened:  # np.load by itself leaves a damaged file open
+    # `np.load` by itself leaves a damaged file open.
+    with file.open("rb") as opened:
+        if (start := opened.peek(6)[:6])[:2] != b"PK":
+            begins = f"it begins with {start!r}"
+            raise ValueError(f"{file} is not an .npz file with {_EXPECTED}: {begins}")
         try:
-            stored = np.load(opened, allow_pickle=False)
-        except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
+            stored: Any = np.load(opened, allow_pickle=False)
+        except _DAMAGES:
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
         # A small file may hold large arrays: zeros are compressed to a thousandth of their size.
-        if stored.zip is not None:
-            size = sum(entry.file_size for entry in stored.zip.infolist())
-            check_memory(size, str(file), "its arrays")
+        size = sum(entry.file_size for entry in stored.zip.infolist())
+        check_memory(size, str(file), "its arrays")
         known = _known_keys(file, stored.files)
         arrays = {small: _read_array(file, stored, key) for small, key in known.items()}
+    parts = _parts(file, arrays, ", ".join(map(printable, stored.files)) or "none")
+    padded = {name: _padded(part, layout) for name, part in parts.items()}
     unused = [printable(key) for key in stored.files if key not in known.values()]
-    notes = [f"{file}: keys not used: {', '.join(unused)}"] if unused else []
-    return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", notes)
+    notes = (f"{file}: keys not used: {', '.join(unused)}",) if unused else ()
+    names = (_names(file, arrays, key) for key in ("class_names", "channel_names"))
+    return Stored(padded, *names, notes=notes)
 
 
-def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
+def _read_array(file: Path, stored: Mapping[str, Array], key: str) -> Array:
     """Returns an array of an open .npz file."""
-    damaged = f"{file}: key {printable(key)} is cut off or damaged; make or copy the file again"
     try:
-        array = cast(object, stored[key])
-        if isinstance(array, np.ndarray) and array.dtype.kind == "U":
+        array = np.asarray(stored[key])  # other files in the archive come as bytes
+        if array.dtype.kind == "U":
             # A text in NumPy may hold numbers that are not characters. Then this line raises.
-            "".join(cast(list[str], array.ravel().tolist())).encode()
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
-        raise ValueError(damaged) from None
-    except (ValueError, SystemError) as error:
+            "".join(array.ravel().tolist()).encode()
+    except _DAMAGES as error:
+        problem = "is cut off or damaged; make or copy the file again"
         if "Object arrays" in str(error):
-            raise ValueError(
-                f"{file}: key {printable(key)} holds pickled Python objects, which are never"
-                " loaded: they can run code; store numbers or strings, padded, with lengths in a"
-                " key of its own"
-            ) from None
-        raise ValueError(damaged) from None
-    if not isinstance(array, np.ndarray):  # other files in the archive come as bytes
-        raise ValueError(f"{file}: key {printable(key)} is not a NumPy array")
-    return cast(Array, array)
-
-
-def _check_is_zip(file: Path) -> None:
-    with file.open("rb") as opened:
-        start = opened.read(6)
-    # `is_zipfile` alone would accept a zip archive that is hidden at the end of another file.
-    if start[:2] != b"PK":
-        is_single = start == b"\x93NUMPY"
-        begins = "is a single array (.npy)" if is_single else f"begins with {start!r}"
-        raise ValueError(f"{file} is not an .npz file with {_EXPECTED}: it {begins}")
+            problem = (
+                "holds pickled Python objects, which are never loaded: they can run code; store"
+                " numbers or strings, padded, with lengths in a key of its own"
+            )
+        raise ValueError(f"{file}: key {printable(key)} {problem}") from None
+    return array
 
 
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
@@ -154,45 +124,37 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
     for key in stored:
         if key.lower() in keys and (other := known.setdefault(key.lower(), key)) != key:
             raise ValueError(f"{file}: there are both {other} and {key}; keep one")
+    has_lengths = any(name.startswith("lengths") for name in known)
     for key in sorted(set(stored) - set(known.values())):
         # A key similar to a known key is more likely a mistake than another array.
-        if hint := did_you_mean(key, keys - set(known), cutoff=0.85):
-            raise ValueError(f"{file}: unknown key {key!r}{hint}")
+        hint = did_you_mean(key, keys - set(known), cutoff=0.85)
         # If lengths were ignored, padding would be read as data and silently cost accuracy.
-        is_suspect = key.lower().startswith(("len", "seq_len", "mask"))
-        if is_suspect and not any(name.startswith("lengths") for name in known):
-            raise ValueError(
-                f"{file}: unknown key {key!r}; did you mean 'lengths', (N,) whole numbers? If it is"
-                " something else, give it another name"
-            )
+        if not hint and not has_lengths and key.lower().startswith(("len", "seq_len", "mask")):
+            hint = "; did you mean 'lengths', (N,) whole numbers? Else give it another name"
+        if hint:
+            raise ValueError(f"{file}: unknown key {key!r}{hint}")
     return known
 
 
-def _parts(
-    content: _Content, labelled: bool, only: tuple[str, ...] = ("", *_SPLITS)
-) -> dict[str, RawPart]:
-    """Returns a file's splits by name, "" for X and y; refuses others than `only`."""
+def _parts(file: Path, arrays: Mapping[str, Array], found: str) -> dict[str, RawPart]:
+    """Returns a file's splits by name; X and y are train.
+
+    Args:
+        found: all keys of the file, for messages.
+    """
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
-        keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
-        x, y, lengths, ids, groups, target = (content.arrays.get(key) for key in keys)
-        if target is not None and labelled:
-            y = np.zeros(len(target if lengths is None else lengths), np.int64)
-        if x is None and y is None and lengths is None:
-            continue
-        if x is None or (y is None and labelled):
-            lacking = keys[0 if x is None else 1]
-            raise ValueError(
-                f"{content.file}: key {lacking} is missing; found keys {content.found}; expected"
-                f" {_EXPECTED}"
-            )
-        where = f"{content.file} ({split})" if split else str(content.file)
-        parts[split] = RawPart(x, y, lengths, where, ids, groups, targets=target)
+        end = f"_{split}" if split else ""
+        x, y, lengths, ids, groups, targets = (arrays.get(key + end) for key in _OF_A_SPLIT)
+        if x is not None:
+            where = f"{file} ({split})" if split else str(file)
+            parts[split] = RawPart(x, y, lengths, where, ids, groups, targets=targets)
+        elif y is not None or lengths is not None:
+            raise ValueError(f"{file}: key x{end} is missing; found keys {found}")
     # If a file has both X and X_train, it is not clear which array to train on.
-    if not parts or ("" in parts and len(parts) > 1) or not set(parts) <= set(only):
-        expected = _EXPECTED if len(only) > 2 else "X and y of test"
-        raise ValueError(f"{content.file}: found keys {content.found}; expected {expected}")
-    return parts
+    if not parts or ("" in parts and len(parts) > 1):
+        raise ValueError(f"{file}: found keys {found}; expected {_EXPECTED}")
+    return {name or "train": part for name, part in parts.items()}
 
 
 def _padded(part: RawPart, layout: Layout) -> RawPart:
@@ -200,14 +162,13 @@ def _padded(part: RawPart, layout: Layout) -> RawPart:
     x, lengths, where = part.x, part.lengths, part.where
     count = None if part.labels is None else len(label_array(part.labels, where))
     if lengths is not None and layout != "time_first" and x.ndim in (1, 2):
-        number = lengths.size if count is None else count
-        steps = check_lengths(lengths, number, None, where)
+        steps = check_lengths(lengths, lengths.size if count is None else count, None, where)
         if len(x) == steps.sum():
             x, layout = join_padded(x if x.ndim == 2 else x[:, None], steps), "batch_first"
-        elif x.ndim == 1 or len(x) != number:
+        elif x.ndim == 1 or len(x) != len(steps):
             raise ValueError(
-                f"{where}: X has {len(x)} rows; expected {number} (padded, one for each sequence)"
-                f" or {steps.sum()} (one for each step, the sum of lengths)"
+                f"{where}: X has {len(x)} rows; expected {len(steps)} (padded, one for each"
+                f" sequence) or {steps.sum()} (one for each step, the sum of lengths)"
             )
     x = batch_first(x, count, layout, where)
     if lengths is not None:
@@ -220,13 +181,12 @@ def _padded(part: RawPart, layout: Layout) -> RawPart:
     return part._replace(x=x, lengths=lengths, targets=targets)
 
 
-def _names(content: _Content, key: str) -> tuple[str, ...] | None:
+def _names(file: Path, arrays: Mapping[str, Array], key: str) -> tuple[str, ...] | None:
     """Returns the class_names or channel_names of a file; None if the key is missing."""
-    if key not in content.arrays:
+    if key not in arrays:
         return None
-    where = str(content.file)
-    names = as_array(content.arrays[key], key, "USTiu", "strings", where)
+    names = as_array(arrays[key], key, "USTiu", "strings", str(file))
     if names.ndim != 1:
-        raise ValueError(f"{where}: {key} has shape {names.shape}; must be a vector of strings")
+        raise ValueError(f"{file}: {key} has shape {names.shape}; must be a vector of strings")
     texts = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names.astype(np.str_)
     return tuple(map(str, texts))

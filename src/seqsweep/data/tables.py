@@ -83,11 +83,7 @@ def table(
 
 
 def read(path: str, labelled: bool = True, **options: Any) -> Stored:
-    """Reads a file as `table` does, but without the checks of `make_splits`.
-
-    Args:
-        labelled: False accepts a file without labels; if any label is missing, no label is used.
-    """
+    """Reads a file as `table` does, but without the checks of `make_splits`."""
     from seqsweep.data.table_sequences import read_files
 
     return read_files(path, labelled, options)

@@ -32,21 +32,19 @@ def ts(path: str, test_path: str | None = None) -> Splits:
     return make_splits(*read(path, test_path))
 
 
-def read(path: str, test_path: str | None = None, labelled: bool = True) -> Stored:
-    """Reads .ts files as `ts` does, but without the checks of `make_splits`.
-
-    Args:
-        labelled: False accepts a file without labels: `@classLabel false`, or no such tag.
-    """
-    stored = _read_cases(path, labelled)
+def read(path: str, test_path: str | None = None) -> Stored:
+    """Reads .ts files as `ts` does, but without the checks of `make_splits`."""
+    stored = _read_cases(path)
     if test_path is None:
         return stored
-    test = _read_cases(test_path, labelled)
+    test = _read_cases(test_path)
+    # Each file declares the classes that it may have.
     names = label_names(list(stored.class_names or ()), list(test.class_names or ()))
-    return Stored({**stored.parts, "test": test.parts["train"]}, names or None)
+    both = stored.with_test(test._replace(class_names=None), path, test_path)
+    return both._replace(class_names=names or None)
 
 
-def _read_cases(path: str, labelled: bool) -> Stored:
+def _read_cases(path: str) -> Stored:
     """Reads the cases of a file as the split `train`."""
     file, tags, classes = existing_file(path), dict[str, list[str]](), list[str]()
     rows, labels = list[Array](), list[str]()
@@ -60,7 +58,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
                 if shown != text:
                     raise ValueError(f"{short(shown)} is not UTF-8; save the file as UTF-8")
                 if "data" not in tags:
-                    _read_tag(text, tags, labelled)
+                    _read_tag(text, tags)
                     classes = tags.get("classlabel", [])[1:]
                     continue
                 values, label = _read_case(text, classes)
@@ -80,8 +78,8 @@ def _read_cases(path: str, labelled: bool) -> Stored:
     return Stored({"train": part}, label_names(classes) if classes else None)
 
 
-def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
-    """Adds the words of a tag by its name; refuses missing classes."""
+def _read_tag(text: str, tags: dict[str, list[str]]) -> None:
+    """Adds the words of a tag by its name; refuses classes without names."""
     if not text.startswith("@"):
         raise ValueError(f"{short(text)}; expected a tag such as @classLabel, or @data")
     name, *words = text[1:].split() or [""]
@@ -91,8 +89,7 @@ def _read_tag(text: str, tags: dict[str, list[str]], labelled: bool) -> None:
         raise ValueError("@targetLabel means numbers to predict (regression); expected classes")
     if name.lower() == "data":
         flag, *classes = tags.setdefault("classlabel", ["false"]) or [""]
-        is_unlabelled = not labelled and flag.lower() == "false" and not classes
-        if not is_unlabelled and (flag.lower() != "true" or not classes):
+        if flag.lower() != ("true" if classes else "false"):
             raise ValueError("expected @classLabel true, then the class names, before @data")
 
 
