@@ -135,7 +135,7 @@ GOOD = {random_sequences: {"num_sequences": 3, "length": 2, "input_size": 2, "nu
         (temporal_order, {"num_train": 0}, "num_train=0: must be at least 1"),
         (temporal_order, {"length": 3}, "length=3: must be at least 4"),
         (temporal_order, {"num_symbols": 4}, "num_symbols=4: must be 2 or 3"),
-        (delayed_recall, {"num_symbols": 1}, "num_symbols=1: must be at least 2"),
+        (delayed_recall, {"num_symbols": 1}, "num_symbols=1: must be between 2 and 10+"),
         (parity, {"min_length": 11}, "min_length=11: must be between 1 and 10, the length"),
         (frequencies, {"noise": float("nan")}, "noise=nan: must be finite"),
     ],

@@ -65,7 +65,7 @@ BAD = {  # content, line (0: none), message
     "no data": (HEADER, 0, "there is no case after @data"),
     "no tags": ("1,2:left\n", 1, "'1,2:left'; expected a tag such as @classLabel, or @data"),
     "regression": ("\n@targetLabel true\n@data\n1:2.5\n", 2, "regression"),
-    "unlabelled": ("@classLabel false\n@data\n1,2\n", 0, "has no labels; expected y .* @classLabel"),
+    "unlabelled": ("@classLabel false\n@data\n1,2\n", 0, "has no labels; expected .* @classLabel"),
     "undeclared": (HEADER + CASES + "1:2:Left\n", 6, "'Left': must be one of left, .*'left'"),
     "no label": (HEADER + CASES + "1,2\n", 6, "'1,2' is not a case: there is no ':'"),
     "channels": (HEADER + CASES + "1:left\n", 6, "1 channels, but the first case has 2"),

@@ -9,7 +9,6 @@ M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution Recurrent Neural Netwo
 """
 
 import itertools
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +17,9 @@ from seqsweep.data.checks import Float32, Int64, integer
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
+
+_Drawn = tuple[Float32, Int64, Int64 | int]
+"""The values (N, T, F) of a split, its labels (N,), and its lengths (N,) or the length of all."""
 
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 """The ranges [from, to) for the positions of 2 or 3 symbols, in tenths of the length."""
@@ -41,7 +43,8 @@ def random_sequences(
         x = [[1.686, -0.042], [-0.292, 0.484]]    label = 0
 
     Args:
-        num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.
+        num_sequences, length, input_size: N, T, F, each at least 1, F at most a
+            million; x is standard normal.
         num_classes: C, from 2 to a million.
         labels: N class indices in 0..C-1; None draws them evenly, and each class at least once if
             there are enough sequences.
@@ -50,19 +53,20 @@ def random_sequences(
     """
     where = "random_sequences"
     number = integer(f"{where}: num_sequences", num_sequences, 1)
-    shape = integer(f"{where}: length", length, 1), integer(f"{where}: input_size", input_size, 1)
+    steps = integer(f"{where}: length", length, 1)
+    channels = integer(f"{where}: input_size", input_size, 1, 10**6)
     classes = integer(f"{where}: num_classes", num_classes, 2, 10**6)
     if labels is not None and len(labels) != number:
         raise ValueError(f"{where}: {len(labels)} labels for num_sequences={number}")
     given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels or []]
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
-        x = normal(rng.random((count, *shape, 2), dtype=np.float32))
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+        x = normal(rng.random((count, steps, channels, 2), dtype=np.float32))
         indices = draw_labels(rng, count, classes) if labels is None else np.array(given, np.int64)
-        channels = tuple(f"channel_{i}" for i in range(shape[1]))
-        return _equal_length(x, indices, tuple(map(str, range(classes))), channels)
+        return x, indices, steps
 
-    return generated_splits(where, (number, 0, 0), seed, shape, draw)
+    names = tuple(map(str, range(classes))), tuple(f"channel_{i}" for i in range(channels))
+    return _generated(where, (number, 0, 0), seed, steps, *names, draw)
 
 
 def temporal_order(
@@ -86,25 +90,23 @@ def temporal_order(
     Source: Hochreiter and Schmidhuber, experiments 6a and 6b. Differences: sequences of a split are
     equally long, the positions scale with the length, and the start and end symbols are left out.
     """
-    where = "temporal_order"
     if num_symbols not in _RANGES:
-        raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = integer(f"{where}: length", length, 4)  # with 4 steps each range holds a step
+        raise ValueError(f"temporal_order: num_symbols={num_symbols!r}: must be 2 or 3")
+    steps = integer("temporal_order: length", length, 4)  # with 4 steps each range holds a step
     letters = ("X", "Y", "a", "b", "c", "d")
     names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
         labels = draw_labels(rng, count, len(names))
         symbols = rng.integers(2, len(letters), size=(count, steps))  # (N, T), only distractors
         for index, (start, stop) in enumerate(_RANGES[num_symbols]):
             places = rng.integers(-(-start * steps // 10), -(-stop * steps // 10), size=count)
             # The symbols are the class index in binary, highest digit first: 0 is X, 1 is Y.
             symbols[np.arange(count), places] = (labels >> (num_symbols - 1 - index)) & 1
-        x = np.eye(len(letters), dtype=np.float32)[symbols]  # (N, T, 6)
-        return _equal_length(x, labels, names, letters)
+        return np.eye(len(letters), dtype=np.float32)[symbols], labels, steps
 
-    sizes, shape = (num_train, num_val, num_test), (steps, len(letters))
-    return generated_splits(where, sizes, seed, shape, draw)
+    sizes = (num_train, num_val, num_test)
+    return _generated("temporal_order", sizes, seed, steps, names, letters, draw)
 
 
 def adding(
@@ -127,11 +129,10 @@ def adding(
     Source: Hochreiter and Schmidhuber, experiment 4, with the marks of Arjovsky et al. Difference:
     the target is a class of the sum instead of the sum.
     """
-    where = "adding"
-    steps = integer(f"{where}: length", length, 2)
-    classes = integer(f"{where}: num_classes", num_classes, 2)
+    steps = integer("adding: length", length, 2)
+    classes = integer("adding: num_classes", num_classes, 2)
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
         # The class is drawn first, then a sum within its range, then two numbers with this sum. So
         # the classes are equally likely, and the numbers are like independent uniform numbers.
         labels = draw_labels(rng, count, classes)
@@ -149,9 +150,10 @@ def adding(
             places = rng.integers(*bounds, size=count)
             x[rows, places, 0] = values
             x[rows, places, 1] = 1
-        return _equal_length(x, labels, tuple(map(str, range(classes))), ("value", "marker"))
+        return x, labels, steps
 
-    return generated_splits(where, (num_train, num_val, num_test), seed, (steps, 2), draw)
+    sizes, names = (num_train, num_val, num_test), tuple(map(str, range(classes)))
+    return _generated("adding", sizes, seed, steps, names, ("value", "marker"), draw)
 
 
 def delayed_recall(
@@ -166,26 +168,24 @@ def delayed_recall(
 
     Args:
         length: T, at least 2; the delay has T - 2 steps.
-        num_symbols: C, at least 2.
+        num_symbols: C, from 2 to a million; F is C + 2.
 
     Source: the copy task of both papers above. Difference: one symbol is recalled as a class,
     instead of a sequence of ten symbols.
     """
-    where = "delayed_recall"
-    steps = integer(f"{where}: length", length, 2)
-    symbols = integer(f"{where}: num_symbols", num_symbols, 2)
+    steps = integer("delayed_recall: length", length, 2)
+    symbols = integer("delayed_recall: num_symbols", num_symbols, 2, 10**6)
+    names = tuple(f"s{i}" for i in range(symbols))
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
         labels = draw_labels(rng, count, symbols)
         words = np.full((count, steps), symbols)  # blank
         words[:, 0] = labels
         words[:, -1] = symbols + 1  # the cue
-        names = tuple(f"s{i}" for i in range(symbols))
-        x = np.eye(symbols + 2, dtype=np.float32)[words]  # (N, T, C + 2)
-        return _equal_length(x, labels, names, (*names, "blank", "cue"))
+        return np.eye(symbols + 2, dtype=np.float32)[words], labels, steps
 
-    sizes, shape = (num_train, num_val, num_test), (steps, symbols + 2)
-    return generated_splits(where, sizes, seed, shape, draw)
+    sizes, channels = (num_train, num_val, num_test), (*names, "blank", "cue")
+    return _generated("delayed_recall", sizes, seed, steps, names, channels, draw)
 
 
 def parity(
@@ -212,10 +212,9 @@ def parity(
     Source: M. Minsky, S. Papert (1969), Perceptrons; as a task for recurrent networks in Hochreiter
     and Schmidhuber.
     """
-    where = "parity"
-    lengths = length_range(length, min_length, 1, where)
+    lengths = length_range(length, min_length, 1, "parity")
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
         labels = draw_labels(rng, count, 2)
         steps = draw_lengths(rng, count, lengths)
         bits = rng.integers(2, size=(count, lengths[1]))
@@ -224,10 +223,10 @@ def parity(
         last = np.arange(count), steps - 1
         bits[last] = 0
         bits[last] = bits.sum(axis=1) % 2 ^ labels
-        x = bits[:, :, None].astype(np.float32)
-        return Sequences(x, steps, labels, ("even", "odd"), ("bit",))
+        return bits[:, :, None].astype(np.float32), labels, steps
 
-    return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
+    sizes = (num_train, num_val, num_test)
+    return _generated("parity", sizes, seed, lengths[1], ("even", "odd"), ("bit",), draw)
 
 
 def frequencies(
@@ -255,58 +254,50 @@ def frequencies(
     Source: this project, in the style of the waveform data of L. Breiman, J. Friedman,
     R. Olshen, C. Stone (1984), Classification and Regression Trees, section 2.6.2.
     """
-    where = "frequencies"
-    lengths = length_range(length, min_length, 2, where)
-    classes = integer(f"{where}: num_classes", num_classes, 2)
+    lengths = length_range(length, min_length, 2, "frequencies")
+    classes = integer("frequencies: num_classes", num_classes, 2)
     if not 0 <= noise < float("inf"):  # NaN compares as false
-        raise ValueError(f"{where}: noise={noise}: must be finite and at least 0")
+        raise ValueError(f"frequencies: noise={noise}: must be finite and at least 0")
     cycles = np.linspace(0.05, 0.15, classes)  # per step
     names = tuple(f"{f:.6g}" for f in cycles)
 
-    def draw(rng: np.random.Generator, count: int) -> Sequences:
+    def draw(rng: np.random.Generator, count: int) -> _Drawn:
         labels = draw_labels(rng, count, classes)
         steps = draw_lengths(rng, count, lengths)
         phase = rng.random((count, 1))
         turns = cycles[labels][:, None] * np.arange(lengths[1]) + phase  # (N, T)
         # A sine is a cosine shifted by a quarter of a turn.
         x = cos_of_turns(turns - 0.25) + noise * normal(rng.random((*turns.shape, 2)))
-        return Sequences(x[:, :, None].astype(np.float32), steps, labels, names, ("signal",))
+        return x[:, :, None].astype(np.float32), labels, steps
 
-    return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
-
-
-def _equal_length(
-    x: Float32, labels: Int64, class_names: tuple[str, ...], channel_names: tuple[str, ...]
-) -> Sequences:
-    lengths = np.full(len(x), x.shape[1], dtype=np.int64)
-    return Sequences(x, lengths, labels, class_names, channel_names)
+    sizes = (num_train, num_val, num_test)
+    return _generated("frequencies", sizes, seed, lengths[1], names, ("signal",), draw)
 
 
-def generated_splits(
-    where: str,
+def _generated(
+    task: str,
     sizes: tuple[int, int, int],
     seed: int,
-    shape: tuple[int, int],
-    draw: Callable[[np.random.Generator, int], Sequences],
+    length: int,
+    class_names: tuple[str, ...],
+    channel_names: tuple[str, ...],
+    draw: Callable[[np.random.Generator, int], _Drawn],
 ) -> Splits:
-    """Generates the three splits by `draw`, each from its own random generator.
-
-    Args:
-        where: the name of the task, which begins every message.
-        sizes: the numbers of sequences of train (at least 1), val and test; 0 gives no split.
-        shape: T and F, to refuse data that would not fit into memory.
-    """
-    seed = integer(f"{where}: seed", seed, 0)
-    given = zip(("num_train", "num_val", "num_test"), sizes, (1, 0, 0), strict=True)
-    counts = [integer(f"{where}: {name}", size, least) for name, size, least in given]
-    what = f"{sum(counts):,} sequences of {shape[0]:,} steps with {shape[1]:,} channels"
-    check_memory(_BYTES * math.prod((sum(counts), *shape)), where, what)
-    made: dict[str, Sequences] = {}
-    for index, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True)):
+    """Generates the three splits by `draw`, each from its own random generator."""
+    seed = integer(f"{task}: seed", seed, 0)
+    channels, made = len(channel_names), dict[str, Sequences]()
+    named = zip(("train", "val", "test"), sizes, strict=True)
+    counts = {name: integer(f"{task}: num_{name}", n, int(name == "train")) for name, n in named}
+    total = sum(counts.values())
+    what = f"{total:,} sequences of {length:,} steps with {channels:,} channels"
+    check_memory(_BYTES * total * length * channels, task, what)
+    for index, (name, count) in enumerate(counts.items()):
         if count:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-            made[name] = draw(rng, count)
-    return Splits(made["train"], made.get("val"), made.get("test"))
+            x, labels, steps = draw(rng, count)
+            lengths = np.full(count, steps, dtype=np.int64)
+            made[name] = Sequences(x, lengths, labels, class_names, channel_names)
+    return Splits(**made)
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:

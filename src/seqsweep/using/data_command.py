@@ -1,7 +1,7 @@
 """The command `data info`: describes data, and proposes a command. Imports no torch."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
-from seqsweep.data.files import config_of, existing_file, source_of
+from seqsweep.data.files import ARCHIVE, config_of, existing_file, source_of
 from seqsweep.data.info import ChannelInfo, Info, describe
 from seqsweep.results.tables import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
@@ -23,35 +23,28 @@ from seqsweep.training.proposed_run import propose
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.using.data_doubts import doubts
 
-_USAGE = """\
-usage: seqsweep data info SOURCE [KEY=VALUE ...]
+_MOST_ROWS = 20
+"""The most channels or classes that are listed; --json lists all."""
 
-Describes data: sizes, channels, classes, duplicates. SOURCE is a file (.npz, .ts, .csv, .tsv,
-.txt, .parquet), the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the
-source or of `data`, such as layout=time_first. `seqsweep data info --help` lists the options.
-"""
-
-_ARCHIVE = "aeon:"
+_NAME = 20
+"""The most characters of a name in a table."""
 
 
 def data(arguments: Sequence[str]) -> int:
     """Runs `seqsweep data info`. Returns the exit code."""
-    command = arguments[0] if arguments else "--help"
+    command, *words = arguments or ["--help"]
     if command in ("-h", "--help", "help"):
-        print(_USAGE, end="")
-        return 0
-    if command != "info":
+        words = ["--help"]
+    elif command != "info":
         raise ValueError(f"no command 'data {command}'{nearest_or_all(command, ['info'])}")
-    return _info(arguments[1:])
-
-
-def _info(arguments: Sequence[str]) -> int:
-    parser = Parser("data info", "Describes data, and names the command that trains on them.")
-    parser.add_argument("source", metavar="SOURCE", help="a file, a name or aeon:NAME")
-    words = "a key of the source or of `data`, such as layout=time_first"
-    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
+    text = "Describes data: sizes, channels, classes, duplicates; proposes a command to train."
+    parser = Parser("data info", text)
+    text = "a file (.npz, .ts, .csv, .tsv, .txt, .parquet), a folder, digits or aeon:NAME"
+    parser.add_argument("source", metavar="SOURCE", help=text)
+    text = "a key of the source or of `data`, such as layout=time_first"
+    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=text)
     add_json(parser)
-    options = parser.parse(arguments, intermixed=True)
+    options = parser.parse(words, intermixed=True)
     given = list(map(_override, options.options))
     overrides = [*_overrides_for(options.source), *given]
     if any(word.startswith("data=") for word in given):
@@ -64,7 +57,7 @@ def _info(arguments: Sequence[str]) -> int:
             {"reason": doubt.reason, "other_reading": _other_reading(proposed, doubt.options)}
             for doubt in found
         ]
-    command = _command(proposed)
+    command = shlex.join(["seqsweep", "train", *proposed])
     if options.json:
         content = {"source": options.source, **vars(info), "notes": notes, "doubts": doubted}
         print_json({**content, "problem": problem, "command": command})
@@ -74,16 +67,12 @@ def _info(arguments: Sequence[str]) -> int:
         print_lines(console, f"doubtful: {doubt['reason']}", style="yellow")
         if doubt["other_reading"]:
             print_lines(console, f"  {doubt['other_reading']}")
-    print_info(options.source, info, notes, console)
+    _print_info(options.source, info, notes, console)
     if problem is not None:
         say(f"no run can train on these data: {problem}")
     elif not any(doubt.is_grave for doubt in found):
         say(f"\n{command}")
     return 0
-
-
-def _command(overrides: Sequence[str]) -> str:
-    return " ".join(["seqsweep", "train", *map(shlex.quote, overrides)])
 
 
 def _other_reading(overrides: Sequence[str], options: Mapping[str, Any]) -> str:
@@ -95,7 +84,7 @@ def _other_reading(overrides: Sequence[str], options: Mapping[str, Any]) -> str:
         _, proposed, _, problem = propose([*words.values()])
     except (ValueError, TypeError, OSError):
         return ""
-    return "" if problem or not options else _command(proposed)
+    return "" if problem or not options else shlex.join(["seqsweep", "train", *proposed])
 
 
 def _overrides_for(source: str) -> list[str]:
@@ -104,29 +93,22 @@ def _overrides_for(source: str) -> list[str]:
     Raises:
         ValueError, FileNotFoundError: no file and no bundled data set has this name.
     """
-    if source.startswith(_ARCHIVE):
-        return ["data=aeon", f"data.source.name={quoted_value(source.removeprefix(_ARCHIVE))}"]
-    path = Path(source).expanduser()
-    if not path.exists() and source in _bundled():
-        return [f"data={source}"]
-    if group := config_of(source):
-        if not path.is_dir():
-            existing_file(source)
-        return [f"data={group}", f"data.source.path={quoted_value(source)}"]
-    if path.is_file():
-        source_of(source)  # raises the error that names the known endings
-    hint = did_you_mean(source, _bundled())
-    if hint and not path.suffix:
-        hint += f" A file is given with its ending, as in {source}.csv"
-        raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
-    existing_file(source)
-    raise ValueError(f"{source}: is not a regular file")
-
-
-def _bundled() -> list[str]:
-    """Returns the options of `data` that need no file."""
-    names = (path.stem for path in (CONF_DIR / "data").glob("[!_]*.yaml"))
-    return sorted(set(names) - {"aeon", "csv", "npz", "parquet", "text", "ts"})
+    if source.startswith(ARCHIVE):
+        return ["data=aeon", f"data.source.name={quoted_value(source.removeprefix(ARCHIVE))}"]
+    path, group = Path(source).expanduser(), config_of(source)
+    if not path.exists():
+        # These are the options of `data` that need no file.
+        names = {file.stem for file in (CONF_DIR / "data").glob("[!_]*.yaml")}
+        bundled = sorted(names - {"aeon", "csv", "npz", "parquet", "text", "ts"})
+        if source in bundled:
+            return [f"data={source}"]
+        if not path.suffix and (hint := did_you_mean(source, bundled)):
+            hint += f" A file is given with its ending, as in {source}.csv"
+            raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
+    if not (group and path.is_dir()):
+        existing_file(source)
+        source_of(source)
+    return [f"data={group}", f"data.source.path={quoted_value(source)}"]
 
 
 def _override(option: str) -> str:
@@ -142,14 +124,7 @@ def _override(option: str) -> str:
     return f"{section}.{key}={value}"
 
 
-_MOST_ROWS = 20
-"""The most channels or classes that are listed; --json lists all."""
-
-_NAME = 20
-"""The most characters of a name in a table."""
-
-
-def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -> None:
+def _print_info(title: str, info: Info, notes: Sequence[str], console: Console) -> None:
     """Prints sizes, channels, classes, duplicates and notes."""
     total = sum(split.sequences for split in info.splits)
     channels = count(len(info.channels), "channel")
@@ -168,48 +143,41 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     print_notes(notes, console)
 
 
-def _table(first: str, *numbers: str) -> Table:
+def _table(first: str, numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Returns a table of names and their numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first, max_width=_NAME, no_wrap=True, overflow="ellipsis")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
+    for name, *cells in rows:
+        table.add_row(escape(name), *cells)
     return table
 
 
 def _splits(info: Info) -> Table:
-    table = _table("split", "sequences", "steps", "shortest", "median", "longest")
-    for split in info.splits:
-        table.add_row(
-            split.name,
-            f"{split.sequences:,}",
-            f"{split.steps:,}",
-            f"{split.shortest:,}",
-            f"{split.median:,.10g}",
-            f"{split.longest:,}",
-        )
-    return table
+    sizes = ("sequences", "steps", "shortest", "median", "longest")
+    rows = [
+        [split.name, *(f"{getattr(split, size):,.15g}" for size in sizes)] for split in info.splits
+    ]
+    return _table("split", sizes, rows)
 
 
 def _channels(name: str, channels: Sequence[ChannelInfo]) -> Table:
-    table = _table(name, "min", "max", "mean", "deviation", "missing")
-    for channel in channels[:_MOST_ROWS]:
-        numbers = (channel.min, channel.max, channel.mean, channel.std)
-        table.add_row(
-            escape(channel.name),
-            *("-" if number is None else f"{number:.4g}" for number in numbers),
-            f"{channel.missing:,}",
-        )
-    return table
+    rows = list[list[str]]()
+    for of in channels[:_MOST_ROWS]:
+        numbers = (of.min, of.max, of.mean, of.std)
+        texts = ("-" if number is None else f"{number:.4g}" for number in numbers)
+        rows.append([of.name, *texts, f"{of.missing:,}"])
+    return _table(name, ("min", "max", "mean", "deviation", "missing"), rows)
 
 
 def _classes(info: Info) -> Table:
-    names = [split.name for split in info.splits]
-    table = _table("class", *names, "share")
     total = sum(of.total for of in info.classes)
-    for of in info.classes[:_MOST_ROWS]:
-        counts = (f"{of.sequences[name]:,}" for name in names)
-        table.add_row(escape(of.name), *counts, f"{of.total / total:.1%}")
-    return table
+    rows = [
+        [of.name, *(f"{number:,}" for number in of.sequences.values()), f"{of.total / total:.1%}"]
+        for of in info.classes[:_MOST_ROWS]
+    ]
+    return _table("class", [*(split.name for split in info.splits), "share"], rows)
 
 
 def _duplicates(info: Info) -> list[str]:
