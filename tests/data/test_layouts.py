@@ -256,7 +256,7 @@ def test_a_table_of_labels_may_have_another_order(tmp_path: Path):
 WRONG_LABELS = {
     "no file": (
         "x,y\na,b\n",
-        "must have one column that names its recordings; it has files such as rec",
+        "must have one column that names its recordings, such as rec",
     ),
     "a file that is not in it": ("file,label\nrec_000,a\n", "column 'file' lacks 'rec_001'"),
 }

@@ -31,30 +31,22 @@ class LabelsTable:
         files: Sequence[str] | None,
     ) -> None:
         self._where = f"data.source.labels={where}"
-        # A name without its folders is enough where all names differ.
-        ends = [*map(_last_part, files or ())]
-        self._key_of: Callable[[str], str] = str if files is None else without_ending
-        if files and len({*ends}) == len(files):
-            self._key_of = _last_part
-        self._files = files and [*map(self._key_of, files)]
+        key_of: Callable[[str], str] = str
+        if files is not None:
+            # A name without its folders is enough where all names differ.
+            ends = {*map(_last_part, files)}
+            key_of = _last_part if len(ends) == len(files) else without_ending
+        keys = {name: [key_of(text or "") for text in texts] for name, texts in columns.items()}
+        self._files = files and [*map(key_of, files)]
         known = {*(self._files or ())}
-        keys = [
-            name
-            for name, texts in columns.items()
-            if (name in names if files is None else not known.isdisjoint(self._keys(texts)))
-        ]
-        if len(keys) != 1:
-            column = (
-                f"has files such as {files[0]}" if files else f"has the columns {listed(names)}"
-            )
-            problem = f"must have one column that names its recordings; it {column}"
+        chosen = [n for n in keys if (n in names if files is None else known & {*keys[n]})]
+        if len(chosen) != 1:
+            such = f"such as {files[0]}" if files else f"of the columns {listed(names)}"
+            problem = f"must have one column that names its recordings, {such}"
             raise ValueError(f"{self._where}: {problem}; columns here: {listed([*columns])}")
-        (self.key,) = keys
+        (self.key,) = chosen
         self.columns = {n: texts for n, texts in columns.items() if n not in (*names, self.key)}
-        self._rows = {key: row for row, key in enumerate(self._keys(columns[self.key]))}
-
-    def _keys(self, texts: Sequence[str | None]) -> list[str]:
-        return [self._key_of(text or "") for text in texts]
+        self._rows = {key: row for row, key in enumerate(keys[self.key])}
 
     def join(self, table: Any, sizes: Mapping[int, int]) -> Any:
         """Returns the rows of the source (S,) with the columns of this table.

@@ -3,6 +3,7 @@
 N texts.
 """
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import Array, check_short, integer
+from seqsweep.data.checks import check_short, integer
 from seqsweep.data.files import RawPart, Stored, existing_file, unpacked
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.vocabulary import Tokens, Vocabulary
-from seqsweep.text import did_you_mean, listed
+from seqsweep.text import did_you_mean, listed, short
 
-_OF_LINES = (".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _FEW_LINES = 10
-_ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)
+_ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 
 
 class Texts(NamedTuple):
@@ -27,7 +27,7 @@ class Texts(NamedTuple):
 
     file: Path
     texts: list[str]
-    labels: Array | None  # (N,); None for a file without labels
+    labels: list[Any] | None  # None for a file without labels
     place: Callable[[int], str]  # returns the file and line of a text, for messages
 
 
@@ -74,16 +74,9 @@ def text(
     return replace(splits.map(with_digests), vocabulary=vocabulary)
 
 
-def read(
-    path: str,
-    vocabulary: Vocabulary,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    labelled: bool = True,
-) -> Stored:
-    """Reads texts with `read_texts`, and encodes them with a run's vocabulary."""
-    texts = read_texts(path, text_column, label_column, labelled)
-    return _encoded({"train": texts}, vocabulary)
+def read(path: str, vocabulary: Vocabulary, **options: Any) -> Stored:
+    """Reads texts as `read_texts` does, and encodes them with a run's vocabulary."""
+    return _encoded({"train": read_texts(path, **options)}, vocabulary)
 
 
 def _encoded(read: Mapping[str, Texts], vocabulary: Vocabulary) -> Stored:
@@ -91,7 +84,7 @@ def _encoded(read: Mapping[str, Texts], vocabulary: Vocabulary) -> Stored:
     parts, notes, most = dict[str, RawPart](), list[str](), vocabulary.max_length
     for split, (file, texts, labels, place) in read.items():
         x, lengths = vocabulary.encode(texts, place)
-        parts[split] = RawPart(x, labels, lengths, str(file))
+        parts[split] = RawPart(x, labels and np.asarray(labels), lengths, str(file))
         cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in texts)
         if cut:
             of = f"{cut} of {len(texts)} texts are cut to {most} {vocabulary.tokens}"
@@ -116,14 +109,17 @@ def read_texts(
     if not file.name.lower().endswith(_ENDINGS):
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
     columns = {"text_column": text_column, "label_column": label_column}
-    has_lines = not has_header(file, columns)
+    has_names = has_header(file, columns)
     new = {key: name for key, name in columns.items() if name is not None}
-    if has_lines and new:
-        key, name = next(iter(new.items()))
+    for key, name in new.items() if not has_names else ():
         problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
         raise ValueError(f"{key}={name}: {file} {problem}")
     try:
-        return _read_lines(file, labelled) if has_lines else _read_columns(file, columns, labelled)
+        read = _read_columns(file, columns, labelled) if has_names else _read_lines(file, labelled)
+        if not read.texts:
+            raise ValueError(f"{file}: has no texts")
+        check_short(read.labels or (), "label", str(file))
+        return read
     except ValueError as error:
         if not labelled or ".txt" in file.name.lower():
             raise
@@ -136,10 +132,10 @@ def read_texts(
 
 def has_header(file: Path, columns: Mapping[str, str | None]) -> bool:
     """Returns whether a file of texts begins with names of columns."""
-    name = file.name.lower()
-    if not name.endswith(_OF_LINES) or ".tsv" not in name:
-        return not name.endswith(_OF_LINES)
-    first = unpacked(file)[: 1 << 16].decode("utf-8", "replace").partition("\n")[0]
+    name, most = file.name.lower(), 1 << 16
+    if not name.endswith((".tsv", ".tsv.gz")):
+        return not name.endswith((".txt", ".txt.gz"))
+    first = unpacked(file, most)[:most].decode("utf-8", "replace").partition("\n")[0]
     cells = {*first.strip().split("\t")}
     return bool(cells & {*columns.values()}) or "text" in cells <= {"text", "label"}
 
@@ -150,28 +146,23 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
         content = unpacked(file).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not UTF-8: {error.reason} (byte {error.start})") from None
-    lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    rows = {number: line for number, line in enumerate(lines, start=1) if line.strip()}
-    numbers, texts = list(rows), list(rows.values())
-    if not texts:
-        raise ValueError(f"{file}: has no texts")
+    lines = enumerate(io.StringIO(content, newline=None), start=1)
+    rows = {number: line.removesuffix("\n") for number, line in lines if line.strip()}
+    numbers = list(rows)
 
     def place(index: int) -> str:
         return f"{file}:{numbers[index]}"
 
-    without = next((index for index, line in enumerate(texts) if "\t" not in line), None)
-    if without is None:
-        pairs = [line.partition("\t") for line in texts]
-        if labelled and len({label for label, *_ in pairs}) == len(pairs) > _FEW_LINES:
-            raise ValueError(
-                f"{file}: each label occurs once; expected LABEL<TAB>TEXT in each line"
-            )
-        check_short([label for label, *_ in pairs], "label", str(file))
-        labels = np.array([label for label, *_ in pairs], dtype=np.str_)
-        return Texts(file, [text for *_, text in pairs], labels, place)
-    if labelled:
-        raise ValueError(f"{place(without)}: expected LABEL<TAB>TEXT, got no tab")
-    return Texts(file, texts, None, place)
+    for index, line in enumerate(rows.values()):
+        if "\t" not in line:
+            if labelled:
+                raise ValueError(f"{place(index)}: expected LABEL<TAB>TEXT, got no tab")
+            return Texts(file, list(rows.values()), None, place)
+    pairs = [line.partition("\t") for line in rows.values()]
+    labels = [label for label, *_ in pairs]
+    if labelled and len({*labels}) == len(labels) > _FEW_LINES:
+        raise ValueError(f"{file}: each label occurs once; expected LABEL<TAB>TEXT in each line")
+    return Texts(file, [text for *_, text in pairs], labels, place)
 
 
 def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
@@ -195,13 +186,6 @@ def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool)
         if None in column:
             raise ValueError(f"{table.place(column.index(None))}: {name} is missing")
     texts, *labels = values
-    if not texts:
-        raise ValueError(f"{file}: has no texts")
-    if not isinstance(texts[0], str):
-        kind = type(texts[0]).__name__
-        raise ValueError(f"{file}: {chosen[0]} holds {kind}; expected a text in each row")
-    if labels and isinstance(labels[0][0], list | dict):
-        raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
-    for column in labels:
-        check_short(column, "label", str(file))
-    return Texts(file, texts, np.asarray(labels[0]) if labels else None, table.place)
+    if not all(isinstance(one, str) for one in texts):
+        raise ValueError(f"{file}: {chosen[0]} must hold texts, not {short(texts[0])}")
+    return Texts(file, texts, labels[0] if labels else None, table.place)

@@ -100,8 +100,7 @@ class Vocabulary:
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Self:
         """Restores a vocabulary from the values of `plain`."""
-        options: dict[str, Any] = {**values, "symbols": tuple(values["symbols"])}
-        return cls(**options)
+        return cls(**{**values, "symbols": tuple(values["symbols"])})
 
 
 def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:

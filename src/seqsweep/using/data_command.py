@@ -138,8 +138,7 @@ def _print_info(title: str, info: Info, notes: Sequence[str], console: Console) 
     print_lines(console, "")
     if max(len(info.channels), len(info.classes)) > _MOST_ROWS:
         print_lines(console, f"listed: {_MOST_ROWS} channels and classes (--json lists all)")
-    for line in _duplicates(info):
-        print_lines(console, line)
+    print_lines(console, *_duplicates(info))
     print_notes(notes, console)
 
 

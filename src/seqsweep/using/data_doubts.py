@@ -52,8 +52,13 @@ def doubts(splits: Splits, info: Info, source: Mapping[str, Any]) -> list[Doubt]
     if splits.vocabulary is not None:  # a text has symbols, and no channels
         return []
     found = [*_of_columns(splits, info, source), *_of_recordings(splits.train)]
-    if (folder := Path(source.get("path") or "").expanduser()).is_dir() and "path" in source:
-        found += _of_folder(folder, source)
+    if source.get("path") and (folder := Path(source["path"]).expanduser()).is_dir():
+        pattern = class_in_names(folder)
+        if pattern and not source.get("pattern") and not source.get("labels"):
+            reason = "the files of all folders have equal names: are the folders subjects?"
+            found.append(Doubt(reason, {"pattern": pattern}))
+        if twice := packed_twice(folder):
+            found.append(Doubt(f"{listed(twice)} beside the same name without .gz", {}))
     if info.contradictions:
         equal = f"{count(info.contradictions, 'sequence')} have equal values and different labels"
         found.append(Doubt(equal, {}))
@@ -135,13 +140,3 @@ def _overlapping(train: Sequences) -> Mask:
     # Equal sequences are counted as duplicates.
     _, number, times = np.unique(train.digests, return_inverse=True, return_counts=True)
     return (2 * shared >= total) & (total > 0) & (times[number] == 1)
-
-
-def _of_folder(folder: Path, source: Mapping[str, Any]) -> Iterator[Doubt]:
-    """Yields doubts about what the files and folders are."""
-    pattern = class_in_names(folder)
-    if pattern and not source.get("pattern") and not source.get("labels"):
-        reason = "the files of all folders have equal names: are the folders subjects?"
-        yield Doubt(reason, {"pattern": pattern})
-    if twice := packed_twice(folder):
-        yield Doubt(f"{listed(twice)} beside the same name without .gz", {})
