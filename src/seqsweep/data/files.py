@@ -96,7 +96,7 @@ def config_of(path: str) -> str | None:
 def _holds_texts(path: str, kind: str) -> bool:
     """Returns whether the first lines hold texts to classify, instead of a table of numbers."""
     try:
-        start = unpacked(existing_file(path))[: 1 << 16]
+        start = unpacked(existing_file(path), 1 << 16)[: 1 << 16]
     except (OSError, ValueError):
         return False
     if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):  # not UTF-16, so binary

@@ -19,14 +19,9 @@ from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.text import did_you_mean, printable
 
-_SPLITS = ("train", "val", "test")
 _OF_A_SPLIT = ("x", "y", "lengths", "ids", "groups", "target")
-_KEYS = (
-    *_OF_A_SPLIT,
-    *(f"{key}_{split}" for split in _SPLITS for key in _OF_A_SPLIT),
-    "class_names",
-    "channel_names",
-)
+_ENDS = ("", "_train", "_val", "_test")
+_KEYS = {*(key + end for end in _ENDS for key in _OF_A_SPLIT), "class_names", "channel_names"}
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
 _DAMAGES = (
@@ -119,7 +114,7 @@ def _read_array(file: Path, stored: Mapping[str, Array], key: str) -> Array:
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
     """Maps keys in small letters to the file's keys; refuses likely mistakes."""
     known: dict[str, str] = {}
-    labelled = {"y", *(f"y_{split}" for split in _SPLITS)} & {key.lower() for key in stored}
+    labelled = {f"y{end}" for end in _ENDS} & {key.lower() for key in stored}
     keys = {key for key in _KEYS if not (labelled and key.startswith("target"))}
     for key in stored:
         if key.lower() in keys and (other := known.setdefault(key.lower(), key)) != key:
@@ -143,12 +138,11 @@ def _parts(file: Path, arrays: Mapping[str, Array], found: str) -> dict[str, Raw
         found: all keys of the file, for messages.
     """
     parts: dict[str, RawPart] = {}
-    for split in ("", *_SPLITS):
-        end = f"_{split}" if split else ""
+    for end in _ENDS:
         x, y, lengths, ids, groups, targets = (arrays.get(key + end) for key in _OF_A_SPLIT)
         if x is not None:
-            where = f"{file} ({split})" if split else str(file)
-            parts[split] = RawPart(x, y, lengths, where, ids, groups, targets=targets)
+            where = f"{file} ({end[1:]})" if end else str(file)
+            parts[end[1:]] = RawPart(x, y, lengths, where, ids, groups, targets=targets)
         elif y is not None or lengths is not None:
             raise ValueError(f"{file}: key x{end} is missing; found keys {found}")
     # If a file has both X and X_train, it is not clear which array to train on.

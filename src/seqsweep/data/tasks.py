@@ -297,7 +297,7 @@ def _generated(
             x, labels, steps = draw(rng, count)
             lengths = np.full(count, steps, dtype=np.int64)
             made[name] = Sequences(x, lengths, labels, class_names, channel_names)
-    return Splits(**made)
+    return Splits(made["train"], made.get("val"), made.get("test"))
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:

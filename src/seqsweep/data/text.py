@@ -62,8 +62,8 @@ def text(
             integer(name, value, 1)
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
     read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
-    everything = [one for part in read.values() for one in part.texts]
-    vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
+    vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols)
+    vocabulary = vocabulary.of(one for part in read.values() for one in part.texts)
     splits = make_splits(*_encoded(read, vocabulary))
 
     def with_digests(name: str, part: Sequences) -> Sequences:
@@ -84,7 +84,8 @@ def _encoded(read: Mapping[str, Texts], vocabulary: Vocabulary) -> Stored:
     parts, notes, most = dict[str, RawPart](), list[str](), vocabulary.max_length
     for split, (file, texts, labels, place) in read.items():
         x, lengths = vocabulary.encode(texts, place)
-        parts[split] = RawPart(x, labels and np.asarray(labels), lengths, str(file))
+        given = None if labels is None else np.asarray(labels)
+        parts[split] = RawPart(x, given, lengths, str(file))
         cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in texts)
         if cut:
             of = f"{cut} of {len(texts)} texts are cut to {most} {vocabulary.tokens}"

@@ -100,7 +100,7 @@ class Vocabulary:
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Self:
         """Restores a vocabulary from the values of `plain`."""
-        return cls(**{**values, "symbols": tuple(values["symbols"])})
+        return replace(cls(**values), symbols=tuple(values["symbols"]))
 
 
 def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
@@ -113,19 +113,14 @@ def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int6
         values, steps = padded(x, lengths)
         valid = np.arange(values.shape[1]) < steps[:, None]
         values = np.where(valid[:, :, None], values, 0)
-        is_wrong = (values != np.floor(values)) | (values < 0) | (values >= len(vocabulary))
-        if is_wrong.any() or values.shape[2] != 1:
-            size = len(vocabulary)
-            raise ValueError(
-                f"x: must be texts, or indices (B, T, 1) of the {size} symbols of the run"
-            )
+        if values.shape[2] != 1 or not np.isin(values, np.arange(len(vocabulary))).all():
+            known = f"indices (B, T, 1) of the {len(vocabulary)} symbols of the run"
+            raise ValueError(f"x: must be texts, or {known}")
         return values.astype(np.float32), steps
     texts = [] if isinstance(x, str) else list(x)
     if not texts or not all(isinstance(one, str) for one in texts):
-        raise TypeError(
-            f"x: must be a list of texts, because the run reads texts; got {type(x).__name__}"
-            f" {short(x)}"
-        )
+        got = f"got {type(x).__name__} {short(x)}"
+        raise TypeError(f"x: must be a list of texts, because the run reads texts; {got}")
     if lengths is not None:
         raise ValueError("lengths: must be left out with texts, which have their own")
     return vocabulary.encode(texts, lambda index: f"x[{index}]")

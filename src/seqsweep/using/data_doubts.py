@@ -78,7 +78,10 @@ def _of_columns(splits: Splits, info: Info, source: Mapping[str, Any]) -> Iterat
         sizes = f"{len(train):,} sequences of at most {count(train.max_length, 'step')}"
         yield Doubt(f"{sizes}: is a row a step of a longer recording?", other)
     large = [c.name for c in info.channels if max(abs(c.min or 0), abs(c.max or 0)) >= _LARGE]
-    rising = _rising(train)
+    # A clock increases with each step of each sequence.
+    rises = ((np.diff(train.x, axis=1) > 0) | ~train.valid[:, 1:, None]).all(axis=(0, 1))
+    is_long_enough = train.max_length >= _MANY // 10
+    rising = [train.channel_names[f] for f in np.flatnonzero(rises & is_long_enough)]
     clocks = [name for name in rising if name not in large]
     still = [c.name for c in info.channels if c.is_constant and c.missing < train.num_steps]
     for names, what in (
@@ -92,15 +95,6 @@ def _of_columns(splits: Splits, info: Info, source: Mapping[str, Any]) -> Iterat
             is_step = names[0] in rising and source.get("step") is None
             options = {"step": names[0]} if is_step else {"features": left}
             yield Doubt(f"channel {listed(names)} {what}", options if is_long else {})
-
-
-def _rising(train: Sequences) -> list[str]:
-    """Returns the channels that increase with each step of each sequence."""
-    if train.max_length < _MANY // 10:
-        return []
-    steps = np.diff(train.x, axis=1) > 0
-    rises = np.logical_or(steps, ~train.valid[:, 1:, None]).all(axis=(0, 1))
-    return [train.channel_names[f] for f in np.flatnonzero(rises)]
 
 
 def _of_recordings(train: Sequences) -> Iterator[Doubt]:
