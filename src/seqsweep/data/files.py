@@ -47,11 +47,15 @@ class RawPart(NamedTuple):
     targets: Array | None = None  # (N, K), or (N, T, K) if rows have their own; all labels are 0
     target_names: tuple[str, ...] = ()  # (K,)
 
-    def needed_labels(self) -> Array:
-        """Returns the labels (N,), all 0 beside targets; refuses a part without both."""
+    def needed_labels(self, notes: Iterable[str] = ()) -> Array:
+        """Returns the labels (N,), all 0 beside targets; refuses a part without both.
+
+        Args:
+            notes: lines on the file, which may say what the labels are called.
+        """
         if self.labels is None and self.targets is None:
             needs = "expected y in an .npz file, @classLabel true in a .ts file"
-            raise ValueError(f"{self.where}: has no labels; {needs}")
+            raise ValueError("; ".join([f"{self.where}: has no labels", needs, *notes]))
         return np.zeros(len(self.x), np.int64) if self.labels is None else self.labels
 
 
@@ -174,7 +178,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
     # The reader of an archive expects the name without the prefix.
     stored: Stored = reader.read(name.removeprefix(ARCHIVE), **options)
     for part in stored.parts.values() if labelled else ():
-        part._replace(targets=None).needed_labels()  # numbers to predict are not labels
+        part._replace(targets=None).needed_labels(stored.notes)  # numbers to predict are not labels
     return stored
 
 

@@ -104,7 +104,7 @@ def make_splits(
     # A value takes up to 8 bytes in its split (float64), and 4 bytes in a scaled copy (float32).
     further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
-    labels = {split: part.needed_labels() for split, part in parts.items()}
+    labels = {split: part.needed_labels(notes) for split, part in parts.items()}
     if parts["train"].targets is not None:
         class_names = ("", "unused")  # until `_with_targets`
     if class_names is None:
