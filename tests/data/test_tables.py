@@ -206,6 +206,8 @@ def test_yes_and_no_are_numbers_in_features_alone(write, store):
     assert "my.csv: a, b: TRUE and yes are read as 1, FALSE and no as 0" in splits.notes[0]
     stored = store(a=["no", "YES", None], label=[1, 1, 0])
     assert np.array_equal(table(stored).train.x[:, 0, 0], [0, 1, NAN], equal_nan=True)
+    texts = table(store(a=["1.5", " 2 ", "NA"], label=[1, 1, 0]))
+    assert np.array_equal(texts.train.x[:, 0, 0], [1.5, 2, NAN], equal_nan=True)
     for other in ("maybe", "2"):
         with pytest.raises(ValueError, match="csv:2: column 'a': 'TRUE' is not a number"):
             table(write(f"a,label\nTRUE,0\n{other},1\n"))

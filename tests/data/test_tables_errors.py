@@ -1,6 +1,7 @@
 """A mistake in a table gives one message that names the place and the fix."""
 
 import gzip
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -72,7 +73,7 @@ BAD_CSV = {
     "empty": bad("", "my.csv: is empty"),
     "latin-1": bad(
         swap("run_1", "r\xfcn_1").encode("latin-1"),
-        "my.csv:5: column 'case' is not UTF-8; save the file as UTF-8",
+        "my.csv:5: byte 0xfc is not UTF-8; save the file as UTF-8",
     ),
     "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text in UTF-8; expected csv or parquet"),
     "gzip cut off": bad(gzip.compress(LONG.encode())[:-20], "is cut off or damaged"),
@@ -122,7 +123,8 @@ def test_a_bad_csv_file_is_refused_with_its_line(write, content, options, messag
 
 GOOD = {"id": ["a", "a", "b"], "step": [0, 1, 0], "x": [1.0, 2.0, 3.0], "label": [0, 0, 1]}
 BAD_PARQUET = {
-    "texts": bad({"x": ["a", "b", "c"]}, "column 'x' holds string; expected numbers; .*features"),
+    "texts": bad({"x": ["1", "b", "c"]}, "row 1: column 'x': 'b' is not a number; .*features"),
+    "dates": bad({"x": [date(2026, 1, 30)] * 3}, "column 'x' holds date32.*; expected numbers"),
     "label of lists": bad({"label": [[[0]], [[0]], [[1]]]}, "'label' holds list<.*expected texts"),
     "step missing": bad({"step": [1, None, 0]}, "row 1: the step .* is missing"),
     "step of booleans": bad({"step": [True, False, True]}, "row 0: the step .* is neither"),

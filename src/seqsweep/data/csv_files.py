@@ -28,7 +28,7 @@ from seqsweep.data.spreadsheets import (
     start_of_totals,
 )
 from seqsweep.data.table_options import CSV_OPTIONS, Totals
-from seqsweep.text import count, listed, short
+from seqsweep.text import count, short
 
 pc: Any = pyarrow.compute  # the import creates its functions
 
@@ -44,8 +44,6 @@ _THOUSANDS = r"^[+-]?[1-9]\d?\d?(\.\d{3})+(,\d*)?$"
 
 YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 """The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
-
-YES_OR_NO_NOTE = "TRUE and yes are read as 1, FALSE and no as 0"
 
 
 class CsvFile:
@@ -87,9 +85,7 @@ class CsvFile:
         first = FILLED_LINE.search(content)
         if first is None:
             return []
-        line = first[0].decode("utf-8", "backslashreplace")
-        if line.encode() != first[0]:
-            raise ValueError(f"{self.where}: {short(line)} is not UTF-8; save the file as UTF-8")
+        line = self._decoded(content[: first.end()])[first.start() :]
         self._delimiter = self._delimiter or delimiter_of(line)
         self._closing = closing_sign(content, self._delimiter)
         if self._closing:
@@ -104,7 +100,10 @@ class CsvFile:
         return cells if self._header else [*map(str, range(len(cells)))]
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
-        """Reads columns by their names: `numbers` as float64, `others` as text."""
+        """Reads columns by their names: `others` as text, `numbers` as float64 where they can be.
+
+        Where they cannot, as in a column with yes and no, all columns are text.
+        """
         names = [*numbers, *others]
         content = self._without_totals(self._read(), has_numbers=bool(numbers))
         rows = max(map(content.count, (b"\n", b"\r")))
@@ -112,13 +111,12 @@ class CsvFile:
         check_memory(8 * rows * len(names), self.where, needs)
         # A column is called by its position in the file, because names may occur twice.
         positions = {name: str(index) for index, name in enumerate(self.names)}
-        kinds = [pa.float64()] * len(numbers) + [pa.string()] * len(others)
-        keys = [positions[name] for name in names]
+        kinds = dict.fromkeys([positions[name] for name in names], pa.string())
+        as_numbers = dict.fromkeys([positions[name] for name in numbers], pa.float64())
         try:
-            table = self._parse(content, dict(zip(keys, kinds, strict=True)))
+            table = self._parse(content, kinds | as_numbers)
         except pa.ArrowInvalid:  # some cells are not numbers or not UTF-8, or a row is not like all
-            cells = self._cells(content, keys).columns
-            return pa.table(self._converted(cells, names, len(numbers)), names)
+            table = self._texts(content, kinds)
         return table.rename_columns(names)
 
     def place(self, row: int) -> str:
@@ -127,7 +125,7 @@ class CsvFile:
         # The header is a row before row 0; an empty line is not a row.
         found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
-        return f"{self.where}:{len(LINE_END.findall(before)) + 1}"
+        return f"{self.where}:{_line_after(before)}"
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
@@ -142,8 +140,8 @@ class CsvFile:
             self.notes.append(f"{self.where}: not read, as totals: {short(line)}")
             return content[:start]
         raise ValueError(
-            f"{self.where}:{len(LINE_END.findall(content[:start])) + 1}: {short(line)} is not"
-            " a row of the table; data.source.totals=drop leaves it out, totals=keep does not"
+            f"{self.where}:{_line_after(content[:start])}: {short(line)} is not a row of the"
+            " table; data.source.totals=drop leaves it out, totals=keep does not"
         )
 
     def _parse(
@@ -187,9 +185,9 @@ class CsvFile:
             ),
         )
 
-    def _cells(self, content: bytes, keys: Sequence[str]) -> Any:
-        """Reads the cells of columns as bytes; refuses rows of other sizes."""
-        refused, kinds = list[Any](), dict.fromkeys(keys, pa.binary())
+    def _texts(self, content: bytes, kinds: Mapping[str, Any]) -> Any:
+        """Reads columns as text; refuses rows of other sizes, and what is not UTF-8."""
+        refused = list[Any]()
 
         def refuse(row: Any) -> str:
             refused.append(row)
@@ -199,47 +197,22 @@ class CsvFile:
             return self._parse(content, kinds)
         with suppress(pa.ArrowInvalid):  # pyarrow decodes the row that it refuses
             self._parse(content.decode(errors="replace").encode(), kinds, refuse)
-        if not refused:
-            problem = "a row has more than 8 MB; is a quote or comma missing?"
-            raise ValueError(f"{self.where}: {problem}")
-        (row,) = refused
-        raise ValueError(
-            f"{self.place(row.number - 1)}: {row.actual_columns} cells; expected"
-            f" {row.expected_columns}, as in the first row"
-        )
+        for row in refused:
+            raise ValueError(
+                f"{self.place(row.number - 1)}: {row.actual_columns} cells; expected"
+                f" {row.expected_columns}, as in the first row"
+            )
+        self._decoded(content)
+        raise ValueError(f"{self.where}: a row has more than 8 MB; is a quote or comma missing?")
 
-    def _converted(self, cells: Sequence[Any], names: Sequence[str], numbers: int) -> list[Any]:
-        """Converts columns of bytes, of which the first ones are numbers; may refuse a cell."""
-        columns, flags = list[Any](), list[str]()
-        for name, column in zip(names, cells, strict=True):
-            try:
-                values = _as_texts(column)
-            except pa.ArrowInvalid:
-                place = self.place(first_refused(column, _as_texts))
-                problem = "is not UTF-8; save the file as UTF-8"
-                raise ValueError(f"{place}: column {name!r} {problem}") from None
-            if len(columns) < numbers:
-                values, is_flag = self._numbers(name, values)
-                flags += [name] * is_flag
-            columns.append(values)
-        if flags:
-            self.notes.append(f"{self.where}: {listed(flags)}: {YES_OR_NO_NOTE}")
-        return columns
-
-    def _numbers(self, name: str, texts: Any) -> tuple[Any, bool]:
-        """Returns texts as numbers, and whether they are words such as yes and no."""
-        words = plain_words(texts, self.decimal)
+    def _decoded(self, content: bytes) -> str:
+        """Returns the first lines of the file as text; refuses what is not UTF-8."""
         try:
-            return words.cast(pa.float64()), False
-        except pa.ArrowInvalid:
-            if (values := yes_or_no(texts)) is not None:
-                return values, True
-        row = first_refused(words, lambda cells: cells.cast(pa.float64()))
-        cell = short(texts[row].as_py().strip())
-        raise ValueError(
-            f"{self.place(row)}: column {name!r}: {cell} is not a number;"
-            " data.source.features=[...] chooses the feature columns"
-        )
+            return content.decode()
+        except UnicodeDecodeError as error:
+            byte, line = content[error.start], _line_after(content[: error.start])
+            problem = f"byte {byte:#x} is not UTF-8; save the file as UTF-8"
+            raise ValueError(f"{self.where}:{line}: {problem}") from None
 
     def _read(self) -> bytes:
         """Returns the content, and keeps no reference to it, because it may be large."""
@@ -288,8 +261,14 @@ class CsvFile:
         return content
 
 
-def _as_texts(column: Any) -> Any:
-    return column.cast(pa.string())
+def _line_after(content: bytes) -> int:
+    """Returns the number of the line, from 1, on which the content ends."""
+    return len(LINE_END.findall(content)) + 1
+
+
+def is_text(kind: Any) -> bool:
+    """Returns whether a type of Arrow is that of texts."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def plain_words(texts: Any, decimal: str) -> Any:

@@ -20,13 +20,13 @@ from pyarrow import json, parquet
 
 from seqsweep.command import with_options
 from seqsweep.data.checks import Int64
-from seqsweep.data.csv_files import CsvFile
+from seqsweep.data.csv_files import CsvFile, first_refused, is_text, plain_words, yes_or_no
 from seqsweep.data.files import existing_file
 from seqsweep.data.folders import find_recordings
 from seqsweep.data.labels_table import LabelsTable
 from seqsweep.data.memory import check_memory
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, Roles, choose_roles, usual_columns
-from seqsweep.text import listed
+from seqsweep.text import listed, short
 
 pc: Any = pyarrow.compute  # the import creates its functions
 
@@ -45,19 +45,26 @@ class _TypedFile:
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads the columns of two lists, features and others, in this order."""
-        names = [*numbers, *others]
-        if not self.lists:
-            return self.load(names)
-        table = self.load([*dict.fromkeys([*names, *self.lists])]).combine_chunks()
-        parents, *others_of = [pc.list_parent_indices(table[name]) for name in self.lists]
-        if any(parents != other for other in others_of):
+        table = self.load([*dict.fromkeys([*numbers, *others, *self.lists])])
+        fields = (
+            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+            for field in table.schema
+        )
+        table = table.cast(pa.schema(fields))
+        table = self._exploded(table.combine_chunks()) if self.lists else table
+        return table.select([*numbers, *others])
+
+    def _exploded(self, table: Any) -> Any:
+        """Returns a row for each item of the lists in the cells."""
+        parents, *others = [pc.list_parent_indices(table[name]) for name in self.lists]
+        if any(parents != other for other in others):
             problem = f"{listed(self.lists)} must have lists of the same length in each row"
             raise ValueError(f"{self.where}: {problem}")
         columns = {
             name: pc.list_flatten(column) if name in self.lists else column.take(parents)
             for name, column in zip(table.column_names, table.columns, strict=True)
         }
-        return pa.table(columns).select(names)
+        return pa.table(columns)
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
@@ -240,7 +247,7 @@ class Table:
                     f"{file.where}: column {name!r} has several values, but a file of a folder is"
                     " one sequence; data.source.features=[...] leaves the column out"
                 )
-        return file, rows.select(columns)
+        return file, _with_numbers(file, rows.select(columns), numbers)
 
     def _joined(self, tables: Sequence[Any]) -> Any:
         """Joins the rows of the files, with the columns of their paths."""
@@ -269,6 +276,30 @@ class Table:
         index = int(np.searchsorted(self._ends, row, side="right"))
         before = int(self._ends[index - 1]) if index else 0
         return self.files[index]().place(row - before)
+
+
+def _with_numbers(file: TableFile, rows: Any, names: Sequence[str]) -> Any:
+    """Returns the rows of a file, with numbers for texts in these columns."""
+    columns, flags = rows.columns, list[str]()
+    for index, (name, texts) in enumerate(zip(names, rows.columns, strict=False)):
+        if not is_text(texts.type):
+            continue
+        words = plain_words(texts, file.decimal)
+        try:
+            columns[index] = words.cast(pa.float64())
+        except pa.ArrowInvalid:
+            columns[index] = yes_or_no(words)
+            flags.append(name)
+        if columns[index] is None:
+            row = first_refused(words, lambda cells: cells.cast(pa.float64()))
+            raise ValueError(
+                f"{file.place(row)}: column {name!r}: {short(texts[row].as_py().strip())} is not a"
+                " number; data.source.features=[...] chooses the feature columns"
+            )
+    if flags:
+        told = "TRUE and yes are read as 1, FALSE and no as 0"
+        file.notes.append(f"{file.where}: {listed(flags)}: {told}")
+    return pa.table(columns, rows.column_names)
 
 
 def open_table(

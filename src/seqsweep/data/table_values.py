@@ -15,13 +15,12 @@ import pyarrow.compute
 from seqsweep.data.checks import Array, Int64, Mask, check_short, exceeds_float32
 from seqsweep.data.conversions import conversion
 from seqsweep.data.csv_files import (
-    YES_OR_NO_NOTE,
     as_numbers,
     day_first,
     first_refused,
+    is_text,
     parsed,
     plain_words,
-    yes_or_no,
 )
 from seqsweep.data.table_options import FEW_ROWS, Roles
 from seqsweep.data.table_rows import Table
@@ -56,8 +55,7 @@ class Rows:
         numbers = [*roles.features, *roles.targets]
         read = table.read(numbers, others, once)
         columns = zip([*numbers, *others], read.columns, strict=True)
-        # What a path says is coded: a text for each row would take more memory.
-        self._columns = {n: one if n in table.texts else _plain(one) for n, one in columns}
+        self._columns = dict(columns)
         self._count: int = read.num_rows
 
     def __len__(self) -> int:
@@ -119,10 +117,6 @@ class Rows:
     def _numbers(self, name: str, column: Any) -> Array:
         """Returns a feature column (S,) in float32 or float64; NaN is a missing cell."""
         kind, types = column.type, pa.types
-        is_text = types.is_string(kind) or types.is_large_string(kind)
-        if is_text and (values := yes_or_no(column)) is not None:
-            self.table.notes.append(f"{self.table.where}: {name}: {YES_OR_NO_NOTE}")
-            column, kind = values, values.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             where = self.table.where
             if types.is_nested(kind) and (lines := conversion(where, [where], nested=True)):
@@ -190,15 +184,14 @@ class Rows:
     def steps(self) -> Array:
         """Returns numbers or dates (S,) that order the rows as the step column does."""
         column = self._columns[self.roles.name("step")]
-        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        if is_text:
+        if is_text(column.type):
             column = plain_words(column, ".")
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_timestamp(column.type):
             return column.to_numpy()
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
-        if is_text:
+        if is_text(column.type):
             return self._parsed_steps(column)
         if pa.types.is_boolean(column.type) or not _is_number(column.type):
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
@@ -228,12 +221,6 @@ class Rows:
         if missing.any():
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
-
-
-def _plain(column: Any) -> Any:
-    """Returns a column as plain values, without dictionary encoding."""
-    is_coded = pa.types.is_dictionary(column.type)
-    return column.cast(column.type.value_type) if is_coded else column
 
 
 def _class_names(labels: Array) -> Array:
