@@ -97,7 +97,7 @@ BAD_CSV = {
     "another encoding": bad(b"x;\xfc\n", "my.csv: is not ascii: ", encoding="ascii"),
     "frame": bad("a,b,c,label\n1,2,3,x\n", r"frame=2: must divide .* has 3 \(a,b,c", frame=2),
     "frame and reshape": bad("a,label\n1,x\n", "give only one", reshape=[1, 1], frame=1),
-    "frame of a long table": bad(LONG, "frame and reshape are for form", form="long", frame=2),
+    "frame of a long table": bad(LONG, "frame is for form=wide", form="long", frame=2),
     "length": bad(
         "a,b,lengths,label\n1,2,3,x\n",
         r"my.csv:2: the length \(column 'lengths'\) is '3'; must be a whole number from 1 to 2",

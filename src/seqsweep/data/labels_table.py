@@ -6,7 +6,6 @@ S rows of the source, N files of a folder.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from seqsweep.data.folders import without_ending
@@ -21,6 +20,10 @@ class LabelsTable:
         columns: its columns by name, as texts.
         names: the columns of the source.
         files: (N,) the paths of a folder's files; None for a source of one file.
+
+    Attributes:
+        of_source: the column of the source that names its recordings.
+        columns: the columns that are joined to those of the source, as texts.
     """
 
     def __init__(
@@ -31,43 +34,38 @@ class LabelsTable:
         files: Sequence[str] | None,
     ) -> None:
         self._where = f"data.source.labels={where}"
-        key_of: Callable[[str], str] = str
+        self._key_of: Callable[[str], str] = str
         if files is not None:
             # A name without its folders is enough where all names differ.
             ends = {*map(_last_part, files)}
-            key_of = _last_part if len(ends) == len(files) else without_ending
-        keys = {name: [key_of(text or "") for text in texts] for name, texts in columns.items()}
-        self._files = files and [*map(key_of, files)]
-        known = {*(self._files or ())}
+            self._key_of = _last_part if len(ends) == len(files) else without_ending
+        keys = {name: [self._key_of(text or "") for text in of] for name, of in columns.items()}
+        known = {*map(self._key_of, files or ())}
         chosen = [n for n in keys if (n in names if files is None else known & {*keys[n]})]
         if len(chosen) != 1:
             such = f"such as {files[0]}" if files else f"of the columns {listed(names)}"
             problem = f"must have one column that names its recordings, {such}"
             raise ValueError(f"{self._where}: {problem}; columns here: {listed([*columns])}")
-        (self.key,) = chosen
-        self.columns = {n: texts for n, texts in columns.items() if n not in (*names, self.key)}
-        self._rows = {key: row for row, key in enumerate(keys[self.key])}
+        (self._key,) = chosen
+        self.of_source = self._key if files is None else "{id}"
+        self.columns = {n: texts for n, texts in columns.items() if n not in (*names, self._key)}
+        self._rows = {key: row for row, key in enumerate(keys[self._key])}
 
-    def join(self, table: Any, sizes: Mapping[int, int]) -> Any:
-        """Returns the rows of the source (S,) with the columns of this table.
-
-        Args:
-            sizes: the number of rows of each file that has any, by its position.
-        """
-        if self._files is None:
-            coded = table[self.key].cast(pa.string()).combine_chunks().dictionary_encode()
-            keys, of_rows = coded.dictionary.to_pylist(), coded.indices.to_numpy()
-        else:
-            keys = [self._files[n] for n in sizes]
-            of_rows = np.repeat(np.arange(len(keys)), [*sizes.values()])
-        for key in keys:
+    def join(self, table: Any) -> Any:
+        """Returns the rows of the source (S,) with the columns of this table."""
+        coded, rows = table[self.of_source].dictionary_encode().combine_chunks(), list[int]()
+        for key in map(self._key_of, coded.dictionary.cast(pa.string()).to_pylist()):
             if key not in self._rows:
-                raise ValueError(f"{self._where}: column {self.key!r} lacks {short(key)}")
-        rows = np.array([self._rows[key] for key in keys])[of_rows]
+                raise ValueError(f"{self._where}: column {self._key!r} lacks {short(key)}")
+            rows.append(self._rows[key])
         for name, texts in self.columns.items():
-            coded = pa.DictionaryArray.from_arrays(pa.array(rows), pa.array(texts, pa.string()))
-            table = table.append_column(name, coded)
+            table = table.append_column(name, repeated([texts[n] for n in rows], coded.indices))
         return table
+
+
+def repeated(texts: Sequence[str | None], indices: Any) -> Any:
+    """Returns a coded column of texts, each in several rows."""
+    return pa.array(texts, pa.string()).dictionary_encode().take(indices)
 
 
 def _last_part(path: str) -> str:

@@ -23,7 +23,7 @@ from seqsweep.data.checks import Int64
 from seqsweep.data.csv_files import CsvFile, first_refused, is_text, plain_words, yes_or_no
 from seqsweep.data.files import existing_file
 from seqsweep.data.folders import find_recordings
-from seqsweep.data.labels_table import LabelsTable
+from seqsweep.data.labels_table import LabelsTable, repeated
 from seqsweep.data.memory import check_memory
 from seqsweep.data.table_options import CSV_OPTIONS, NONE, Roles, choose_roles, usual_columns
 from seqsweep.text import listed, short
@@ -199,9 +199,8 @@ class Table:
         Args:
             once: columns that must have one value in each file.
         """
-        inner = [name for name in others if name not in (*self.texts, *self.further)]
-        if self.labels and self.labels.key in self.like.names:
-            inner = [*dict.fromkeys([*inner, self.labels.key])]
+        needed = dict.fromkeys([*others, *([self.labels.of_source] if self.labels else [])])
+        inner = [name for name in needed if name not in (*self.texts, *self.further)]
         tables, unused, notes = list[Any](), set[str](), dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             # One file is read in this thread, which a signal can interrupt.
@@ -250,21 +249,18 @@ class Table:
         return file, _with_numbers(file, rows.select(columns), numbers)
 
     def _joined(self, tables: Sequence[Any]) -> Any:
-        """Joins the rows of the files, with the columns of their paths."""
+        """Joins the files, the columns of their paths, and a second table."""
         # The type of a column without rows says nothing.
-        filled = {n: table for n, table in enumerate(tables) if len(table)}
+        filled = [index for index, table in enumerate(tables) if len(table)]
         try:
-            joined = pa.concat_tables(filled.values(), promote_options="permissive")
+            joined = pa.concat_tables([tables[n] for n in filled], promote_options="permissive")
         except pa.ArrowException as error:  # it names the column
             raise TypeError(f"{self.where}: the files differ: {error}") from None
-        sizes = [*map(len, filled.values())]
-        for column, texts in self.texts.items():
-            codes: dict[str, int] = {}
-            of_files = [codes.setdefault(texts[n], len(codes)) for n in filled]
-            of_rows = pa.array(np.repeat(np.array(of_files, np.int32), sizes))
-            joined = joined.append_column(column, pa.DictionaryArray.from_arrays(of_rows, [*codes]))
-        rows_of = dict(zip(filled, sizes, strict=True))
-        return self.labels.join(joined, rows_of) if self.labels else joined
+        files = np.arange(len(filled), dtype=np.int32)
+        of_rows = pa.array(np.repeat(files, [len(tables[n]) for n in filled]))
+        for name, texts in self.texts.items():
+            joined = joined.append_column(name, repeated([texts[n] for n in filled], of_rows))
+        return self.labels.join(joined) if self.labels else joined
 
     def count_rows(self) -> Int64:
         """Returns the numbers of rows in their files, from 0."""

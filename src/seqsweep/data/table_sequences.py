@@ -3,7 +3,7 @@
 S rows, N sequences, T steps, F features (channels).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +24,9 @@ from seqsweep.text import count, listed
 class _Read(NamedTuple):
     """The splits of one table, and how its columns were interpreted."""
 
-    parts: dict[str, RawPart]
+    stored: Stored
     roles: Roles
     form: Form
-    notes: list[str]
 
 
 class _Assembled(NamedTuple):
@@ -51,7 +50,7 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
         return _read(opened(more.get("path", path), given), given, labelled)
 
     try:
-        first = read_with({})
+        stored, roles, form = read_with({})
     except (ValueError, TypeError) as error:
         better = with_proposal(error, path, options, read_with) if labelled else error
         if not isinstance(better, Proposal) or not better.is_certain:
@@ -61,31 +60,30 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
         said = " ".join(f"{key}={quoted_value(value)}" for key, value in more.items())
         return stored._replace(notes=(f"{better.fact}; read with {said}", *stored.notes))
     if (test_path := options.get("test_path")) is not None:
-        if "test" in first.parts:
+        if "test" in stored.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
         table = opened(test_path, options)
-        second = _read(table, {**options, **_as_in(first, table)}, labelled)
-        first.parts["test"] = second.parts["train"]
-        first.notes.extend(second.notes)
+        second = _read(table, {**options, **_as_in(roles, form, table)}, labelled).stored
+        stored.parts["test"] = second.parts["train"]
+        stored = stored._replace(notes=(*stored.notes, *second.notes))
     pa.default_memory_pool().release_unused()
-    return _stored(first)
+    return stored
 
 
 def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
     """Reads a DataFrame or an Arrow table; see `tables.from_frame`."""
-    return _stored(_read(frame_table(dataframe), options, labelled=True))
+    return _read(frame_table(dataframe), options, labelled=True).stored
 
 
-def _as_in(main: _Read, second: Table) -> dict[str, Any]:
+def _as_in(roles: Roles, form: Form, second: Table) -> dict[str, Any]:
     """Returns options that read the second file like the first, but as one split."""
-    columns: dict[str, Any] = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
+    columns: dict[str, Any] = dict.fromkeys(ROLES, NONE) | roles.columns | {"split": NONE}
     # The second file needs no groups. It needs ids only if its rows are steps.
-    for role in ("group",) if main.form == "long" else ("group", "id"):
+    for role in ("group",) if form == "long" else ("group", "id"):
         if not {*columns[role]} <= {*second.names}:
             columns[role] = NONE
-    further = {"features": main.roles.features, "target": main.roles.targets or None}
-    return {**columns, **further, "form": main.form}
+    return {**columns, "features": roles.features, "target": roles.targets or None, "form": form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
@@ -100,38 +98,38 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     form = _form_of(rows, options)
     if options.get("features") is None:
         _leave_out_counters(rows, form)
-    shape = _steps_and_channels(rows, options)
-    if shape and form != "wide":
-        raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
+    for key, other in (("frame", "wide"), ("reshape", "wide"), ("gap", "long")):
+        if options.get(key) is not None and form != other:
+            raise ValueError(f"{table.where}: data.source.{key} is for form={other}")
     if form == "long":
         made = _assemble_long(rows, options.get("gap"))
-    elif options.get("gap") is None:
-        made = _assemble_wide(rows, shape)
     else:
-        raise ValueError(f"{table.where}: data.source.gap is for form=long")
-    guessed = [f"{table.where}: {form} form, {rows.roles.words()}"] if rows.roles.guessed else []
-    notes = [*dict.fromkeys(table.notes), *guessed]
+        made = _assemble_wide(rows, options.get("frame"), options.get("reshape"))
+    if rows.roles.guessed:
+        table.notes.append(f"{table.where}: {form} form, {rows.roles.words()}")
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
-        notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
+        table.notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
     unlabelled = np.zeros(len(made.rows), np.bool_)
     if not rows.roles.targets:
-        whole, unlabelled = _with_labels(rows, made, labelled, notes)
+        whole, unlabelled = _with_labels(rows, made, labelled)
     else:
         whole = _with_targets(rows, made) if labelled else made.whole
     if rows.has("group"):
         whole = whole._replace(groups=_per_sequence(rows, "group", made))
-    if not rows.has("split"):
-        return _Read({"train": _selected(whole, ~unlabelled)}, rows.roles, form, notes)
-    named = _per_sequence(rows, "split", made).tolist()
-    split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
-    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
+    split_of = np.full(len(made.rows), "train")
+    if rows.has("split"):
+        named = _per_sequence(rows, "split", made).tolist()
+        split_of = np.array([SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
+        rows.check("split", (split_of == "")[made.of_row], "train, val or test")
     split_of[unlabelled] = ""
     parts: dict[str, RawPart] = {}
     for name in [name for name in ("train", "val", "test") if name in split_of]:
-        part = _selected(whole, split_of == name)
-        parts[name] = part._replace(where=f"{whole.where} ({name})")
-    return _Read(parts, rows.roles, form, notes)
+        where = f"{whole.where} ({name})" if rows.has("split") else whole.where
+        parts[name] = _selected(whole, split_of == name)._replace(where=where)
+    # The columns of a wide table are steps, so their names are not names of channels.
+    channels = None if form == "wide" else rows.roles.features
+    return _Read(Stored(parts, None, channels, (*dict.fromkeys(table.notes),)), rows.roles, form)
 
 
 def _selected(part: RawPart, index: Mask) -> RawPart:
@@ -163,25 +161,6 @@ def _leave_out_counters(rows: Rows, form: Form) -> None:
     rows.table.notes.append(fact)
 
 
-def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns T and F of a wide row from `frame` or `reshape`, if given."""
-    frame, reshape = options.get("frame"), options.get("reshape")
-    if frame is not None and reshape is not None:
-        raise ValueError("data.source.frame and data.source.reshape: give only one")
-    names = rows.roles.features
-    sizes = reshape if frame is None else [len(names) // max(frame, 1), frame]
-    if sizes is None:
-        return None
-    if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] != len(names):
-        reshaped = f"reshape={reshape}: must be [steps, channels], whose product is"
-        wanted = reshaped if frame is None else f"frame={frame}: must divide"
-        raise ValueError(
-            f"data.source.{wanted} the number of feature columns; {rows.table.where} has"
-            f" {len(names)} ({','.join(names[:3])},...)"
-        )
-    return sizes[0], sizes[1]
-
-
 def _form_of(rows: Rows, options: Mapping[str, Any]) -> Form:
     """Returns `long` for steps or repeated ids if no column has lengths; else `wide`."""
     if form := options.get("form"):
@@ -204,9 +183,10 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
         codes, names = np.zeros(len(rows), dtype=np.int64), None
     x = rows.numbers(rows.roles.features)
     groups, first = None, np.unique(codes, return_index=True)[1]
-    order, step = _order(rows, codes, first, gap)
+    order, sizes, unit = _order(rows, codes, first)
+    step = _usual_step(rows, sizes, unit, gap)
     if gap is not None:
-        codes = _cut_at_gaps(rows, codes, order, gap)
+        codes = _cut_at_gaps(rows, codes, order, sizes, gap)
         first = np.unique(codes, return_index=True)[1]
         if names is not None:
             # The parts of a recording are not independent, so no split divides them.
@@ -220,29 +200,25 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
     return _Assembled(whole, first, codes, order)
 
 
-def _cut_at_gaps(rows: Rows, codes: Int64, order: Int64, gap: float) -> Int64:
+def _cut_at_gaps(rows: Rows, codes: Int64, order: Int64, sizes: Array, gap: float) -> Int64:
     """Returns the sequence of each row (S,), cut at steps above `gap`."""
     where = f"{rows.table.where}: data.source.gap={gap}"
     if not rows.has("step") or gap <= 0:
         must = "must be above 0" if gap <= 0 else "needs data.source.step=COLUMN"
         raise ValueError(f"{where}: {must}")
-    of_id = codes[order]
-    is_long = (_in_seconds(np.diff(rows.steps()[order])) > gap) & (np.diff(of_id) == 0)
+    is_long = sizes > gap
     rows.table.notes.append(f"{where} cuts at {count(int(is_long.sum()), 'longer step')}")
     cut = np.empty_like(codes)
     # The codes of an id increase, so a part follows the parts before it.
-    cut[order] = of_id + np.cumsum([0, *is_long])
+    cut[order] = codes[order] + np.cumsum([0, *is_long])
     return cut
 
 
-def _in_seconds(sizes: Array) -> Array:
-    """Returns steps as floats, those between dates in seconds."""
-    is_time = sizes.dtype.kind == "m"
-    return sizes / np.timedelta64(1, "s") if is_time else sizes.astype(np.float64)
+def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, Array, str]:
+    """Returns the order (S,) by sequence, then step; the sizes of steps, and their unit.
 
-
-def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[Int64, float | None]:
-    """Returns the order (S,) by sequence, then step, and the usual step."""
+    Sizes (S-1,) are in this order, and NaN from one sequence to the next; without steps (0,).
+    """
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()
@@ -251,7 +227,11 @@ def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[I
             farthest = np.finfo(steps.dtype).max / 4
             rows.check("step", ~(np.abs(steps) < farthest), "a finite number or a date")
         order = np.lexsort((steps, codes))
-        same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
+        sizes, unit = np.diff(steps[order]), ""
+        if sizes.dtype.kind == "m":
+            sizes, unit = sizes / np.timedelta64(1, "s"), " s"
+        sizes = np.where(np.diff(codes[order]) == 0, sizes.astype(np.float64), np.nan)
+        same = sizes == 0
         if same.any() and not rows.has("id"):
             raise ValueError(
                 f"{rows.table.where}: step={rows.roles.name('step')} repeats, but no column"
@@ -263,8 +243,7 @@ def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[I
                 f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
                 f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
             )
-        within = np.diff(codes[order]) == 0
-        return order, _usual_step(rows, np.diff(steps[order])[within], gap)
+        return order, sizes, unit
     # Rows of one id that are not adjacent may belong to two sequences.
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
@@ -274,13 +253,12 @@ def _order(rows: Rows, codes: Int64, first: Int64, gap: float | None) -> tuple[I
             f" are at {place(int(first[codes[row]]))}; give each sequence an id of its own, or"
             " data.source.step=COLUMN, which orders its rows"
         )
-    return np.argsort(codes, kind="stable"), None
+    return np.argsort(codes, kind="stable"), np.zeros(0), ""
 
 
-def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
+def _usual_step(rows: Rows, sizes: Array, unit: str, gap: float | None) -> float | None:
     """Returns the length of equal steps, else None, and notes gaps."""
-    unit = " s" if sizes.dtype.kind == "m" else ""
-    sizes = _in_seconds(sizes)
+    sizes = sizes[~np.isnan(sizes)]
     usual = float(np.median(sizes)) if len(sizes) else 0.0
     gaps = sizes[sizes > 1.5 * usual]
     if not usual or (np.abs(sizes - usual) > 0.1 * usual).mean() > 0.25:
@@ -295,10 +273,22 @@ def _usual_step(rows: Rows, sizes: Array, gap: float | None) -> float | None:
     return usual
 
 
-def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
+def _assemble_wide(rows: Rows, frame: int | None, reshape: Sequence[int] | None) -> _Assembled:
     """Assembles a table with a row for each sequence."""
-    x = rows.numbers(rows.roles.features)
-    x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
+    names = rows.roles.features
+    if frame is not None and reshape is not None:
+        raise ValueError("data.source.frame and data.source.reshape: give only one")
+    width = 1 if frame is None else frame
+    shape = [len(names) // max(width, 1), width] if reshape is None else reshape
+    if len(shape) != 2 or min(shape) < 1 or shape[0] * shape[1] != len(names):
+        reshaped = f"reshape={reshape}: must be [steps, channels], whose product is"
+        wanted = reshaped if frame is None else f"frame={frame}: must divide"
+        raise ValueError(
+            f"data.source.{wanted} the number of feature columns; {rows.table.where} has"
+            f" {len(names)} ({','.join(names[:3])},...)"
+        )
+    x = rows.numbers(names)
+    x = x.reshape(len(x), *shape)
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
     index = np.arange(len(x), dtype=np.int64)
     codes, names = rows.codes("id") if rows.has("id") else (index, None)
@@ -334,14 +324,13 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
     return values[codes[made.rows]]
 
 
-def _with_labels(
-    rows: Rows, made: _Assembled, labelled: bool, notes: list[str]
-) -> tuple[RawPart, Mask]:
+def _with_labels(rows: Rows, made: _Assembled, labelled: bool) -> tuple[RawPart, Mask]:
     """Returns the sequences with their labels, or those of their rows if these change.
 
     Also returns which sequences to leave out, (N,), because all their rows are unlabelled.
     """
     whole, table, none = made.whole, rows.table, np.zeros(len(made.rows), np.bool_)
+    notes = table.notes
     if not rows.has("label"):
         return whole, none
     codes, values = rows.codes("label", may_lack=True)
@@ -397,10 +386,3 @@ def _with_targets(rows: Rows, made: _Assembled) -> RawPart:
         raise ValueError(problem)
     of_rows = join_padded(values[made.order], np.bincount(made.of_row))
     return whole._replace(targets=of_rows, label_change=problem)
-
-
-def _stored(read: _Read) -> Stored:
-    """Returns the splits of a table, with the names of its channels."""
-    # The columns of a wide table are steps, so their names are not names of channels.
-    channels = None if read.form == "wide" else read.roles.features
-    return Stored(read.parts, None, channels, tuple(read.notes))
