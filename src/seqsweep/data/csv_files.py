@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,39 +47,29 @@ YES_OR_NO = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.
 """The numbers of cells in small letters, in columns with TRUE and FALSE, or yes and no."""
 
 
+@dataclass
 class CsvFile:
-    """A csv file with cells of text; see `tables.table` for the options.
+    """A csv file with cells of text; see `tables.table` for the options."""
 
-    Args:
-        most: the bytes after which the rows are not read, for a look at them.
-    """
+    file: Path
+    delimiter: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+    header: bool = True
+    skip_rows: int | None = None
+    totals: Totals = "error"
+    most: int | None = None  # the bytes after which rows are not read, for a look at them
 
-    def __init__(
-        self,
-        file: Path,
-        delimiter: str | None = None,
-        decimal: str = ".",
-        encoding: str = "utf-8",
-        header: bool = True,
-        skip_rows: int | None = None,
-        totals: Totals = "error",
-        most: int | None = None,
-    ) -> None:
-        self._file, self.where, self.notes = file, str(file), list[str]()
-        self.decimal, self._encoding, self._header = decimal, encoding, header
-        self._delimiter, self._totals, self._skipped = delimiter or "", totals, skip_rows
-        self._most = most
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-            raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
-        if skip_rows is not None and skip_rows < 0:
-            raise ValueError(f"data.source.skip_rows={skip_rows}: must be at least 0")
-        self._closing = b""
+    def __post_init__(self) -> None:
+        self.where, self.notes = str(self.file), list[str]()
+        self._sign, self._closing = self.delimiter or "", b""
+        if self.delimiter is not None and (len(self._sign) != 1 or self._sign in '"\r\n'):
+            raise ValueError(f"data.source.delimiter={self._sign!r}: must be one character")
+        if self.skip_rows is not None and self.skip_rows < 0:
+            raise ValueError(f"data.source.skip_rows={self.skip_rows}: must be at least 0")
         content = self._text()
-        self._unread: bytes | None = content
         self.names = self._names(content)
-        if self._skipped and skip_rows is None:
-            lines = count(self._skipped, "line")
-            self.notes.append(f"{file}: the table begins below {lines} (skip_rows={self._skipped})")
+        self._unread: bytes | None = self._cleaned(content)
 
     def _names(self, content: bytes) -> list[str]:
         """Returns the names of the columns; an empty list for a file of empty lines."""
@@ -86,18 +77,16 @@ class CsvFile:
         if first is None:
             return []
         line = self._decoded(content[: first.end()])[first.start() :]
-        self._delimiter = self._delimiter or delimiter_of(line)
-        self._closing = closing_sign(content, self._delimiter)
+        self._sign = self._sign or delimiter_of(line)
+        self._closing = closing_sign(content, self._sign)
         if self._closing:
             self.notes.append(f"{self.where}: {self._closing.decode()} ends each line, so left out")
             line = line.rstrip().removesuffix(self._closing.decode())
-        if self._closing or self._delimiter == " ":
-            self._unread = None  # the text has to be cleaned
         try:
-            cells = cells_of(line, self._delimiter)
+            cells = cells_of(line, self._sign)
         except csv.Error:  # a cell of more than 128 KiB
             raise ValueError(f"{self.where}: {short(line)} is not a line of names") from None
-        return cells if self._header else [*map(str, range(len(cells)))]
+        return cells if self.header else [*map(str, range(len(cells)))]
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads columns by their names: `others` as text, `numbers` as float64 where they can be.
@@ -123,20 +112,20 @@ class CsvFile:
         """Returns the file and the line, counted from 1, on which a row begins."""
         content = self._read()
         # The header is a row before row 0; an empty line is not a row.
-        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
+        found = next(itertools.islice(_ROW.finditer(content), row + self.header, None), None)
         before = content if found is None else content[: found.start()]
         return f"{self.where}:{_line_after(before)}"
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
-        is_error = self._totals == "error"
-        if self._totals == "keep" or (is_error and not has_numbers):  # a text may be called total
+        is_error = self.totals == "error"
+        if self.totals == "keep" or (is_error and not has_numbers):  # a text may be called total
             return content
-        start = start_of_totals(content, self._delimiter, must_say=is_error)
+        start = start_of_totals(content, self._sign, must_say=is_error)
         if start == len(content):
             return content
         line = content[start:].decode("utf-8", "replace").strip()
-        if self._totals == "drop":
+        if self.totals == "drop":
             self.notes.append(f"{self.where}: not read, as totals: {short(line)}")
             return content[:start]
         raise ValueError(
@@ -156,7 +145,7 @@ class CsvFile:
             refuse: called with a row that has another number of cells.
         """
         header = FILLED_LINE.search(content)
-        start = header.end() if self._header and header else 0
+        start = header.end() if self.header and header else 0
         # pyarrow compares whole cells, and files with a space after each comma are common. It makes
         # a list of its own for each column, so the spellings are few where they can be.
         ends = ("", " ") if content.find(b" ", start) >= 0 else ("",)
@@ -172,7 +161,7 @@ class CsvFile:
                 column_names=names,
             ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=self._delimiter,
+                delimiter=self._sign,
                 newlines_in_values=True,
                 ignore_empty_lines=True,
                 invalid_row_handler=refuse,
@@ -217,47 +206,54 @@ class CsvFile:
     def _read(self) -> bytes:
         """Returns the content, and keeps no reference to it, because it may be large."""
         content, self._unread = self._unread, None
-        return self._text() if content is None else content
+        return self._cleaned(self._text()) if content is None else content
 
-    def _text(self) -> bytes:
-        """Returns the content in UTF-8; refuses binary files, and a quote that does not end."""
-        is_utf8 = self._encoding == CSV_OPTIONS["encoding"]
-        # A cut in another encoding may divide a character.
-        most = None if self._most is None or not is_utf8 else self._most + 1
-        file, content = self._file, unpacked(self._file, most)
-        if not is_utf8:
-            try:
-                content = content.decode(self._encoding).encode()
-            except LookupError:
-                known = "must be an encoding that Python knows, such as latin-1"
-                raise ValueError(f"data.source.encoding={self._encoding}: {known}") from None
-            except UnicodeError as error:
-                raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
-        if self._most is not None and len(content) > self._most:
-            content = content[: content.rfind(b"\n", 0, self._most) + 1]
-        if b"\0" in content[: 1 << 20]:
-            raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
-        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
-            content = content[5:]  # drops Excel's first line; line numbers stay the same
+    def _cleaned(self, content: bytes) -> bytes:
+        """Returns the content with one blank for several, and without a sign that ends lines."""
         if self._closing:
             content = re.sub(rb"(?m)%b[ \t]*(?=\r?$)" % re.escape(self._closing), b"", content)
-        if self._delimiter == " ":
+        if self._sign == " ":
             # A pattern for many blanks before the end of a line would look at each blank again and
             # again, so each run of blanks becomes one blank first.
             content = re.sub(rb"[ \t]+", b" ", content)
             content = re.sub(rb"(?m)^ | (?=\r?$)", b"", content)
-        if self._skipped is None:
-            self._skipped = lines_above(content, self._delimiter) if self._header else 0
-        if self._skipped:  # skipped lines become empty, so that line numbers stay the same
+        return content
+
+    def _text(self) -> bytes:
+        """Returns the content in UTF-8; refuses binary files, and a quote that does not end."""
+        is_utf8 = self.encoding == CSV_OPTIONS["encoding"]
+        # A cut in another encoding may divide a character.
+        content = unpacked(self.file, self.most + 1 if self.most is not None and is_utf8 else None)
+        if not is_utf8:
+            try:
+                content = content.decode(self.encoding).encode()
+            except LookupError:
+                known = "must be an encoding that Python knows, such as latin-1"
+                raise ValueError(f"data.source.encoding={self.encoding}: {known}") from None
+            except UnicodeError as error:
+                raise ValueError(f"{self.where}: is not {self.encoding}: {error}") from None
+        if self.most is not None and len(content) > self.most:
+            content = content[: content.rfind(b"\n", 0, self.most) + 1]
+        if b"\0" in content[: 1 << 20]:
+            raise ValueError(f"{self.where}: is not a text in UTF-8; expected csv or parquet")
+        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
+            content = content[5:]  # drops Excel's first line; line numbers stay the same
+        if self.skip_rows is None:
+            self.skip_rows = lines_above(content, self._sign) if self.header else 0
+            if self.skip_rows:
+                lines = count(self.skip_rows, "line")
+                note = f"the table begins below {lines} (skip_rows={self.skip_rows})"
+                self.notes.append(f"{self.where}: {note}")
+        if self.skip_rows:  # skipped lines become empty, so that line numbers stay the same
             lines = len(LINE_END.findall(content))
-            if lines < self._skipped:
-                problem = f"{file} has {count(lines, 'line')}"
-                raise ValueError(f"data.source.skip_rows={self._skipped}: {problem}")
-            ends = itertools.islice(LINE_END.finditer(content), self._skipped - 1, None)
-            content = b"\n" * self._skipped + content[next(ends).end() :]
-        if self._most is None and content.count(b'"') % 2:
+            if lines < self.skip_rows:
+                problem = f"{self.where} has {count(lines, 'line')}"
+                raise ValueError(f"data.source.skip_rows={self.skip_rows}: {problem}")
+            ends = itertools.islice(LINE_END.finditer(content), self.skip_rows - 1, None)
+            content = b"\n" * self.skip_rows + content[next(ends).end() :]
+        if self.most is None and content.count(b'"') % 2:
             problem = "a quoted cell does not end: the file has an odd number of"
-            raise ValueError(f"{file}: {problem} '\"'")
+            raise ValueError(f"{self.where}: {problem} '\"'")
         return content
 
 

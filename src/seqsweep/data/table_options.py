@@ -100,45 +100,47 @@ def choose_roles(
         if given["label"] not in (None, NONE):
             raise ValueError(f"{where}: data.source.target and label: give only one")
         given["label"] = NONE
-    columns = {role: as_list(of) for role, of in given.items() if of not in (None, NONE)}
-    if columns.get("id") == []:
-        raise ValueError(f"{where}: data.source.id=[]: must name at least one column")
-    for role, of in columns.items():
-        for name in of:
-            _check_column(where, [*real, *of_path, *further], role, name)
-    features = _given_columns(where, real, "features", wanted.get("features"))
-    targets = _given_columns(where, real, "target", wanted.get("target")) or ()
-    ids, taken = columns.get("id", []), [*(features or ()), *targets]
+    known = [*real, *of_path, *further]
+    columns = {
+        role: _given_columns(where, known, role, of)
+        for role, of in given.items()
+        if of not in (None, NONE)
+    }
+    features, targets = (
+        _given_columns(where, real, key, wanted[key]) if wanted.get(key) is not None else []
+        for key in ("features", "target")
+    )
+    ids, taken = columns.get("id", []), [*features, *targets]
     for role, of in columns.items():
         # A column of the id may say more: the group of a sequence, or its label and other things.
         may_be_id = role == "group" or (role != "id" and ids[1:])
         taken += [name for name in of if not (may_be_id and name in ids)]
     _refuse_repeated(where, taken, "column {} is given for two purposes; give each once")
-    guessed, unused = features is None, dict[str, list[str]]()
+    guessed, unused = not features, dict[str, list[str]]()
     for role, of in given.items():
         path = f"{{{role}}}"
         # A file of a folder is one sequence, which always has a name.
         if path in of_path and (of is None or (role, of) == ("id", NONE)):
             columns[role] = [path]
             usual = usual_columns(real, role)
-            unused |= {role: usual} if usual and features is None else {}
+            unused |= {role: usual} if usual and not features else {}
         elif of is None and not (of_path and role == "length"):
             in_id = role == "group" or (role == "label" and ids[1:])
             others = [columns[other] for other in columns if not (other == "id" and in_id)]
-            free = {*real, *further}.difference(features or (), targets, *others)
-            known = [name for name in (*real, *further) if name in free]
+            used = {*features, *targets}.union(*others)
+            free = [name for name in (*real, *further) if name not in used]
             is_long = bool(of_path or {"id", "step"} & {*columns})
-            found = _guess(where, known, role, bool(of_path), is_long)
+            found = _guess(where, free, role, bool(of_path), is_long)
             columns |= {role: [found]} if found else {}
             guessed = guessed or found is not None
     used = {name for group in (*columns.values(), *unused.values(), targets) for name in group}
-    features = features or tuple(name for name in real if name not in used)
+    features = features or [name for name in real if name not in used]
     if not features:
         raise ValueError(
             f"{where}: has no feature column beside {listed(sorted(used))};"
             " data.source.features=[...] names them"
         )
-    return Roles(columns, features, guessed, unused, targets)
+    return Roles(columns, tuple(features), guessed, unused, tuple(targets))
 
 
 def as_list(given: str | Sequence[str]) -> list[str]:
@@ -168,30 +170,23 @@ def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
             raise ValueError(f"{where}: {problem.format(repr(name))}")
 
 
-def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
-    """Refuses a name, given as an argument, that no column has."""
-    if name not in names:
-        raise ValueError(
-            f"{where}: data.source.{argument}={name}: has no such column; columns:"
-            f" {listed(names)}{did_you_mean(name, names)}"
-        )
-
-
 def _given_columns(
-    where: str, names: Sequence[str], argument: str, given: Any
-) -> tuple[str, ...] | None:
-    """Returns the columns of names or patterns, such as `x*`; None if not given."""
-    if given is None:
-        return None
-    known, features = set(names), list[str]()
+    where: str, names: Sequence[str], argument: str, given: str | Sequence[str]
+) -> list[str]:
+    """Returns the columns of names or patterns, such as `x*`."""
+    known, columns = set(names), dict[str, None]()
     for pattern in as_list(given):
-        matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
-        if not matching and pattern not in known:
-            _check_column(where, names, argument, pattern)
-        features += matching or [pattern]
-    if not features:
+        is_pattern = "*" in pattern and pattern not in known
+        matching = fnmatch.filter(names, pattern) if is_pattern else [pattern]
+        if not known.issuperset(matching or [pattern]):
+            raise ValueError(
+                f"{where}: data.source.{argument}={pattern}: has no such column; columns:"
+                f" {listed(names)}{did_you_mean(pattern, names)}"
+            )
+        columns |= dict.fromkeys(matching)
+    if not columns:
         raise ValueError(f"{where}: data.source.{argument}=[]: must name at least one column")
-    return tuple(dict.fromkeys(features))
+    return [*columns]
 
 
 def _guess(

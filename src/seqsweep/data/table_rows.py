@@ -39,9 +39,9 @@ class _TypedFile:
     names: list[str]
     load: Callable[[Sequence[str]], Any]
     notes: list[str] = field(default_factory=list[str])
-    decimal: str = ""  # the sign in texts that are numbers; here no text is a number
-
-    lists: list[str] = field(default_factory=list[str])  # columns with a recording in each cell
+    decimal: str = ""  # the sign in texts that are numbers: a point
+    lists: Sequence[str] = ()  # columns with a recording in each cell
+    has_lines: bool = False  # each row is a line
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads the columns of two lists, features and others, in this order."""
@@ -68,13 +68,7 @@ class _TypedFile:
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
-        return f"{self.where}: row {row}"
-
-
-class _JsonLines(_TypedFile):
-    def place(self, row: int) -> str:
-        """Returns the file and the line of a row."""
-        return f"{self.where}:{row + 1}"
+        return f"{self.where}:{row + 1}" if self.has_lines else f"{self.where}: row {row}"
 
 
 TableFile = CsvFile | _TypedFile
@@ -92,7 +86,6 @@ def open_file(path: str, **csv_options: Any) -> TableFile:
         if value != CSV_OPTIONS.get(key, value):
             kind = "a parquet file" if start[:4] == b"PAR1" else "not a csv file"
             raise ValueError(f"data.source.{key}={value!r}: {file} is {kind}")
-    kind = _JsonLines if is_json else _TypedFile
     with _damage_named(file):
         if start[:4] == b"PAR1":
             schema, load = parquet.read_schema(file), partial(_load_parquet, file)
@@ -100,7 +93,7 @@ def open_file(path: str, **csv_options: Any) -> TableFile:
             table = json.read_json(str(file)) if is_json else _npy_table(file)
             schema, load = table.schema, table.select
     lists = [n for n, of in zip(schema.names, schema.types, strict=True) if _is_list(of)]
-    return kind(str(file), schema.names, load, lists=lists)
+    return _TypedFile(str(file), schema.names, load, lists=lists, has_lines=is_json)
 
 
 def _is_list(kind: Any) -> bool:
@@ -199,7 +192,7 @@ class Table:
         Args:
             once: columns that must have one value in each file.
         """
-        needed = dict.fromkeys([*others, *([self.labels.of_source] if self.labels else [])])
+        needed = dict.fromkeys([*others, self.labels.of_source] if self.labels else others)
         inner = [name for name in needed if name not in (*self.texts, *self.further)]
         tables, unused, notes = list[Any](), set[str](), dict[str, None]()
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -317,8 +310,7 @@ def open_table(
         if pattern is not None and folder.exists():
             raise ValueError(f"data.source.pattern={pattern}: is for a folder; {path} is not one")
         file = open_file(path, **csv_options)
-        second = _labels_table(labels, file.names, None)
-        return Table(file.where, [lambda: file], labels=second)
+        return Table(file.where, [lambda: file], labels=_labels_table(labels, file.names, None))
     found = find_recordings(folder, pattern, labels)
     paths = [str(folder / path) for path in found.parts["id"]]
     sizes = [*map(os.path.getsize, paths)]

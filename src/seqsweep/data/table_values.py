@@ -50,12 +50,10 @@ class Rows:
         self.dayfirst = dayfirst  # of dates such as 2/3/2026; None asks the dates
         self.unlabelled = () if unlabelled is None else (str(unlabelled), f"{unlabelled}.0")
         # The group may be one of the columns of the id.
-        others = [*dict.fromkeys(name for names in roles.columns.values() for name in names)]
+        others = dict.fromkeys(name for names in roles.columns.values() for name in names)
         once = [name for names in roles.unused.values() for name in names]
-        numbers = [*roles.features, *roles.targets]
-        read = table.read(numbers, others, once)
-        columns = zip([*numbers, *others], read.columns, strict=True)
-        self._columns = dict(columns)
+        read = table.read([*roles.features, *roles.targets], [*others], once)
+        self._columns = dict(zip(read.column_names, read.columns, strict=True))
         self._count: int = read.num_rows
 
     def __len__(self) -> int:
@@ -132,7 +130,8 @@ class Rows:
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a role's column; refuses missing cells unless it `may_lack` some."""
-        of_columns = [self._coded(role, name) for name in self.roles.columns[role]]
+        names = self.roles.columns[role]
+        of_columns = [self._coded(role, name) for name in names]
         codes, values = of_columns[0]
         if of_columns[1:]:
             # Each combination of cells is a value, in the order of the first rows.
@@ -140,13 +139,9 @@ class Rows:
             _, first, index = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
             codes = np.argsort(np.argsort(first))[index]
             codes = np.where((pairs < 0).any(axis=1), -1, codes)
-            names, rows = self.roles.columns[role], np.sort(first)
-            parts = [one.values[one.codes[rows]] for one in of_columns]
-            values = np.empty(
-                len(rows), [(n, of.dtype) for n, of in zip(names, parts, strict=True)]
-            )
-            for name, of in zip(names, parts, strict=True):
-                values[name] = of
+            parts = [one.values[one.codes[np.sort(first)]] for one in of_columns]
+            kinds = [(name, of.dtype) for name, of in zip(names, parts, strict=True)]
+            values = np.rec.fromarrays(parts, kinds)
         if not may_lack:
             self._check_present(role, codes < 0)
         return Codes(codes, values)
