@@ -253,6 +253,14 @@ def test_a_table_of_labels_may_have_another_order(tmp_path: Path):
     assert [train.class_names[label] for label in train.labels] == expected
 
 
+def test_a_table_of_labels_may_hold_numbers(tmp_path: Path):
+    rows, labels = tmp_path / "rows.csv", tmp_path / "labels.jsonl"
+    rows.write_text("nr,x\n0,1.5\n0,2\n1,3\n")
+    labels.write_text('{"nr": 0, "label": 1}\n{"nr": 1, "label": 0}\n')
+    train = table(str(rows), labels=str(labels), id="nr").train
+    assert train.labels.tolist() == [1, 0] and train.class_names == ("0", "1")
+
+
 WRONG_LABELS = {
     "no file": (
         "x,y\na,b\n",

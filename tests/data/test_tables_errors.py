@@ -131,7 +131,7 @@ BAD_PARQUET = {
     "texts that are not UTF-8": bad(
         {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())}, "is cut off or damaged"
     ),
-    "delimiter": bad({}, "delimiter=';': .* is a parquet file", delimiter=";"),
+    "delimiter": bad({}, "delimiter=';': .* is not a csv file", delimiter=";"),
 }
 
 

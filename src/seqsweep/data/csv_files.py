@@ -37,9 +37,6 @@ _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of 
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
-_NUMBERS = pa.int64(), pa.float64()
-"""The types tried in turn for texts; float64 would merge large int64 numbers."""
-
 _THOUSANDS = r"^[+-]?[1-9]\d?\d?(\.\d{3})+(,\d*)?$"
 """A number with a point between thousands, and a decimal comma."""
 
@@ -287,7 +284,7 @@ def plain_words(texts: Any, decimal: str) -> Any:
 def as_numbers(words: Any, decimal: str) -> Any:
     """Returns plain words as whole numbers or floats; None if one is another text."""
     words = words if decimal in ("", ".") else plain_words(words, decimal)
-    for kind in _NUMBERS:
+    for kind in (pa.int64(), pa.float64()):  # float64 would merge large whole numbers
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return words.cast(kind)
     return None

@@ -3,7 +3,7 @@
 S rows of the source, N files of a folder.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +16,7 @@ class LabelsTable:
     """A table with a row for each recording: its name, label and group.
 
     Args:
-        where: its name, for messages.
-        columns: its columns by name, as texts.
+        file: the opened table, with the methods of `CsvFile`.
         names: the columns of the source.
         files: (N,) the paths of a folder's files; None for a source of one file.
 
@@ -26,14 +25,12 @@ class LabelsTable:
         columns: the columns that are joined to those of the source, as texts.
     """
 
-    def __init__(
-        self,
-        where: str,
-        columns: Mapping[str, Sequence[str | None]],
-        names: Sequence[str],
-        files: Sequence[str] | None,
-    ) -> None:
-        self._where = f"data.source.labels={where}"
+    def __init__(self, file: Any, names: Sequence[str], files: Sequence[str] | None) -> None:
+        self._where = f"data.source.labels={file.where}"
+        cells: dict[str, list[Any]] = file.read([], file.names).to_pydict()
+        columns = {
+            name: [None if cell is None else str(cell) for cell in of] for name, of in cells.items()
+        }
         self._key_of: Callable[[str], str] = str
         if files is not None:
             # A name without its folders is enough where all names differ.

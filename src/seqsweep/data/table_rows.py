@@ -84,8 +84,7 @@ def open_file(path: str, **csv_options: Any) -> TableFile:
         return CsvFile(file, **csv_options)
     for key, value in csv_options.items():
         if value != CSV_OPTIONS.get(key, value):
-            kind = "a parquet file" if start[:4] == b"PAR1" else "not a csv file"
-            raise ValueError(f"data.source.{key}={value!r}: {file} is {kind}")
+            raise ValueError(f"data.source.{key}={value!r}: {file} is not a csv file")
     with _damage_named(file):
         if start[:4] == b"PAR1":
             schema, load = parquet.read_schema(file), partial(_load_parquet, file)
@@ -310,7 +309,8 @@ def open_table(
         if pattern is not None and folder.exists():
             raise ValueError(f"data.source.pattern={pattern}: is for a folder; {path} is not one")
         file = open_file(path, **csv_options)
-        return Table(file.where, [lambda: file], labels=_labels_table(labels, file.names, None))
+        second = None if labels is None else LabelsTable(open_file(labels), file.names, None)
+        return Table(file.where, [lambda: file], labels=second)
     found = find_recordings(folder, pattern, labels)
     paths = [str(folder / path) for path in found.parts["id"]]
     sizes = [*map(os.path.getsize, paths)]
@@ -319,6 +319,7 @@ def open_table(
     filled = filled if most is None else filled[:: -(-len(filled) // 20) or 1]
     if not filled:
         raise ValueError(f"{folder}: its files are empty")
+    ids = [found.parts["id"][index] for index in filled]
     return Table(
         str(folder),
         [partial(open_file, paths[index], **csv_options) for index in filled],
@@ -326,19 +327,8 @@ def open_table(
         found.notes,
         None if pattern else found.pattern,
         {path for path, size in zip(paths, sizes, strict=True) if not size},
-        _labels_table(labels, (), [found.parts["id"][index] for index in filled]),
+        None if labels is None else LabelsTable(open_file(labels), (), ids),
     )
-
-
-def _labels_table(
-    path: str | None, names: Sequence[str], files: Sequence[str] | None
-) -> LabelsTable | None:
-    if path is None:
-        return None
-    table = open_file(path)
-    texts = table.read([], table.names).to_pydict()
-    columns = {name: [text and str(text) for text in of] for name, of in texts.items()}
-    return LabelsTable(table.where, columns, names, files)
 
 
 def frame_table(dataframe: Any) -> Table:

@@ -165,9 +165,8 @@ def _form_of(rows: Rows, options: Mapping[str, Any]) -> Form:
     """Returns `long` for steps or repeated ids if no column has lengths; else `wide`."""
     if form := options.get("form"):
         return form
-    if any(options.get(key) is not None for key in ("frame", "reshape")):
-        return "wide"
-    if rows.has("length") or not (rows.has("step") or rows.has("id")):
+    has_shape = any(options.get(key) is not None for key in ("frame", "reshape"))
+    if has_shape or rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step") or rows.table.texts:
         return "long"
@@ -330,7 +329,6 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool) -> tuple[RawPart,
     Also returns which sequences to leave out, (N,), because all their rows are unlabelled.
     """
     whole, table, none = made.whole, rows.table, np.zeros(len(made.rows), np.bool_)
-    notes = table.notes
     if not rows.has("label"):
         return whole, none
     codes, values = rows.codes("label", may_lack=True)
@@ -349,17 +347,19 @@ def _with_labels(rows: Rows, made: _Assembled, labelled: bool) -> tuple[RawPart,
     if (made.order is None or without) and not (rows.unlabelled and len(sequences)):
         if problem is not None:
             raise problem
-        notes.append(f"{table.where}: {missing} labels are missing; none is used")
+        table.notes.append(f"{table.where}: {missing} labels are missing; none is used")
         return whole, none
     labels = np.full(len(made.rows), -1)
     labels[sequences] = pairs[first] % len(values)
     whole, unlabelled = whole._replace(labels=values[labels]), labels < 0
     if without:
-        notes.append(f"{table.where}: {count(without, 'sequence')} without a label, so left out")
+        table.notes.append(
+            f"{table.where}: {count(without, 'sequence')} without a label, so left out"
+        )
     if (codes == labels[made.of_row]).all():
         return whole, unlabelled
     lacking = f"; {count(missing, 'row')} without one" if missing else ""
-    notes.append(f"{table.where}: labels by row, as they change within a sequence{lacking}")
+    table.notes.append(f"{table.where}: labels by row, as they change within a sequence{lacking}")
     assert made.order is not None, "a row of wide form is a sequence"
     whole = whole._replace(
         row_labels=join_padded(codes[made.order], np.bincount(made.of_row)),
