@@ -191,6 +191,7 @@ def _assemble_long(rows: Rows, gap: float | None) -> _Assembled:
             # The parts of a recording are not independent, so no split divides them.
             groups = np.array([str(rows.cell(row, "id")) for row in first])
             names = np.array([f"{name}#{part}" for part, name in enumerate(groups.tolist())])
+    del sizes  # memory for the padded features
     lengths = np.bincount(codes).astype(np.int64)
     if (np.diff(order) < 0).any():
         x = x[order]
@@ -209,7 +210,7 @@ def _cut_at_gaps(rows: Rows, codes: Int64, order: Int64, sizes: Array, gap: floa
     rows.table.notes.append(f"{where} cuts at {count(int(is_long.sum()), 'longer step')}")
     cut = np.empty_like(codes)
     # The codes of an id increase, so a part follows the parts before it.
-    cut[order] = codes[order] + np.cumsum([0, *is_long])
+    cut[order] = codes[order] + np.append(0, np.cumsum(is_long))
     return cut
 
 
@@ -226,10 +227,12 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> tuple[Int64, Array, str]:
             farthest = np.finfo(steps.dtype).max / 4
             rows.check("step", ~(np.abs(steps) < farthest), "a finite number or a date")
         order = np.lexsort((steps, codes))
+        is_other = np.diff(codes[order]) != 0
         sizes, unit = np.diff(steps[order]), ""
         if sizes.dtype.kind == "m":
             sizes, unit = sizes / np.timedelta64(1, "s"), " s"
-        sizes = np.where(np.diff(codes[order]) == 0, sizes.astype(np.float64), np.nan)
+        sizes = sizes.astype(np.float64, copy=False)
+        sizes[is_other] = np.nan  # from one sequence to the next
         same = sizes == 0
         if same.any() and not rows.has("id"):
             raise ValueError(
