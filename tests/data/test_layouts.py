@@ -261,6 +261,18 @@ def test_a_table_of_labels_may_hold_numbers(tmp_path: Path):
     assert train.labels.tolist() == [1, 0] and train.class_names == ("0", "1")
 
 
+def test_recordings_with_equal_names_are_named_with_their_folders(tmp_path: Path):
+    names = [f"{folder}/{n}" for folder in "uv" for n in range(2)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.csv").write_text("x\n1.5\n2\n")
+    labels = tmp_path / "labels.csv"
+    pairs = zip(names, "abba", strict=True)
+    labels.write_text("file,label\n" + "".join(f"{name}.csv,{c}\n" for name, c in pairs))
+    train = table(str(tmp_path), labels=str(labels)).train
+    assert "".join(train.class_names[label] for label in train.labels) == "abba"
+
+
 WRONG_LABELS = {
     "no file": (
         "x,y\na,b\n",

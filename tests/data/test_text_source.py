@@ -101,6 +101,7 @@ def test_scaling_or_transforming_an_index_is_refused(tmp_path):
     [
         ("a.csv", b'text,label\n"two\nlines",x\n,y\n', ":4: '' has no characters"),
         ("a.csv", b"text,label\na,x\nb,\n", ": sequence 1 has label '': it is missing"),
+        ("a.tsv", b"\n \n", ": has no texts"),
         ("a.tsv", b"yes\tgood\nbad\n", ":2: expected LABEL<TAB>TEXT, got no tab"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.parquet", b"PAR1text", ": is cut off or damaged"),

@@ -18,6 +18,7 @@ def files(trained, tmp_path, monkeypatch):
     contents: dict[str, Any] = {
         "good.npz": {"X": x, "y": y, "lengths": lengths},
         "unlabelled.npz": {"X": x, "lengths": lengths},
+        "numbers.npz": {"X": x, "lengths": lengths, "target": lengths * 0.5},
         "turned.npz": {"X": x.swapaxes(1, 2), "y": y},
         "names.npz": {"X": x, "y": y, "channel_names": ["up", "down"]},
         "odd.npz": {"X": x, "y": ["fall", "rise", "stil", "fall", "rise", "still"]},
@@ -69,6 +70,7 @@ CASES = [
     ("predict run long.npz", r"long.npz: sequence 0 has length \d+; must be between 1 and 9"),
     ("predict run regression.npz", "regression.npz: sequence 1 has label .* a number to predict"),
     ("evaluate run unlabelled.npz", "has no labels; expected y"),
+    ("evaluate run numbers.npz", "has no labels; expected y"),
     ("evaluate run odd.npz", "odd.npz: sequence 2 has label 'stil'; .* knows only fall, rise"),
     ("evaluate run --split tset", "--split=tset: the run's data have only .*did you mean 'test'"),
     ("evaluate moved", "no file .*gone.npz"),

@@ -1,6 +1,7 @@
 """`seqsweep data` prints what is in a data set, and the command that trains on it."""
 
 import os
+import re
 import shlex
 from typing import Any
 
@@ -116,3 +117,19 @@ def test_any_path_can_be_named(name, run, tmp_path):
     overrides = overrides_in(out.rstrip().splitlines()[-1])
     assert code == 0
     assert compose(overrides)["data"]["source"]["path"] == name
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("b.npz", "no file b.npz .*; did you mean 'a.npz'"),
+        ("a.odd", "a.odd: unknown ending; expected .npz"),
+        ("digts", "neither a file nor the name of bundled data; did you mean 'digits'"),
+        ("empty", "empty is a folder; in it: no file"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_refused(source, message, run, tmp_path):
+    (tmp_path / "a.odd").write_text("1")
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("info", source)
+    assert (code, out) == (2, "") and re.search(message, err)
