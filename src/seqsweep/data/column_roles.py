@@ -17,7 +17,6 @@ import pyarrow.compute
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.csv_files import YES_OR_NO, parsed, plain_words, yes_or_no
 from seqsweep.data.table_options import FEW_ROWS, Roles, as_list
-from seqsweep.data.table_rows import open_table
 
 pc: Any = pyarrow.compute  # the import creates its functions
 
@@ -101,9 +100,8 @@ class SeenColumn(NamedTuple):
         return increases.mean() >= least and len(_beside(ids, self).values) == len(rows)
 
 
-def seen_columns(path: str, options: Mapping[str, Any]) -> list[SeenColumn]:
-    """Returns the columns of the first rows of a table, opened with these options."""
-    table = open_table(path, most=MOST_BYTES, **options)
+def seen_columns(table: Any) -> list[SeenColumn]:
+    """Returns the columns of the first rows of an opened `table_rows.Table`."""
     names, columns = [*dict.fromkeys(table.names)], list[SeenColumn]()
     if len(names) > _MOST_COLUMNS:
         raise ValueError("too many columns")

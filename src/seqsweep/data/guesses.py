@@ -85,7 +85,7 @@ class Look:
     def _columns(self, path: str, options: Mapping[str, Any]) -> list[SeenColumn]:
         key = f"{path} {sorted(options.items())}"
         if key not in self._read:
-            self._read[key] = seen_columns(path, options)
+            self._read[key] = seen_columns(open_table(path, most=MOST_BYTES, **options))
         return self._read[key]
 
 
