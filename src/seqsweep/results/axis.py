@@ -8,9 +8,9 @@ from typing import Any
 
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, distinct_values
-from seqsweep.results.findings import Config, Findings
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import KeyNames, run_label
-from seqsweep.results.leaderboard import DATA
+from seqsweep.results.rows import DATA, Row
 from seqsweep.results.significance import Estimate, mean_of
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import value_key
@@ -78,22 +78,22 @@ class Axis:
 
 def choose_axis(findings: Findings) -> Axis | None:
     """Chooses the key to plot the score against, and the plot's lines."""
-    configs, keys, effects = findings.compared, findings.board.telling_keys, findings.effects
-    if not keys or len(configs) < 2:
+    rows, keys, effects = findings.compared, findings.board.telling_keys, findings.effects
+    if not keys or len(rows) < 2:
         return None
     # The values have the order of the effects' table, if the key has an effect.
     orders = {effect.key: effect.values for effect in effects}
-    values = {key: orders.get(key) or _ordered(key, configs) for key in keys}
+    values = {key: orders.get(key) or _ordered(key, rows) for key in keys}
     numeric_keys = [key for key in keys if all(map(is_number, values[key]))]
     key = max(numeric_keys or keys, key=lambda key: len(values[key]))
     if "model.hidden_size" in numeric_keys:
         key = "model.hidden_size"
     divided, averaged = _divide(key, values, effects)
-    lines = _lines(configs, key, divided, values, findings.names, findings.score)
+    lines = _lines(rows, key, divided, values, findings.names, findings.score)
     numeric = key in numeric_keys
     log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
     # In a random search no two configs share a setting, so no two points belong on a line.
-    points = _points(configs, [key, *divided]).values()
+    points = _points(rows, [key, *divided]).values()
     joined = numeric and not (averaged and all(len(point) == 1 for point in points))
     return Axis(key, values[key], numeric, log, joined, averaged, lines)
 
@@ -114,7 +114,7 @@ def _divide(
 
 
 def _lines(
-    configs: Sequence[Config],
+    rows: Sequence[Row],
     key: str,
     keys: Sequence[str],
     values: Mapping[str, list[Any]],
@@ -125,7 +125,7 @@ def _lines(
 
     The first key decides the colour of a line, the other keys decide its dashes.
     """
-    groups = _points(configs, keys)
+    groups = _points(rows, keys)
     colours = [value_key(value) for value in values[keys[0]]] if keys else [""]
     styles = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
     lines: list[Line] = []
@@ -141,40 +141,40 @@ def _lines(
             for value in values[key]
             if (value_key(value),) in at_values
         ]
-        text = run_label(drawn[0].keys, names, keys)
+        text = run_label(drawn[0].config, names, keys)
         lines.append(Line(text, group, style, points))
     return lines
 
 
-def _points(configs: Iterable[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
+def _points(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
     """Groups the configs by their values of the keys."""
-    return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
+    return group_by(rows, lambda row: tuple(value_key(row.config.get(key)) for key in keys))
 
 
-def _point(x: Any, configs: Sequence[Config], score: Metric) -> Point:
-    estimates = [config.metrics[score] for config in configs]
+def _point(x: Any, rows: Sequence[Row], score: Metric) -> Point:
+    estimates = [row.metrics[score] for row in rows]
     if len(estimates) == 1:
         return Point(x, estimates[0])
     return Point(x, Estimate(len(estimates), mean_of(each.mean for each in estimates)))
 
 
-def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
-    values = list(distinct_values(key, [config.keys for config in configs]).values())
+def _ordered(key: str, rows: Sequence[Row]) -> list[Any]:
+    values = list(distinct_values(key, [row.config for row in rows]).values())
     return sorted(values) if all(map(is_number, values)) else values
 
 
-def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
+def keys_of_other_sets(rows: Sequence[Row]) -> list[str]:
     """Returns the data keys whose values all have different evaluation sequences.
 
     The scores at two values of a returned key are scores on different sequences.
     """
     result: list[str] = []
-    for key in dict.fromkeys(key for config in configs for key in config.keys):
+    for key in dict.fromkeys(key for row in rows for key in row.config):
         if key.partition(".")[0] != DATA:
             continue
         # The sets of sequences at each value of the key.
-        groups = _points(configs, [key]).values()
-        sets = [{config.data for config in group} for group in groups]
+        groups = _points(rows, [key]).values()
+        sets = [{row.data for row in group} for group in groups]
         # No set occurs at two values if the union has as many sets as all values together.
         if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
             result.append(key)

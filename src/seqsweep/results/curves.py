@@ -39,7 +39,7 @@ def curve_kinds(findings: Findings) -> list[Kind]:
         for kind, words in (("loss", "loss"), ("acc", "accuracy"))
         if len(own) < len(findings.entries)
     ]
-    names = own_metrics(name for config in findings.configs for name in config.metrics)
+    names = own_metrics(name for row in findings.rows for name in row.metrics)
     if own and not names:  # no record says yet what was logged
         columns = {name for entry in own for name in read_metrics(entry.folder.path)}
         names = list(map(as_metric, sorted(columns - {"step"})))
@@ -86,10 +86,10 @@ def find_curves(findings: Findings, kinds: Sequence[Kind]) -> list[Curve]:
     """
     names = [name for kind in kinds for name in kind.names.values()]
     result: list[Curve] = []
-    for config, row in zip(findings.configs[:MOST_CURVES], findings.board.rows, strict=False):
-        best = config.metrics.get("best_epoch")
+    for row in findings.rows[:MOST_CURVES]:
+        best = row.metrics.get("best_epoch")
         columns = bands([entry.folder.path for entry in row.entries], names)
-        result.append(Curve(config.words, columns, best.mean if best else None))
+        result.append(Curve(row.words, columns, best.mean if best else None))
     if any(curve.bands for curve in result):
         return [curve for curve in result if curve.bands]
     unfinished = sorted(findings.entries, key=lambda entry: entry.state != "running")

@@ -140,6 +140,16 @@ class Leaderboard:
         return [one or "this run" for one in words]
 
     @property
+    def has_replicates(self) -> bool:
+        """Returns whether a config has more than one run."""
+        return any(row.n > 1 for row in self.rows)
+
+    def scores(self, row: Row) -> list[tuple[int | str, float]]:
+        """Returns the compared metric of a row by seed, or by `fold=1 seed=0` if splits vary."""
+        samples = sorted(row.samples.get(self.compared, {}).items())
+        return [(self.variation.label(replicate), value) for replicate, value in samples]
+
+    @property
     def chosen_by(self) -> str:
         """The metric that ranks the rows: `val/loss of the best epoch`."""
         return f"{self.monitor or 'no metric'} of {_EPOCHS[self.epoch]}"

@@ -33,6 +33,7 @@ class Row:
         rank: The rank from 1 among the rows of its data set.
         is_chosen: Whether the runs are trials, by which a search chose its best configs, and no run
             has a fresh seed.
+        words: The values that distinguish the config, as `Leaderboard.words` has them.
     """
 
     config: Config
@@ -45,6 +46,7 @@ class Row:
     data: str = ""
     is_chosen: bool = False
     rank: int = 0
+    words: str = ""
 
     @property
     def n(self) -> int:
@@ -55,6 +57,17 @@ class Row:
         """Says how many replicates are lost: `2 of 7 diverged`; empty for none."""
         total = self.n + sum(self.lost.values())
         return ", ".join(f"{number} of {total} {state}" for state, number in self.lost.items())
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the comparison, or the reason why it is missing."""
+        return self.apart or (self.difference.verdict if self.difference else "best")
+
+    @property
+    def differs_by_t(self) -> bool:
+        """Returns whether only the t-test finds a difference, with few seeds."""
+        difference = self.difference
+        return self.verdict == "undecided" and difference is not None and difference.differs_by_t
 
 
 def make_row(

@@ -21,7 +21,6 @@ from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     CHOSEN,
     Signs,
-    has_replicates,
     is_marked,
     leaderboard_notes,
     rank_cells,
@@ -127,7 +126,7 @@ def leaderboard_table(
     """Returns the table of a leaderboard, best row first, at most `top` rows."""
     signs = signs or Signs()
     # The optional columns that this leaderboard needs.
-    marked, repeated = any(map(is_marked, board.rows)), has_replicates(board)
+    marked, repeated = any(map(is_marked, board.rows)), board.has_replicates
     lost = any(row.lost for row in board.rows)
     unit = board.variation.unit
     # Metrics that rank and compare are needed, and the tie-breaker if the first rows tie.

@@ -208,7 +208,7 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     """Writes the lines below the table: its signs, then what limits the answer."""
     signs, variation = signs or Signs(), board.variation
     notes: list[str] = []
-    if has_replicates(board):
+    if board.has_replicates:
         over = f"replicates ({variation.words})" if variation.resampled else "seeds"
         notes.append(f"{signs.deviation} is one standard deviation over the {over}")
     if any(map(is_marked, board.rows)):
@@ -227,7 +227,7 @@ def limit_words(board: Leaderboard) -> list[str]:
     limits += _first_weights_words(board)
     reasons = reason_words(untested_reasons(board))
     # One seed per config is usual and not meant for tests, so the sentence says what to add.
-    if reasons and not has_replicates(board):
+    if reasons and not board.has_replicates:
         compared = sum(row.difference is not None for row in board.rows)
         if compared > 1:
             reasons[-1] += f": {replicates_override(compared, board.variation.folds)}"
@@ -288,11 +288,6 @@ def optimism_words(board: Leaderboard) -> str:
     return (
         f"{reason}: {board.monitor} chose the first config, so its {board.compared} is optimistic"
     )
-
-
-def has_replicates(board: Leaderboard) -> bool:
-    """Returns whether a config has more than one run."""
-    return any(row.n > 1 for row in board.rows)
 
 
 def is_marked(row: Row) -> bool:

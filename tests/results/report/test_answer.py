@@ -194,13 +194,14 @@ def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     ]
     report = analysed(tmp_path / "splits", *runs)
     other = "other validation and test sets"
-    assert [c.verdict for c in report.configs] == ["best", other, "different", other]
+    verdicts = [c["apart"] or c["difference"].verdict for c in report.configs]
+    assert verdicts == ["best", other, "different", other]
     assert (
         "test/acc 0.5000, 7 seeds; different from it: 1 of 3; not compared: 2"
         in report.answer.sentence
     )
     assert f"2 configs not compared with the first: {other}" in map(str.lower, report.limits)
-    assert report.configs[1].difference is None
+    assert report.configs[1]["difference"] is None
     words = "Each value of test_fraction has its own validation or test sequences"
     assert words in page(tmp_path / "splits").text
     analysed(tmp_path / "same", *({**run, key: 0, "d": run[key]} for run in runs))

@@ -56,9 +56,9 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
     if len(drawn) < 2:
         return "fewer than two configs have a score"
     rows: list[Row] = []
-    for config in drawn:
-        value, symbol = config.metrics[score], _SYMBOLS.get(config.verdict, "x")
-        rows.append(Row(config.words, value.mean, value.low, value.high, symbol))
+    for one in drawn:
+        value, symbol = one.metrics[score], _SYMBOLS.get(one.verdict, "x")
+        rows.append(Row(one.words, value.mean, value.low, value.high, symbol))
     figure, _ = parts.draw_rows(rows, columns, heading(score))
     spread = f"one {findings.unit} each, so there are no intervals"
     if findings.has_seeds:
@@ -73,8 +73,8 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
 
 
 def _best(number: int, findings: Findings) -> str:
-    of = count(len(findings.configs), "config")
-    return of if number == len(findings.configs) else f"the best {number} of {of}"
+    of = count(len(findings.rows), "config")
+    return of if number == len(findings.rows) else f"the best {number} of {of}"
 
 
 def draw_effects(findings: Findings, columns: int) -> Drawn:
@@ -177,7 +177,7 @@ def draw_matrix(findings: Findings, columns: int) -> Drawn:
     axes.spines[:].set_visible(False)
     figure.colorbar(image, label="Share of the true class", shrink=0.7)
     caption = (
-        f"Confusion matrix of {_best(1, findings)} ({findings.configs[0].words}): "
+        f"Confusion matrix of {_best(1, findings)} ({findings.rows[0].words}): "
         f"{count(found.total, 'classified sequence')} of the {split_words(found.split)} split, "
         f"from {count(found.seeds, findings.unit)}. {' '.join(found.words)}"
     )

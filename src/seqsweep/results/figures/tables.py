@@ -44,11 +44,11 @@ class PaperTable:
 def config_table(findings: Findings) -> PaperTable:
     """Returns the leaderboard, with the interval of the score."""
     score, board = findings.score, findings.board
-    configs, rows = findings.listed, board.rows[: len(findings.listed)]
+    rows = findings.listed
     columns = {
-        findings.names[key]: [findings.names.text(key, config.keys[key]) for config in configs]
+        findings.names[key]: [findings.names.text(key, row.config[key]) for row in rows]
         for key in findings.board.telling_keys
-    } or {"config": [config.words for config in configs]}
+    } or {"config": [row.words for row in rows]}
     texts = len(columns)
     columns[f"{findings.unit}s"] = [str(row.n) for row in rows]
     columns[f"{findings.unit}s lost"] = [row.lost_words for row in rows]
@@ -64,7 +64,7 @@ def config_table(findings: Findings) -> PaperTable:
     columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
     columns = {name: cells for name, cells in columns.items() if any(cells)}
     return PaperTable(
-        f"{heading(score)} of {count(len(findings.configs), 'config')}.",
+        f"{heading(score)} of {count(len(findings.rows), 'config')}.",
         list(columns),
         list(zip(*columns.values(), strict=True)),
         texts,

@@ -2,16 +2,18 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
-from seqsweep.results.findings import Config, Findings
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
-from seqsweep.results.leaderboard import TIE_BREAKER
+from seqsweep.results.leaderboard import TIE_BREAKER, Row
 from seqsweep.results.ranks import Ranking
+from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.results.run_details import Run
@@ -45,7 +47,7 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 
 def board_section(findings: Findings) -> Section:
     """Builds the leaderboard; a click on a row shows its runs."""
-    runs = [run for config in findings.configs for run in config.all_runs]
+    runs = [*itertools.chain(*findings.runs)]
     kinds = curve_kinds(findings)
     curves = run_curves(runs, findings.folder, kinds)
     metrics = {name for columns in curves.values() for name in columns}
@@ -59,22 +61,45 @@ def board_section(findings: Findings) -> Section:
         else "Training",
         "most_drawn": DRAWN_RUNS,
     }
-    title = "Leaderboard" if len(findings.configs) > 1 else "Result"
+    title = "Leaderboard" if len(findings.rows) > 1 else "Result"
     template = TEMPLATES / "leaderboard.html.j2"
-    content = {"configs": findings.configs}
-    return Section(
-        "leaderboard", title, template, content, view=view, is_shown=bool(findings.configs)
-    )
+    pairs = zip(findings.rows, findings.runs, strict=True)
+    content = {"configs": [_content(findings, row, all_runs) for row, all_runs in pairs]}
+    return Section("leaderboard", title, template, content, view=view, is_shown=bool(findings.rows))
+
+
+def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any]:
+    """Returns a row of report.json.
+
+    `scores` holds pairs of a seed, or `fold=1 seed=0`, and a value of the compared metric; `varied`
+    says how the runs differ, as `5 folds x 3 seeds`, and `all_runs` has those not counted, too.
+    """
+    board, first = findings.board, row.entries[0].folder.run_id
+    return {
+        "rank": row.rank,
+        "name": findings.run_names[first].config,
+        "words": row.words,
+        "keys": row.config,
+        "runs": [entry.folder.run_id for entry in row.entries],
+        "metrics": row.metrics,
+        "scores": board.scores(row),
+        "difference": row.difference,
+        "apart": row.apart,
+        "lost": row.lost_words,
+        "data": row.data,
+        "varied": varied_words(board.variation.by_replicate(row.entries)),
+        "all_runs": runs,
+    }
 
 
 def _board_view(findings: Findings) -> dict[str, Any]:
-    configs, score = findings.configs, findings.score
-    intervals = [_interval(config, score) for config in configs]
+    rows, score = findings.rows, findings.score
+    intervals = [_interval(row, score) for row in rows]
     # An end at a bound of the metric has been clipped, because Student's t ignores the bounds.
     ends = {end for both in intervals if both for end in both}
-    means = [config.metrics[score].mean for config in findings.scored]
-    verdicts = {config.verdict for config in configs}
-    differences = [config.difference for config in configs if config.difference]
+    means = [row.metrics[score].mean for row in findings.scored]
+    verdicts = {row.verdict for row in rows}
+    differences = [row.difference for row in rows if row.difference]
     # The reasons why splits of the data are not tested.
     untested = {difference.untested for difference in differences if difference.untested}
     return {
@@ -82,18 +107,19 @@ def _board_view(findings: Findings) -> dict[str, Any]:
         "cut": " and ".join(f"{bound:g}" for bound in score.bounds if bound in ends),
         "scale": plots.scale_of([*means, *ends]),
         "columns": _columns(findings),
-        "folded": len(configs) > _FOLDED_FROM,
+        "folded": len(rows) > _FOLDED_FROM,
+        "all_runs": findings.runs,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
-        "by_t": any(config.differs_by_t for config in configs),
+        "by_t": any(row.differs_by_t for row in rows),
         "untested": " or ".join(sorted(untested)),
         "scored": len(means),
-        "has_lost": any(config.lost for config in configs),
+        "has_lost": any(row.lost for row in rows),
     }
 
 
 def _columns(findings: Findings) -> list[str]:
     """Returns the metrics to show beside the score, such as the monitor."""
-    recorded = dict.fromkeys(name for config in findings.configs for name in config.metrics)
+    recorded = dict.fromkeys(name for row in findings.rows for name in row.metrics)
     own = filter(is_evaluated, own_metrics(recorded))
     tie = [TIE_BREAKER] if findings.board.tied > 1 else []
     # The same metric may be wanted for several reasons.
@@ -103,9 +129,9 @@ def _columns(findings: Findings) -> list[str]:
     return [name for name in wanted if name in recorded and name != findings.score]
 
 
-def _interval(config: Config, score: Metric) -> plots.Scale | None:
+def _interval(row: Row, score: Metric) -> plots.Scale | None:
     """Returns the score's confidence interval, if there is one."""
-    value = config.metrics.get(score)
+    value = row.metrics.get(score)
     if value is None or value.low is None or value.high is None:
         return None
     return value.low, value.high
@@ -134,7 +160,7 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
 
 def as_csv(findings: Findings) -> str:
     """Returns csv with a row per config: keys, metrics, costs and comparison."""
-    metrics = list(dict.fromkeys(name for config in findings.configs for name in config.metrics))
+    metrics = list(dict.fromkeys(name for row in findings.rows for name in row.metrics))
     # Without validation and test metrics, only the score is written.
     metrics = [name for name in metrics if is_evaluated(name)] or [findings.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
@@ -145,16 +171,16 @@ def as_csv(findings: Findings) -> str:
     writer.writerow(
         ["rank", *findings.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
-    for config in findings.configs:
-        keys = [findings.names.text(key, config.keys[key]) for key in findings.names]
-        values = [value for name in metrics for value in _four(config.metrics.get(name))]
-        spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
+    for row in findings.rows:
+        keys = [findings.names.text(key, row.config[key]) for key in findings.names]
+        values = [value for name in metrics for value in _four(row.metrics.get(name))]
+        spent = [_four(row.metrics.get(name))[0] for name in _COSTS]
         compared: list[float | None] = [None] * 6
-        if (one := config.difference) is not None:
+        if (one := row.difference) is not None:
             mean, _, low, high = _four(one.interval)
             compared = [mean, low, high, one.p, one.adjusted, one.t_adjusted]
-        row = [config.rank, *map(quoted_formula, keys), len(config.runs), config.lost]
-        writer.writerow([*row, *values, *spent, *compared, config.verdict])
+        head = [row.rank, *map(quoted_formula, keys), row.n, row.lost_words]
+        writer.writerow([*head, *values, *spent, *compared, row.verdict])
     return text.getvalue()
 
 
@@ -174,7 +200,7 @@ def sets_section(findings: Findings) -> Section:
         {"across": across},
         {"ranks": ranks_figure(names, ranking)} if ranking else {},
         _sets_view(across) if across else {},
-        is_shown=bool(across and findings.configs),
+        is_shown=bool(across and findings.rows),
     )
 
 

@@ -1,12 +1,14 @@
 """Builds the report's sections on costs, replicates and the confusion matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.confusion import Confusion, find_confusion
-from seqsweep.results.findings import Config, Findings
+from seqsweep.results.findings import Findings
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.rows import Row
+from seqsweep.results.significance import Estimate
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import count, cut, number
@@ -36,23 +38,21 @@ def seeds_section(findings: Findings) -> Section:
         "seeds",
         f"{findings.unit.capitalize()}s",
         TEMPLATES / "seeds.html.j2",
-        figures={"seeds": seeds_figure(findings.scored, findings.score, findings.unit)}
-        if findings.has_seeds and findings.scored
-        else {},
+        figures={"seeds": seeds_figure(findings)} if findings.has_seeds and findings.scored else {},
         view={"more_replicates": replicates_override(len(board.rows), board.variation.folds)},
-        is_shown=len(findings.configs) > 1,
+        is_shown=len(findings.rows) > 1,
     )
 
 
 def pareto_figure(findings: Findings, cost: str) -> plots.Figure | None:
     """Draws the score against a cost; None if all costs are equal."""
     # The cost axis is logarithmic, so it cannot show zero.
-    drawn = [c for c in findings.scored if cost in c.metrics and c.metrics[cost].mean > 0]
-    costs = [c.metrics[cost].mean for c in drawn]
+    drawn = [row for row in findings.scored if cost in row.metrics and row.metrics[cost].mean > 0]
+    costs = [row.metrics[cost].mean for row in drawn]
     if len(set(costs)) < 2:
         return None
     sign = 1 if findings.score.lower_is_better else -1
-    scores = [sign * c.metrics[findings.score].mean for c in drawn]
+    scores = [sign * row.metrics[findings.score].mean for row in drawn]
     front = _front(costs, scores)
     shape = plots.layout(_TITLES[cost], findings.score.words, 360)
     shape["xaxis"] |= plots.log_axis(costs)
@@ -72,72 +72,75 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 
 
 def _traces(
-    configs: Sequence[Config], front: Sequence[int], cost: str, score: Metric, most: int
+    rows: Sequence[Row], front: Sequence[int], cost: str, score: Metric, most: int
 ) -> list[dict[str, Any]]:
     """Returns the plotly traces of the Pareto front and of the configs."""
-    on_front = [configs[index] for index in front]
+    on_front = [rows[index] for index in front]
     # The front is found among all configs. The other marks are limited to the listed configs,
     # because many marks make a page slow.
-    others = [c for index, c in enumerate(configs[:most]) if index not in front]
+    others = [row for index, row in enumerate(rows[:most]) if index not in front]
     step = {
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
-        "x": [config.metrics[cost].mean for config in on_front],
-        "y": [config.metrics[score].mean for config in on_front],
+        "x": [row.metrics[cost].mean for row in on_front],
+        "y": [row.metrics[score].mean for row in on_front],
         "line": {"color": plots.PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
     }  # fmt: skip
+    later = [row for row in on_front if row.rank > 1]
     traces = [
         step,
         _marks(others, cost, score, plots.GREY, "circle-open", 8),
-        _marks([c for c in on_front if c.rank > 1], cost, score, plots.PALETTE[0], "circle", 9),
-        _marks([c for c in configs if c.rank == 1], cost, score, plots.PALETTE[1], "star", 14),
+        _marks(later, cost, score, plots.PALETTE[0], "circle", 9),
+        _marks([row for row in rows if row.rank == 1], cost, score, plots.PALETTE[1], "star", 14),
     ]
     return [trace for trace in traces if trace["x"]]
 
 
 def _marks(
-    configs: Sequence[Config], cost: str, score: Metric, colour: str, symbol: str, size: int
+    rows: Sequence[Row], cost: str, score: Metric, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
     """Returns the marks of configs, with their confidence intervals."""
-    scores = [config.metrics[score] for config in configs]
+    scores = [row.metrics[score] for row in rows]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
-        "x": [config.metrics[cost].mean for config in configs], "y": [s.mean for s in scores],
+        "x": [row.metrics[cost].mean for row in rows], "y": [s.mean for s in scores],
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [
-            f"#{c.rank} {plots.label(c.words)}<br>{plots.value_text(score, s.mean)}"
-            f"<br>{c.metrics[cost].mean:,.6g} {_TITLES[cost]}"
-            for c, s in zip(configs, scores, strict=True)
+            f"#{row.rank} {plots.label(row.words)}<br>{plots.value_text(score, s.mean)}"
+            f"<br>{row.metrics[cost].mean:,.6g} {_TITLES[cost]}"
+            for row, s in zip(rows, scores, strict=True)
         ],
         "hoverinfo": "text", "cliponaxis": False,
     }  # fmt: skip
     return trace | plots.error_bars(scores, colour)
 
 
-def seeds_figure(configs: Sequence[Config], score: Metric, unit: str = "seed") -> plots.Figure:
+def seeds_figure(findings: Findings) -> plots.Figure:
     """Draws the scores of the first configs' replicates, with mean and interval."""
-    drawn = configs[:_MOST_STRIPS]
+    drawn, score = findings.scored[:_MOST_STRIPS], findings.score
     traces: list[dict[str, Any]] = []
-    for index, config in enumerate(drawn):
-        traces += _strip(config, score, index, "seed " if unit == "seed" else "")
+    for index, row in enumerate(drawn):
+        before = "seed " if findings.unit == "seed" else ""
+        values = {f"{before}{name}": value for name, value in findings.board.scores(row)}
+        traces += _strip(row, values, row.metrics[score], index)
     shape = plots.layout(score.words, "", 0)
-    plots.name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
+    plots.name_rows(shape, [f"#{row.rank}  {row.words}" for row in drawn])
     return {"data": traces, "layout": shape}
 
 
-def _strip(config: Config, score: Metric, index: int, before: str) -> list[dict[str, Any]]:
+def _strip(
+    row: Row, values: Mapping[str, float], mean: Estimate, index: int
+) -> list[dict[str, Any]]:
     """Returns the traces of a config's replicates, their interval and their mean."""
-    values = [value for _, value in config.scores]
-    mean = config.metrics[score]
-    colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
+    colour = plots.PALETTE[1] if row.rank == 1 else plots.PALETTE[0]
     hover = [
-        f"#{config.rank} {plots.label(config.words)}<br>{before}{replicate}: {number(value)}"
-        for replicate, value in config.scores
+        f"#{row.rank} {plots.label(row.words)}<br>{replicate}: {number(value)}"
+        for replicate, value in values.items()
     ]
     return [
         {"type": "scatter", "mode": "lines", "x": [mean.low, mean.high],
          "y": [index, index], "line": {"color": plots.faded(colour), "width": 8},
          "hoverinfo": "skip"},
-        {"type": "scatter", "mode": "markers", "x": values, "y": [index] * len(values),
+        {"type": "scatter", "mode": "markers", "x": [*values.values()], "y": [index] * len(values),
          "marker": {"color": colour, "size": 7, "symbol": "circle-open"},
          "text": hover, "hoverinfo": "text"},
         {"type": "scatter", "mode": "markers", "x": [mean.mean],

@@ -31,7 +31,7 @@ def effects_section(findings: Findings) -> Section:
         "means": plots.scale_of(mean for effect in findings.effects for mean in effect.means),
         "grand": findings.grand_mean,
         "cells": plots.scale_of(itertools.chain(*interaction.means) if interaction else ()),
-        "of_other_sets": [findings.names[key] for key in keys_of_other_sets(findings.configs)],
+        "of_other_sets": [findings.names[key] for key in keys_of_other_sets(findings.rows)],
         "missing": [run_label(point, names, point) for point in grid.missing],
     }
     return Section(

@@ -224,7 +224,9 @@ def as_html(report: Report, name: str = "report") -> str:
     page = _environment().get_template("report.html.j2")
     return page.render(
         sections=[(each, _compiled(each.template)) for each in shown],
-        report=report.content | {"listed": findings.listed, "has_seeds": findings.has_seeds},
+        report=report.content,
+        listed=findings.listed,
+        has_seeds=findings.has_seeds,
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         ended_early=[state for state in findings.states if state in runs.ENDED_EARLY],
         stem=name,
