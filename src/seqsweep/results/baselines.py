@@ -9,7 +9,8 @@ from typing import Any, Literal
 from seqsweep.results.formatting import key_names, known_settings
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import sampling_error
-from seqsweep.results.rows import distinguishing_keys
+from seqsweep.results.rows import Row, distinguishing_keys
+from seqsweep.results.significance import Estimate
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
@@ -63,6 +64,14 @@ class BestBaseline:
     metric: Metric
     network: float
     relation: Literal["above", "below", "indistinguishable"]
+
+
+def as_row(baseline: Baseline) -> Row:
+    """Returns a baseline as a row of the leaderboard, without runs and without a rank."""
+    values = {**baseline.metrics, "train_seconds": baseline.seconds}
+    metrics = {name: Estimate(1, v) for name, v in values.items() if v is not None}
+    words = f"{baseline.name}, {baseline.label}" if baseline.label else baseline.name
+    return Row({}, [], metrics, {}, apart="baseline", words=words)
 
 
 def best_baseline(board: Leaderboard, baselines: Sequence[Baseline]) -> BestBaseline | None:

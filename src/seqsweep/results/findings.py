@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
+from seqsweep.results.baselines import Baseline, find_baselines
 from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.rows import Row, label_keys
@@ -49,6 +50,8 @@ class Findings:
     run_names: Mapping[str, Name]
     rows: list[Row]
     runs: list[list[Run]]
+    baselines: list[Baseline]
+    baseline_notes: list[str]
 
     @property
     def effects(self) -> list[Effect]:
@@ -118,6 +121,7 @@ def find_all(folder: Path, entries: Sequence[Entry]) -> Findings:
     board = leaderboard(entries, others)
     across = across_sets(entries, others)
     key_names = formatting.key_names(board.keys, (row.config for row in board.rows))
+    baselines, notes = find_baselines(folder, board.entries)
     # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | begun)
     return Findings(
@@ -132,6 +136,8 @@ def find_all(folder: Path, entries: Sequence[Entry]) -> Findings:
         run_names=names,
         rows=_named(board),
         runs=config_runs(board, entries, names, folder, MOST_LISTED),
+        baselines=baselines,
+        baseline_notes=notes,
     )
 
 

@@ -13,24 +13,26 @@ from rich.table import Table
 
 from seqsweep.console import print_lines
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.columns import Column, board_columns, needed_metrics, of_kinds
 from seqsweep.results.formatting import error_text, key_names, with_deviation
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, leaderboard
-from seqsweep.results.replicates import COSTS, numbers
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
-    CHOSEN,
     Signs,
-    is_marked,
     leaderboard_notes,
     rank_cells,
     ranking_words,
 )
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metrics import OURS, as_metric, is_evaluated, knows_metrics, own_metrics
+from seqsweep.runs.metrics import as_metric, knows_metrics
 from seqsweep.text import cost, count, number
 
-_ALWAYS = ("val/acc", "test/acc", "test/f1")
+_BELOW = ("difference", "p", "verdict")
+"""The kinds of columns that the mark and the lines below the table stand for."""
+
+_STYLES = {"key": "cyan", "lost": "red"}
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal omits, in this order, unless they rank or compare rows."""
 
@@ -124,50 +126,30 @@ def leaderboard_table(
     board: Leaderboard, top: int | None = None, signs: Signs | None = None
 ) -> Table:
     """Returns the table of a leaderboard, best row first, at most `top` rows."""
-    signs = signs or Signs()
-    # The optional columns that this leaderboard needs.
-    marked, repeated = any(map(is_marked, board.rows)), board.has_replicates
-    lost = any(row.lost for row in board.rows)
-    unit = board.variation.unit
-    # Metrics that rank and compare are needed, and the tie-breaker if the first rows tie.
-    needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
-    recorded = dict.fromkeys(name for row in board.rows for name in row.metrics)
-    own = own_metrics(recorded)
-    shown = (*_ALWAYS, *needed, *filter(is_evaluated, own))
-    scores = [n for n in dict.fromkeys((*OURS, *own)) if n in recorded and n in shown]
-
+    columns = [one for one in board_columns(board, signs) if one.kind not in _BELOW]
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
-    _add_columns(table, ["#", signs.mark] if marked else ["#"])
-    names = key_names(board.keys, (row.config for row in board.rows))
-    _add_columns(table, names.values(), style="cyan")
-    replicates = _add_columns(table, [f"{unit}s"] if repeated else [])
-    _add_columns(table, [f"{unit}s lost"] if lost else [], style="red")
-    results: dict[str, int] = {}
-    for name in scores:
-        (results[name],) = _add_columns(table, [name], "bold" if name == board.monitor else "")
-    costs = _add_columns(table, ["epoch", "params", "seconds"])
-    results |= dict(zip(COSTS, costs, strict=True))
-    # A narrow terminal first omits other metrics and costs, then replicates and scores.
-    spare = [
-        results[name]
-        for kind in (*own, *_SPARE)
-        for name in results
-        if kind in (name, as_metric(name).kind) and name not in needed
-    ]
-    others = [results[name] for name in scores if name != board.monitor]
-    table.spare = list(dict.fromkeys([*spare, *replicates, *others]))
+    for column in columns:
+        style = "bold" if column.key == board.monitor else _STYLES.get(column.kind, "")
+        _add_columns(table, [column.head], style)
+    table.spare = [*map(columns.index, _spare_columns(columns, board))]
     for row in board.rows[:top]:
-        mark = signs.mark if is_marked(row) else ""
-        table.add_row(
-            f"{row.rank}{CHOSEN if row.is_chosen else ''}",
-            *([mark] if marked else []),
-            *(escape(names.text(key, row.config[key])) for key in names),
-            *([str(row.n)] if repeated else []),
-            *([row.lost_words] if lost else []),
-            *(with_deviation(row.metrics.get(name), signs.deviation) for name in scores),
-            *(_cost(name, row.metrics.get(name)) for name in COSTS),
-        )
+        table.add_row(*(escape(column.cell(row).text) for column in columns))
     return table
+
+
+def _spare_columns(columns: Sequence[Column], board: Leaderboard) -> list[Column]:
+    """Returns what a narrow terminal omits: other metrics, costs, replicates, then scores."""
+    needed, metrics = needed_metrics(board), of_kinds(columns, "score", "metric")
+    own = [one for one in metrics if not as_metric(one.key).is_ours]
+    usual = [
+        one
+        for kind in _SPARE
+        for one in (*metrics, *of_kinds(columns, "cost"))
+        if kind in (one.key, as_metric(one.key).kind)
+    ]
+    first = [one for one in (*own, *usual) if one.key not in needed]
+    scores = [one for one in metrics if one.key != board.monitor]
+    return [*dict.fromkeys([*first, *of_kinds(columns, "count"), *scores])]
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.columns import Column, board_columns, of_kinds
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import estimate_text, heading, with_deviation
+from seqsweep.results.formatting import estimate_text, heading
 from seqsweep.results.rows import Row
 from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
-from seqsweep.text import NBSP, cost, count, number, upper_first
+from seqsweep.text import NBSP, count, number, upper_first
 
 _MOST_COLUMNS = 8
 """The most methods that have columns, if there are fewer data sets than methods."""
@@ -43,34 +44,35 @@ class PaperTable:
 
 def config_table(findings: Findings) -> PaperTable:
     """Returns the leaderboard, with the interval of the score."""
-    score, board = findings.score, findings.board
-    rows = findings.listed
-    columns = {
-        findings.names[key]: [findings.names.text(key, row.config[key]) for row in rows]
-        for key in findings.board.telling_keys
-    } or {"config": [row.words for row in rows]}
-    texts = len(columns)
-    columns[f"{findings.unit}s"] = [str(row.n) for row in rows]
-    columns[f"{findings.unit}s lost"] = [row.lost_words for row in rows]
-    for metric in (score, board.monitor):
-        columns[metric] = [with_deviation(row.metrics.get(metric), "±") for row in rows]
-        if metric == score:
-            values = [row.metrics.get(score) for row in rows]
-            columns["95 % interval"] = [
-                estimate_text(one).partition(" ")[2] if one else "" for one in values
-            ]
-            columns[""] = [_mark(row) for row in rows]
-    params = [row.metrics.get("params") for row in rows]
-    columns["parameters"] = [cost("params", one.mean) if one else "" for one in params]
-    columns = {name: cells for name, cells in columns.items() if any(cells)}
+    board, rows = findings.board, findings.listed
+    columns = board_columns(board, every=True)
+    telling = [one for one in of_kinds(columns, "key") if one.key in board.telling_keys]
+    table = {one.words: _texts(one, rows) for one in telling} or {
+        "config": [row.words for row in rows]
+    }
+    texts = len(table)
+    table |= {one.head: _texts(one, rows) for one in of_kinds(columns, "count", "lost")}
+    for score in of_kinds(columns, "score"):
+        table[score.head] = _texts(score, rows)
+        values = [row.metrics.get(score.key) for row in rows]
+        table["95 % interval"] = [(v and estimate_text(v).partition(" ")[2]) or "" for v in values]
+        table[""] = [_mark(row) for row in rows]
+    for one in columns:
+        if one.key in (board.monitor, "params"):
+            table.setdefault(one.head if one.kind == "metric" else one.words, _texts(one, rows))
+    table = {name: cells for name, cells in table.items() if any(cells)}
     return PaperTable(
-        f"{heading(score)} of {count(len(findings.rows), 'config')}.",
-        list(columns),
-        list(zip(*columns.values(), strict=True)),
+        f"{heading(board.compared)} of {count(len(findings.rows), 'config')}.",
+        list(table),
+        list(zip(*table.values(), strict=True)),
         texts,
-        {(0, list(columns).index(score))} if score in columns else set(),
+        {(0, list(table).index(board.compared))} if board.compared in table else set(),
         [f"bold: the best by {board.monitor.words}", *leaderboard_notes(board)],
     )
+
+
+def _texts(column: Column, rows: Sequence[Row]) -> list[str]:
+    return [column.cell(row).text for row in rows]
 
 
 def _mark(row: Row) -> str:

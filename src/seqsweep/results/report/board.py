@@ -8,29 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.baselines import as_row
+from seqsweep.results.columns import Column, board_columns, spread
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
-from seqsweep.results.leaderboard import TIE_BREAKER, Row
+from seqsweep.results.leaderboard import Row
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import parts as plots
 from seqsweep.results.report.parts import TEMPLATES, Section
 from seqsweep.results.run_details import Run
-from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     clique_rule,
     rank_cells,
     ranking_words,
 )
-from seqsweep.runs.metrics import Metric, is_evaluated, own_metrics
 from seqsweep.text import quoted_formula, upper_first
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
 
 DRAWN_EPOCHS = 60  # the most epochs of a curve
-_COSTS = ("params", "train_seconds", "best_epoch")
+_ON_PAGE = (
+    "rank", "key", "count", "lost", "score", "difference", "p", "verdict", "metric", "cost",
+)  # fmt: skip
+"""The kinds of columns on the page, in their order: the score and its test come first."""
+
+_CSV = {
+    "rank": 0, "key": 1, "count": 2, "lost": 3, "score": 4, "metric": 4, "cost": 5, "difference": 6,
+    "p": 7, "verdict": 8,
+}  # fmt: skip
+"""The kinds of columns in csv, with their order."""
 _FOLDED_FROM = 30
 """A leaderboard with more rows shows the first twenty (report.css) until it is unfolded."""
 
@@ -94,47 +103,24 @@ def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any
 
 def _board_view(findings: Findings) -> dict[str, Any]:
     rows, score = findings.rows, findings.score
-    intervals = [_interval(row, score) for row in rows]
+    values = [row.metrics[score] for row in findings.scored]
     # An end at a bound of the metric has been clipped, because Student's t ignores the bounds.
-    ends = {end for both in intervals if both for end in both}
-    means = [row.metrics[score].mean for row in findings.scored]
-    verdicts = {row.verdict for row in rows}
-    differences = [row.difference for row in rows if row.difference]
+    ends = {end for value in values for end in (value.low, value.high) if end is not None}
     # The reasons why splits of the data are not tested.
-    untested = {difference.untested for difference in differences if difference.untested}
+    untested = {row.difference.untested for row in rows if row.difference} - {""}
+    columns = [one for one in board_columns(findings.board) if one.kind in _ON_PAGE]
     return {
-        "intervals": intervals,
         "cut": " and ".join(f"{bound:g}" for bound in score.bounds if bound in ends),
-        "scale": plots.scale_of([*means, *ends]),
-        "columns": _columns(findings),
+        "scale": plots.scale_of([*(value.mean for value in values), *ends]),
+        "columns": sorted(columns, key=lambda one: _ON_PAGE.index(one.kind)),
         "folded": len(rows) > _FOLDED_FROM,
         "all_runs": findings.runs,
-        "tested": bool(verdicts & {"different", "indistinguishable"}),
+        "baseline_rows": [*map(as_row, findings.baselines)],
+        "tested": any(one.kind == "verdict" for one in columns),
         "by_t": any(row.differs_by_t for row in rows),
         "untested": " or ".join(sorted(untested)),
-        "scored": len(means),
-        "has_lost": any(row.lost for row in rows),
+        "scored": len(values),
     }
-
-
-def _columns(findings: Findings) -> list[str]:
-    """Returns the metrics to show beside the score, such as the monitor."""
-    recorded = dict.fromkeys(name for row in findings.rows for name in row.metrics)
-    own = filter(is_evaluated, own_metrics(recorded))
-    tie = [TIE_BREAKER] if findings.board.tied > 1 else []
-    # The same metric may be wanted for several reasons.
-    wanted = dict.fromkeys(
-        [findings.board.monitor, *tie, f"val/{findings.score.kind}", "test/f1", *own]
-    )
-    return [name for name in wanted if name in recorded and name != findings.score]
-
-
-def _interval(row: Row, score: Metric) -> plots.Scale | None:
-    """Returns the score's confidence interval, if there is one."""
-    value = row.metrics.get(score)
-    if value is None or value.low is None or value.high is None:
-        return None
-    return value.low, value.high
 
 
 def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunCurves:
@@ -159,33 +145,48 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
 
 
 def as_csv(findings: Findings) -> str:
-    """Returns csv with a row per config: keys, metrics, costs and comparison."""
-    metrics = list(dict.fromkeys(name for row in findings.rows for name in row.metrics))
-    # Without validation and test metrics, only the score is written.
-    metrics = [name for name in metrics if is_evaluated(name)] or [findings.score]
-    statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{findings.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
-    costs = ("params", "seconds", "epoch")
+    """Returns csv with a row per config, and per baseline: keys, metrics, costs, comparison."""
+    columns = [one for one in board_columns(findings.board, every=True) if one.kind in _CSV]
+    columns.sort(key=lambda one: _CSV[one.kind])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["rank", *findings.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
-    )
-    for row in findings.rows:
-        keys = [findings.names.text(key, row.config[key]) for key in findings.names]
-        values = [value for name in metrics for value in _four(row.metrics.get(name))]
-        spent = [_four(row.metrics.get(name))[0] for name in _COSTS]
-        compared: list[float | None] = [None] * 6
-        if (one := row.difference) is not None:
-            mean, _, low, high = _four(one.interval)
-            compared = [mean, low, high, one.p, one.adjusted, one.t_adjusted]
-        head = [row.rank, *map(quoted_formula, keys), row.n, row.lost_words]
-        writer.writerow([*head, *values, *spent, *compared, row.verdict])
+    heads = itertools.chain(*map(_csv_heads, columns))
+    writer.writerow([*heads, "config"])
+    for row in (*findings.rows, *map(as_row, findings.baselines)):
+        cells = itertools.chain(*(_csv_cells(column, row) for column in columns))
+        writer.writerow([*cells, quoted_formula(row.words)])
     return text.getvalue()
 
 
-def _four(value: Estimate | None) -> list[float | None]:
-    return [value.mean, value.std, value.low, value.high] if value else [None] * 4
+def _csv_heads(column: Column) -> list[str]:
+    match column.kind:
+        case "score" | "metric":
+            return [f"{column.head}{part}" for part in ("", " std", " low", " high")]
+        case "difference":
+            return [column.head, "low", "high", "p"]
+        case "p":
+            return [column.head, "adjusted p of t"]
+        case "rank" | "key" | "count" | "lost":
+            return [column.key]
+        case _:
+            return [column.head]
+
+
+def _csv_cells(column: Column, row: Row) -> list[Any]:
+    """Returns the values of a row below the headings of a column."""
+    cell, difference = column.cell(row), row.difference
+    match column.kind:
+        case "score" | "metric":
+            return spread(cell.value)
+        case "difference":
+            mean, _, low, high = spread(difference and difference.interval)
+            return [mean, low, high, difference and difference.p]
+        case "p":
+            return [cell.value, difference and difference.t_adjusted]
+        case "cost":
+            return spread(cell.value)[:1]
+        case _:
+            return [quoted_formula(cell.text) if column.kind == "key" else cell.value]
 
 
 def sets_section(findings: Findings) -> Section:

@@ -20,7 +20,7 @@ from seqsweep import text
 from seqsweep.errors import Damaged
 from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
-from seqsweep.results.baselines import best_baseline, find_baselines
+from seqsweep.results.baselines import best_baseline
 from seqsweep.results.findings import Findings, find_all
 from seqsweep.results.report import board, costs, curves, effects
 from seqsweep.results.report import parts as plots
@@ -31,6 +31,7 @@ from seqsweep.results.report.extra_sections import (
     installed_sections,
 )
 from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     answer_of_ranks,
     baseline_words,
@@ -151,8 +152,7 @@ def analyse(folder: Path, entries: Sequence[Entry]) -> Report:
 def _head(findings: Findings) -> dict[str, Any]:
     """Returns the content of the page before its sections."""
     ranking, variation = findings.board, findings.board.variation
-    baselines, notes = find_baselines(findings.folder, ranking.entries)
-    best = None if findings.across else best_baseline(ranking, baselines)
+    best = None if findings.across else best_baseline(ranking, findings.baselines)
     return {
         "name": findings.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -169,8 +169,8 @@ def _head(findings: Findings) -> dict[str, Any]:
         "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
         "limits": _limits(findings),
         "baseline": best and baseline_words(best),
-        "baselines": baselines,
-        "baseline_notes": notes,
+        "baselines": findings.baselines,
+        "baseline_notes": findings.baseline_notes,
         "splits": {} if findings.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
         # The number of configs that equal the best in the monitor, including the best.
@@ -280,6 +280,12 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
+def _sortable(value: Any) -> Any:
+    """Returns the number by which a page sorts a cell; empty if there is none."""
+    found = value.mean if isinstance(value, Estimate) else value
+    return "" if found is None else found
+
+
 def _breakable(name: str) -> Any:
     """Returns a name that may be broken after each `_`."""
     from markupsafe import Markup, escape  # jinja2's own dependency
@@ -301,7 +307,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "heading": formatting.heading,
     "on": _on,
     "metric": lambda name: as_metric(name).words,
-    "order": lambda name: "ascending" if as_metric(name).lower_is_better else "descending",
+    "sortable": _sortable,
     "count": text.count,
 }
 
