@@ -4,7 +4,7 @@ A view only lays columns out. It leaves out the kinds that it shows in another w
 an estimate: a mean beside its deviation, or an interval in a column of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -14,16 +14,16 @@ from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import CHOSEN, Signs, is_marked, probability
 from seqsweep.runs.metrics import OURS, Metric, as_metric, is_evaluated, own_metrics
-from seqsweep.text import cost
+from seqsweep.text import cost, quoted_formula
 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 
-_COSTS = {
-    "best_epoch": ("epoch", "best epoch"),
-    "params": ("params", "parameters"),
-    "train_seconds": ("seconds", "seconds"),
-}
-"""The costs, with their heading and their words."""
+_COSTS = (
+    ("best_epoch", "epoch", "best epoch"),
+    ("params", "params", "parameters"),
+    ("train_seconds", "seconds", "seconds"),
+)
+"""The costs, each with its heading and its words."""
 
 _VERDICTS = {"best": "best", "indistinguishable": "≈ best", "different": "differs"}
 
@@ -32,14 +32,20 @@ class Cell(NamedTuple):
     """A cell of a leaderboard.
 
     Args:
-        value: What the text says, for sorting and for programs.
+        values: What programs read, by name; a page sorts by the first of them.
         note: What explains the text, for readers who ask.
     """
 
-    value: Estimate | float | str | None
     text: str
+    values: Mapping[str, Any]
     note: str = ""
     weight: Literal["", "bold", "dim"] = ""
+
+    @property
+    def value(self) -> Any:
+        """The value by which a page sorts; empty if there is none."""
+        value = next(iter(self.values.values()), None)
+        return "" if value is None else value
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Column:
     """A column of a leaderboard.
 
     Args:
-        key: Its name for programs: a key of the configs, a metric, or a word such as `rank`.
+        key: Its key in the configs or name in the records, or a word such as `rank`.
         head: Its heading in a table of plain text.
         words: Its heading on a page.
         cell: Returns the cell of a row.
@@ -93,21 +99,18 @@ def board_columns(
     note = f"{unit}s of the config that diverged or failed; the numbers are those of the others"
     columns = [
         Column("rank", "#", "#", "rank", _rank),
-        Column("mark", mark, mark, "mark", lambda row: Cell(None, mark * is_marked(row))),
+        Column("mark", mark, mark, "mark", lambda row: Cell(mark * is_marked(row), {})),
         *_key_columns(board),
-        Column("n", count, count, "count", lambda row: Cell(row.n or None, f"{row.n or ''}")),
-        Column("lost", lost, lost, "lost", lambda row: Cell(row.lost_words, row.lost_words), note),
-    ]
-    for name in _shown_metrics(board, every):
-        columns.append(_metric_column(name, "score" if name == score else "metric", signs))
-    up, minus = not score.lower_is_better, f"{score} - best"
-    columns += [
-        Column("difference", minus, "minus the best", "difference", _difference, descends=up),
+        Column(
+            "n", count, count, "count", lambda row: Cell(f"{row.n or ''}", {"n": row.n or None})
+        ),
+        Column("lost", lost, lost, "lost", _lost, note),
+        *(_metric_column(name, board, signs) for name in _shown_metrics(board, every)),
+        _difference_column(score),
         Column("adjusted", "adjusted p", "p, adjusted", "p", _p),
         Column("verdict", "verdict", "verdict", "verdict", lambda row: _verdict(row, unit)),
+        *(Column(key, head, words, "cost", _cost_of(key, head)) for key, head, words in _COSTS),
     ]
-    for name, (head, words) in _COSTS.items():
-        columns.append(Column(name, head, words, "cost", _cost_of(name)))
     return columns if every else [one for one in columns if _has_content(one, board)]
 
 
@@ -130,7 +133,11 @@ def _has_content(column: Column, board: Leaderboard) -> bool:
 
 
 def _rank(row: Row) -> Cell:
-    return Cell(row.rank or None, f"{row.rank or ''}{CHOSEN if row.is_chosen else ''}")
+    return Cell(f"{row.rank or ''}{CHOSEN * row.is_chosen}", {"rank": row.rank or None})
+
+
+def _lost(row: Row) -> Cell:
+    return Cell(row.lost_words, {"lost": row.lost_words})
 
 
 def _key_columns(board: Leaderboard) -> list[Column]:
@@ -138,60 +145,72 @@ def _key_columns(board: Leaderboard) -> list[Column]:
 
     def of(key: str) -> Callable[[Row], Cell]:
         def cell(row: Row) -> Cell:
-            value = row.config.get(key)
-            return Cell(value, names.text(key, value) if row.entries else "")
+            text = names.text(key, row.config.get(key)) if row.entries else ""
+            return Cell(text, {key: quoted_formula(text)})
 
         return cell
 
     return [Column(key, name, name, "key", of(key), note=key) for key, name in names.items()]
 
 
-def _metric_column(name: Metric, kind: Literal["score", "metric"], signs: Signs) -> Column:
+def _metric_column(name: Metric, board: Leaderboard, signs: Signs) -> Column:
     def cell(row: Row) -> Cell:
         value = row.metrics.get(name)
-        return Cell(value, with_deviation(value, signs.deviation))
+        return Cell(with_deviation(value, signs.deviation), _parts(name, value))
 
+    kind = "score" if name == board.compared else "metric"
     return Column(name, name, name.words, kind, cell, descends=not name.lower_is_better)
 
 
-def _difference(row: Row) -> Cell:
-    value = row.difference.interval if row.difference and row.rank > 1 else None
-    if value is None:
-        return Cell(None, "")
-    shared = f"{value.n} shared" if value.low is not None and value.n < row.n else ""
-    return Cell(value, estimate_text(value, "+"), shared, "bold" if row.differs_by_t else "")
+def _parts(name: str, value: Estimate | None) -> dict[str, float | None]:
+    """Returns the mean, deviation and interval of an estimate, by names for programs."""
+    found = [value.mean, value.std, value.low, value.high] if value else [None] * 4
+    return dict(zip((name, f"{name} std", f"{name} low", f"{name} high"), found, strict=True))
+
+
+def _difference_column(score: Metric) -> Column:
+    def cell(row: Row) -> Cell:
+        one = row.difference
+        value = one.interval if one else None
+        values = dict.fromkeys((f"{score} - best", "low", "high", "p"))
+        if one and value:
+            found = (value.mean, value.low, value.high, one.p)
+            values = dict(zip(values, found, strict=True))
+        if value is None or row.rank == 1:
+            return Cell("", values)
+        shared = f"{value.n} shared" if value.low is not None and value.n < row.n else ""
+        return Cell(estimate_text(value, "+"), values, shared, "bold" if row.differs_by_t else "")
+
+    head, up = f"{score} - best", not score.lower_is_better
+    return Column("difference", head, "minus the best", "difference", cell, descends=up)
 
 
 def _p(row: Row) -> Cell:
-    p = row.difference.adjusted if row.difference else None
-    return Cell(p, "" if p is None else probability(p))
+    one = row.difference
+    p, by_t = (one.adjusted, one.t_adjusted) if one else (None, None)
+    text = "" if p is None else probability(p)
+    return Cell(text, {"adjusted p": p, "adjusted p of t": by_t})
 
 
 def _verdict(row: Row, unit: str) -> Cell:
     """Returns the verdict in words; a missing one with its reason."""
+    values = {"verdict": row.verdict}
     if row.verdict in _VERDICTS:
-        return Cell(row.verdict, _VERDICTS[row.verdict])
+        return Cell(_VERDICTS[row.verdict], values)
     if row.apart or row.difference is None:
-        return Cell(row.verdict, row.apart, weight="dim")
+        return Cell(row.apart, values, weight="dim")
     if untested := row.difference.untested:
-        return Cell(row.verdict, "not tested", untested, "dim")
+        return Cell("not tested", values, untested, "dim")
     why = f"too few shared {unit}s: no difference could be significant"
-    return Cell(row.verdict, f"too few {unit}s", why, "dim")
+    return Cell(f"too few {unit}s", values, why, "dim")
 
 
-def _cost_of(name: str) -> Callable[[Row], Cell]:
+def _cost_of(key: str, head: str) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        value = row.metrics.get(name)
-        return Cell(value, cost(name, value.mean) if value else "")
+        value = row.metrics.get(key)
+        return Cell(cost(key, value.mean) if value else "", {head: value and value.mean})
 
     return cell
-
-
-def spread(value: Any) -> list[float | None]:
-    """Returns the mean, deviation and interval of an estimate; Nones of none."""
-    if not isinstance(value, Estimate):
-        return [None] * 4
-    return [value.mean, value.std, value.low, value.high]
 
 
 def of_kinds(columns: Sequence[Column], *kinds: str) -> list[Column]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import as_row
-from seqsweep.results.columns import Column, board_columns, spread
+from seqsweep.results.columns import board_columns
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
@@ -35,11 +35,6 @@ _ON_PAGE = (
 )  # fmt: skip
 """The kinds of columns on the page, in their order: the score and its test come first."""
 
-_CSV = {
-    "rank": 0, "key": 1, "count": 2, "lost": 3, "score": 4, "metric": 4, "cost": 5, "difference": 6,
-    "p": 7, "verdict": 8,
-}  # fmt: skip
-"""The kinds of columns in csv, with their order."""
 _FOLDED_FROM = 30
 """A leaderboard with more rows shows the first twenty (report.css) until it is unfolded."""
 
@@ -145,48 +140,18 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
 
 
 def as_csv(findings: Findings) -> str:
-    """Returns csv with a row per config, and per baseline: keys, metrics, costs, comparison."""
-    columns = [one for one in board_columns(findings.board, every=True) if one.kind in _CSV]
-    columns.sort(key=lambda one: _CSV[one.kind])
+    """Returns csv with a row per config, and per baseline: keys, metrics, comparison, costs."""
+    columns = board_columns(findings.board, every=True)
+    lines = [
+        {name: v for column in columns for name, v in column.cell(row).values.items()}
+        | {"config": quoted_formula(row.words)}
+        for row in (*findings.rows, *map(as_row, findings.baselines))
+    ]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    heads = itertools.chain(*map(_csv_heads, columns))
-    writer.writerow([*heads, "config"])
-    for row in (*findings.rows, *map(as_row, findings.baselines)):
-        cells = itertools.chain(*(_csv_cells(column, row) for column in columns))
-        writer.writerow([*cells, quoted_formula(row.words)])
+    writer = csv.DictWriter(text, lines[0] if lines else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return text.getvalue()
-
-
-def _csv_heads(column: Column) -> list[str]:
-    match column.kind:
-        case "score" | "metric":
-            return [f"{column.head}{part}" for part in ("", " std", " low", " high")]
-        case "difference":
-            return [column.head, "low", "high", "p"]
-        case "p":
-            return [column.head, "adjusted p of t"]
-        case "rank" | "key" | "count" | "lost":
-            return [column.key]
-        case _:
-            return [column.head]
-
-
-def _csv_cells(column: Column, row: Row) -> list[Any]:
-    """Returns the values of a row below the headings of a column."""
-    cell, difference = column.cell(row), row.difference
-    match column.kind:
-        case "score" | "metric":
-            return spread(cell.value)
-        case "difference":
-            mean, _, low, high = spread(difference and difference.interval)
-            return [mean, low, high, difference and difference.p]
-        case "p":
-            return [cell.value, difference and difference.t_adjusted]
-        case "cost":
-            return spread(cell.value)[:1]
-        case _:
-            return [quoted_formula(cell.text) if column.kind == "key" else cell.value]
 
 
 def sets_section(findings: Findings) -> Section:

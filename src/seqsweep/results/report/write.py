@@ -31,7 +31,6 @@ from seqsweep.results.report.extra_sections import (
     installed_sections,
 )
 from seqsweep.results.report.parts import TEMPLATES, Section
-from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     answer_of_ranks,
     baseline_words,
@@ -280,12 +279,6 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
-def _sortable(value: Any) -> Any:
-    """Returns the number by which a page sorts a cell; empty if there is none."""
-    found = value.mean if isinstance(value, Estimate) else value
-    return "" if found is None else found
-
-
 def _breakable(name: str) -> Any:
     """Returns a name that may be broken after each `_`."""
     from markupsafe import Markup, escape  # jinja2's own dependency
@@ -307,7 +300,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "heading": formatting.heading,
     "on": _on,
     "metric": lambda name: as_metric(name).words,
-    "sortable": _sortable,
     "count": text.count,
 }
 
