@@ -101,9 +101,7 @@ def board_columns(
         Column("rank", "#", "#", "rank", _rank),
         Column("mark", mark, mark, "mark", lambda row: Cell(mark * is_marked(row), {})),
         *_key_columns(board),
-        Column(
-            "n", count, count, "count", lambda row: Cell(f"{row.n or ''}", {"n": row.n or None})
-        ),
+        Column("n", count, count, "count", _count),
         Column("lost", lost, lost, "lost", _lost, note),
         *(_metric_column(name, board, signs) for name in _shown_metrics(board, every)),
         _difference_column(score),
@@ -134,6 +132,10 @@ def _has_content(column: Column, board: Leaderboard) -> bool:
 
 def _rank(row: Row) -> Cell:
     return Cell(f"{row.rank or ''}{CHOSEN * row.is_chosen}", {"rank": row.rank or None})
+
+
+def _count(row: Row) -> Cell:
+    return Cell(f"{row.n or ''}", {"n": row.n or None})
 
 
 def _lost(row: Row) -> Cell:

@@ -148,7 +148,7 @@ def as_csv(findings: Findings) -> str:
         for row in (*findings.rows, *map(as_row, findings.baselines))
     ]
     text = io.StringIO()
-    writer = csv.DictWriter(text, lines[0] if lines else [], lineterminator="\n")
+    writer = csv.DictWriter(text, lines[0] if lines else ["rank"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
