@@ -92,11 +92,12 @@ def interval_texts(*values: float, sign: str = "") -> list[str]:
     """Formats an interval's ends, and values in it, to two digits of its width.
 
     >>> interval_texts(0.002044, -0.0, 0.006254), interval_texts(0.5, 0.4, 1.0, sign="+")
-    (['0.0020', '-0.0000', '0.0063'], ['+0.50', '+0.40', '+1.00'])
+    (['0.0020', '0.0000', '0.0063'], ['+0.50', '+0.40', '+1.00'])
     """
     width = max(values) - min(values)
     decimals = max(0, 1 - math.floor(math.log10(width))) if width else 4
-    return [f"{value:{sign}.{decimals}f}" for value in values]
+    # Python 3.11's option z writes a negative number that rounds to zero without its sign.
+    return [f"{value:{sign}z.{decimals}f}" for value in values]
 
 
 def duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ from seqsweep.results.power import (
 )
 from seqsweep.results.replicates import Replicate, varied_words
 from seqsweep.results.significance import paired_t_p, signed_rank_p
-from seqsweep.results.tables import leaderboard_notes
+from seqsweep.results.words import find_answer, leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.sweeping.reproduce import reproduce
@@ -123,10 +123,12 @@ def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):
 
 def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):
     runs = [(h, Replicate()) for h in (0, 1)]
+    board = ranked(tmp_path, runs, folds=5)
     assert (
         "1 config not compared with the first: 2 configs need at least 3 folds for a corrected"
-        " t-test, and share 1: 'data.fold=range(5)'"
-    ) in leaderboard_notes(ranked(tmp_path, runs, folds=5))
+        " t-test, and share 1"
+    ) in leaderboard_notes(board)
+    assert find_answer(board).sentence.endswith("(a test needs 'data.fold=range(5)')")
 
 
 def test_each_reason_against_a_test_has_its_configs(tmp_path):

@@ -68,19 +68,24 @@ def find_answer(board: Leaderboard) -> Finding:
         others.setdefault(verdict, []).append(index)
     different, similar = others.get("different", []), others.get("indistinguishable", [])
     untested = others.get("undecided", [])
-    parts = [f"{words[0]} is best by {board.monitor}: {result}"]
+    by = "" if board.monitor == metric else f" by {board.monitor}"
+    parts = [f"{words[0]} is best{by}: {result}"]
+    numbers: dict[str, Estimate | float] = {"score": score, "different": len(different)}
+    if ahead := _ahead_of(rows[1].difference):
+        numbers |= {"difference": ahead[0], "p": ahead[1]}
+        gap, p = estimate_text(ahead[0], "+"), probability(ahead[1])
+        parts.append(f"{gap} against the second, {words[1]}, p {p}")
     if different or similar:
         parts.append(f"different from it: {len(different)} of {len(rows) - 1}")
     if similar:
         parts.append(f"not different: {_listed([_with_p(board, index) for index in similar])}")
         parts += _seeds_for_more(board)
     if untested:
-        parts.append(f"not compared: {len(untested)}")
+        parts.append(f"not compared: {len(untested)}{_for_a_test(board)}")
     # Another metric than the compared one chose the first config.
     better = sum(_is_better(row.difference, metric) for row in rows[1:])
     if better:
         parts.append(f"better in {metric}, but ranked lower: {better}")
-    numbers: dict[str, Estimate | float] = {"score": score, "different": len(different)}
     numbers |= {"indistinguishable": len(similar), "not_compared": len(untested), "better": better}
     return Finding("best", "; ".join(parts), numbers)
 
@@ -88,19 +93,16 @@ def find_answer(board: Leaderboard) -> Finding:
 def _answer_of_pair(board: Leaderboard) -> Finding | None:
     """Returns the answer for two configs; None without a test."""
     difference, words = board.rows[1].difference, board.words
-    if difference is None or difference.interval is None or difference.verdict == "undecided":
+    ahead = _ahead_of(difference)
+    if difference is None or difference.interval is None or ahead is None:
         return None
-    value, p = difference.interval, difference.adjusted
+    value, p = ahead
     is_better = difference.verdict == "different"
     # The signed-rank test may find a difference whose mean is 0.
-    if p is None or (is_better and not value.mean):
+    if is_better and not value.mean:
         return None
     if _is_better(difference, board.compared):
-        words = words[::-1]
-    else:
-        # The interval is the second config minus the first.
-        ends = [None if end is None else -end for end in (value.high, value.low)]
-        value = Estimate(value.n, -value.mean or 0.0, value.std, *ends)
+        words, value = words[::-1], difference.interval
     relation = "better than" if is_better else "statistically indistinguishable from"
     sentence = (
         f"{words[0]} is {relation} {words[1]}: {board.compared} {estimate_text(value, '+')}, "
@@ -108,7 +110,29 @@ def _answer_of_pair(board: Leaderboard) -> Finding | None:
     )
     more = [] if is_better else _seeds_for_more(board)
     numbers = {"difference": value, "p": p}
-    return Finding(difference.verdict, "; ".join([sentence, *more]), numbers)
+    verdict = "different" if is_better else "indistinguishable"
+    return Finding(verdict, "; ".join([sentence, *more]), numbers)
+
+
+def _ahead_of(difference: Difference | None) -> tuple[Estimate, float] | None:
+    """Returns the first config minus another, and the corrected p; None without a test."""
+    if difference is None or difference.verdict == "undecided":
+        return None
+    value, p = difference.interval, difference.adjusted
+    if value is None or p is None:
+        return None
+    # The interval is the other config minus the first.
+    ends = [None if end is None else 0.0 - end for end in (value.high, value.low)]
+    return Estimate(value.n, 0.0 - value.mean, value.std, *ends), p
+
+
+def _for_a_test(board: Leaderboard) -> str:
+    """Says which replicates would make a test; empty if more of them would not."""
+    compared = [row.difference for row in board.rows if row.difference is not None]
+    few = [one for one in compared if one.verdict == "undecided" and not one.untested]
+    if not few:
+        return ""
+    return f" (a test needs {replicates_override(len(compared), board.variation.folds)})"
 
 
 def _seeds_for_more(board: Leaderboard) -> list[str]:
@@ -226,11 +250,6 @@ def limit_words(board: Leaderboard) -> list[str]:
     limits = [*_split_words(board), *_missing_words(board), *_engine_words(board)]
     limits += _first_weights_words(board)
     reasons = reason_words(untested_reasons(board))
-    # One seed per config is usual and not meant for tests, so the sentence says what to add.
-    if reasons and not board.has_replicates:
-        compared = sum(row.difference is not None for row in board.rows)
-        if compared > 1:
-            reasons[-1] += f": {replicates_override(compared, board.variation.folds)}"
     limits += reasons
     if has_other_windows([row.entries[0].config for row in board.rows]):
         limits.append(_windows_words(board))

@@ -124,7 +124,7 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split)
             trained(tmp_path, config, **values)
     text = page(tmp_path).text
     words = "training" if split == "train" else "validation"
-    assert f"hidden_size=32 num_layers=1 is best by {split}/loss: {split}/loss 0.00017" in text
+    assert f"hidden_size=32 num_layers=1 is best: {split}/loss 0.00017" in text
     assert f"{words.capitalize()} loss against cost" in text
     assert f"Mean {words} loss at each value" in text
     # The difference of the second config is not rounded to zero.
@@ -141,7 +141,10 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
         for seed, score in enumerate(each):
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
     text = page(tmp_path).text
-    assert "not compared: 1; better in test/acc, but ranked lower: 1" in text
+    assert (
+        "not compared: 1 (a test needs 'seed=range(6)'); better in test/acc, but ranked lower: 1"
+        in text
+    )
     assert "and share 5; different by paired t-tests: 1" in text
 
 
@@ -279,7 +282,8 @@ EACH = list(itertools.product((1, 2, 3), range(5)))
 ANSWERS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "one seed": (
         [{"h": h, "seed": 0, "acc": 0.5 + h / 10} for h in (1, 2, 3)],
-        "h=3 is best by val/acc: test/acc 0.8000, 1 seed; not compared: 2",
+        "h=3 is best by val/acc: test/acc 0.8000, 1 seed; not compared: 2 (a test needs "
+        "'seed=range(7)')",
     ),
     "folds": (
         [{"h": h, "data.fold": f, "acc": 0.5 + h / 10 + (f * h * h % 5) / 100} for h, f in EACH],
@@ -312,6 +316,7 @@ def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, said):
     folder = scores_of(tmp_path / "runs", [{"h": h, "seed": 0, "acc": h / 10} for h in (1, 2)])
     started(folder, {"h": 3, "seed": 0})
     lines = said("leaderboard", str(folder))[1].splitlines()
-    assert lines[0] == "h=2 is best by val/acc: test/acc 0.2000, 1 seed; not compared: 1"
+    best = "h=2 is best by val/acc: test/acc 0.2000, 1 seed; not compared: 1"
+    assert lines[0] == f"{best} (a test needs 'seed=range(6)')"
     assert "1 of 3 runs not complete (1 incomplete)" in lines
     assert "1 of 3 runs not complete (1 incomplete)" in page(folder).text
