@@ -1,14 +1,14 @@
 """Trains a grid on every data set of an archive, beside published results.
 
-`python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--by model.cell] [--steps N]
-[--updates N] [--published FILE.csv] [KEY=VALUE ...]`. FOLDER holds the sets of the UEA and UCR
-archives, `NAME/NAME_TRAIN.ts` and `NAME/NAME_TEST.ts` (scripts/archive_sets.py collects some). All
-runs are in the folder of one sweep, so the same command trains only what is missing.
+`python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--best-by model.cell]
+[--steps N] [--updates N] [--published FILE.csv] [KEY=VALUE ...]`. FOLDER holds the sets of the UEA
+and UCR archives, `NAME/NAME_TRAIN.ts` and `NAME/NAME_TEST.ts` (scripts/archive_sets.py collects
+some). All runs are in the folder of one sweep, so the same command trains only what is missing.
 
 On each data set, validation chooses the config (mean over the seeds), and a table has the mean of
-its test accuracy. With `--by KEY`, validation chooses once for each value of KEY, and a table
+its test accuracy. With `--best-by KEY`, validation chooses once for each value of KEY, and a table
 compares the values. The sweep's folder gets the tables in archive.md and the chosen configs in
-archive.csv. `seqsweep figures FOLDER --by KEY --out DIR` draws the diagram of the ranks.
+archive.csv. `seqsweep figures FOLDER --best-by KEY --out DIR` draws the diagram of the ranks.
 
 --steps: data sets with longer sequences are read in frames, so that at most N steps remain
 --updates: each data set is trained for so many epochs that they have at least N batches
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     if not readable:
         return 1
     folder, is_complete = train([*shared, f"seed=range({options.seeds})"], readable)
-    texts = results(folder, list(readable), options.by, published)
+    texts = results(folder, list(readable), options.best_by, published)
     for name, text in texts.items():
         write_text(folder / name, text)
         say(place(folder / name))
@@ -104,7 +104,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--grid", default="architecture", help="a file of conf/sweep")
     parser.add_argument("--seeds", type=whole_number(1), default=5, metavar="N")
-    parser.add_argument("--by", metavar="KEY", help="compare the values of this key")
+    parser.add_argument("--best-by", metavar="KEY", help="compare the values of this key")
     parser.add_argument("--steps", type=whole_number(1), metavar="N")
     parser.add_argument("--updates", type=whole_number(1), metavar="N")
     parser.add_argument("--published", type=Path, metavar="FILE.csv")

@@ -150,3 +150,9 @@ def check_output(path: Path, ending: str = "") -> None:
 def add_json(parser: Parser) -> None:
     """Adds the option `--json`; docs/schema.json describes the JSON."""
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def add_by(parser: Parser) -> None:
+    """Adds the option `--by`; `results.by` compares the values of the key."""
+    words = "also compare the values of this key in pairs, all else equal"
+    parser.add_argument("--by", default="", metavar="KEY", help=words)

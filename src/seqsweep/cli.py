@@ -13,7 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqsweep.arguments import Parser, add_allow, add_json, add_out, folder_parser, whole_number
+from seqsweep.arguments import (
+    Parser,
+    add_allow,
+    add_by,
+    add_json,
+    add_out,
+    folder_parser,
+    whole_number,
+)
 from seqsweep.command import Command
 from seqsweep.console import (
     PlainConsole,
@@ -280,6 +288,7 @@ def _leaderboard(arguments: list[str]) -> None:
     parser.add_argument("--all", action="store_true", help=words)
     words = "write the table over several data sets, by their ranks, as csv"
     add_out(parser, ".csv", words)
+    add_by(parser)
     add_json(parser)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
@@ -287,9 +296,9 @@ def _leaderboard(arguments: list[str]) -> None:
     if options.out is not None:
         write_sets_csv(options.out, options.folder, current)
     if options.json:
-        print_json(boards_of(options.folder, current, options.top))
+        print_json(boards_of(options.folder, current, options.top, options.by))
         return
-    print_folder(console, options.folder, entries, options.top, options.all)
+    print_folder(console, options.folder, entries, options.top, options.all, options.by)
     if any(entry.state != "complete" for entry in current):
         print_lines(console, status_line(options.folder, current))
 
@@ -348,6 +357,7 @@ def _report(arguments: list[str]) -> int:
     parser = folder_parser("report", text)
     add_allow(parser)
     add_out(parser, ".html", "another place for the page, for a folder that cannot be written")
+    add_by(parser)
     options = parser.parse(arguments)
     folder: Path = options.folder
     entries = read_folder(folder)
@@ -361,7 +371,7 @@ def _report(arguments: list[str]) -> int:
             say_error(f"no baselines: {error}")
         remove_leftovers(folder)
     try:
-        paths = write_report(folder, options.out, entries)
+        paths = write_report(folder, options.out, entries, options.by)
     except OSError as error:
         say_error(f"no report: {error}; --out FILE.html writes it to another place")
         return 1

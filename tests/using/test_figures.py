@@ -36,8 +36,8 @@ def test_wrong_input_costs_one_line(command, tmp_path: Path):
         ((runs, "--out", tmp_path / "file" / "o"), "file"),
         ((runs, "--out", ""), "--out=: must name a folder"),
         ((runs, "--out", "o", "--columns", "3"), "--columns: invalid choice: 3"),
-        ((runs, "--out", "o", "--by", "model.size"), "model.size: no run has this key"),
-        ((runs, "--out", "o", "--by", "model.hidden_size"), "there is only one"),
+        ((runs, "--out", "o", "--best-by", "model.size"), "model.size: no run has this key"),
+        ((runs, "--out", "o", "--best-by", "model.hidden_size"), "there is only one"),
         ((tmp_path / "nowhere", "--out", "o"), "nowhere: no such folder"),
     ):
         done = command("figures", *words)

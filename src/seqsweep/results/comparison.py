@@ -103,10 +103,10 @@ def compare_sweeps(first: Side, other: Side) -> Comparison:
         differing = differing_keys([entry.config for of_side in runs for entry in of_side])
     (ours, theirs), variation = _rows_by_config(runs, fixed, metric, differing)
     measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
-    matches = [_match(ours[key], theirs[key], measure) for key in shared]
+    matches = [match_rows(ours[key], theirs[key], measure) for key in shared]
     matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
     has_several_sets = len({recordings_key(ours[key].entries[0]) for key in shared}) > 1
-    means = {} if has_several_sets else _common_means(matches)
+    means = {} if has_several_sets else common_means(matches)
     untested = measure.why_untested(means) if means else ""
     is_tested = len(measure.units(means)) > 1 and not untested
     return Comparison(
@@ -120,7 +120,7 @@ def compare_sweeps(first: Side, other: Side) -> Comparison:
         overall=measure.difference(means) if means else None,
         p=measure.p(means) if is_tested else None,
         untested=untested,
-        reason="" if means else _why_no_mean(matches, has_several_sets, variation.unit),
+        reason="" if means else why_no_mean(matches, has_several_sets, variation.unit),
         alone=(_without(ours, theirs), _without(theirs, ours)),
     )
 
@@ -168,7 +168,8 @@ def _keys_between(sides: Sequence[Side], differing: Sequence[str]) -> list[str]:
     ]
 
 
-def _match(first: Row, other: Row, measure: Measure) -> Match:
+def match_rows(first: Row, other: Row, measure: Measure) -> Match:
+    """Compares two rows that have the metric, replicate by replicate."""
     metric, variation = measure.metric, measure.variation
     # A seed sets the data or their order, so runs with equal seeds are compared in pairs.
     checked, sample = check_sets(
@@ -181,7 +182,7 @@ def _match(first: Row, other: Row, measure: Measure) -> Match:
     return Match(first.config, means, differences, difference, checked.apart)
 
 
-def _common_means(matches: Sequence[Match]) -> dict[Replicate, float]:
+def common_means(matches: Sequence[Match]) -> dict[Replicate, float]:
     """Returns the mean difference over the configs for each common replicate.
 
     A seed affects all configs, through the data or the order of training. So the replicates are the
@@ -193,7 +194,7 @@ def _common_means(matches: Sequence[Match]) -> dict[Replicate, float]:
     return {key: mean_of(d[key] for d in differences) for key in sorted(common)}
 
 
-def _why_no_mean(matches: Sequence[Match], has_several_sets: bool, unit: str) -> str:
+def why_no_mean(matches: Sequence[Match], has_several_sets: bool, unit: str) -> str:
     """Says why there is no mean difference over the configs in both sweeps."""
     if has_several_sets:
         return "scores of different data sets have no common scale"

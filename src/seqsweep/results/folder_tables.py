@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets, across_sets
+from seqsweep.results.by import By, compare_values
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.report.extra_sections import extra_lines
-from seqsweep.results.tables import print_across_sets, print_leaderboard
+from seqsweep.results.tables import new_table, print_across_sets, print_leaderboard, print_table
 from seqsweep.results.words import answer_of_ranks, find_answer, name_test
 from seqsweep.runs.files import write_text
+from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.text import quoted_formula
@@ -37,6 +40,7 @@ def print_folder(
     entries: Sequence[Entry],
     top: int | None = None,
     every: bool = False,
+    by: str = "",
 ) -> None:
     """Prints the leaderboard of a folder if one of its runs is complete.
 
@@ -47,10 +51,15 @@ def print_folder(
     Args:
         entries: The runs of the folder, of all versions.
         every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
+        by: A key whose values are compared below the leaderboard.
     """
     current = of_this_version(entries)
+    # A wrong key is refused before anything is printed.
+    blocks = compare_values(current, by, _planned(folder, current)) if by else []
     if any(entry.state == "complete" for entry in current):
         _print_boards(console, folder, current, top, every)
+    for block in blocks:
+        _print_by(console, block, len(blocks) > 1)
     if left_out := other_versions(entries):
         print_lines(console, f"{left_out}: not in the table", style="yellow")
 
@@ -58,8 +67,7 @@ def print_folder(
 def _print_boards(
     console: Console, folder: Path, entries: Sequence[Entry], top: int | None, every: bool
 ) -> None:
-    sweep = SweepFile.read(folder)
-    planned = not_begun(sweep.configs, entries) if sweep else []
+    planned = _planned(folder, entries)
     across = across_sets(entries, planned)
     if across is None:
         board = leaderboard(entries, planned)
@@ -84,10 +92,28 @@ def _print_boards(
         print_lines(console, line, style="dim")
 
 
-def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
-    """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
+def _print_by(console: Console, block: By, has_several_sets: bool) -> None:
+    """Prints the pairs of a key's values on one data set: a table, then their sentences."""
+    on = f" on {block.data}" if has_several_sets else ""
+    head, *rows = block.cells
+    table = new_table(head, keys=2)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    if rows:
+        print_table(console, table, f"{block.score} by {block.name}{on}, all else equal")
+    print_lines(console, *(pair.sentence for pair in block.pairs), *block.notes)
+
+
+def _planned(folder: Path, entries: Sequence[Entry]) -> list[FlatConfig]:
     sweep = SweepFile.read(folder)
-    planned = not_begun(sweep.configs, entries) if sweep else []
+    return not_begun(sweep.configs, entries) if sweep else []
+
+
+def boards_of(
+    folder: Path, entries: Sequence[Entry], top: int | None, by: str = ""
+) -> dict[str, Any]:
+    """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
+    planned = _planned(folder, entries)
     states = Counter(entry.state for entry in entries)
     found = data_sets(entries, planned)
     boards = [leaderboard(one.entries, one.planned) for one in found]
@@ -102,7 +128,7 @@ def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[s
     if across and across.ranking:
         pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
         content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
-    return content
+    return content | ({"by": compare_values(entries, by, planned)} if by else {})
 
 
 def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
@@ -125,8 +151,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
     """Writes the table over data sets as csv. Raises a ValueError for one data set."""
-    sweep = SweepFile.read(folder)
-    across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
+    across = across_sets(entries, _planned(folder, entries))
     if across is None:
         raise ValueError(f"--out={path}: {folder} has one data set; its table is in report.csv")
     write_text(path, as_csv(across))

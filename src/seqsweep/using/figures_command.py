@@ -33,7 +33,7 @@ def figures_command(arguments: Sequence[str]) -> int:
     words = "also write the table: table.tex (with booktabs) and table.md"
     parser.add_argument("--tables", action="store_true", help=words)
     words = "over data sets: compare the values of this key; validation chooses the config of each"
-    parser.add_argument("--by", metavar="KEY", help=words)
+    parser.add_argument("--best-by", metavar="KEY", help=words)
     options = parser.parse(arguments)
     folder: Path = options.folder
     entries = read_folder(folder)
@@ -45,8 +45,8 @@ def figures_command(arguments: Sequence[str]) -> int:
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out={out}: is a file; expected a folder")
     with paper_style():
-        if options.by:
-            across = across_values(entries, options.by)
+        if options.best_by:
+            across = across_values(entries, options.best_by)
             made, table = {"ranks": draw_ranks(across, options.columns)}, sets_table(across)
         else:
             findings = find_all(folder, entries)
