@@ -71,6 +71,8 @@ def test_the_winner_its_interval_and_the_verdict(answer, compared):
     assert second["difference"]["high"] < 0 and second["adjusted"] < 0.05
     (board,) = answer("leaderboard", folder, "--top", "1")["sets"]
     assert board["configs"] == [best]
+    (block,) = answer("leaderboard", folder, "--by", "h")["by"]
+    assert block["pairs"][0]["values"] == ["h=2", "h=1"] and block["unit"] == "seed"
 
 
 def test_what_one_seed_leaves_unknown_is_absent(answer, compared):

@@ -287,7 +287,7 @@ def _judge(
 
 
 def _sentence(pair: Pair, metric: Metric, runs: str, is_over_settings: bool) -> str:
-    """Says how much better the first value is than the second, and how certain that is."""
+    """Says which value is better, by how much, and how certain that is."""
     assert pair.difference is not None
     relation = {
         # The signed-rank test may find a difference whose mean is 0.

@@ -93,7 +93,7 @@ def _print_boards(
 
 
 def _print_by(console: Console, block: By, has_several_sets: bool) -> None:
-    """Prints the pairs of a key's values on one data set: a table, then their sentences."""
+    """Prints the pairs of values on one data set, then their sentences."""
     on = f" on {block.data}" if has_several_sets else ""
     head, *rows = block.cells
     table = new_table(head, keys=2)

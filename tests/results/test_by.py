@@ -1,0 +1,243 @@
+"""The values of a key, all else equal: made sweeps against an own computation with scipy."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finished_runs import finish_run
+from made_search import write_search
+from report_pages import data, page
+from scipy import stats
+
+from seqsweep.extras.search.searchfile import Trial
+from seqsweep.results.by import By, Pair, compare_values
+from seqsweep.results.report.write import write_report
+from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.record import Record
+from seqsweep.runs.run_folder import RunFolder
+
+SWEEPS = 200
+TESTED, TRAINED = 40, 160
+Scores = dict[tuple[str, int, int, int], float]
+"""The score of each data set, value of h, setting g and replicate."""
+
+
+def draw_scores(number: int) -> tuple[Scores, bool]:
+    """Draws a sweep with ties and missing replicates; also says whether it has folds."""
+    draw = np.random.default_rng(number)
+    has_folds = bool(number % 3 == 0)
+    replicates = 5 if has_folds else int(draw.choice((3, 6, 8, 9)))
+    values, settings = int(draw.integers(2, 5)), int(draw.choice((1, 3, 7, 8)))
+    missing = draw.choice((0.01, 0.03, 0.3))
+    scores: Scores = {}
+    for source in "ab"[: int(draw.integers(1, 3))]:
+        for h, g in itertools.product(range(values), range(settings)):
+            for replicate in range(replicates):
+                if replicate and draw.random() < missing:
+                    continue
+                mean = 0.6 + 0.03 * h * (number % 2) + 0.02 * g
+                scores[source, h, g, replicate] = draw.binomial(TESTED, mean) / TESTED
+    return scores, has_folds
+
+
+def entries_of(scores: Scores, has_folds: bool) -> list[Entry]:
+    found: list[Entry] = []
+    for (source, h, g, replicate), score in scores.items():
+        config = {"h": h, "g": g, "data.source.name": source, "monitor": "val/acc"}
+        config |= {"data.fold": replicate, "data.folds": 5} if has_folds else {"seed": replicate}
+        part = {"sequences": TESTED, "fingerprint": f"{source}{replicate * has_folds}"}
+        metrics = {"val/acc": score, "test/acc": score}
+        record = {"config": config, "metrics": metrics, "num_train": TRAINED, "status": "complete"}
+        record |= {"splits": {"val": part, "test": part}, "data_fingerprint": source}
+        folder = RunFolder(Path("sweep") / f"{source}-{h}-{g}-{replicate}")
+        found.append(Entry(folder, "complete", config, Record.of(record), None))
+    return found
+
+
+def signed_rank(differences: Sequence[float]) -> float:
+    """The share of all signs of the ranks that are at least as extreme."""
+    rounded = np.round(differences, 12)
+    kept = rounded[rounded != 0]
+    if not len(kept):
+        return 1.0
+    ranks = stats.rankdata(np.round(np.abs(kept), 12))
+    signs = np.array([*itertools.product((0, 1), repeat=len(kept))])
+    sums = signs @ ranks
+    low = min(ranks[kept > 0].sum(), ranks[kept < 0].sum())
+    return min(1.0, 2 * float((sums <= low + 1e-9).mean()))
+
+
+def corrected_t(differences: Sequence[float]) -> float:
+    """The corrected resampled t-test of Nadeau and Bengio."""
+    n, mean, std = len(differences), np.mean(differences), np.std(differences, ddof=1)
+    error = std * np.sqrt(1 / n + TESTED / TRAINED)
+    return float(2 * stats.t.sf(abs(mean / error), n - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    order, largest, found = np.argsort(p_values, kind="stable"), 0.0, [0.0] * len(p_values)
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        found[index] = largest
+    return found
+
+
+def expected(scores: Scores, source: str, has_folds: bool) -> dict[frozenset[str], dict[str, Any]]:
+    """The pairs of values of h on a data set, computed from the scores alone."""
+    own = {key[1:]: value for key, value in scores.items() if key[0] == source}
+    values, settings = ({key[n] for key in own} for n in (0, 1))
+    pairs = [*itertools.combinations(sorted(values), 2)]
+    made: list[dict[str, Any]] = []
+    for a, b in pairs:
+        each = {
+            g: {
+                r: own[a, g, r] - own[b, g, r] for r in range(9) if {(a, g, r), (b, g, r)} <= {*own}
+            }
+            for g in settings
+        }
+        common = set[int].intersection(*(set(of) for of in each.values()))
+        means = {r: float(np.mean([of[r] for of in each.values()])) for r in common}
+        made.append({"values": (a, b), "each": each, "means": means})
+    needed = next(n for n in range(1, 99) if len(pairs) * 2.0 ** (1 - n) < 0.05)
+    fewest = min(len(one["means"]) for one in made)
+    over_settings = not has_folds and fewest < needed <= len(settings)
+    for one in made:
+        of_settings = [float(np.mean([*of.values()])) for of in one["each"].values()]
+        units = of_settings if over_settings else [*one["means"].values()]
+        one["difference"] = np.mean(units) if units else None
+        is_tested = len(units) >= (3 if has_folds else needed)
+        is_tested &= not has_folds or np.ptp(units) > 1e-9
+        one["p"] = None
+        if is_tested:
+            one["p"] = corrected_t(units) if has_folds else signed_rank(units)
+        kept = [
+            np.mean([v for r, v in of.items() if over_settings or r in one["means"]])
+            for of in one["each"].values()
+        ]
+        sign = -1 if units and np.round(np.mean(units), 12) < 0 else 1
+        gains = sign * np.round(kept, 12)
+        one["counts"] = [int((gains > 0).sum()), int((gains == 0).sum()), int((gains < 0).sum())]
+        one["sign"] = sign
+    adjusted = holm([1.0 if one["p"] is None else one["p"] for one in made])
+    for one, p in zip(made, adjusted, strict=True):
+        one["adjusted"] = None if one["p"] is None else p
+    return {frozenset(f"h={value}" for value in one["values"]): one for one in made}
+
+
+@pytest.mark.parametrize("first", range(0, SWEEPS, 20))
+def test_differences_p_values_and_counts_equal_an_own_computation(first: int):
+    for number in range(first, first + 20):
+        scores, has_folds = draw_scores(number)
+        for block in compare_values(entries_of(scores, has_folds), "h"):
+            wanted = expected(scores, block.data, has_folds)
+            assert len(block.pairs) == len(wanted)
+            for pair in block.pairs:
+                check_pair(pair, wanted[frozenset(pair.values)])
+
+
+def check_pair(pair: Pair, one: dict[str, Any]) -> None:
+    if one["difference"] is None:
+        assert pair.difference is None and pair.untested
+        return
+    assert pair.difference is not None
+    assert pair.difference.mean == pytest.approx(abs(one["difference"]), abs=1e-12)
+    if abs(one["difference"]) > 1e-12:
+        assert pair.values[0] == f"h={one['values'][0 if one['sign'] > 0 else 1]}"
+    assert (pair.p is None) == (one["p"] is None) == bool(pair.untested)
+    if pair.p is not None:
+        assert pair.p == pytest.approx(one["p"]) and pair.adjusted == pytest.approx(one["adjusted"])
+        significant = pair.adjusted is not None and pair.adjusted < 0.05
+        assert pair.verdict == ("different" if significant else "indistinguishable")
+    # Of two equal means, either may come first.
+    is_turned = pair.values[0] != f"h={one['values'][0 if one['sign'] > 0 else 1]}"
+    counts = one["counts"][::-1] if is_turned else one["counts"]
+    assert [pair.better, pair.equal, pair.worse] == counts
+
+
+def made(folder: Path, seeds: int, settings: int = 12, lower: bool = False) -> Path:
+    """Writes a sweep in which gru is better than rnn in all settings but two."""
+    for number, (cell, g, seed) in enumerate(
+        itertools.product(("rnn", "gru"), range(settings), range(seeds))
+    ):
+        gain = 0.04 + seed / 1000 if g > 1 else 0.0 if g else -0.02
+        score = 0.6 + g / 100 + (seed * 7 % 5) / 200 + gain * (cell == "gru")
+        config = {"model.cell": cell, "g": g, "seed": seed}
+        config |= {"monitor": "val/loss"} if lower else {}
+        kind, value = ("loss", -score) if lower else ("acc", score)
+        finish_run(
+            folder / f"{number:016x}", config | {f"val/{kind}": value, f"test/{kind}": value}
+        )
+    return folder
+
+
+def only(folder: Path, key: str = "cell") -> By:
+    (block,) = compare_values(read_folder(folder), key)
+    return block
+
+
+def test_the_sentence_names_the_better_value_its_lead_and_its_settings(tmp_path: Path):
+    (pair,) = only(made(tmp_path, 9)).pairs
+    assert pair.sentence == (
+        "gru is better than rnn: test/acc +0.0350 [+0.0332, +0.0368], p 0.004, mean of 12 "
+        "settings, 9 seeds; better in 10, equal in 1, worse in 1."
+    )
+
+
+def test_of_a_loss_the_smaller_is_better(tmp_path: Path):
+    (pair,) = only(made(tmp_path, 9, lower=True)).pairs
+    assert pair.sentence.startswith("gru is better than rnn: test/loss -0.0350 [-0.0368, -0.0332]")
+
+
+def test_settings_are_the_units_only_where_seeds_are_too_few_and_they_are_enough(tmp_path: Path):
+    few = only(made(tmp_path / "few", 2))
+    assert few.unit == "setting" and "settings do not share the luck" in few.pairs[0].sentence
+    none = only(made(tmp_path / "none", 2, settings=5))
+    assert none.unit == "seed" and none.pairs[0].p is None
+    assert none.pairs[0].untested == "6 seeds would make a test: 'seed=range(6)'"
+
+
+def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
+    folder = made(tmp_path, 2, settings=3)
+    for key, words in (
+        ("cel", "cel: no run has this key; did you mean 'cell'"),
+        ("monitor", "monitor: has only one value"),
+        ("seed", "its values are replicates of a config"),
+    ):
+        for command in ("leaderboard", "report"):
+            code, printed = said(command, str(folder), "--by", key)
+            assert code == 2 and words in printed and printed.count("\n") == 1
+    assert not (folder / "report.html").exists()
+
+
+def test_a_key_that_another_decides_is_refused_with_its_name(tmp_path: Path):
+    for number, (h, seed) in enumerate(itertools.product((1, 2), range(6))):
+        finish_run(
+            tmp_path / f"{number:016x}", {"h": h, "k": 2 * h, "seed": seed, "val/acc": h / 3}
+        )
+    with pytest.raises(ValueError, match="changes only together with"):
+        compare_values(read_folder(tmp_path), "k")
+
+
+def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path):
+    folder = made(tmp_path / "runs", 1, settings=7)
+    names = sorted(path.name for path in folder.iterdir())
+    write_search(folder, [Trial(number, {}, [name]) for number, name in enumerate(names)])
+    with pytest.raises(ValueError, match="fewer than two of its values"):
+        only(folder)
+
+
+def test_terminal_page_and_json_say_the_same(tmp_path: Path, said):
+    folder = made(tmp_path / "runs", 9)
+    (pair,) = only(folder).pairs
+    assert pair.sentence in said("leaderboard", str(folder), "--by", "cell")[1]
+    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
+    write_report(folder, by="cell")
+    assert data(folder)["by"] == printed["by"]
+    assert printed["by"][0]["pairs"][0]["p"] == pair.p
+    write_report(folder)
+    assert "by" not in data(folder)
+    assert pair.sentence not in page(folder).text
