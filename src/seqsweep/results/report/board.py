@@ -141,16 +141,12 @@ def run_curves(runs: Sequence[Run], folder: Path, kinds: Sequence[Kind]) -> RunC
 
 def as_csv(findings: Findings) -> str:
     """Returns csv with a row per config, and per baseline: keys, metrics, comparison, costs."""
-    columns = board_columns(findings.board, every=True)
-    lines = [
-        {name: v for column in columns for name, v in column.cell(row).values.items()}
-        | {"config": quoted_formula(row.words)}
-        for row in (*findings.rows, *map(as_row, findings.baselines))
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, lines[0] if lines else ["rank"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    columns, text = board_columns(findings.board, every=True), io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for index, row in enumerate((*findings.rows, *map(as_row, findings.baselines))):
+        cells = [*itertools.chain(*(column.cell(row).values.items() for column in columns))]
+        names, values = zip(*cells, ("config", quoted_formula(row.words)), strict=True)
+        writer.writerows([values] if index else [names, values])
     return text.getvalue()
 
 
