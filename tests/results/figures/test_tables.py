@@ -31,16 +31,19 @@ def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, said):
         "seeds",
         "test/acc",
         "95 % interval",
-        "",
+        "test/acc - best",
+        "adjusted p",
+        "verdict",
         "val/acc",
         "parameters",
     ]
     _, printed = said("leaderboard", str(folder))
     for row in rows:
         score = row[2].strip("*")
-        assert score in printed and row[5] in printed
+        assert score in printed and row[7] in printed
     assert [row[2].startswith("**") for row in rows] == [True, False, False, False]
-    assert [row[4] for row in rows] == ["", "≈", "", ""]
+    assert [row[6] for row in rows] == ["best", "≈ best", "differs", "differs"]
+    assert rows[2][4].startswith("-") and float(rows[1][5]) > 0.05 > float(rows[2][5])
     assert any("statistically indistinguishable" in note for note in made.notes)
     assert f"{rows[0][0]} & 9 & \\textbf{{{rows[0][2].strip('*')}}}".replace("±", "$\\pm$") in (
         as_latex(made)

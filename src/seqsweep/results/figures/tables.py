@@ -1,18 +1,23 @@
 """Writes the table of configs or of data sets, as LaTeX and Markdown."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.columns import Column, board_columns, of_kinds
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import estimate_text, heading
 from seqsweep.results.rows import Row
-from seqsweep.results.words import CHOSEN, is_marked, leaderboard_notes, rank_cells, ranking_words
-from seqsweep.text import NBSP, count, number, upper_first
+from seqsweep.results.words import leaderboard_notes, rank_cells, ranking_words
+from seqsweep.text import NBSP, count, listed, number, upper_first
 
 _MOST_COLUMNS = 8
 """The most methods that have columns, if there are fewer data sets than methods."""
+
+_ONE_COLUMN = 48
+"""The most characters of a row in one of two columns of a page; a longer row takes both."""
 
 _LATEX = str.maketrans(
     {
@@ -30,11 +35,13 @@ class PaperTable:
     """A table as texts.
 
     Args:
+        label: The name by which a text refers to the table.
         texts: The number of columns of words; they come first.
         bold: The row and the column of each cell in bold.
     """
 
     caption: str
+    label: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     texts: int
@@ -56,13 +63,19 @@ def config_table(findings: Findings) -> PaperTable:
         table[score.head] = _texts(score, rows)
         values = [row.metrics.get(score.key) for row in rows]
         table["95 % interval"] = [(v and estimate_text(v).partition(" ")[2]) or "" for v in values]
-        table[""] = [_mark(row) for row in rows]
+    # Without a test, there is neither a p nor a verdict.
+    compared = of_kinds(board_columns(board), "difference", "p", "verdict")
+    table |= {one.head: _texts(one, rows) for one in compared}
     for one in columns:
         if one.key in (board.monitor, "params"):
             table.setdefault(one.head if one.kind == "metric" else one.words, _texts(one, rows))
     table = {name: cells for name, cells in table.items() if any(cells)}
+    name = findings.folder.resolve().name
+    data = listed([one.name for one in data_sets(findings.entries)])
+    over = f", over {board.variation.words}" if board.has_replicates else ""
     return PaperTable(
-        f"{heading(board.compared)} of {count(len(findings.rows), 'config')}.",
+        f"{heading(board.compared)} of {count(len(findings.rows), 'config')} on {data}{over}.",
+        name,
         list(table),
         list(zip(*table.values(), strict=True)),
         texts,
@@ -73,10 +86,6 @@ def config_table(findings: Findings) -> PaperTable:
 
 def _texts(column: Column, rows: Sequence[Row]) -> list[str]:
     return [column.cell(row).text for row in rows]
-
-
-def _mark(row: Row) -> str:
-    return "≈" if is_marked(row) else CHOSEN if row.is_chosen else ""
 
 
 def sets_table(found: AcrossSets) -> PaperTable:
@@ -102,7 +111,7 @@ def sets_table(found: AcrossSets) -> PaperTable:
         bold = {(column - 1, row + 1) for row, column in bold}
     notes = ["bold: the best of each data set", *ranking_words(found)]
     caption = f"{heading(metric)} of {count(len(methods), found.noun)} by data set."
-    return PaperTable(caption, grid[0], grid[1:], 1, bold, notes)
+    return PaperTable(caption, "data sets", grid[0], grid[1:], 1, bold, notes)
 
 
 def as_markdown(table: PaperTable) -> str:
@@ -118,12 +127,16 @@ def as_latex(table: PaperTable) -> str:
     head, *rows = _cells(table, _escaped, r"\textbf{{{}}}")
     columns = "l" * table.texts + "r" * (len(table.head) - table.texts)
     notes = [f"{_escaped(upper_first(note))}." for note in table.notes]
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{table*}", r"\centering"]
-    lines += [rf"\caption{{{_escaped(table.caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    widths = [max(map(len, cells)) for cells in zip(table.head, *table.rows, strict=True)]
+    kind = "table" if sum(widths) <= _ONE_COLUMN else "table*"
+    label = re.sub(r"[^A-Za-z0-9]+", "-", table.label)
+    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{{kind}}}", r"\centering"]
+    lines += [rf"\caption{{{_escaped(table.caption)}}}", rf"\label{{tab:{label}}}"]
+    lines += [rf"\begin{{tabular}}{{{columns}}}"]
     lines += [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
     lines += [" & ".join(cells) + r" \\" for cells in rows]
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\par\smallskip\footnotesize", *notes]
-    return "\n".join([*lines, r"\end{table*}", ""])
+    return "\n".join([*lines, rf"\end{{{kind}}}", ""])
 
 
 def _cells(table: PaperTable, escape: Callable[[str], str], bold: str) -> list[list[str]]:
