@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         SimpleRNN,
     )
     from seqsweep.models.module import SequenceClassifier
-    from seqsweep.results.frame import load_curves, load_sweep
+    from seqsweep.results.frame import compare_by, load_curves, load_sweep
     from seqsweep.sweeping.api import sweep, train
     from seqsweep.training.exact_resume import ExactResume
     from seqsweep.using.load import load_run
@@ -38,6 +38,7 @@ __all__ = [
     "SimpleRNN",
     "Splits",
     "__version__",
+    "compare_by",
     "compose",
     "load_curves",
     "load_run",
@@ -59,6 +60,7 @@ _MODULES = {
     "Sequences": "data.sequences",
     "SimpleRNN": "models.classifier",
     "Splits": "data.sequences",
+    "compare_by": "results.frame",
     "compose": "config.from_overrides",
     "load_curves": "results.frame",
     "load_run": "using.load",

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from made_search import write_search
 from report_pages import data, page
 from scipy import stats
 
+import seqsweep
+from seqsweep.errors import FolderError
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.by import By, Pair, compare_values
 from seqsweep.results.report.write import write_report
@@ -200,6 +202,81 @@ def test_settings_are_the_units_only_where_seeds_are_too_few_and_they_are_enough
     assert none.pairs[0].untested == "6 seeds would make a test: 'seed=range(6)'"
 
 
+def runs(folder: Path, points: Iterable[tuple[dict[str, Any], int]], **record: Any) -> Path:
+    """Writes a run for each config and seed; its score depends on both."""
+    for number, (config, seed) in enumerate(points):
+        score = 0.5 + len(str(config.get("cell"))) / 20 + (seed * 7 % 5) / 100
+        run = config | {"seed": seed, "val/acc": score, "test/acc": score}
+        finish_run(folder / f"{number:016x}", run, **record)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "seeds", "unit", "is_tested"),
+    [
+        (2, 6, 5, "setting", True),  # 6 settings are enough, and 5 seeds are not
+        (2, 5, 5, "seed", False),
+        (2, 6, 6, "seed", True),
+        (3, 7, 6, "setting", True),  # three pairs need 7
+        (3, 6, 6, "seed", False),
+        (3, 7, 7, "seed", True),
+    ],
+)
+def test_the_number_of_seeds_and_of_settings_decides_the_unit(
+    tmp_path: Path, cells: int, settings: int, seeds: int, unit: str, is_tested: bool
+):
+    chosen = ("rnn", "lstm", "mingru")[:cells]
+    points = itertools.product(chosen, range(settings), range(seeds))
+    block = only(runs(tmp_path, (({"cell": c, "g": g}, seed) for c, g, seed in points)))
+    assert block.unit == unit
+    assert {pair.p is not None for pair in block.pairs} == {is_tested}
+
+
+def test_one_unit_holds_for_all_pairs(tmp_path: Path):
+    """The pair that has enough seeds is tested over settings too, and no sentence denies them."""
+    seeds = {"rnn": 9, "lstm": 9, "mingru": 2}
+    points = (({"cell": c, "g": g}, s) for c in seeds for g in range(7) for s in range(seeds[c]))
+    block = only(runs(tmp_path, points))
+    assert block.unit == "setting"
+    assert sorted(pair.replicates for pair in block.pairs) == [2, 2, 9]
+    assert all("because there are too few seeds" in pair.sentence for pair in block.pairs)
+
+
+def test_a_key_that_follows_does_not_hinder_and_is_named(tmp_path: Path):
+    rates = {"rnn": 0.1, "lstm": 0.01, "mingru": 0.01}
+    points = (({"cell": c, "g": g, "lr": rates[c]}, 0) for c in rates for g in (1, 2))
+    block = only(runs(tmp_path, points))
+    assert [pair.settings for pair in block.pairs] == [2, 2, 2]
+    assert block.notes == ["lr changes with cell"]
+    with pytest.raises(ValueError, match="lr: changes only together with cell"):
+        only(tmp_path, "lr")
+
+
+def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path, said):
+    crossed = [("rnn", 1, 1), ("rnn", 2, 2), ("gru", 1, 2), ("gru", 2, 1)]
+    apart = runs(tmp_path / "a", (({"cell": c, "g": g, "k": k}, 0) for c, g, k in crossed))
+    code, printed = said("leaderboard", str(apart), "--by", "cell")
+    assert (code, printed) == (2, "seqsweep: cell: no setting has both values\n")
+    for number, cell in enumerate(("rnn", "gru")):
+        part = {"fingerprint": cell}
+        run = {"cell": cell, "seed": 0, "val/acc": 0.5, "test/acc": 0.5}
+        splits = {"val": part, "test": part}
+        finish_run(tmp_path / "b" / f"{number:016x}", run, splits=splits, data_fingerprint="d")
+    with pytest.raises(ValueError, match="cell: other validation and test sets"):
+        only(tmp_path / "b")
+
+
+def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
+    folder = made(tmp_path, 9)
+    (pair,) = only(folder).pairs
+    (row,) = seqsweep.compare_by(folder, "cell").to_dict("records")
+    assert pair.difference is not None
+    assert (row["first"], row["second"], row["sentence"]) == ("gru", "rnn", pair.sentence)
+    assert (row["low"], row["high"]) == (pair.difference.low, pair.difference.high)
+    with pytest.raises(FolderError, match="did you mean 'cell'"):
+        seqsweep.compare_by(folder, "cel")
+
+
 def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
     folder = made(tmp_path, 2, settings=3)
     for key, words in (
@@ -226,7 +303,7 @@ def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path)
     folder = made(tmp_path / "runs", 1, settings=7)
     names = sorted(path.name for path in folder.iterdir())
     write_search(folder, [Trial(number, {}, [name]) for number, name in enumerate(names)])
-    with pytest.raises(ValueError, match="fewer than two of its values"):
+    with pytest.raises(ValueError, match="no config of the search has fresh seeds"):
         only(folder)
 
 

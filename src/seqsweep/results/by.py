@@ -152,7 +152,6 @@ def _compare_on(one: DataSet, board: Leaderboard, key: str) -> By:
     others = [other for other in board.keys if other not in (key, *followers)]
     rows: dict[str, dict[str, Row]] = {}
     for row in board.rows:
-        # A search chose its trials by scores that are partly luck, so they are not compared.
         if board.compared in row.samples and not row.is_chosen:
             setting = value_key([row.config[other] for other in others])
             rows.setdefault(config_label(row.config, names, [key]), {})[setting] = row
@@ -173,13 +172,16 @@ def _why_refused(
     """Says why the values of a key cannot be compared; empty if they can."""
     if not board.monitor:
         return "no metric has a known direction: give monitor and monitor_mode"
+    # A search chose its trials by scores that are partly luck.
+    if all(row.is_chosen for row in board.rows):
+        return "no config of the search has fresh seeds"
     if key in REPLICATE_KEYS:
         return "its values are replicates of a config, not settings"
     if (number := len(set(columns[key]))) == 1:
         return "has only one value"
     for other, column in columns.items():
         if other != key and follows(column, columns[key]):
-            return f"changes only together with {names[other]}, so compare by {names[other]}"
+            return f"changes only together with {names[other]}"
     if key not in board.keys:
         return "does not distinguish configs"
     if number > MOST_VALUES:
@@ -297,7 +299,7 @@ def _sentence(pair: Pair, metric: Metric, runs: str, is_over_settings: bool) -> 
     }[pair.verdict]
     p = "" if pair.adjusted is None else f", p {probability(pair.adjusted)}"
     assumption = (
-        f"tested over settings, because {runs} are too few for a test: "
+        "tested over settings, because there are too few seeds: "
         "this assumes that settings do not share the luck of a seed"
     )
     parts = [

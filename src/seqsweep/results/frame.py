@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqsweep.errors import FolderError, raised_as
+from seqsweep.results.by import compare_values
 from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.identity import FlatConfig
-from seqsweep.runs.ledger import differing_keys, read_folder
+from seqsweep.runs.ledger import differing_keys, not_begun, read_folder
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.sweepfile import SweepFile
@@ -19,6 +20,9 @@ _COUNTS = ("best_epoch", "epochs", "params")
 _SPEEDS = ("train_seconds", "samples_per_s")
 _TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "folder", "epoch", "step")
 """The names of other columns. A key with such a name gets its full name, or a prefix."""
+
+_INTERVAL = {"mean": "difference", "low": "low", "high": "high"}
+"""The columns of an interval of `compare_by`, by the names in an estimate."""
 
 
 @raised_as(FolderError)
@@ -73,12 +77,38 @@ def load_curves(folder: Path | str) -> "DataFrame":
     return runs[keys].merge(pd.concat(curves), on="run_id", how="inner")
 
 
+@raised_as(FolderError)
+def compare_by(folder: Path | str, key: str) -> "DataFrame":
+    """Compares the values of a key in pairs, all else equal; one row per pair.
+
+    Args:
+        key: The whole name of a key, or the short name that tables show.
+
+    Returns:
+        Columns: `data`, `score`, `unit` (what the test counts), `first` (the better value),
+        `second`, `difference`, its interval `low` and `high`, and the rest of `results.by.Pair`.
+
+    Raises:
+        FileNotFoundError, FolderError, ImportError: As in `load_sweep`, and for a wrong key.
+    """
+    pd, entries, sweep = _pandas(), read_folder(Path(folder)), SweepFile.read(Path(folder))
+    rows: list[dict[str, Any]] = []
+    for block in compare_values(entries, key, not_begun(sweep.configs, entries) if sweep else ()):
+        for pair in block.pairs:
+            row = {"data": block.data, "score": str(block.score), "unit": block.unit}
+            row |= dict(zip(("first", "second"), pair.values, strict=True)) | vars(pair)
+            interval = vars(pair.difference) if pair.difference else {}
+            rows.append(row | {to: interval.get(name) for name, to in _INTERVAL.items()})
+    floats = dict.fromkeys((*_INTERVAL.values(), "p", "adjusted"), "float64")
+    return pd.DataFrame(rows).drop(columns="values").astype(floats)
+
+
 def _pandas() -> Any:
     try:
         import pandas as pd  # takes half a second and is an optional dependency
     except ImportError as error:
         raise ImportError(
-            "load_sweep and load_curves need pandas: pip install 'seqsweep[pandas]'"
+            "load_sweep, load_curves and compare_by need pandas: pip install 'seqsweep[pandas]'"
         ) from error
     return pd
 
