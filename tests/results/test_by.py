@@ -189,6 +189,13 @@ def test_the_sentence_names_the_better_value_its_lead_and_its_settings(tmp_path:
     )
 
 
+def test_values_of_equal_text_stay_apart(tmp_path: Path):
+    for number, (h, seed) in enumerate(itertools.product((1, "1", 2), range(7))):
+        run = {"h": h, "seed": seed, "val/acc": (number % 5) / 9, "test/acc": (number % 5) / 9}
+        finish_run(tmp_path / f"{number:016x}", run)
+    assert len(only(tmp_path, "h").pairs) == 3
+
+
 def test_of_a_loss_the_smaller_is_better(tmp_path: Path):
     (pair,) = only(made(tmp_path, 9, lower=True)).pairs
     assert pair.sentence.startswith("gru is better than rnn: test/loss -0.0350 [-0.0368, -0.0332]")

@@ -150,11 +150,16 @@ def _compare_on(one: DataSet, board: Leaderboard, key: str) -> By:
     # What follows from the key cannot be equal for two of its values.
     followers = [other for other in keys if follows(columns[key], columns[other])]
     others = [other for other in board.keys if other not in (key, *followers)]
+    texts = {
+        value_key(row.config.get(key)): config_label(row.config, names, [key]) for row in board.rows
+    }
+    if len(set(texts.values())) < len(texts):  # as of 1 and "1"
+        texts = {value: f"{text} ({value})" for value, text in texts.items()}
     rows: dict[str, dict[str, Row]] = {}
     for row in board.rows:
         if board.compared in row.samples and not row.is_chosen:
             setting = value_key([row.config[other] for other in others])
-            rows.setdefault(config_label(row.config, names, [key]), {})[setting] = row
+            rows.setdefault(texts[value_key(row.config.get(key))], {})[setting] = row
     if len(rows) < 2:
         return replace(block, notes=["fewer than two of its values have a score to compare"])
     measure = Measure(board.compared, board.variation)

@@ -130,9 +130,11 @@ def _for_a_test(board: Leaderboard) -> str:
     """Says which replicates would make a test; empty if more of them would not."""
     compared = [row.difference for row in board.rows if row.difference is not None]
     few = [one for one in compared if one.verdict == "undecided" and not one.untested]
-    if not few:
+    # The fresh seeds of a search are asked for by the search.
+    if not few or any(row.is_chosen for row in board.rows):
         return ""
-    return f" (a test needs {replicates_override(len(compared), board.variation.folds)})"
+    folds = board.variation.folds if all(one.n < 2 for one in compared) else 0
+    return f" (a test needs {replicates_override(len(compared), folds)})"
 
 
 def _seeds_for_more(board: Leaderboard) -> list[str]:

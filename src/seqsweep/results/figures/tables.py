@@ -10,7 +10,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import estimate_text, heading
 from seqsweep.results.rows import Row
-from seqsweep.results.words import leaderboard_notes, rank_cells, ranking_words
+from seqsweep.results.words import CHOSEN, leaderboard_notes, rank_cells, ranking_words
 from seqsweep.text import NBSP, count, listed, number, upper_first
 
 _MOST_COLUMNS = 8
@@ -58,6 +58,9 @@ def config_table(findings: Findings) -> PaperTable:
         "config": [row.words for row in rows]
     }
     texts = len(table)
+    first = next(iter(table))
+    pairs = zip(rows, table[first], strict=True)
+    table[first] = [f"{text}{CHOSEN * row.is_chosen}" for row, text in pairs]
     table |= {one.head: _texts(one, rows) for one in of_kinds(columns, "count", "lost")}
     for score in of_kinds(columns, "score"):
         table[score.head] = _texts(score, rows)

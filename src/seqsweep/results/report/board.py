@@ -38,6 +38,8 @@ _ON_PAGE = (
 _FOLDED_FROM = 30
 """A leaderboard with more rows shows the first twenty (report.css) until it is unfolded."""
 
+_NO_ROW = Row({}, [], {}, {})
+
 MOST_RANKED = 24
 """The most methods in a diagram, which shows the best of them."""
 
@@ -143,10 +145,11 @@ def as_csv(findings: Findings) -> str:
     """Returns csv with a row per config, and per baseline: keys, metrics, comparison, costs."""
     columns, text = board_columns(findings.board, every=True), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    for index, row in enumerate((*findings.rows, *map(as_row, findings.baselines))):
+    # A row without runs has the names, too, and a folder may have no complete run.
+    for index, row in enumerate([_NO_ROW, *findings.rows, *map(as_row, findings.baselines)]):
         cells = [*itertools.chain(*(column.cell(row).values.items() for column in columns))]
         names, values = zip(*cells, ("config", quoted_formula(row.words)), strict=True)
-        writer.writerows([values] if index else [names, values])
+        writer.writerow(values if index else names)
     return text.getvalue()
 
 
