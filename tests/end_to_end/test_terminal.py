@@ -81,7 +81,10 @@ def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path):
 def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep, tmp_path):
     result = seqsweep("train", "--cfg", "job", "model.hidden_size=5")
     assert "hidden_size: 5" in result.out
-    assert not list(tmp_path.iterdir())
+    # The marks of our defaults are resolved on request, a list too.
+    resolved = seqsweep("train", "--cfg", "job", "--resolve")
+    assert resolved.code == 0 and "lr: 0.003" in resolved.out and "- 0.999" in resolved.out
+    assert "${" not in resolved.out and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

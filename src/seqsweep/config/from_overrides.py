@@ -44,8 +44,9 @@ def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
     getattr(OmegaConf, function)(name, resolver, replace=True)
 
 
-# `${ours:VALUE}` in conf is a default for our networks, which a typed value replaces.
-register_resolver("ours", lambda value: value)
+# `${ours:VALUE}` in conf is a default for our networks, which a typed value replaces. OmegaConf
+# resolves a whole config, as for `--cfg job --resolve`, only if no resolver returns a plain list.
+register_resolver("ours", lambda v: OmegaConf.create(v) if isinstance(v, list) else v)
 
 
 def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
