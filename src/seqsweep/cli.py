@@ -276,6 +276,7 @@ def _status(arguments: list[str]) -> None:
 
 
 def _leaderboard(arguments: list[str]) -> None:
+    from seqsweep.results.by import compare_values
     from seqsweep.results.folder_tables import boards_of, print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import of_this_version, read_folder
@@ -293,12 +294,13 @@ def _leaderboard(arguments: list[str]) -> None:
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
     current = of_this_version(entries)
+    by = compare_values(current, options.by, options.folder) if options.by else []
     if options.out is not None:
         write_sets_csv(options.out, options.folder, current)
     if options.json:
-        print_json(boards_of(options.folder, current, options.top, options.by))
+        print_json(boards_of(options.folder, current, options.top, by))
         return
-    print_folder(console, options.folder, entries, options.top, options.all, options.by)
+    print_folder(console, options.folder, entries, options.top, options.all, by)
     if any(entry.state != "complete" for entry in current):
         print_lines(console, status_line(options.folder, current))
 
@@ -348,6 +350,7 @@ def _watch(arguments: list[str]) -> int:
 
 
 def _report(arguments: list[str]) -> int:
+    from seqsweep.results.by import compare_values
     from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import remove_leftovers
@@ -361,6 +364,7 @@ def _report(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     folder: Path = options.folder
     entries = read_folder(folder)
+    by = compare_values(entries, options.by, folder) if options.by else []
     if options.out is None:
         if not os.access(folder, os.W_OK):
             cure = "--out FILE.html writes the report to another place"
@@ -371,7 +375,7 @@ def _report(arguments: list[str]) -> int:
             say_error(f"no baselines: {error}")
         remove_leftovers(folder)
     try:
-        paths = write_report(folder, options.out, entries, options.by)
+        paths = write_report(folder, options.out, entries, by)
     except OSError as error:
         say_error(f"no report: {error}; --out FILE.html writes it to another place")
         return 1

@@ -319,7 +319,7 @@ def test_terminal_page_and_json_say_the_same(tmp_path: Path, said):
     (pair,) = only(folder).pairs
     assert pair.sentence in said("leaderboard", str(folder), "--by", "cell")[1]
     printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
-    write_report(folder, by="cell")
+    write_report(folder, by=[only(folder)])
     assert data(folder)["by"] == printed["by"]
     assert printed["by"][0]["pairs"][0]["p"] == pair.p
     write_report(folder)

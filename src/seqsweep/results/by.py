@@ -7,8 +7,9 @@ too few for a test of all pairs, the settings are the samples instead, if they a
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from seqsweep.results.comparison import common_means, match_rows, why_no_mean
@@ -20,9 +21,10 @@ from seqsweep.results.replicates import Replicate, varied_words
 from seqsweep.results.rows import DATA, Row, follows, text_columns
 from seqsweep.results.significance import Estimate, holm, is_significant, mean_of, seeds_needed
 from seqsweep.results.words import name_test, probability, replicates_override
-from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig
-from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import Entry, not_begun, value_key
 from seqsweep.runs.metrics import Metric
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.text import count, did_you_mean, nearest_or_all
 
 MOST_VALUES = 12
@@ -101,18 +103,18 @@ class By:
         return [[*head, "better/equal/worse"], *rows]
 
 
-def compare_values(
-    entries: Sequence[Entry], key: str, planned: Iterable[FlatConfig] = ()
-) -> list[By]:
+def compare_values(entries: Sequence[Entry], key: str, folder: Path | None = None) -> list[By]:
     """Compares the values of a key on each data set that has a complete run.
 
     Args:
         key: The whole name of a key, or the short name that tables show.
-        planned: The configs of the sweep's members that have not started.
+        folder: The folder of the runs, whose planned runs name the data sets and keys, too.
 
     Raises:
         ValueError: No run has the key, or no two of its values can be compared.
     """
+    sweep = SweepFile.read(folder) if folder else None
+    planned = not_begun(sweep.configs, entries) if sweep else []
     sets = [one for one in data_sets(entries, planned) if one.complete]
     if not sets:
         raise ValueError(f"{key}: its values are compared over complete runs, and there are none")

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.by import By, compare_values
+from seqsweep.results.by import By
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
@@ -40,7 +40,7 @@ def print_folder(
     entries: Sequence[Entry],
     top: int | None = None,
     every: bool = False,
-    by: str = "",
+    by: Sequence[By] = (),
 ) -> None:
     """Prints the leaderboard of a folder if one of its runs is complete.
 
@@ -51,15 +51,13 @@ def print_folder(
     Args:
         entries: The runs of the folder, of all versions.
         every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
-        by: A key whose values are compared below the leaderboard.
+        by: What `compare_values` returns, to print below the leaderboard.
     """
     current = of_this_version(entries)
-    # A wrong key is refused before anything is printed.
-    blocks = compare_values(current, by, _planned(folder, current)) if by else []
     if any(entry.state == "complete" for entry in current):
         _print_boards(console, folder, current, top, every)
-    for block in blocks:
-        _print_by(console, block, len(blocks) > 1)
+    for block in by:
+        _print_by(console, block, len(by) > 1)
     if left_out := other_versions(entries):
         print_lines(console, f"{left_out}: not in the table", style="yellow")
 
@@ -110,7 +108,7 @@ def _planned(folder: Path, entries: Sequence[Entry]) -> list[FlatConfig]:
 
 
 def boards_of(
-    folder: Path, entries: Sequence[Entry], top: int | None, by: str = ""
+    folder: Path, entries: Sequence[Entry], top: int | None, by: Sequence[By] = ()
 ) -> dict[str, Any]:
     """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
     planned = _planned(folder, entries)
@@ -128,7 +126,7 @@ def boards_of(
     if across and across.ranking:
         pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
         content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
-    return content | ({"by": compare_values(entries, by, planned)} if by else {})
+    return content | ({"by": by} if by else {})
 
 
 def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:

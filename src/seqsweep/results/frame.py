@@ -8,7 +8,7 @@ from seqsweep.errors import FolderError, raised_as
 from seqsweep.results.by import compare_values
 from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.identity import FlatConfig
-from seqsweep.runs.ledger import differing_keys, not_begun, read_folder
+from seqsweep.runs.ledger import differing_keys, read_folder
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.sweepfile import SweepFile
@@ -91,9 +91,9 @@ def compare_by(folder: Path | str, key: str) -> "DataFrame":
     Raises:
         FileNotFoundError, FolderError, ImportError: As in `load_sweep`, and for a wrong key.
     """
-    pd, entries, sweep = _pandas(), read_folder(Path(folder)), SweepFile.read(Path(folder))
+    pd, entries = _pandas(), read_folder(Path(folder))
     rows: list[dict[str, Any]] = []
-    for block in compare_values(entries, key, not_begun(sweep.configs, entries) if sweep else ()):
+    for block in compare_values(entries, key, Path(folder)):
         for pair in block.pairs:
             row = {"data": block.data, "score": str(block.score), "unit": block.unit}
             row |= dict(zip(("first", "second"), pair.values, strict=True)) | vars(pair)

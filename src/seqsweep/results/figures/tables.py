@@ -54,35 +54,36 @@ def config_table(findings: Findings) -> PaperTable:
     board, rows = findings.board, findings.listed
     columns = board_columns(board, every=True)
     telling = [one for one in of_kinds(columns, "key") if one.key in board.telling_keys]
-    table = {one.words: _texts(one, rows) for one in telling} or {
-        "config": [row.words for row in rows]
-    }
-    texts = len(table)
-    first = next(iter(table))
-    pairs = zip(rows, table[first], strict=True)
-    table[first] = [f"{text}{CHOSEN * row.is_chosen}" for row, text in pairs]
-    table |= {one.head: _texts(one, rows) for one in of_kinds(columns, "count", "lost")}
+    # A list, because a key may be called like another column.
+    table = [(one.words, _texts(one, rows)) for one in telling]
+    table = table or [("config", [row.words for row in rows])]
+    texts, (head, cells) = len(table), table[0]
+    marked = [f"{cell}{CHOSEN * row.is_chosen}" for cell, row in zip(cells, rows, strict=True)]
+    table[0] = head, marked
+    table += [(one.head, _texts(one, rows)) for one in of_kinds(columns, "count", "lost")]
     for score in of_kinds(columns, "score"):
-        table[score.head] = _texts(score, rows)
         values = [row.metrics.get(score.key) for row in rows]
-        table["95 % interval"] = [(v and estimate_text(v).partition(" ")[2]) or "" for v in values]
+        ends = [(value and estimate_text(value).partition(" ")[2]) or "" for value in values]
+        table += [(score.head, _texts(score, rows)), ("95 % interval", ends)]
     # Without a test, there is neither a p nor a verdict.
     compared = of_kinds(board_columns(board), "difference", "p", "verdict")
-    table |= {one.head: _texts(one, rows) for one in compared}
-    for one in columns:
-        if one.key in (board.monitor, "params"):
-            table.setdefault(one.head if one.kind == "metric" else one.words, _texts(one, rows))
-    table = {name: cells for name, cells in table.items() if any(cells)}
+    table += [(one.head, _texts(one, rows)) for one in compared]
+    metrics = [one for one in of_kinds(columns, "metric") if one.key == board.monitor]
+    table += [(one.head, _texts(one, rows)) for one in metrics]
+    costs = [one for one in of_kinds(columns, "cost") if one.key == "params"]
+    table += [(one.words, _texts(one, rows)) for one in costs]
+    table = [(head, cells) for head, cells in table if any(cells)]
+    heads, cells = zip(*table, strict=True)
     name = findings.folder.resolve().name
     data = listed([one.name for one in data_sets(findings.entries)])
     over = f", over {board.variation.words}" if board.has_replicates else ""
     return PaperTable(
         f"{heading(board.compared)} of {count(len(findings.rows), 'config')} on {data}{over}.",
         name,
-        list(table),
-        list(zip(*table.values(), strict=True)),
+        heads,
+        list(zip(*cells, strict=True)),
         texts,
-        {(0, list(table).index(board.compared))} if board.compared in table else set(),
+        {(0, heads.index(board.compared))} if board.compared in heads else set(),
         [f"bold: the best by {board.monitor.words}", *leaderboard_notes(board)],
     )
 

@@ -21,7 +21,7 @@ from seqsweep.errors import Damaged
 from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline
-from seqsweep.results.by import compare_values
+from seqsweep.results.by import By
 from seqsweep.results.findings import Findings, find_all
 from seqsweep.results.report import board, costs, curves, effects
 from seqsweep.results.report import parts as plots
@@ -43,7 +43,7 @@ from seqsweep.results.words import (
 )
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.files import open_regular, write_text
-from seqsweep.runs.ledger import Entry, not_begun, read_folder
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sweepfile import SweepFile
@@ -85,7 +85,7 @@ def write_report(
     folder: Path,
     page: Path | None = None,
     entries: Sequence[Entry] | None = None,
-    by: str = "",
+    by: Sequence[By] = (),
 ) -> list[Path]:
     """Writes report.html, report.csv and report.json into a folder of runs.
 
@@ -95,14 +95,14 @@ def write_report(
     Args:
         page: Another path for the page, ending in `.html`; the other files are written beside it.
         entries: The runs, if they have just been read.
-        by: A key whose values are compared in a section of their own.
+        by: What `compare_values` returns, for a section of its own.
 
     Returns:
         The paths of the three files.
 
     Raises:
         OSError: The folder does not exist, or a file cannot be written.
-        ValueError: The folder contains no run of this version, or `by` cannot be compared.
+        ValueError: The folder contains no run of this version.
     """
     report = analyse(folder, read_folder(folder) if entries is None else entries, by)
     page = page or folder / "report.html"
@@ -115,7 +115,7 @@ def write_report(
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
-def analyse(folder: Path, entries: Sequence[Entry], by: str = "") -> Report:
+def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Report:
     """Returns the report on the runs of a folder."""
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
@@ -131,7 +131,7 @@ def analyse(folder: Path, entries: Sequence[Entry], by: str = "") -> Report:
     sections = [
         board.sets_section(findings),
         board.board_section(findings),
-        *([by_section(findings, by)] if by else []),
+        *([by_section(by)] if by else []),
         *extra_sections(folder, entries),
         effects.effects_section(findings),
         curves.curves_section(findings),
@@ -154,14 +154,9 @@ def analyse(folder: Path, entries: Sequence[Entry], by: str = "") -> Report:
     return report
 
 
-def by_section(findings: Findings, key: str) -> Section:
+def by_section(by: Sequence[By]) -> Section:
     """Builds the section that compares the values of a key, all else equal."""
-    sweep = findings.sweep
-    planned = not_begun(sweep.configs, findings.entries) if sweep else []
-    blocks = compare_values(findings.entries, key, planned)
-    title = f"By {blocks[0].name}"
-    view = {"by_title": title}
-    return Section("by", title, TEMPLATES / "by.html.j2", {"by": blocks}, view=view)
+    return Section("by", f"By {by[0].name}", TEMPLATES / "by.html.j2", {"by": by})
 
 
 def _head(findings: Findings) -> dict[str, Any]:
