@@ -24,8 +24,8 @@ SWEEP = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8", "sweep.
 
 
 # hydra-optuna-sweeper takes the name `optuna` for all Hydra apps of an environment. In seqsweep
-# this name belongs to seqsweep's own sweeper, so a file gives the other one a name. Without a seed, its four trials may
-# all draw one value.
+# this name belongs to seqsweep's own sweeper, so a file gives the other one a name. Without a seed,
+# its four trials may all draw one value.
 OPTUNA_SWEEPER = ("hydra-optuna-sweeper==1.4.0rc3", "hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1")
 OPTUNA_FILE = """
 defaults: [{sampler: tpe}, _self_]
