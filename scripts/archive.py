@@ -34,7 +34,7 @@ from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, boards_by, table
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.figures.tables import as_markdown, sets_table
+from seqsweep.results.figures.paper_tables import as_markdown, sets_table
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate

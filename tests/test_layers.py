@@ -59,7 +59,7 @@ RICH = (
 )  # fmt: skip
 VIEWS = tuple(
     f"results.{name}"
-    for name in ("tables", "folder_tables", "compare", "frame", "housekeeping", "report", "figures",
+    for name in ("tables", "folder_tables", "compare", "frame", "status", "report", "figures",
                  "tensorboard")
 )  # fmt: skip
 STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
@@ -191,7 +191,7 @@ def test_the_imports_have_no_cycle():
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
         ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
-        ("matplotlib", ("results.figures", "results.tensorboard.figures")),
+        ("matplotlib", ("results.figures", "results.tensorboard.pictures")),
         ("jinja2", ("results.report.write", "using.explain_command")),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),

@@ -263,7 +263,7 @@ def _guide(arguments: list[str]) -> None:
 
 
 def _status(arguments: list[str]) -> None:
-    from seqsweep.results.housekeeping import print_status
+    from seqsweep.results.status import print_status
     from seqsweep.results.tables import MOST_ROWS
 
     parser = folder_parser("status", "Lists the runs of a folder and their states.")
@@ -306,7 +306,7 @@ def _leaderboard(arguments: list[str]) -> None:
 
 
 def _clean(arguments: list[str]) -> None:
-    from seqsweep.results.housekeeping import clean
+    from seqsweep.results.status import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
 
     text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."

@@ -12,10 +12,10 @@ from finished_runs import finish_run
 from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
 from scipy import stats
 
+from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import Replicate
-from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.tables import leaderboard_notes, leaderboard_table
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder

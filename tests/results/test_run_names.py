@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.results.formatting import column_values, key_names, run_label, value_text
-from seqsweep.results.rows import distinguishing_keys, label_keys
+from seqsweep.results.keys import distinguishing_keys, label_keys
 from seqsweep.results.run_names import LONGEST, readable_names
 
 

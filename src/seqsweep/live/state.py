@@ -15,7 +15,7 @@ from pathlib import Path
 
 from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.rows import label_keys
+from seqsweep.results.keys import label_keys
 from seqsweep.runs.events import writer_of
 from seqsweep.runs.files import JsonObject, stat_of, version_of
 from seqsweep.runs.lock import holder_of, is_locked

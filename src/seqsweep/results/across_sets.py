@@ -13,6 +13,7 @@ from typing import Any
 
 from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of
 from seqsweep.results.formatting import config_label, key_names, split_words, value_text
+from seqsweep.results.keys import config_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import Ranking, rank_methods
@@ -24,7 +25,6 @@ from seqsweep.results.replicates import (
     shared_splits,
     variation_of,
 )
-from seqsweep.results.rows import config_keys
 from seqsweep.results.significance import Estimate, ranks_by_size
 from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import Entry, value_key

@@ -10,7 +10,8 @@ from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, distinct_values
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import KeyNames, run_label
-from seqsweep.results.rows import DATA, Row
+from seqsweep.results.keys import DATA
+from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate, mean_of
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import value_key

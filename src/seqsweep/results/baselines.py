@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.results.formatting import key_names, known_settings
+from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import sampling_error
-from seqsweep.results.rows import Row, distinguishing_keys
+from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS

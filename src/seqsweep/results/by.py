@@ -15,10 +15,11 @@ from typing import Literal
 from seqsweep.results.comparison import common_means, match_rows, why_no_mean
 from seqsweep.results.data_sets import DataSet, data_sets
 from seqsweep.results.formatting import KeyNames, config_label, estimate_text, key_names
+from seqsweep.results.keys import DATA, follows, text_columns
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, varied_words
-from seqsweep.results.rows import DATA, Row, follows, text_columns
+from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate, holm, is_significant, mean_of, seeds_needed
 from seqsweep.results.words import name_test, probability, replicates_override
 from seqsweep.runs.identity import REPLICATE_KEYS

@@ -13,9 +13,9 @@ from seqsweep.console import print_lines
 from seqsweep.results.comparison import Comparison, Side, compare_sweeps
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
 from seqsweep.results.formatting import KeyNames, estimate_text, key_names, run_label
+from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
-from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.tables import new_table, print_table, status_line

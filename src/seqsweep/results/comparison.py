@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.data_sets import data_key, data_names, group_by, recordings_key
+from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import (
     Replicate,
@@ -15,7 +16,7 @@ from seqsweep.results.replicates import (
     shared_metric,
     variation_of,
 )
-from seqsweep.results.rows import Row, check_sets, distinguishing_keys, make_row, sets_by_replicate
+from seqsweep.results.rows import Row, check_sets, make_row, sets_by_replicate
 from seqsweep.results.significance import Estimate, is_significant, mean_of, paired
 from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig, is_one_value
 from seqsweep.runs.ledger import Entry, differing_keys, value_key

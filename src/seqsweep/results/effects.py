@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.rows import CHOICE, choices_among, follows, text_columns
+from seqsweep.results.keys import CHOICE, choices_among, follows, text_columns
 from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import value_key
 

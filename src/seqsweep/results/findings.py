@@ -11,8 +11,9 @@ from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.baselines import Baseline, find_baselines
 from seqsweep.results.effects import Effect, Interaction, strongest_interaction
+from seqsweep.results.keys import label_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.rows import Row, label_keys
+from seqsweep.results.rows import Row
 from seqsweep.results.run_details import Run, config_runs
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.identity import FlatConfig

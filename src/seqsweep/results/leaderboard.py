@@ -29,17 +29,9 @@ from seqsweep.results.data_sets import (
 )
 from seqsweep.results.effects import Effect, Grid, find_missing, independent_keys, main_effects
 from seqsweep.results.formatting import config_label, key_names, known_settings
+from seqsweep.results.keys import DATA, config_keys, distinguishing_keys
 from seqsweep.results.replicates import Variation, newest, numbers, shared_metric, variation_of
-from seqsweep.results.rows import (
-    DATA,
-    Row,
-    compare_rows,
-    config_keys,
-    distinguishing_keys,
-    make_row,
-    shared_means,
-    with_data,
-)
+from seqsweep.results.rows import Row, compare_rows, make_row, shared_means, with_data
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
@@ -53,8 +45,6 @@ from seqsweep.runs.metrics import (
 )
 from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import chosen_runs
-
-__all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
 """The keys whose values name a config if no key distinguishes the configs."""

@@ -10,7 +10,8 @@ from typing import Any
 from seqsweep.results import formatting
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import split_words
-from seqsweep.results.leaderboard import DATA, Leaderboard
+from seqsweep.results.keys import DATA
+from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.replicates import numbers, replicate_of
 from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object

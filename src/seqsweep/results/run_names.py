@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import KeyNames, key_names
-from seqsweep.results.rows import label_keys
+from seqsweep.results.keys import label_keys
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import value_key
 

@@ -15,9 +15,9 @@ from seqsweep.console import print_lines
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.columns import Column, board_columns, needed_metrics, of_kinds
 from seqsweep.results.formatting import error_text, key_names, with_deviation
+from seqsweep.results.keys import label_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import numbers
-from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     Signs,

@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import BestBaseline
 from seqsweep.results.formatting import estimate_text, split_words
-from seqsweep.results.leaderboard import Leaderboard, Row
+from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
 from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
+from seqsweep.results.rows import Row
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
 from seqsweep.runs.metrics import BY_RECORDING, Metric, has_other_windows, own_metrics
 from seqsweep.text import count, number

@@ -15,7 +15,7 @@ from seqsweep.console import place, print_lines, print_notes
 from seqsweep.importing import without_collections
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.rows import label_keys
+from seqsweep.results.keys import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metrics import ranking_metric
 from seqsweep.runs.run_folder import RunFolder

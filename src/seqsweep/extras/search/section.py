@@ -10,7 +10,7 @@ from typing import Any
 from seqsweep.console import place
 from seqsweep.extras.search.findings import Confirmation, Search, find_search
 from seqsweep.extras.search.trials import Tried, trial_words
-from seqsweep.results.report.parts import (
+from seqsweep.results.report.plotly_parts import (
     GREY,
     PALETTE,
     Figure,

@@ -14,11 +14,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.confusion import find_confusion
 from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
-from seqsweep.results.figures import parts
-from seqsweep.results.figures.parts import Drawing, Row
+from seqsweep.results.figures import plot_parts as parts
+from seqsweep.results.figures.plot_parts import Drawing, Mark
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import heading, split_words
-from seqsweep.results.report.board import MOST_RANKED
+from seqsweep.results.report.sets_section import MOST_RANKED
 from seqsweep.results.words import clique_rule, name_test
 from seqsweep.runs.metrics import Metric, as_metric
 from seqsweep.text import count, upper_first
@@ -55,10 +55,10 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
     score, board, drawn = findings.score, findings.board, findings.scored[:MOST_CONFIGS]
     if len(drawn) < 2:
         return "fewer than two configs have a score"
-    rows: list[Row] = []
+    rows: list[Mark] = []
     for one in drawn:
         value, symbol = one.metrics[score], _SYMBOLS.get(one.verdict, "x")
-        rows.append(Row(one.words, value.mean, value.low, value.high, symbol))
+        rows.append(Mark(one.words, value.mean, value.low, value.high, symbol))
     figure, _ = parts.draw_rows(rows, columns, heading(score))
     spread = f"one {findings.unit} each, so there are no intervals"
     if findings.has_seeds:
@@ -83,14 +83,14 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
     if len(effects) < 2:
         return "fewer than two keys have a main effect"
     grand = findings.grand_mean
-    rows: list[Row] = []
+    rows: list[Mark] = []
     for effect in effects:
         share = "alone" if effect.share is None else f"{effect.share * 100:.0f} %"
         share = "confounded" if effect.confounded else share
-        rows.append(Row(f"{findings.names[effect.key]} ({share})"))
+        rows.append(Mark(f"{findings.names[effect.key]} ({share})"))
         for value, mean in zip(effect.values, effect.means, strict=True):
             ends = min(grand, mean), max(grand, mean)
-            rows.append(Row(findings.names.text(effect.key, value), mean, *ends))
+            rows.append(Mark(findings.names.text(effect.key, value), mean, *ends))
     figure, _ = parts.draw_rows(rows, columns, f"Mean {findings.score.words}")
     caption = (
         f"Main effects: the mean {findings.score.words} at each value of a key, over the other "
@@ -200,7 +200,7 @@ def draw_ranks(across: AcrossSets | None, columns: int) -> Drawn:
     names = [f"{parts.drawable(method.words)} ({rank:.2f})" for method, rank in pairs]
     label = f"Mean rank in {across.metric.words}"
     if len(names) > _MOST_BESIDE or max(map(len, names)) > _LONGEST_BESIDE * columns:
-        rows = [Row(name, rank) for name, rank in zip(names, ranks, strict=True)]
+        rows = [Mark(name, rank) for name, rank in zip(names, ranks, strict=True)]
         figure, axes = parts.draw_rows(rows, columns, label)
         last = len(ranks) - 1
         cut = [(start, min(end, last)) for start, end in cliques if start < last]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.console import say_error
-from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 

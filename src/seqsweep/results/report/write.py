@@ -23,15 +23,21 @@ from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline
 from seqsweep.results.by import By
 from seqsweep.results.findings import Findings, find_all
-from seqsweep.results.report import board, costs, curves, effects
-from seqsweep.results.report import parts as plots
+from seqsweep.results.report import plotly_parts as plots
+from seqsweep.results.report.board_section import as_csv, board_section
+from seqsweep.results.report.confusion_section import confusion_section
+from seqsweep.results.report.costs_section import costs_section
+from seqsweep.results.report.curves_section import curves_section
+from seqsweep.results.report.effects_section import effects_section
 from seqsweep.results.report.extra_sections import (
     extra_contents,
     extra_sections,
     installed,
     installed_sections,
 )
-from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.report.plotly_parts import TEMPLATES, Section
+from seqsweep.results.report.seeds_section import seeds_section
+from seqsweep.results.report.sets_section import sets_section
 from seqsweep.results.words import (
     answer_of_ranks,
     baseline_words,
@@ -106,7 +112,7 @@ def write_report(
     """
     report = analyse(folder, read_folder(folder) if entries is None else entries, by)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.findings)}
+    texts = {".html": as_html(report, page.stem), ".csv": as_csv(report.findings)}
     # Files are not synced to disk, because a lost report can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # report.json is written last: its digest proves that all three files are complete.
@@ -129,15 +135,15 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         "commands": runs.commands(findings.sweep, entries, run, folder),
     }
     sections = [
-        board.sets_section(findings),
-        board.board_section(findings),
+        sets_section(findings),
+        board_section(findings),
         *([by_section(by)] if by else []),
         *extra_sections(folder, entries),
-        effects.effects_section(findings),
-        curves.curves_section(findings),
-        costs.costs_section(findings),
-        costs.confusion_section(findings),
-        costs.seeds_section(findings),
+        effects_section(findings),
+        curves_section(findings),
+        costs_section(findings),
+        confusion_section(findings),
+        seeds_section(findings),
         Section(
             "failures",
             "Failures",

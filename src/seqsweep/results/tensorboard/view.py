@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import DATA, leaderboard
+from seqsweep.results.keys import DATA
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import numbers
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image, text
@@ -214,7 +215,7 @@ def _pictures(entry: Entry) -> list[Any]:
     if entry.config.get("diagnostics") is False:
         return []
     # Importing matplotlib takes half a second, and no picture may be asked for.
-    from seqsweep.results.tensorboard import figures
+    from seqsweep.results.tensorboard import pictures
 
     confusion = entry.record.confusion
     classes = [str(name) for name in entry.record.classes]
@@ -222,11 +223,11 @@ def _pictures(entry: Entry) -> list[Any]:
     drawn: dict[str, bytes] = {}
     if split := next((name for name in ("val", "test") if confusion.get(name)), None):
         names = classes or [str(index) for index in range(len(confusion[split]))]
-        drawn["confusion"] = figures.png(figures.confusion, confusion[split], names, split)
+        drawn["confusion"] = pictures.png(pictures.confusion, confusion[split], names, split)
     if norms := diagnosis.get("gradient"):
-        drawn["gradient_through_time"] = figures.png(figures.gradient, norms)
+        drawn["gradient_through_time"] = pictures.png(pictures.gradient, norms)
     # The group is named `visual`, so that it comes last on the page, below train and val.
     return [
-        image(f"visual/{name}", _TITLES[name], png, figures.WIDTH, figures.HEIGHT)
+        image(f"visual/{name}", _TITLES[name], png, pictures.WIDTH, pictures.HEIGHT)
         for name, png in drawn.items()
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from seqsweep.results.housekeeping import folders_below, print_status
+from seqsweep.results.status import folders_below, print_status
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 

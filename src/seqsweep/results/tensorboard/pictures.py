@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from seqsweep.results.figures.parts import (
+from seqsweep.results.figures.plot_parts import (
     class_labels,
     draw_confusion,
     drawable,

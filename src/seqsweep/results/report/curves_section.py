@@ -5,8 +5,8 @@ from typing import Any
 
 from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.findings import Findings
-from seqsweep.results.report import parts as plots
-from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.report import plotly_parts as plots
+from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.runs.metrics import as_metric
 
 

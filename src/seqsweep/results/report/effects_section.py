@@ -8,8 +8,8 @@ from seqsweep.results.axis import Axis, Line, Point, choose_axis, keys_of_other_
 from seqsweep.results.effects import Interaction
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import estimate_text, key_names, run_label
-from seqsweep.results.report import parts as plots
-from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.report import plotly_parts as plots
+from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.text import NBSP, count
 
 

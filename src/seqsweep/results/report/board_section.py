@@ -1,4 +1,4 @@
-"""Builds the report's leaderboard, also as CSV, and its table of data sets."""
+"""Builds the report's leaderboard, also as CSV."""
 
 import csv
 import io
@@ -7,24 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import as_row
 from seqsweep.results.columns import board_columns
 from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import key_names
-from seqsweep.results.leaderboard import Row
-from seqsweep.results.ranks import Ranking
 from seqsweep.results.replicates import varied_words
-from seqsweep.results.report import parts as plots
-from seqsweep.results.report.parts import TEMPLATES, Section
+from seqsweep.results.report import plotly_parts as plots
+from seqsweep.results.report.plotly_parts import TEMPLATES, Section
+from seqsweep.results.rows import Row
 from seqsweep.results.run_details import Run
-from seqsweep.results.words import (
-    clique_rule,
-    rank_cells,
-    ranking_words,
-)
-from seqsweep.text import quoted_formula, upper_first
+from seqsweep.text import quoted_formula
 
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
@@ -40,12 +32,6 @@ _FOLDED_FROM = 30
 
 _NO_ROW = Row({}, [], {}, {})
 
-MOST_RANKED = 24
-"""The most methods in a diagram, which shows the best of them."""
-
-_NO_MEAN = (
-    "Accuracies of different test sets have no common scale, so no mean over data sets is shown."
-)
 
 RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 """The epochs and the values of each metric by run_id; None where an epoch has no value."""
@@ -151,64 +137,3 @@ def as_csv(findings: Findings) -> str:
         names, values = zip(*cells, ("config", quoted_formula(row.words)), strict=True)
         writer.writerow(values if index else names)
     return text.getvalue()
-
-
-def sets_section(findings: Findings) -> Section:
-    """Builds the section that compares the configs over several data sets."""
-    across = findings.across
-    ranking = across and across.ranking
-    names = [method.words for method in across.methods] if across else []
-    return Section(
-        "sets",
-        "Data sets",
-        TEMPLATES / "sets.html.j2",
-        {"across": across},
-        {"ranks": ranks_figure(names, ranking)} if ranking else {},
-        _sets_view(across) if across else {},
-        is_shown=bool(across and findings.rows),
-    )
-
-
-def _sets_view(across: AcrossSets) -> dict[str, Any]:
-    methods = range(len(across.methods))
-    return {
-        "across_keys": key_names(across.methods[0].keys, (one.keys for one in across.methods)),
-        "across_ranks": across.ranking and [rank_cells(across, index) for index in methods],
-        "across_notes": [
-            *(f"{upper_first(words)}." for words in ranking_words(across)),
-            _NO_MEAN,
-        ],
-        "bars_rule": clique_rule(len(methods)),
-        "across_cut": len(methods) > MOST_RANKED,
-    }
-
-
-def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
-    """Draws the critical-difference diagram of Demsar (2006, JMLR 7), in rows.
-
-    A bar beside the rows joins the methods of a clique, see `results.ranks`.
-
-    Args:
-        names: The names of the methods, in the order of their mean ranks.
-    """
-    drawn, ranks = names[:MOST_RANKED], ranking.mean_ranks[:MOST_RANKED]
-    shape = plots.layout("mean rank", "", 0)
-    texts = [f"{name} ({rank:.2f})" for name, rank in zip(drawn, ranks, strict=True)]
-    plots.name_rows(shape, texts)
-    worst = len(ranking.mean_ranks)
-    cliques = [(start, min(end, len(drawn) - 1)) for start, end in ranking.cliques]
-    cliques = [(start, end) for start, end in cliques if start < end]
-    # The bars stand side by side, to the right of the worst rank.
-    step = 0.03 * worst
-    shape["xaxis"] |= {"range": [0.8, worst + step * (len(cliques) + 1)], "tick0": 1, "dtick": 1}
-    points = {
-        "type": "scatter", "mode": "markers", "x": ranks, "y": list(range(len(drawn))),
-        "marker": {"color": plots.PALETTE[0], "size": 9}, "text": list(map(plots.label, texts)),
-        "hoverinfo": "text",
-    }  # fmt: skip
-    bars = [
-        {"type": "scatter", "mode": "lines", "x": [worst + step * level] * 2,
-         "y": [start, end], "line": {"color": plots.GREY, "width": 4}, "hoverinfo": "skip"}
-        for level, (start, end) in enumerate(cliques, start=1)
-    ]  # fmt: skip
-    return {"data": [points, *bars], "layout": shape}

@@ -6,7 +6,7 @@ from finished_runs import finish_run
 from report_pages import grid
 
 from seqsweep.results.across_sets import Method, table
-from seqsweep.results.figures.tables import as_latex, as_markdown, config_table, sets_table
+from seqsweep.results.figures.paper_tables import as_latex, as_markdown, config_table, sets_table
 from seqsweep.results.findings import find_all
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.ledger import read_folder

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from seqsweep.results.tensorboard import figures
-from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH, png
+from seqsweep.results.tensorboard import pictures
+from seqsweep.results.tensorboard.pictures import HEIGHT, WIDTH, png
 
 NAMES = ["$x_", "日本", "<b>", "a\nb", "", "_hidden", r"$\frac{$", "a name of a class that goes on"]
 DRAWN = ["$x_", "□□", "<b>", "a b", "", "_hidden", r"$\frac{$", "a name of a c…"]
@@ -43,7 +43,7 @@ def texts(axes: Any) -> list[str]:
 def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
     names = list(itertools.islice(itertools.cycle(NAMES), classes))
     counts = [[5 * (row == column) for column in range(classes)] for row in range(classes)]
-    axes = drawn_axes(figures.confusion, counts, names, "val")
+    axes = drawn_axes(pictures.confusion, counts, names, "val")
     labels = [label.get_text() for label in axes.get_yticklabels()]
     every = 2 if classes == 50 else 1  # of many classes only some have a label
     assert labels == list(itertools.islice(itertools.cycle(DRAWN), 0, classes, every))
@@ -51,7 +51,7 @@ def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
 
 
 def test_a_confusion_counts_rows_as_the_true_class():
-    axes = drawn_axes(figures.confusion, [[8, 2], [0, 0]], ["cat", "$dog"], "test")
+    axes = drawn_axes(pictures.confusion, [[8, 2], [0, 0]], ["cat", "$dog"], "test")
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0, 0]]
     numbers = [(text.get_text(), text.get_position()) for text in axes.texts]
     assert numbers == [("8", (0, 0)), ("2", (1, 0))]
@@ -61,13 +61,13 @@ def test_a_confusion_counts_rows_as_the_true_class():
 
 def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
     norms = {"layer 1": [1.0, 0.1, 0.01], "layer 1 reverse": [2.0, None, 1e-30], "layer 2": [1.0]}
-    axes = drawn_axes(figures.gradient, norms)
+    axes = drawn_axes(pictures.gradient, norms)
     assert texts(axes) == list(norms)
     assert axes.get_yscale() == "log"
     # A single point, and a point between two gaps, has no line, so it is a dot.
     assert [line.get_marker() for line in axes.lines] == ["", ".", "."]
     for odd in ([None, 0.0], [1e-320, 1e300]):
-        drawn_axes(figures.gradient, {"layer 1": odd})
+        drawn_axes(pictures.gradient, {"layer 1": odd})
 
 
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):

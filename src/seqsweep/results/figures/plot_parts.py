@@ -60,7 +60,7 @@ class Drawing:
     caption: str
 
 
-class Row(NamedTuple):
+class Mark(NamedTuple):
     """A row of a figure: a point with a bar, or only a name."""
 
     name: str
@@ -98,7 +98,7 @@ def new_figure(columns: int, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def draw_rows(rows: Sequence[Row], columns: int, label: str) -> tuple[Figure, Axes]:
+def draw_rows(rows: Sequence[Mark], columns: int, label: str) -> tuple[Figure, Axes]:
     """Draws rows of points with bars, the first on top.
 
     Names that need more than two lines beside the axes stand above their rows.

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.keys import label_keys
 from seqsweep.results.replicates import numbers
-from seqsweep.results.rows import label_keys
 from seqsweep.results.tables import MOST_ROWS, new_table, print_table, status_line, status_table
 from seqsweep.runs.clean import (
     FAILED,
