@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 LEAVES = {
     f"seqsweep.{name}"
     for name in ("text", "pace", "seeding", "elementary", "command", "console", "output_log",
-                 "arguments", "importing", "signals", "errors")
+                 "arguments", "importing", "signals", "errors", "terminal_table")
 }  # fmt: skip
 ROOMS = {
     "data": "",
@@ -55,11 +55,11 @@ LIGHTNING = (
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.launchers", "extras.search")
 RICH = (
     "results", "live", "sweeping", "using", "extras", "sklearn", "training.progress_bar", "cli",
-    "console", "output_log",
+    "console", "output_log", "terminal_table",
 )  # fmt: skip
 VIEWS = tuple(
     f"results.{name}"
-    for name in ("tables", "folder_tables", "compare", "frame", "status", "report", "figures",
+    for name in ("folder_tables", "compare", "frame", "status", "report", "figures",
                  "tensorboard")
 )  # fmt: skip
 STATISTICS = ("results.significance", "results.measures", "results.ranks", "results.effects")
@@ -163,7 +163,7 @@ def test_the_core_names_an_extra_only_in_one_table():
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Constant) and extras.fullmatch(str(node.value))
     }
-    assert named == {"seqsweep.results.report.extra_sections"}
+    assert named == {"seqsweep.results.sections"}
 
 
 def test_leaves_import_only_leaves_and_so_do_the_command_and_plugins_until_they_are_called():
@@ -191,7 +191,7 @@ def test_the_imports_have_no_cycle():
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
         ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
-        ("matplotlib", ("results.figures", "results.tensorboard.pictures")),
+        ("matplotlib", ("results.figures", "results.plot_parts", "results.tensorboard.pictures")),
         ("jinja2", ("results.report.write", "using.explain_command")),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
@@ -233,7 +233,8 @@ loaded("torch", "numpy", "pandas")
 from seqsweep.results.tensorboard.view import make_view
 make_view(Path(sys.argv[1]), Path(tempfile.mkdtemp(dir=sys.argv[1])), images=0)
 seqsweep.compose(["data=digits"])
-import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
+import seqsweep.cli, seqsweep.results.folder_tables, seqsweep.training.planned_run
+import seqsweep.sweeping.sweep
 import seqsweep.sweeping.estimates, seqsweep.sweeping.launchers
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper, seqsweep.extras.search.command

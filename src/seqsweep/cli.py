@@ -264,7 +264,7 @@ def _guide(arguments: list[str]) -> None:
 
 def _status(arguments: list[str]) -> None:
     from seqsweep.results.status import print_status
-    from seqsweep.results.tables import MOST_ROWS
+    from seqsweep.terminal_table import MOST_ROWS
 
     parser = folder_parser("status", "Lists the runs of a folder and their states.")
     words = f"list all runs, even if there are more than {MOST_ROWS:,}"
@@ -278,7 +278,7 @@ def _status(arguments: list[str]) -> None:
 def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.results.by import compare_values
     from seqsweep.results.folder_tables import boards_of, print_folder, write_sets_csv
-    from seqsweep.results.tables import status_line
+    from seqsweep.results.formatting import status_line
     from seqsweep.runs.ledger import of_this_version, read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
@@ -306,6 +306,7 @@ def _leaderboard(arguments: list[str]) -> None:
 
 
 def _clean(arguments: list[str]) -> None:
+    from seqsweep.results.report.write import write_report
     from seqsweep.results.status import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
 
@@ -332,7 +333,8 @@ def _clean(arguments: list[str]) -> None:
     wanted = dict(word.split("=", 1) for word in options.values)
     chosen = (of for name, (of, _) in by_option.items() if getattr(options, name))
     states = frozenset[Any]().union(*chosen)
-    clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
+    console = PlainConsole()
+    clean(options.folder, states, options.checkpoints, wanted, options.yes, console, write_report)
 
 
 def _bundle(arguments: list[str]) -> int:

@@ -12,11 +12,12 @@ from finished_runs import finish_run
 from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
 from scipy import stats
 
+from seqsweep.results.folder_tables import leaderboard_table
 from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import Replicate
-from seqsweep.results.tables import leaderboard_notes, leaderboard_table
+from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 

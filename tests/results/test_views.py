@@ -12,11 +12,10 @@ from finished_runs import finish_run
 from report_pages import data, started
 
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.folder_tables import boards_of
+from seqsweep.results.folder_tables import boards_of, leaderboard_table
+from seqsweep.results.formatting import probability
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.write import as_json, write_report
-from seqsweep.results.tables import leaderboard_table
-from seqsweep.results.words import probability
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.text import interval_texts, number

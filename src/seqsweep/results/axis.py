@@ -8,9 +8,9 @@ from typing import Any
 
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, distinct_values
-from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import KeyNames, run_label
 from seqsweep.results.keys import DATA
+from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate, mean_of
 from seqsweep.runs.identity import is_number
@@ -77,9 +77,9 @@ class Axis:
         return bool(self.averaged) and any(len(numbers) > 1 for numbers in counts)
 
 
-def choose_axis(findings: Findings) -> Axis | None:
-    """Chooses the key to plot the score against, and the plot's lines."""
-    rows, keys, effects = findings.compared, findings.board.telling_keys, findings.effects
+def choose_axis(rows: Sequence[Row], board: Leaderboard, names: KeyNames) -> Axis | None:
+    """Chooses the key to plot the score of the rows against, and the plot's lines."""
+    keys, effects = board.telling_keys, board.effects
     if not keys or len(rows) < 2:
         return None
     # The values have the order of the effects' table, if the key has an effect.
@@ -90,7 +90,7 @@ def choose_axis(findings: Findings) -> Axis | None:
     if "model.hidden_size" in numeric_keys:
         key = "model.hidden_size"
     divided, averaged = _divide(key, values, effects)
-    lines = _lines(rows, key, divided, values, findings.names, findings.score)
+    lines = _lines(rows, key, divided, values, names, board.compared)
     numeric = key in numeric_keys
     log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
     # In a random search no two configs share a setting, so no two points belong on a line.

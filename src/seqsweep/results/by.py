@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from seqsweep.results.columns import estimate_text
 from seqsweep.results.comparison import common_means, match_rows, why_no_mean
 from seqsweep.results.data_sets import DataSet, data_sets
-from seqsweep.results.formatting import KeyNames, config_label, estimate_text, key_names
+from seqsweep.results.formatting import KeyNames, config_label, key_names, probability
 from seqsweep.results.keys import DATA, follows, text_columns
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
+from seqsweep.results.power import replicates_override
 from seqsweep.results.replicates import Replicate, varied_words
 from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate, holm, is_significant, mean_of, seeds_needed
-from seqsweep.results.words import name_test, probability, replicates_override
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, not_begun, value_key
 from seqsweep.runs.metrics import Metric
@@ -146,7 +147,7 @@ def _compare_on(one: DataSet, board: Leaderboard, key: str) -> By:
     keys = [other for other in board.keys if other not in (key, DATA)]
     columns = text_columns([key, *keys], one.configs)
     names = key_names(columns, one.configs)
-    test = name_test(board.variation)
+    test = board.variation.test
     block = By(one.name, key, names[key], board.compared, board.variation.unit, test)
     if reason := _why_refused(key, board, columns, names):
         return replace(block, notes=[reason])

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from seqsweep.results.formatting import estimate_text, key_names, with_deviation
+from seqsweep.results.formatting import key_names, probability
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import CHOSEN, Signs, is_marked, probability
 from seqsweep.runs.metrics import OURS, Metric, as_metric, is_evaluated, own_metrics
-from seqsweep.text import cost, quoted_formula
+from seqsweep.text import cost, interval_texts, number, quoted_formula
 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 
@@ -26,6 +25,17 @@ _COSTS = (
 """The costs, each with its heading and its words."""
 
 _VERDICTS = {"best": "best", "indistinguishable": "≈ best", "different": "differs"}
+
+
+CHOSEN = "*"
+"""Marks the rank of a config without fresh seeds in the leaderboard of a search."""
+
+
+class Signs(NamedTuple):
+    """The signs of a deviation and of an indistinguishable row."""
+
+    deviation: str = "±"
+    mark: str = "≈"
 
 
 class Cell(NamedTuple):
@@ -99,7 +109,7 @@ def board_columns(
     note = f"{unit}s of the config that diverged or failed; the numbers are those of the others"
     columns = [
         Column("rank", "#", "#", "rank", _rank),
-        Column("mark", mark, mark, "mark", lambda row: Cell(mark * is_marked(row), {})),
+        Column("mark", mark, mark, "mark", lambda row: Cell(mark * row.is_marked, {})),
         *_key_columns(board),
         Column("n", count, count, "count", _count),
         Column("lost", lost, lost, "lost", _lost, note),
@@ -117,7 +127,7 @@ def _has_content(column: Column, board: Leaderboard) -> bool:
     rows = board.rows
     match column.kind:
         case "mark":
-            return any(map(is_marked, rows))
+            return any(row.is_marked for row in rows)
         case "count":
             return board.has_replicates
         case "lost":
@@ -218,3 +228,18 @@ def _cost_of(key: str, head: str) -> Callable[[Row], Cell]:
 def of_kinds(columns: Sequence[Column], *kinds: str) -> list[Column]:
     """Returns the columns of these kinds."""
     return [column for column in columns if column.kind in kinds]
+
+
+def estimate_text(value: Estimate, sign: str = "") -> str:
+    """Returns a mean, with its interval if there is one: `0.500 [0.400, 0.600]`."""
+    if value.low is None or value.high is None:
+        return number(value.mean, sign)
+    mean, low, high = interval_texts(value.mean, value.low, value.high, sign=sign)
+    return f"{mean} [{low}, {high}]"
+
+
+def with_deviation(value: Estimate | None, sign: str) -> str:
+    """Formats a mean, if any, with its standard deviation, if any: `0.8430 ±0.0177`."""
+    if value is None or value.std is None:
+        return "" if value is None else number(value.mean)
+    return f"{number(value.mean)} {sign}{number(value.std, beside=value.mean)}"

@@ -10,21 +10,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import print_lines
+from seqsweep.results.columns import estimate_text
 from seqsweep.results.comparison import Comparison, Side, compare_sweeps
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
-from seqsweep.results.formatting import KeyNames, estimate_text, key_names, run_label
+from seqsweep.results.formatting import KeyNames, key_names, run_label, status_line
 from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import COSTS, numbers, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.tables import new_table, print_table, status_line
-from seqsweep.results.words import name_test
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, FlatConfig, flatten
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import BY_RECORDING, as_metric, own_metrics
 from seqsweep.runs.record import FINISHED
+from seqsweep.terminal_table import new_table, print_table
 from seqsweep.text import cost, count, cut, number, plain_text
 
 MOST_RUNS = 6
@@ -148,7 +148,7 @@ def _print_comparison(found: Comparison, console: Console) -> dict[str, Any]:
     return {
         "score": found.metric,
         "unit": found.variation.unit,
-        "test": name_test(found.variation),
+        "test": found.variation.test,
         "overall": {label: overall},
         "configs": by_config,
     }
@@ -186,7 +186,7 @@ def _overall_line(found: Comparison) -> str:
     line = f"{other} - {first}: {found.metric} {escape(estimate_text(found.overall, '+'))}"
     line += f", mean of {configs} in both, over {runs}"
     if found.p is not None:
-        return f"{line}; p = {found.p:.2g} ({name_test(variation).partition(',')[0]})"
+        return f"{line}; p = {found.p:.2g} ({variation.test.partition(',')[0]})"
     return line if len(found.means) == 1 else f"{line}; {found.untested}"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqsweep.results.findings import Findings
+from seqsweep.results.rows import Row
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import as_metric, knows_metrics, own_metrics
 from seqsweep.runs.metrics_csv import read_columns
 
@@ -31,15 +32,15 @@ class Kind:
     names: Mapping[str, str]
 
 
-def curve_kinds(findings: Findings) -> list[Kind]:
+def curve_kinds(entries: Sequence[Entry], rows: Sequence[Row]) -> list[Kind]:
     """Returns the kinds to draw: loss, accuracy, and those of users' modules."""
-    own = [entry for entry in findings.entries if not knows_metrics(entry.config)]
+    own = [entry for entry in entries if not knows_metrics(entry.config)]
     kinds = [
         Kind(kind, words, {split: f"{split}/{kind}" for split in ("train", "val")})
         for kind, words in (("loss", "loss"), ("acc", "accuracy"))
-        if len(own) < len(findings.entries)
+        if len(own) < len(entries)
     ]
-    names = own_metrics(name for row in findings.rows for name in row.metrics)
+    names = own_metrics(name for row in rows for name in row.metrics)
     if own and not names:  # no record says yet what was logged
         columns = {name for entry in own for name in read_metrics(entry.folder.path)}
         names = list(map(as_metric, sorted(columns - {"step"})))
@@ -79,22 +80,24 @@ class Curve:
     best_epoch: float | None
 
 
-def find_curves(findings: Findings, kinds: Sequence[Kind]) -> list[Curve]:
+def find_curves(
+    kinds: Sequence[Kind], rows: Sequence[Row], entries: Sequence[Entry], labels: Mapping[str, str]
+) -> list[Curve]:
     """Returns the curves of the best configs, or else of incomplete runs.
 
     Among incomplete runs, runs in training come first. Runs without numbers are left out.
     """
     names = [name for kind in kinds for name in kind.names.values()]
     result: list[Curve] = []
-    for row in findings.rows[:MOST_CURVES]:
+    for row in rows[:MOST_CURVES]:
         best = row.metrics.get("best_epoch")
         columns = bands([entry.folder.path for entry in row.entries], names)
         result.append(Curve(row.words, columns, best.mean if best else None))
     if any(curve.bands for curve in result):
         return [curve for curve in result if curve.bands]
-    unfinished = sorted(findings.entries, key=lambda entry: entry.state != "running")
+    unfinished = sorted(entries, key=lambda entry: entry.state != "running")
     curves = (
-        Curve(findings.labels[entry.folder.run_id], bands([entry.folder.path], names), None)
+        Curve(labels[entry.folder.run_id], bands([entry.folder.path], names), None)
         for entry in unfinished
     )
     return list(itertools.islice((curve for curve in curves if curve.bands), MOST_CURVES))

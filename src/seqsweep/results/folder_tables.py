@@ -4,34 +4,128 @@ import csv
 import io
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.by import By
+from seqsweep.results.columns import (
+    Column,
+    Signs,
+    board_columns,
+    needed_metrics,
+    of_kinds,
+    with_deviation,
+)
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
-from seqsweep.results.report.extra_sections import extra_lines
-from seqsweep.results.tables import new_table, print_across_sets, print_leaderboard, print_table
-from seqsweep.results.words import answer_of_ranks, find_answer, name_test
+from seqsweep.results.sections import extra_lines
+from seqsweep.results.words import (
+    answer_of_ranks,
+    find_answer,
+    leaderboard_notes,
+    rank_cells,
+    ranking_words,
+)
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import FlatConfig
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.terminal_table import MOST_ROWS, FittingTable, add_columns, new_table, print_table
 from seqsweep.text import quoted_formula
 
 _SIGNIFICANT = {"different": True, "indistinguishable": False}
 
 MOST_BOARDS = 8
 """The most data sets whose leaderboards are printed; of more, only `--all` prints them."""
+
+
+_BELOW = ("difference", "p", "verdict")
+"""The kinds of columns that the mark and the lines below the table stand for."""
+
+_STYLES = {"key": "cyan", "lost": "red"}
+_SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
+"""The columns that a narrow terminal omits, in this order, unless they rank or compare rows."""
+
+
+def leaderboard_table(
+    board: Leaderboard, top: int | None = None, signs: Signs | None = None
+) -> Table:
+    """Returns the table of a leaderboard, best row first, at most `top` rows."""
+    columns = [one for one in board_columns(board, signs) if one.kind not in _BELOW]
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        style = "bold" if column.key == board.monitor else _STYLES.get(column.kind, "")
+        add_columns(table, [column.head], style)
+    table.spare = [*map(columns.index, _spare_columns(columns, board))]
+    for row in board.rows[:top]:
+        table.add_row(*(escape(column.cell(row).text) for column in columns))
+    return table
+
+
+def _spare_columns(columns: Sequence[Column], board: Leaderboard) -> list[Column]:
+    """Returns what a narrow terminal omits: other metrics, costs, replicates, then scores."""
+    needed, metrics = needed_metrics(board), of_kinds(columns, "score", "metric")
+    own = [one for one in metrics if not as_metric(one.key).is_ours]
+    usual = [
+        one
+        for kind in _SPARE
+        for one in (*metrics, *of_kinds(columns, "cost"))
+        if kind in (one.key, as_metric(one.key).kind)
+    ]
+    first = [one for one in (*own, *usual) if one.key not in needed]
+    scores = [one for one in metrics if one.key != board.monitor]
+    return [*dict.fromkeys([*first, *of_kinds(columns, "count"), *scores])]
+
+
+def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
+    """Prints the leaderboard and its notes; `top` rows, by default `MOST_ROWS`."""
+    top = MOST_ROWS if top is None else top
+    signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
+    print_table(console, leaderboard_table(board, top, signs), f"by {board.chosen_by}")
+    _print_below(console, len(board.rows) - top, leaderboard_notes(board, signs))
+
+
+def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
+    # A shortened table must not look like the whole table.
+    if cut > 0:
+        print_lines(console, f"and {cut} more", style="dim")
+    print_lines(console, *notes)
+
+
+def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
+    """Prints the table of configs by data sets, and its notes."""
+    table = _across_table(found, top, "+/-" if console.options.ascii_only else "±")
+    print_table(console, table, f"{found.metric} by data set")
+    cut = len(found.methods) - (top or len(found.methods))
+    _print_below(console, cut, ranking_words(found))
+
+
+def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
+    """Returns the configs with their ranks and a column for each data set."""
+    names = key_names(found.methods[0].keys, (method.keys for method in found.methods))
+    keys = list(names.values()) or ["config"]
+    ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
+    headers = [*keys, *ranks, *found.sets]
+    table = new_table(headers, keys=len(keys))
+    # A narrow terminal omits the last data sets first, because the ranks summarise them.
+    table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
+    for index, method in enumerate(found.methods[:top]):
+        values = [escape(names.text(key, value)) for key, value in method.keys.items()]
+        cells = [with_deviation(cell, deviation) for cell in method.cells]
+        table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
+    return table
 
 
 def print_folder(
@@ -143,7 +237,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
             content["difference"] = difference.interval if row.rank > 1 else None
         configs.append(content)
     head = {"monitor": board.monitor, "score": board.compared, "unit": board.variation.unit}
-    more = {"replicates": plan_replicates(board), "test": name_test(board.variation)}
+    more = {"replicates": plan_replicates(board), "test": board.variation.test}
     return {**head, **more, "configs": configs}
 
 

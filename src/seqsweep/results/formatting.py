@@ -1,13 +1,15 @@
 """Names config keys and runs, and formats config values and estimates, as plain texts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
-from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import CODE, FlatConfig
-from seqsweep.runs.ledger import short_names
+from seqsweep.runs.ledger import Entry, short_names
 from seqsweep.runs.metrics import SPLITS, Metric
-from seqsweep.text import interval_texts, number, plain_text, upper_first
+from seqsweep.runs.record import State
+from seqsweep.text import count, plain_text, upper_first
 
 _SOURCE = "data.source._target_"
 _CLASSES = ("_target_", "model.cell")
@@ -109,26 +111,23 @@ def split_words(split: str) -> str:
     return SPLITS.get(split, split)
 
 
-def estimate_text(value: Estimate, sign: str = "") -> str:
-    """Returns a mean, with its interval if there is one: `0.500 [0.400, 0.600]`."""
-    if value.low is None or value.high is None:
-        return number(value.mean, sign)
-    mean, low, high = interval_texts(value.mean, value.low, value.high, sign=sign)
-    return f"{mean} [{low}, {high}]"
-
-
 def error_text(state: str, error: str) -> str:
     """Removes the state from an error's start, because tables show the state separately."""
     return error.removeprefix(f"{state} ")
 
 
-def with_deviation(value: Estimate | None, sign: str) -> str:
-    """Formats a mean, if any, with its standard deviation, if any: `0.8430 ±0.0177`."""
-    if value is None or value.std is None:
-        return "" if value is None else number(value.mean)
-    return f"{number(value.mean)} {sign}{number(value.std, beside=value.mean)}"
-
-
 def heading(metric: Metric) -> str:
     """Returns the heading of a metric; a name of a user does not change."""
     return upper_first(metric.words) if metric.is_ours else metric
+
+
+def probability(p: float) -> str:
+    """Formats a p with three decimals: `0.041`, `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def status_line(folder: Path, entries: Sequence[Entry]) -> str:
+    """Counts a folder's runs by state: `outputs/sweeps/a: 24 runs, 23 complete, 1 failed`."""
+    counts = Counter(entry.state for entry in entries)
+    parts = [f"{counts[state]} {state}" for state in get_args(State) if counts[state]]
+    return f"{folder}: {count(len(entries), 'run')}, {', '.join(parts)}"

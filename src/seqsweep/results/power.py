@@ -139,3 +139,8 @@ def replicates_for(
     # The power grows with n, so a binary search finds the smallest n.
     found = bisect_left(range(3, MOST + 1), True, key=suffices)
     return found + 3 if found + 3 <= MOST else None
+
+
+def replicates_override(configs: int, folds: int = 0) -> str:
+    """Returns the quoted override that trains all folds or enough seeds."""
+    return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"

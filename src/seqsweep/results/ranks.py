@@ -23,6 +23,9 @@ from seqsweep.results.significance import (
 RELIABLE_FROM = 5
 """The fewest data sets for a reliable Friedman test; with fewer, the output says unreliable."""
 
+MOST_RANKED = 24
+"""The most methods in a diagram, which shows the best of them."""
+
 _ALPHA = round(1 - LEVEL, 12)
 
 Scores = Sequence[Sequence[float]]

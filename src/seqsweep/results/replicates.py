@@ -63,6 +63,12 @@ class Variation:
         return "replicate" if self.resampled else "seed"
 
     @property
+    def test(self) -> str:
+        """The name of the significance test for these replicates, and its correction."""
+        name = "corrected resampled t-test" if self.resampled else "Wilcoxon signed-rank"
+        return f"{name}, Holm"
+
+    @property
     def words(self) -> str:
         """The varied keys in words: `5 folds x 3 seeds`."""
         return varied_words(self.replicates)

@@ -59,6 +59,11 @@ class Row:
         return self.apart or (self.difference.verdict if self.difference else "best")
 
     @property
+    def is_marked(self) -> bool:
+        """Returns whether the row is compared with the first and indistinguishable from it."""
+        return self.verdict == "indistinguishable"
+
+    @property
     def differs_by_t(self) -> bool:
         """Returns whether only the t-test finds a difference, with few seeds."""
         difference = self.difference

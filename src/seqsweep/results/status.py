@@ -1,18 +1,22 @@
 """Prints the status of runs and folders, and deletes runs for `seqsweep clean`."""
 
+import contextlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from seqsweep.console import place, print_lines
-from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.formatting import error_text, key_names, run_label, status_line
 from seqsweep.results.keys import label_keys
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import numbers
-from seqsweep.results.tables import MOST_ROWS, new_table, print_table, status_line, status_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
@@ -25,15 +29,54 @@ from seqsweep.runs.clean import (
 )
 from seqsweep.runs.files import find_link, remove
 from seqsweep.runs.ledger import Entry, find_faults, read_folder
+from seqsweep.runs.metrics import knows_metrics
 from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import SweepFile, remove_leftovers
-from seqsweep.text import count
+from seqsweep.terminal_table import MOST_ROWS, FittingTable, add_columns, new_table, print_table
+from seqsweep.text import cost, count, number
 
 _DEPTH = 4
-_STATES: tuple[State, ...] = (
-    "complete", "pruned", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
-    "of another version",
-)  # fmt: skip
+
+_COLOURS: dict[State, str] = {
+    "complete": "green", "running": "cyan", "diverged": "red", "failed": "red", "damaged": "red",
+}  # fmt: skip
+"""The colours of states; the others are yellow."""
+
+
+def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
+    """Returns a table of at most `most` runs: differing keys, state, scores."""
+    configs = [entry.config for entry in entries]
+    names = key_names(label_keys(configs), configs)
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
+    add_columns(table, ["run"])
+    add_columns(table, names.values(), style="cyan")
+    # The state column ends with the error, the only text that may be cut.
+    table.long = len(table.columns)
+    table.add_column("state", no_wrap=True, overflow="ellipsis")
+    complete = [entry for entry in entries if entry.state == "complete"]
+    own = [config for config in configs if not knows_metrics(config)]
+    scores = dict.fromkeys([] if own and len(own) == len(configs) else ["val/acc", "test/acc"])
+    if own and complete:
+        with contextlib.suppress(ValueError):  # the leaderboard says why there is no score
+            board = leaderboard(complete)
+            scores |= dict.fromkeys((board.monitor, board.compared))
+    # The validation score is omitted last.
+    table.spare = add_columns(table, [*scores, "seconds"])[::-1]
+    if most is not None and len(entries) > most:
+        # Runs without scores come first. Python's sort keeps the order of equal entries.
+        entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
+    for entry in entries:
+        values = numbers(entry) if entry.state in ("complete", "pruned") else {}
+        results = [number(values[n]) if n in values else "" for n in scores]
+        error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
+        table.add_row(
+            escape(entry.folder.run_id),
+            *(escape(names.text(key, entry.config.get(key))) for key in names),
+            f"[{_COLOURS.get(entry.state, 'yellow')}]{entry.state}[/]{error}",
+            *results,
+            cost("train_seconds", values["train_seconds"]) if "train_seconds" in values else "",
+        )
+    return table
 
 
 def folders_below(folder: Path) -> list[Path]:
@@ -88,7 +131,7 @@ def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, A
         (path, Counter(e.state for e in read_folder(path, of_all_versions=True)), _size(path))
         for path in folders
     ]
-    states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
+    states = [state for state in get_args(State) if any(counts[state] for _, counts, _ in rows)]
     table = new_table(["folder", "runs", *states, "size"])
     for path, counts, size in rows:
         numbers = [str(counts[state] or "") for state in states]
@@ -107,6 +150,7 @@ def clean(
     wanted: Mapping[str, str],
     yes: bool,
     console: Console,
+    write_report: Callable[[Path], object],
 ) -> None:
     """Prints the runs chosen for deletion with their sizes; `yes` deletes them.
 
@@ -116,6 +160,7 @@ def clean(
         states: The states of the chosen runs.
         checkpoints: Whether the last checkpoints of complete runs are chosen.
         wanted: The values of the chosen runs, by key.
+        write_report: Renews the report of the folder, if it has one.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -151,21 +196,19 @@ def clean(
         reasons = delete_all(removals)
         remove_leftovers(folder)
         if any(removal.is_whole for removal in removals):
-            _renew_results(folder, console)
+            _renew_results(folder, console, write_report)
         for reason in reasons:  # one for each run that is kept
             print_lines(console, reason)
         print_lines(console, f"deleted: {summary}")
 
 
-def _renew_results(folder: Path, console: Console) -> None:
+def _renew_results(folder: Path, console: Console, write_report: Callable[[Path], object]) -> None:
     """Renews the report; removes it if no run remains."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):
         remove(folder, "report.html", "report.csv", "report.json")
         return
-    from seqsweep.results.report.write import write_report  # slow to import
-
     try:
         write_report(folder)
     except (OSError, ValueError) as error:  # the runs are already deleted

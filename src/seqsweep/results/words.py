@@ -3,23 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.baselines import BestBaseline
-from seqsweep.results.formatting import estimate_text, split_words
+from seqsweep.results.columns import CHOSEN, Signs, estimate_text
+from seqsweep.results.formatting import probability, split_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
-from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
+from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates, replicates_override
 from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
-from seqsweep.results.rows import Row
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
 from seqsweep.runs.metrics import BY_RECORDING, Metric, has_other_windows, own_metrics
 from seqsweep.text import count, number
-
-CHOSEN = "*"
-"""Marks the rank of a config without fresh seeds in the leaderboard of a search."""
 
 _NAMED = 3
 """The most configs that a sentence names."""
@@ -40,13 +37,6 @@ class Finding:
     verdict: Literal["none", "alone", "best", "different", "indistinguishable", "ranks"]
     sentence: str
     numbers: Mapping[str, Estimate | float] = field(default_factory=dict[str, Estimate | float])
-
-
-class Signs(NamedTuple):
-    """The signs of a deviation and of an indistinguishable row."""
-
-    deviation: str = "±"
-    mark: str = "≈"
 
 
 def find_answer(board: Leaderboard) -> Finding:
@@ -220,17 +210,6 @@ def reason_words(reasons: Mapping[str, int]) -> list[str]:
     ]
 
 
-def name_test(variation: Variation) -> str:
-    """Names the significance test for these replicates, and its correction."""
-    test = "corrected resampled t-test" if variation.resampled else "Wilcoxon signed-rank"
-    return f"{test}, Holm"
-
-
-def replicates_override(configs: int, folds: int = 0) -> str:
-    """Returns the quoted override that trains all folds or enough seeds."""
-    return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"
-
-
 def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
     """Writes the lines below the table: its signs, then what limits the answer."""
     signs, variation = signs or Signs(), board.variation
@@ -238,10 +217,10 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     if board.has_replicates:
         over = f"replicates ({variation.words})" if variation.resampled else "seeds"
         notes.append(f"{signs.deviation} is one standard deviation over the {over}")
-    if any(map(is_marked, board.rows)):
+    if any(row.is_marked for row in board.rows):
         notes.append(
             f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
-            f"(paired by {variation.unit}, {name_test(variation)}, {1 - LEVEL:.0%})"
+            f"(paired by {variation.unit}, {variation.test}, {1 - LEVEL:.0%})"
         )
     if any(row.is_chosen for row in board.rows):
         notes.append(f"{CHOSEN} no fresh seeds: the search chose by these values, partly by luck")
@@ -310,11 +289,6 @@ def optimism_words(board: Leaderboard) -> str:
     return (
         f"{reason}: {board.monitor} chose the first config, so its {board.compared} is optimistic"
     )
-
-
-def is_marked(row: Row) -> bool:
-    """Returns whether the row was compared with the first and is indistinguishable."""
-    return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
 def _missing_words(board: Leaderboard) -> list[str]:
@@ -395,11 +369,6 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
     if one is None:
         return [mean, "", ""]
     return [mean, f"{one.wins}/{one.draws}/{one.losses}", probability(one.adjusted)]
-
-
-def probability(p: float) -> str:
-    """Formats a p with three decimals: `0.041`, `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def baseline_words(best: BestBaseline) -> str:

@@ -17,7 +17,7 @@ from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, print_json, print_lines, print_notes, say
 from seqsweep.data.files import ARCHIVE, config_of, existing_file, source_of
 from seqsweep.data.info import ChannelInfo, Info, describe
-from seqsweep.results.tables import print_table
+from seqsweep.terminal_table import print_table
 from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.proposed_run import propose
 from seqsweep.training.run_data import translate_memory_errors

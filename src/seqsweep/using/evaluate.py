@@ -17,10 +17,10 @@ from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import LEVEL, estimate
-from seqsweep.results.tables import print_table
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
+from seqsweep.terminal_table import print_table
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import open_data, open_run

@@ -9,8 +9,8 @@ from seqsweep.console import say, say_error
 from seqsweep.results.across_sets import across_values
 from seqsweep.results.figures.draw import draw_all, draw_ranks
 from seqsweep.results.figures.paper_tables import as_latex, as_markdown, config_table, sets_table
-from seqsweep.results.figures.plot_parts import WIDTHS, paper_style, write_drawing
 from seqsweep.results.findings import find_all
+from seqsweep.results.plot_parts import WIDTHS, paper_style, write_drawing
 from seqsweep.runs.files import remove_temporary, write_text
 from seqsweep.runs.ledger import read_folder
 from seqsweep.text import count

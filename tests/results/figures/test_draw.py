@@ -13,8 +13,8 @@ from report_pages import LAYERS, SIZE, data, grid, started, trained
 
 from seqsweep.results.across_sets import across_sets, across_values
 from seqsweep.results.figures.draw import draw_all, draw_intervals, draw_ranks
-from seqsweep.results.figures.plot_parts import Drawing, paper_style, write_drawing
 from seqsweep.results.findings import find_all
+from seqsweep.results.plot_parts import Drawing, paper_style, write_drawing
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import read_folder
 

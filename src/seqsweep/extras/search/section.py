@@ -10,16 +10,8 @@ from typing import Any
 from seqsweep.console import place
 from seqsweep.extras.search.findings import Confirmation, Search, find_search
 from seqsweep.extras.search.trials import Tried, trial_words
-from seqsweep.results.report.plotly_parts import (
-    GREY,
-    PALETTE,
-    Figure,
-    Section,
-    label,
-    layout,
-    log_axis,
-    rounded,
-)
+from seqsweep.results.report.plotly_parts import GREY, PALETTE, label, layout, log_axis, rounded
+from seqsweep.results.sections import Figure, Section
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import reason_words, too_few_reasons
 from seqsweep.runs.ledger import Entry

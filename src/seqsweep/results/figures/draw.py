@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from seqsweep.results import plot_parts as parts
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.confusion import find_confusion
 from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
-from seqsweep.results.figures import plot_parts as parts
-from seqsweep.results.figures.plot_parts import Drawing, Mark
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import heading, split_words
-from seqsweep.results.report.sets_section import MOST_RANKED
-from seqsweep.results.words import clique_rule, name_test
+from seqsweep.results.plot_parts import Drawing, Mark
+from seqsweep.results.ranks import MOST_RANKED
+from seqsweep.results.words import clique_rule
 from seqsweep.runs.metrics import Metric, as_metric
 from seqsweep.text import count, upper_first
 
@@ -67,7 +67,7 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
         f"{heading(score)} of {_best(len(drawn), findings)}, in the order of their "
         f"{board.monitor.words}: {spread}. Diamond: the best by {board.monitor.words}; circles: "
         f"statistically indistinguishable from it; triangles: different "
-        f"({name_test(board.variation)}, 5 %, paired by {findings.unit}); crosses: not tested."
+        f"({board.variation.test}, 5 %, paired by {findings.unit}); crosses: not tested."
     )
     return [Drawing("intervals", figure, caption)]
 
@@ -102,8 +102,8 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
 
 def draw_curves(findings: Findings, columns: int) -> Drawn:
     """Draws the learning curves of the best configs, a figure for each kind of metric."""
-    kinds = curve_kinds(findings)
-    curves = find_curves(findings, kinds)[: len(parts.INKS)]
+    kinds = curve_kinds(findings.entries, findings.rows)
+    curves = find_curves(kinds, findings.rows, findings.entries, findings.labels)[: len(parts.INKS)]
     names = [re.sub(r"\W+", "_", kind.words) for kind in kinds]
     drawings: list[Drawing] = []
     for kind, name in zip(kinds, names, strict=True):

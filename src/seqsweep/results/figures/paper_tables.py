@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.columns import Column, board_columns, of_kinds
+from seqsweep.results.columns import CHOSEN, Column, board_columns, estimate_text, of_kinds
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import estimate_text, heading
+from seqsweep.results.formatting import heading
 from seqsweep.results.rows import Row
-from seqsweep.results.words import CHOSEN, leaderboard_notes, rank_cells, ranking_words
+from seqsweep.results.words import leaderboard_notes, rank_cells, ranking_words
 from seqsweep.text import NBSP, count, listed, number, upper_first
 
 _MOST_COLUMNS = 8

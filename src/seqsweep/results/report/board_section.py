@@ -13,9 +13,9 @@ from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
 from seqsweep.results.findings import Findings
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.results.rows import Row
 from seqsweep.results.run_details import Run
+from seqsweep.results.sections import TEMPLATES, Section
 from seqsweep.text import quoted_formula
 
 DRAWN_RUNS = 120
@@ -40,7 +40,7 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 def board_section(findings: Findings) -> Section:
     """Builds the leaderboard; a click on a row shows its runs."""
     runs = [*itertools.chain(*findings.runs)]
-    kinds = curve_kinds(findings)
+    kinds = curve_kinds(findings.entries, findings.rows)
     curves = run_curves(runs, findings.folder, kinds)
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)

@@ -3,7 +3,7 @@
 from seqsweep.results.confusion import Confusion, find_confusion
 from seqsweep.results.findings import Findings
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
+from seqsweep.results.sections import TEMPLATES, Figure, Section
 from seqsweep.text import count, cut
 
 _MOST_NUMBERED = 20
@@ -29,7 +29,7 @@ def confusion_section(findings: Findings) -> Section:
     )
 
 
-def confusion_figure(confusion: Confusion) -> plots.Figure:
+def confusion_figure(confusion: Confusion) -> Figure:
     """Draws a confusion matrix; a cell's colour is its share of the row."""
     size = len(confusion.classes)
     names = [plots.label(name) for name in short_classes(confusion)]

@@ -5,8 +5,8 @@ from typing import Any
 
 from seqsweep.results.findings import Findings
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.results.rows import Row
+from seqsweep.results.sections import TEMPLATES, Figure, Section
 from seqsweep.runs.metrics import Metric
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
@@ -22,7 +22,7 @@ def costs_section(findings: Findings) -> Section:
     return Section("costs", "Cost", template, figures=figures, is_shown=bool(figures))
 
 
-def pareto_figure(findings: Findings, cost: str) -> plots.Figure | None:
+def pareto_figure(findings: Findings, cost: str) -> Figure | None:
     """Draws the score against a cost; None if all costs are equal."""
     # The cost axis is logarithmic, so it cannot show zero.
     drawn = [row for row in findings.scored if cost in row.metrics and row.metrics[cost].mean > 0]

@@ -6,14 +6,14 @@ from typing import Any
 from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.findings import Findings
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
+from seqsweep.results.sections import TEMPLATES, Figure, Section
 from seqsweep.runs.metrics import as_metric
 
 
 def curves_section(findings: Findings) -> Section:
     """Builds the section with learning curves of the best configs or incomplete runs."""
-    kinds = curve_kinds(findings)
-    curves = find_curves(findings, kinds)
+    kinds = curve_kinds(findings.entries, findings.rows)
+    curves = find_curves(kinds, findings.rows, findings.entries, findings.labels)
     drawn = {f"curves-{kind.key}": curves_figure(curves, kind) for kind in kinds}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]
@@ -28,7 +28,7 @@ def curves_section(findings: Findings) -> Section:
     )
 
 
-def curves_figure(curves: Sequence[Curve], kind: Kind) -> plots.Figure | None:
+def curves_figure(curves: Sequence[Curve], kind: Kind) -> Figure | None:
     """Draws one kind of metric over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. As soon as one of the runs has ended, the line is pale

@@ -5,18 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqsweep.results.axis import Axis, Line, Point, choose_axis, keys_of_other_sets
+from seqsweep.results.columns import estimate_text
 from seqsweep.results.effects import Interaction
 from seqsweep.results.findings import Findings
-from seqsweep.results.formatting import estimate_text, key_names, run_label
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
+from seqsweep.results.sections import TEMPLATES, Figure, Section
 from seqsweep.text import NBSP, count
 
 
 def effects_section(findings: Findings) -> Section:
     """Builds the section with the plot, main effects and the strongest interaction."""
     interaction = findings.interaction
-    axis = choose_axis(findings)
+    axis = choose_axis(findings.compared, findings.board, findings.names)
     grid = findings.board.grid
     names = key_names(grid.missing[0], grid.missing) if grid.missing else findings.names
     content = {
@@ -45,7 +46,7 @@ def effects_section(findings: Findings) -> Section:
     )
 
 
-def axis_figure(axis: Axis, findings: Findings) -> plots.Figure:
+def axis_figure(axis: Axis, findings: Findings) -> Figure:
     """Draws the score against one key, with a line for each setting."""
     traces: list[dict[str, Any]] = []
     for index, line in enumerate(axis.lines):

@@ -5,20 +5,15 @@ light page; report.css inverts their lightness for readers who prefer a dark pag
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from seqsweep.results.sections import Figure
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import number
-
-TEMPLATES = Path(__file__).with_name("templates")
-
-Figure = dict[str, Any]
 
 Scale = tuple[float, float]
 """The smallest and the largest value of an axis."""
@@ -44,34 +39,6 @@ _MOST_LOG_TICKS = 6
 """The most ticks of a logarithmic axis whose texts do not overlap on a phone."""
 
 _LONGEST_LINE = 48
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    Args:
-        name: The id of the section in the page.
-        title: The text of the link to the section.
-        template: The file of the section's Jinja template.
-        content: The section's fields in report.json.
-        figures: The section's figures, by the name of their place in the page.
-        view: The variables of the template.
-        chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
-            runs with fresh seeds.
-        html: What an installed package has written for its section.
-        is_shown: Whether the page has the section. report.json has its findings in any case.
-    """
-
-    name: str
-    title: str
-    template: Path
-    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
-    view: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    chosen_by: Collection[str] = ()
-    html: str = ""
-    is_shown: bool = True
 
 
 def label(text: object) -> str:

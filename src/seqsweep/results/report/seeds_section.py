@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqsweep.results.findings import Findings
+from seqsweep.results.power import replicates_override
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.results.rows import Row
+from seqsweep.results.sections import TEMPLATES, Figure, Section
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import replicates_override
 from seqsweep.text import number
 
 _MOST_STRIPS = 12
@@ -27,7 +27,7 @@ def seeds_section(findings: Findings) -> Section:
     )
 
 
-def seeds_figure(findings: Findings) -> plots.Figure:
+def seeds_figure(findings: Findings) -> Figure:
     """Draws the scores of the first configs' replicates, with mean and interval."""
     drawn, score = findings.scored[:_MOST_STRIPS], findings.score
     traces: list[dict[str, Any]] = []

@@ -6,19 +6,11 @@ from typing import Any
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
-from seqsweep.results.ranks import Ranking
+from seqsweep.results.ranks import MOST_RANKED, Ranking
 from seqsweep.results.report import plotly_parts as plots
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
-from seqsweep.results.words import (
-    clique_rule,
-    rank_cells,
-    ranking_words,
-)
+from seqsweep.results.sections import TEMPLATES, Figure, Section
+from seqsweep.results.words import clique_rule, rank_cells, ranking_words
 from seqsweep.text import upper_first
-
-MOST_RANKED = 24
-"""The most methods in a diagram, which shows the best of them."""
-
 
 _NO_MEAN = (
     "Accuracies of different test sets have no common scale, so no mean over data sets is shown."
@@ -55,7 +47,7 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
     }
 
 
-def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
+def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
     """Draws the critical-difference diagram of Demsar (2006, JMLR 7), in rows.
 
     A bar beside the rows joins the methods of a clique, see `results.ranks`.

@@ -22,29 +22,30 @@ from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline
 from seqsweep.results.by import By
+from seqsweep.results.columns import estimate_text
 from seqsweep.results.findings import Findings, find_all
+from seqsweep.results.formatting import probability
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
 from seqsweep.results.report.confusion_section import confusion_section
 from seqsweep.results.report.costs_section import costs_section
 from seqsweep.results.report.curves_section import curves_section
 from seqsweep.results.report.effects_section import effects_section
-from seqsweep.results.report.extra_sections import (
+from seqsweep.results.report.seeds_section import seeds_section
+from seqsweep.results.report.sets_section import sets_section
+from seqsweep.results.sections import (
+    TEMPLATES,
+    Section,
     extra_contents,
     extra_sections,
     installed,
     installed_sections,
 )
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
-from seqsweep.results.report.seeds_section import seeds_section
-from seqsweep.results.report.sets_section import sets_section
 from seqsweep.results.words import (
     answer_of_ranks,
     baseline_words,
     find_answer,
     limit_words,
-    name_test,
-    probability,
     ranking_words,
 )
 from seqsweep.runs.documents import DIGEST, read_sealed_or_none
@@ -194,7 +195,7 @@ def _head(findings: Findings) -> dict[str, Any]:
         "unit": findings.unit,
         "varied": variation.words if variation.resampled else "",
         "folds": variation.folds,
-        "test": name_test(variation),
+        "test": variation.test,
     }
 
 
@@ -306,7 +307,7 @@ def _breakable(name: str) -> Any:
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": text.number,
     "interval": lambda ends: " to ".join(text.interval_texts(*ends)),
-    "estimate": formatting.estimate_text,
+    "estimate": estimate_text,
     "href": quote,
     "sizes": runs.size_words,
     "breakable": _breakable,

@@ -16,13 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from seqsweep.results.figures.plot_parts import (
+from seqsweep.results.formatting import split_words
+from seqsweep.results.plot_parts import (
     class_labels,
     draw_confusion,
     drawable,
     paper_style,
 )
-from seqsweep.results.formatting import split_words
 from seqsweep.text import cut
 
 _DPI, _WIDE, _HIGH = 150, 3.6, 3.0

@@ -17,19 +17,15 @@ from rich.table import Table
 
 from seqsweep.console import print_lines
 from seqsweep.results.compare import compare
+from seqsweep.results.folder_tables import leaderboard_table, print_leaderboard
 from seqsweep.results.frame import load_sweep
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.run_names import readable_names
-from seqsweep.results.tables import (
-    leaderboard_notes,
-    leaderboard_table,
-    print_leaderboard,
-    print_table,
-    status_line,
-    status_table,
-)
+from seqsweep.results.status import status_line, status_table
+from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.terminal_table import print_table
 from seqsweep.text import plain_text
 
 MARKUP = "[red]x[/red] [/] \\[b]"

@@ -1,18 +1,50 @@
-"""Finds the extras and the installed packages that add a section to a report."""
+"""Describes the sections of a report; finds extras and packages that add one."""
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from seqsweep.console import say_error
-from seqsweep.results.report.plotly_parts import TEMPLATES, Section
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 
+TEMPLATES = Path(__file__).with_name("report") / "templates"
+
+Figure = dict[str, Any]
+
 _EXTRAS = {"search.json": "extras.search.section"}
 """The module of each extra, by the file whose presence adds its section to a report."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Args:
+        name: The id of the section in the page.
+        title: The text of the link to the section.
+        template: The file of the section's Jinja template.
+        content: The section's fields in report.json.
+        figures: The section's figures, by the name of their place in the page.
+        view: The variables of the template.
+        chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
+            runs with fresh seeds.
+        html: What an installed package has written for its section.
+        is_shown: Whether the page has the section. report.json has its findings in any case.
+    """
+
+    name: str
+    title: str
+    template: Path
+    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    view: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    chosen_by: Collection[str] = ()
+    html: str = ""
+    is_shown: bool = True
 
 
 def extra_contents(folder: Path) -> list[Any]:
