@@ -121,7 +121,7 @@ def _overlapping(train: Sequences) -> Mask:
     values = np.ascontiguousarray(train.x[of, rows])
     _, code = np.unique(values.view(f"V{values.strides[0]}").ravel(), return_inverse=True)
     starts = np.flatnonzero(of[: 1 - _RUN] == of[_RUN - 1 :])
-    runs = np.lib.stride_tricks.sliding_window_view(code, _RUN)[starts]
+    runs = code[starts[:, None] + np.arange(_RUN)]
     moves = (runs != runs[:, :1]).any(axis=1)
     runs, owner = np.ascontiguousarray(runs[moves]), of[starts][moves]
     if not len(runs):
