@@ -49,12 +49,17 @@ def test_a_worker_that_is_spawned_imports_the_same_lightning(users, tmp_path):
     assert seqsweep.train(["model=own", "trainer.accelerator=cpu", *words])["metrics"]["fit"] > 0
 
 
-def test_a_class_of_another_lightning_that_is_in_use_is_refused(users, tmp_path):
-    (tmp_path / "pytorch_lightning").mkdir()
+@pytest.mark.parametrize("order", ["0", "1"])  # of the names in a set
+def test_a_class_of_another_lightning_that_is_in_use_is_refused(order, users, tmp_path):
+    for package in ("pytorch_lightning", "lightning_fabric"):
+        (tmp_path / package).mkdir()
+    users("lightning_fabric/__init__", "class Module: pass")
     users("pytorch_lightning/__init__", "")
-    users("pytorch_lightning/core", "class Lit: pass")
+    users("pytorch_lightning/core", "import lightning_fabric as f\nclass Lit(f.Module): pass")
     call = "seqsweep.compose('model._target_=pytorch_lightning.core.Lit')"
     words = [sys.executable, "-c", f"import pytorch_lightning, seqsweep; {call}"]
-    found = os.environ | {"PYTHONPATH": str(tmp_path)}
+    folders = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    found = os.environ | {"PYTHONPATH": folders, "PYTHONHASHSEED": order}
     ended = subprocess.run(words, cwd=tmp_path, env=found, capture_output=True, text=True)
-    assert "Lit: is a class of pytorch_lightning, which the program imported" in ended.stderr
+    assert "Lit: is a class of pytorch_lightning, because the program imported" in ended.stderr
+    assert "import lightning.pytorch or lightning.fabric there instead" in ended.stderr

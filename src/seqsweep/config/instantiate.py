@@ -129,10 +129,11 @@ def locate(target: str, key: str) -> Any:
             reason = f"no {name!r} in {module}{nearest_or_all(name, known)}"
         raise ValueError(f"{key}={target}: {reason}") from cause
     bases = {base.__module__.partition(".")[0] for base in getattr(found, "__mro__", ())}
-    for package in OTHER_LIGHTNING.keys() & bases:
+    if package := next((name for name in OTHER_LIGHTNING if name in bases), None):
         raise ValueError(
-            f"{key}={target}: is a class of {package}, which the program imported before it called "
-            f"seqsweep; import {OTHER_LIGHTNING[package]} there instead"
+            f"{key}={target}: is a class of {package}, because the program imported "
+            f"{' or '.join(OTHER_LIGHTNING)} before it called seqsweep; import "
+            f"{' or '.join(OTHER_LIGHTNING.values())} there instead"
         )
     return found
 
