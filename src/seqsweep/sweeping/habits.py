@@ -87,6 +87,7 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"optimizer=(torch\.optim\.\w+)": lambda m: f"optimizer._target_={m[1]}",
     r"(?i)scheduler=[\w.]*reduce\w*plateau": "scheduler=plateau",
     r"trainer=(cuda|mps)|trainer\.gpus=1": "trainer=gpu",
+    r"trainer=ddp_(sim|spawn)": "trainer=ddp",
     r"trainer\.gpus=(\d+)": lambda m: f"trainer=ddp trainer.devices={m[1]}",
 }
 """Maps words of other tools to ours."""
@@ -281,7 +282,8 @@ def _note(word: str) -> str | None:
 def _is_own(word: str, folder: str) -> bool:
     """Returns whether a word chooses a user's option that has keys of ours."""
     group, _, options = word.partition("=")
-    if word.startswith("debug=") or not ("+" in group or (CONF_DIR / group).is_dir()):
+    is_group = "+" in group or (CONF_DIR / group).is_dir()
+    if word.startswith(("debug=", "trainer=mps", "trainer=ddp_")) or not is_group:
         return False
     paths = [Path(group.lstrip("+"), f"{option}.yaml") for option in options.split(",")]
     return any(Path(folder, p).is_file() and not (CONF_DIR / p).is_file() for p in paths)
