@@ -50,7 +50,7 @@ CONFIGS = {
         "net": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 1},
         "compile": False,
     },
-    "data/lit": {"_target_": "src.lit.Data", "data_dir": "${paths.data_dir}", "batch_size": 4},
+    "data/lit": {"_target_": "src.lit.Data", "data_dir": "${paths.work_dir}/${paths.data_dir}"},
     "callbacks/default": {
         "defaults": ["model_checkpoint", "early_stopping", "model_summary", "_self_"],
         "model_checkpoint": {"dirpath": "${paths.output_dir}/checkpoints", "save_last": True},
@@ -103,7 +103,7 @@ def test_it_trains_with_no_file_moved_and_no_line_changed(seqsweep, project):
     assert done.code == 0 and done.err == ""  # no note comes with every command
     (saved,) = project.glob("outputs/runs/default/*/config.yaml")
     config = yaml.safe_load(saved.read_text())
-    assert config["data"]["data_dir"] == "data/" and "paths" not in config
+    assert config["data"]["data_dir"] == "./data/" and "paths" not in config
     example = seqsweep("train", "--config-dir", "configs", "experiment=example")
     assert example.code == 0
     line = "callbacks.early_stopping: left out; seqsweep keeps the best and the last checkpoint"

@@ -67,7 +67,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
 
 def _as_annotated(target: Any, name: str, value: dict[str, Any] | list[Any]) -> Any:
-    """Returns a mapping, or a list of mappings, as the type that the argument asks for.
+    """Returns a mapping or a list as the type that the argument asks for.
 
     A `DictConfig` or a `Namespace` is made where the annotation names it. Without an annotation,
     the code may read `cfg.lr` or `cfg["lr"]`, so it gets Lightning's dict with attributes.

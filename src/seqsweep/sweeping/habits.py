@@ -21,6 +21,7 @@ _COMMANDS = {
     **dict.fromkeys(("fit", "run", "start"), ("train",)),
     **dict.fromkeys(("sweep", "multirun", "search"), ("train", "-m")),
     **dict.fromkeys(("test", "eval", "validate", "score"), ("evaluate", "RUN")),
+    "agent": ("work", "FOLDER"),
 }
 """Maps the commands of other tools to ours."""
 
@@ -88,6 +89,7 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"(?i)scheduler=[\w.]*reduce\w*plateau": "scheduler=plateau",
     r"trainer=(cuda|mps)|trainer\.gpus=1": "trainer=gpu",
     r"trainer=ddp_(sim|spawn)": "trainer=ddp",
+    r"(wandb|mlflow)\.(\w+=\S*)": lambda m: f"logger={m[1]} logger.{m[1]}.{m[2]}",
     r"trainer\.gpus=(\d+)": lambda m: f"trainer=ddp trainer.devices={m[1]}",
 }
 """Maps words of other tools to ours."""
@@ -162,6 +164,8 @@ def meant(words: Sequence[str]) -> list[str] | None:
         kept = [w for w in rest if Path(w).exists() or (command == first and w not in names)]
         right = [first, *(kept or more)]
         return None if right == list(words) else right
+    if command == "agent":
+        return [first, *more]
     if first not in ("train", "plan", "explain"):
         return None
     folders = ["conf", *(rest[i + 1] for i in range(len(rest) - 1) if rest[i] == "--config-dir")]
