@@ -164,10 +164,8 @@ def meant(words: Sequence[str]) -> list[str] | None:
         kept = [w for w in rest if Path(w).exists() or (command == first and w not in names)]
         right = [first, *(kept or more)]
         return None if right == list(words) else right
-    if command == "agent":
-        return [first, *more]
     if first not in ("train", "plan", "explain"):
-        return None
+        return [first, *more] if command in _COMMANDS else None
     folders = ["conf", *(rest[i + 1] for i in range(len(rest) - 1) if rest[i] == "--config-dir")]
     new: list[str] = []
     is_ours = not any(_is_own(w, f) for w in rest if w.startswith("model=") for f in folders)

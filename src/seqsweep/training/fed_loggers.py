@@ -197,9 +197,9 @@ def _feed(
             _log(logger, experiment, rows[start : start + size])
             state["rows"] = min(start + size, len(rows))
         if section.get("log_model") and status in FINISHED and is_good:
-            best = str(folder.path / "checkpoints/best.ckpt")
-            kept = {"best_model_path": best, "best_model_score": None, "save_top_k": 1}
-            logger.after_save_checkpoint(SimpleNamespace(**kept))  # is sent by `finalize`
+            kept = SimpleNamespace(best_model_score=None, save_top_k=1)
+            kept.best_model_path = str(folder.path / "checkpoints/best.ckpt")
+            logger.after_save_checkpoint(kept)  # is sent by `finalize`
         logger.save()
         logger.finalize("success" if is_good else "failed")
         state["status"] = status
