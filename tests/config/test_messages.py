@@ -26,7 +26,7 @@ from seqsweep.data.sequences import Splits
         ("experiment=none", ["experiment=none: no such option of experiment; known: adding, "]),
         ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
         ("model.hidden_size=1,2", ["model.hidden_size=1,2: several values", "seqsweep.sweep"]),
-        ("+seed=0", ["An item is already at 'seed'"]),
+        ("+seed=0", ["+seed: is a key already; write seed=VALUE without a plus sign"]),
         ("output_dir=~/x", ["must be quoted: 'output_dir=\"~/x\"'"]),
         ("model.cell=rnn,", ["model.cell=rnn,: must not end with a comma", "model.cell=A,B"]),
     ],

@@ -50,7 +50,7 @@ CONFIGS = {
         "net": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 1},
         "compile": False,
     },
-    "data/lit": {"_target_": "src.lit.Data", "data_dir": "${paths.data_dir}", "batch_size": 4},
+    "data/lit": {"_target_": "src.lit.Data", "data_dir": "${paths.work_dir}/${paths.data_dir}"},
     "callbacks/default": {
         "defaults": ["model_checkpoint", "early_stopping", "model_summary", "_self_"],
         "model_checkpoint": {"dirpath": "${paths.output_dir}/checkpoints", "save_last": True},
@@ -67,11 +67,17 @@ CONFIGS = {
     "trainer/cpu": {"accelerator": "cpu", "max_epochs": 77},
     "trainer/gpu": {"accelerator": "gpu", "max_epochs": 77},
     "trainer/ddp": {"strategy": "ddp"},
+    "trainer/default": {
+        "_target_": "lightning.pytorch.trainer.Trainer",
+        "default_root_dir": "${paths.output_dir}",
+        "max_epochs": 77,
+    },
+    "trainer/mps": {"defaults": ["default"], "accelerator": "mps"},
     "debug/overfit": {"trainer": {"overfit_batches": 3}},
     "debug/profiler": {"trainer": {"profiler": "pytorch"}},
     "experiment/example": {
         "defaults": [{"override /model": "lit"}, {"override /data": "lit"},
-                     {"override /callbacks": "default"}],
+                     {"override /callbacks": "default"}, {"override /trainer": "default"}],
         "seed": 5,
         "trainer": {"max_epochs": 1},
     },
@@ -97,8 +103,8 @@ def test_it_trains_with_no_file_moved_and_no_line_changed(seqsweep, project):
     assert done.code == 0 and done.err == ""  # no note comes with every command
     (saved,) = project.glob("outputs/runs/default/*/config.yaml")
     config = yaml.safe_load(saved.read_text())
-    assert config["data"]["data_dir"] == "data/" and "paths" not in config
-    example = seqsweep("train", "--config-dir", "configs", "experiment=example", "trainer=cpu")
+    assert config["data"]["data_dir"] == "./data/" and "paths" not in config
+    example = seqsweep("train", "--config-dir", "configs", "experiment=example")
     assert example.code == 0
     line = "callbacks.early_stopping: left out; seqsweep keeps the best and the last checkpoint"
     assert line in example.err and "callbacks.model_checkpoint: left out" in example.err
@@ -147,6 +153,8 @@ def test_the_trainer_stays_ours_and_a_sweep_reads_what_a_run_reads(seqsweep):
         ("task_name=mine", "name=mine"),
         ("tags=[a]", "name=NAME and sweep.name=NAME choose the folder"),
         ("debug=fdr", "debug=fast_dev_run"),
+        ("trainer=mps", "trainer=gpu"),
+        ("+trainer.precision=16", "trainer.precision=VALUE without a plus sign"),
         ("debug=overfit task_name=x", "trainer.overfit_batches=3"),
         ("ckpt_path=a.ckpt", "an interrupted run resumes by itself"),
         ("paths.output_dir=elsewhere", "output_dir=elsewhere"),

@@ -27,9 +27,10 @@ def sweep(seqsweep: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[st
         done = seqsweep(
             *SWEEP, *logger, HOME=str(tmp_path), DO_NOT_TRACK="true",
             MLFLOW_ALLOW_FILE_STORE="true", MPLCONFIGDIR=str(tmp_path), WANDB_MODE="offline",
+            WANDB_PROJECT="mine",
         )  # fmt: skip
         assert done.code == 0, done.err
-        assert "logger." not in done.err  # no warning
+        assert "logger." not in done.err and "wandb" not in done.err  # no warning
         folders = [path.parent for path in tmp_path.glob("outputs/sweeps/tracked/*/record.json")]
         for folder in folders:
             origin = json.loads((folder / "provenance.json").read_text())
@@ -61,15 +62,18 @@ def history(records: list[dict[str, Any]], name: str) -> list[float]:
 
 def test_weights_and_biases_logs_each_run_offline(sweep, tmp_path):
     """Each run has a W&B run in its folder, although one process trains both."""
-    trained = sweep("logger=wandb", "logger.wandb.offline=true")
+    options = ("logger.wandb.log_model=true", "logger.wandb.tags=[a]")
+    trained = sweep("logger=wandb", *options)
     assert len(trained) == 2
-    sweep("logger=wandb", "logger.wandb.offline=true")  # has nothing to feed
+    sweep("logger=wandb", *options)  # has nothing to feed
     for name, record in trained.items():
         folder = tmp_path / "outputs" / "sweeps" / "tracked" / name
         (path,) = folder.glob("wandb/offline-run-*/*.wandb")
         written = records_of(path)
         (run,) = [each["run"] for each in written if "run" in each][:1]
-        assert run["run_id"] == name
+        assert run["run_id"] == name and run["tags"] == ["a"] and run["project"] == "mine"
+        (model,) = [each["artifact"] for each in written if "artifact" in each]
+        assert set(model["aliases"]) == {"latest", "best"}
         updates = [run["config"], *(each["config"] for each in written if "config" in each)]
         items = [item for update in updates for item in update.get("update", []) if "key" in item]
         config = {item["key"]: json.loads(item["value_json"]) for item in items}

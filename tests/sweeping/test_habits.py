@@ -54,6 +54,8 @@ train data=digits chdir=true | train data=digits
 train data=digits trainer.precision=64-true | train data=digits trainer.precision=32
 train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo paths.data_dir=bar
 train data=digits trainer.gpus=1 debug=default | train data=digits trainer=gpu debug=fast_dev_run
+train data=digits trainer=ddp_sim wandb.project=mine | train data=digits trainer=ddp logger=wandb logger.wandb.project=mine
+agent me/project/abc                    | work FOLDER
 train data=digits trainer.gpus=4        | train data=digits trainer=ddp trainer.devices=4
 train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau
 train data=digits optimizer=torch.optim.NAdam | train data=digits optimizer._target_=torch.optim.NAdam

@@ -164,6 +164,7 @@ def test_a_value_that_was_not_logged_is_an_empty_cell(config):
         ("Tag", ["loss.label_smoothing=0.1"], "smoothing=0.1: .* own loss; set an argument of"),
         ("Tag", ["monitor_mode=max"], "monitor_mode=max: needs monitor=NAME"),
         ("Tag", ["callbacks=early_stopping"], "callbacks.early_stopping.monitor=null: give mon"),
+        ("NoOptimizer", ["data=digits", "optimizer=sgd", "scheduler=plateau"], "give monitor=NAME"),
         ("Tag", ["trainer.devices=2", "trainer.strategy=ddp"], "devices=2: .*, or a LightningM"),
         ("Tag", ["model.lr=3"], r"no such key in model.*; \+model.lr=VALUE gives"),
         ("Sequence", [], "data: small_modules.Sequence has no train_dataloader of its own; choose"),
@@ -177,6 +178,14 @@ def test_what_has_no_effect_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         check_parts(plan(config(name, *words)), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_code_of_a_module_may_build_its_own_sections(config):
+    sgd = {"_target_": "torch.optim.SGD", "lr": 0.1}  # the code adds `params`
+    made = config("Classify", model={"optimizer": sgd, "_recursive_": False})
+    assert made["model"]["optimizer"]["lr"] == 0.1
+    with pytest.raises(ValueError, match="params is missing: torch"):
+        config("Classify", model={"optimizer": sgd})
 
 
 @pytest.mark.parametrize(

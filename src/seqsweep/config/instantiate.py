@@ -50,9 +50,11 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     target = locate(node["_target_"], f"{key}._target_")
     given = {name: v for name, v in node.items() if name not in (*SPECIAL, *injected)}
     values = list(node.get("_args_", ()))
-    # Mappings without a `_target_` become what the code expects.
-    plain = [n for n, v in given.items() if isinstance(v, dict) and "_target_" not in v]
-    if node.get("_recursive_", True):
+    # Mappings from which no object is built become what the code expects, also in lists.
+    builds = node.get("_recursive_", True)
+    plain = [n for n, v in given.items() if isinstance(v, (dict, list))]
+    plain = [name for name in plain if not (builds and "_target_" in given[name])]
+    if builds:
         given = {name: build(value, f"{key}.{name}") for name, value in given.items()}
         values = build(values, f"{key}._args_")
     if node.get("_convert_", "none") == "none" and not node["_target_"].startswith("seqsweep."):
@@ -64,8 +66,8 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     return call(*values, **given, **injected)
 
 
-def _as_annotated(target: Any, name: str, value: dict[str, Any]) -> Any:
-    """Returns a mapping as the type that the argument asks for.
+def _as_annotated(target: Any, name: str, value: dict[str, Any] | list[Any]) -> Any:
+    """Returns a mapping or a list as the type that the argument asks for.
 
     A `DictConfig` or a `Namespace` is made where the annotation names it. Without an annotation,
     the code may read `cfg.lr` or `cfg["lr"]`, so it gets Lightning's dict with attributes.

@@ -37,6 +37,9 @@ _REPLACED = {
     r"Multiple values for ([^\s.]+)\.": (
         r"\1: has an option already; write \1=OPTION without a plus sign"
     ),
+    r"Could not append to config\. An item is already at '(.*?)'": (
+        r"+\1: is a key already; write \1=VALUE without a plus sign"
+    ),
     r"Could not override '(.*?)'\. No match in the defaults list": (
         r"\1: is not a group of seqsweep; +\1=OPTION adds a group of yours"
     ),

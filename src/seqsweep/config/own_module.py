@@ -19,7 +19,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.runs.identity import MODULE_DATA, Config, flatten
 from seqsweep.runs.metrics import LOWER, proposed_direction
 
-_EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
+_MONITORING = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
 
 
 def imported(target: Any, section: str) -> Any:
@@ -74,9 +74,10 @@ def without_ours(config: DictConfig, target: str) -> DictConfig:
         result.update(dict.fromkeys(replaced))
         if "data" in replaced:
             result.data = {"_target_": MODULE_DATA, "module": target}
-    for name, node in (result.get("callbacks") or {}).items():
-        if node and node.get("_target_") == _EARLY_STOP and node.get("monitor") is None:
-            raise ValueError(f"callbacks.{name}.monitor=null: give monitor=NAME, a logged metric")
+    parts = {f"callbacks.{name}": node for name, node in (result.get("callbacks") or {}).items()}
+    for name, node in (parts | {"scheduler": result.get("scheduler")}).items():
+        if node and node.get("_target_") in _MONITORING and node.get("monitor") is None:
+            raise ValueError(f"{name}.monitor=null: give monitor=NAME, a logged metric")
     return result
 
 

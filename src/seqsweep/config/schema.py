@@ -244,19 +244,22 @@ def _named(group: Any, key: str) -> Config:
     return checked
 
 
-def _argument(node: Any, key: str) -> Any:
+def _argument(node: Any, key: str, builds: bool) -> Any:
     """Checks the value of an argument, in which targets may be nested."""
     if isinstance(node, list):
-        return [_argument(item, f"{key}[{index}]") for index, item in enumerate(node)]
+        return [_argument(item, f"{key}[{index}]", builds) for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
     if "_target_" in node:
-        return _target(node, key, set())
-    return {str(name): _argument(value, f"{key}.{name}") for name, value in node.items()}
+        return _target(node, key, set(), builds)
+    return {str(name): _argument(value, f"{key}.{name}", builds) for name, value in node.items()}
 
 
-def _target(node: Config, key: str, injected: set[str]) -> Config:
-    """Checks a section against the signature that its `_target_` names."""
+def _target(node: Config, key: str, injected: set[str], builds: bool = True) -> Config:
+    """Checks a section against the signature that its `_target_` names.
+
+    If the user's code builds it (`_recursive_: false` above it), that code may add arguments.
+    """
     target = convert(node["_target_"], str, f"{key}._target_")
     try:
         signature = signature_of(target)
@@ -266,7 +269,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     values = {name: value for name, value in node.items() if name not in SPECIAL}
     if not signature.open:
         refuse_unknown(values, known, f"{key}.")
-    required = [name for name, parameter in known.items() if parameter.required]
+    required = [name for name, parameter in known.items() if parameter.required and builds]
     if node.get("_partial_", False):
         # The caller of a partial section passes its first argument; of a nested one, any argument.
         required = required[1:] if injected else []
@@ -276,7 +279,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
             raise ValueError(f"{key}.{name} is missing: {target} needs it")
     checked = {name: value for name, value in node.items() if name in SPECIAL}
     for name, value in values.items():
-        nested = _argument(value, f"{key}.{name}")
+        nested = _argument(value, f"{key}.{name}", builds and node.get("_recursive_", True))
         inject_null = name in injected and value is None
         if name in known and not inject_null and not _has_target(nested):
             nested = convert(nested, known[name].annotation, f"{key}.{name}")

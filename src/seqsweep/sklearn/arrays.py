@@ -35,6 +35,8 @@ _INSTEAD = {
     **dict.fromkeys(("max_iter", "n_epochs", "epochs"), "max_epochs=N is the number of epochs"),
     **dict.fromkeys(("hidden_layer_sizes", "n_units"), "hidden_size=H, num_layers=L size it"),
     **dict.fromkeys(("validation_data", "eval_set"), "val_fraction=0.2 holds sequences out"),
+    **dict.fromkeys(("learning_rate", "learning_rate_init"), "lr=0.003 is the learning rate"),
+    **dict.fromkeys(("alpha", "optimizer", "solver"), "overrides={KEY: VALUE} sets such keys"),
     "warm_start": "with folder=FOLDER a fit of more epochs continues a shorter one",
     "device": "overrides={'trainer.accelerator': 'gpu'} trains on a GPU",
     "n_jobs": "threads=N are the threads of torch; the native engine needs one",

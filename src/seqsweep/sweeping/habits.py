@@ -21,6 +21,7 @@ _COMMANDS = {
     **dict.fromkeys(("fit", "run", "start"), ("train",)),
     **dict.fromkeys(("sweep", "multirun", "search"), ("train", "-m")),
     **dict.fromkeys(("test", "eval", "validate", "score"), ("evaluate", "RUN")),
+    "agent": ("work", "FOLDER"),
 }
 """Maps the commands of other tools to ours."""
 
@@ -87,6 +88,8 @@ _WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"optimizer=(torch\.optim\.\w+)": lambda m: f"optimizer._target_={m[1]}",
     r"(?i)scheduler=[\w.]*reduce\w*plateau": "scheduler=plateau",
     r"trainer=(cuda|mps)|trainer\.gpus=1": "trainer=gpu",
+    r"trainer=ddp_(sim|spawn)": "trainer=ddp",
+    r"(wandb|mlflow)\.(\w+=\S*)": lambda m: f"logger={m[1]} logger.{m[1]}.{m[2]}",
     r"trainer\.gpus=(\d+)": lambda m: f"trainer=ddp trainer.devices={m[1]}",
 }
 """Maps words of other tools to ours."""
@@ -162,7 +165,7 @@ def meant(words: Sequence[str]) -> list[str] | None:
         right = [first, *(kept or more)]
         return None if right == list(words) else right
     if first not in ("train", "plan", "explain"):
-        return None
+        return [first, *more] if command in _COMMANDS else None
     folders = ["conf", *(rest[i + 1] for i in range(len(rest) - 1) if rest[i] == "--config-dir")]
     new: list[str] = []
     is_ours = not any(_is_own(w, f) for w in rest if w.startswith("model=") for f in folders)
@@ -281,7 +284,8 @@ def _note(word: str) -> str | None:
 def _is_own(word: str, folder: str) -> bool:
     """Returns whether a word chooses a user's option that has keys of ours."""
     group, _, options = word.partition("=")
-    if word.startswith("debug=") or not ("+" in group or (CONF_DIR / group).is_dir()):
+    is_group = "+" in group or (CONF_DIR / group).is_dir()
+    if word.startswith(("debug=", "trainer=mps", "trainer=ddp_")) or not is_group:
         return False
     paths = [Path(group.lstrip("+"), f"{option}.yaml") for option in options.split(",")]
     return any(Path(folder, p).is_file() and not (CONF_DIR / p).is_file() for p in paths)

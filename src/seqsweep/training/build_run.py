@@ -93,7 +93,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         raise ValueError(
             f"trainer.devices={trainer.world_size}: must be at most {most}, the number of "
             "sequences in the smallest split (1 for a data module without Splits, or a "
-            "LightningModule of your own)"
+            "LightningModule of your own; see hydra.launcher.processes=auto)"
         )
     return Parts(log, trainer, module, data, splits)
 

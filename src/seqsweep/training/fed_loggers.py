@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from seqsweep.config.instantiate import build, locate
@@ -179,6 +180,9 @@ def _feed(
     ids = {"id": folder.run_id, "run_name": folder.run_id, "run_id": state.get("id")}
     given = open_arguments(section, save_dir=str(folder.path), **ids)
     logger = build(section, f"logger.{name}", **given)
+    # Lightning gives W&B `anonymous`, also when it is not set, and W&B would warn at each command.
+    if not section.get("anonymous"):
+        getattr(logger, "_wandb_init", {}).pop("anonymous", None)
     is_good = not status.startswith(("failed", "diverged"))
     experiment = getattr(logger, "experiment", None)  # opens the run
     try:
@@ -192,6 +196,10 @@ def _feed(
         for start in range(state["rows"], len(rows), size):
             _log(logger, experiment, rows[start : start + size])
             state["rows"] = min(start + size, len(rows))
+        if section.get("log_model") and status in FINISHED and is_good:
+            kept = SimpleNamespace(best_model_score=None, save_top_k=1)
+            kept.best_model_path = str(folder.path / "checkpoints/best.ckpt")
+            logger.after_save_checkpoint(kept)  # is sent by `finalize`
         logger.save()
         logger.finalize("success" if is_good else "failed")
         state["status"] = status
