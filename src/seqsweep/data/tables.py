@@ -62,8 +62,7 @@ def table(
         decimal, encoding: the decimal sign and the encoding of a csv file.
         header: whether a csv file has a line of names; if not, its columns are called 0, 1, 2, ...
         skip_rows: the number of lines above a csv table; by default those with fewer cells.
-        totals: last rows of a csv file that say sum, total or mean, or lack the numbers of the
-            rows above, are an error, dropped or kept.
+        totals: last rows of a csv file that say sum, total or mean are an error, dropped or kept.
         test_path: a second file with the same columns, which is the test split.
         pattern: for a folder with a sequence in each file, what the parts of a path below it are:
             `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
