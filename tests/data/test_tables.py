@@ -399,7 +399,7 @@ def test_a_second_file_is_the_test_split(write):
     assert read_second.x[0].tolist() == [[10, 20]] and read_second.labels.tolist() == [1]
     with pytest.raises(ValueError, match=r"test.csv: data.source.features=y: has no such column"):
         table(main, test_path=write("id,t,x,label\na,0,1,p\n", "test.csv"))
-    with pytest.raises(ValueError, match="has a test split; give only one"):
+    with pytest.raises(ValueError, match=r"my.csv has train, test; give one test split"):
         table(write("x,split,label\n1,train,a\n2,test,b\n"), test_path=test)
     # A table that is long stays long where its test file has one row for each sequence.
     main = write("id,x,y,label\na,1,2,p\na,3,4,p\nb,3,4,q\n")

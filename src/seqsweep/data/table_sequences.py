@@ -60,13 +60,9 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
         said = " ".join(f"{key}={quoted_value(value)}" for key, value in more.items())
         return stored._replace(notes=(f"{better.fact}; read with {said}", *stored.notes))
     if (test_path := options.get("test_path")) is not None:
-        if "test" in stored.parts:
-            given = f"data.source.test_path={test_path}"
-            raise ValueError(f"{given}, but {path} has a test split; give only one")
         table = opened(test_path, options)
         second = _read(table, {**options, **_as_in(roles, form, table)}, labelled).stored
-        stored.parts["test"] = second.parts["train"]
-        stored = stored._replace(notes=(*stored.notes, *second.notes))
+        stored = stored.with_test(second, path, test_path)
     pa.default_memory_pool().release_unused()
     return stored
 

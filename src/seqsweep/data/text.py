@@ -111,24 +111,15 @@ def read_texts(
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
     columns = {"text_column": text_column, "label_column": label_column}
     has_names = has_header(file, columns)
-    new = {key: name for key, name in columns.items() if name is not None}
-    for key, name in new.items() if not has_names else ():
-        problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
-        raise ValueError(f"{key}={name}: {file} {problem}")
-    try:
-        read = _read_columns(file, columns, labelled) if has_names else _read_lines(file, labelled)
-        if not read.texts:
-            raise ValueError(f"{file}: has no texts")
-        check_short(read.labels or (), "label", str(file))
-        return read
-    except ValueError as error:
-        if not labelled or ".txt" in file.name.lower():
-            raise
-        from seqsweep.data.guesses import with_proposal
-
-        raise with_proposal(
-            error, path, columns, lambda more: read_texts(path, **new, **more)
-        ) from error
+    for key, name in columns.items():
+        if name is not None and not has_names:
+            problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
+            raise ValueError(f"{key}={name}: {file} {problem}")
+    read = _read_columns(file, columns, labelled) if has_names else _read_lines(file, labelled)
+    if not read.texts:
+        raise ValueError(f"{file}: has no texts")
+    check_short(read.labels or (), "label", str(file))
+    return read
 
 
 def has_header(file: Path, columns: Mapping[str, str | None]) -> bool:
@@ -162,7 +153,8 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
     pairs = [line.partition("\t") for line in rows.values()]
     labels = [label for label, *_ in pairs]
     if labelled and len({*labels}) == len(labels) > _FEW_LINES:
-        raise ValueError(f"{file}: each label occurs once; expected LABEL<TAB>TEXT in each line")
+        names = "data.source.text_column=NAME says that the first line has names"
+        raise ValueError(f"{file}: each label occurs once; expected LABEL<TAB>TEXT; {names}")
     return Texts(file, [text for *_, text in pairs], labels, place)
 
 
