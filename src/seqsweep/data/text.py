@@ -47,14 +47,8 @@ def text(
     The vocabulary has all symbols of the files. Later `prepare` reduces it to the symbols of the
     training split, after the validation and test sequences have been taken from this split.
 
-    Args:
-        path: a .csv, .csv.gz or .parquet file with a text column and a label column, read with
-            pyarrow; or a .txt or .tsv file (also .gz) without a header, with LABEL<TAB>TEXT in each
-            line. Texts are in UTF-8.
-        text_column, label_column: the columns, by default `text` and `label`; a .tsv file with
-            these names, or names given here, has a header.
-        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
-        test_path: a second file, which becomes the test split.
+    docs/data.md has the files and columns (text: characters and words). For tokens, lower,
+    max_length, min_count and max_symbols see `Vocabulary`; the numbers are at least 1.
     """
     numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
     for name, value in numbers.items():
