@@ -78,7 +78,7 @@ def lines_above(content: bytes, delimiter: str) -> int:
 
 
 def start_of_totals(content: bytes, delimiter: str) -> int:
-    """Returns where the last rows begin that say sum, total or mean; empty rows may follow."""
+    """Returns where the last rows begin that say sum, total or mean."""
     start, before = len(content), max(0, len(content) - (1 << 16))
     found = [*FILLED_LINE.finditer(content[before:])][-_MOST_TOTALS - 1 :]
     for line in reversed(found):
