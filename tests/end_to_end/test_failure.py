@@ -122,3 +122,12 @@ def test_a_run_that_diverges_counts_as_done(seqsweep, tmp_path):
     assert single.code == 1
     assert "diverged: train/loss is" in single.err
     assert "Traceback" not in single.err
+
+
+def test_a_pool_has_as_many_runs_as_the_system_allows_open_files(start_command, tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))"
+    words = ("data=digits", "trainer.max_epochs=1", "model.hidden_size=2", "sweep.report=false")
+    process = start_command("train", "-m", *words, "seed=range(60)", before=limit)
+    out, err = process.communicate(timeout=180)
+    assert "60 of 60 runs complete" in out, out + err
+    assert len([*tmp_path.rglob("record.json")]) == 60

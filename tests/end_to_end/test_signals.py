@@ -127,6 +127,6 @@ def test_a_closed_terminal_ends_the_command(
     with terminal(*command, start=start_command, before=own) as (process, master):
         wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
         os.dup2(os.open(os.devnull, os.O_RDWR), master)  # closes the terminal
-        assert process.wait(100) == 129
+        assert process.wait(180) == 129
     folder = "outputs/runs/default" if arguments == RUN else "outputs/sweeps/mine"
     assert f" {state}" in seqsweep("status", folder).out.splitlines()[-1]

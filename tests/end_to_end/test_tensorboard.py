@@ -184,7 +184,7 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
         pages.shoot("images", height=600)
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 0
+        assert server.wait(180) == 0
     wait_until(lambda: not processes(logdir))
     assert not Path(logdir).exists()
 

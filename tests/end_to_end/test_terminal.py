@@ -145,7 +145,7 @@ def test_a_single_run_on_a_terminal_shows_its_progress(start_command, tmp_path, 
     environment = {"COLUMNS": "120", "TERM": "xterm"}
     with terminal(*command, start=start_command, environment=environment) as (process, master):
         printed = read_until(master)
-        assert process.wait(60) == code, printed
+        assert process.wait(180) == code, printed
     assert not hides_the_cursor(printed)
     (log,) = tmp_path.glob("outputs/runs/*/*/train.log")
     assert "from a callback\n" in log.read_text()

@@ -24,7 +24,7 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
         printed = read_until(master, "waiting")
         with start_command("watch", folder) as watched:
             printed += read_until(master)
-            assert process.wait(60) == 0, printed
+            assert process.wait(180) == 0, printed
             said = watched.communicate(timeout=180)[0]
             assert watched.returncode == 0
     assert "[4/4]" in said

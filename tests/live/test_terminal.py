@@ -1,8 +1,6 @@
 """A terminal belongs to the live table, and all other output goes to sweep.log."""
 
-import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -187,6 +185,5 @@ def on_terminal(
         if wait_for is not None:
             wait_until(wait_for.exists)
         printed = read_until(master)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed then
-            process.wait(10)
+        process.wait(180)
     return printed, process.returncode

@@ -132,7 +132,7 @@ class SlurmCluster:
     def stop_controller(self) -> None:
         """Ends the controller. It saves its state; a killed one forgets the last seconds."""
         self._daemons["slurmctld"].terminate()
-        self._daemons["slurmctld"].wait(20)
+        self._daemons["slurmctld"].wait(180)
 
     def start_node(self, node: str) -> None:
         self._start(node, "slurmd", "-D", "-N", node, "-f", str(self.config))

@@ -76,7 +76,7 @@ def test_a_process_forked_during_a_renewal_inherits_no_lock(tmp_path):
 
     with Noting(tmp_path, write):
         end_run(tmp_path, "a", 4)
-        assert started.wait(20)
+        assert started.wait(180)
         child = os.fork()
         if child == 0:
             os._exit(0 if lock.acquire(timeout=1) else 1)

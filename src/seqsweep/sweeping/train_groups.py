@@ -41,7 +41,7 @@ def train_groups(
         ValueError: a config asks for an engine that cannot train it.
         Interrupted: a signal came; the next call resumes every run from its last epoch.
     """
-    _allow_many_files()
+    largest = _allow_many_files()
     root.mkdir(parents=True, exist_ok=True)
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {run.run_id: run for run in runs if finished(run, root) is None}
@@ -52,7 +52,7 @@ def train_groups(
             break
         try:
             ended = (
-                train_pool(group, root, threads, judge=judge)
+                train_pool(group, root, threads, judge=judge, largest=largest)
                 if engine_of(group[0].config) == "native"
                 else [train_by_autograd(group[0], root)]
             )
@@ -77,9 +77,10 @@ def train_groups(
     return outcomes
 
 
-def _allow_many_files() -> None:
-    """Raises the limit of open files to 4096; each member of a pool needs three."""
+def _allow_many_files() -> int:
+    """Raises the limit of open files, and returns the most runs of a pool."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
-        most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(300, (soft - 40) // 3))  # each run of a pool holds three files

@@ -69,7 +69,7 @@ def train_pool(
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: returns new limits for runs at the limits of a search; without a judge they pause.
-        largest: the most runs of a pool. Each holds three of the 1,000 files that a system allows.
+        largest: the most runs of a pool, each of which holds three open files.
     """
     outcomes: Outcomes = []
     count = len(runs)

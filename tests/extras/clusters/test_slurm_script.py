@@ -68,7 +68,7 @@ def run_script(
         for signum in signals[1:]:
             until(lambda: "worker SIGTERM" in log.read_text(), "the worker is told")
             shell.send_signal(signum)
-        code = shell.wait(20)
+        code = shell.wait(180)
     return f"{log.read_text()}{code}\n"
 
 

@@ -13,7 +13,7 @@ from lock_programs import FORK_INSIDE, HOLD, LockTimes, Start, line, tell
 from seqsweep.runs.lock import RunLock, is_locked
 
 
-def beaten(folder: Path, seconds: float = 10) -> bool:
+def beaten(folder: Path, seconds: float = 180) -> bool:
     """Returns whether the lock's file, made old, is touched within some time."""
     os.utime(folder / "lock", (1, 1))
     ends = time.monotonic() + seconds
@@ -40,7 +40,7 @@ def test_one_thread_beats_for_all_locks_while_there_are_any(tmp_path, lock_times
         with RunLock(tmp_path / "e"):
             assert all(beaten(folder) for folder in (*folders[1:], tmp_path / "e"))
         assert beating() - before == {thread}
-    thread.join(10)
+    thread.join(180)
     assert not thread.is_alive()
     with RunLock(folders[0]):  # and again
         assert beaten(folders[0])
@@ -77,5 +77,5 @@ def test_a_program_ends_with_its_locks_held(folder: Path, start: Start) -> None:
     """The thread does not keep the interpreter alive, nor print anything at its end."""
     program = "lock = RunLock(Path(sys.argv[1])).__enter__()\n"
     holder = start(HOLD.split("with ")[0] + program, folder)
-    assert holder.wait(60) == 0
+    assert holder.wait(180) == 0
     assert not is_locked(folder)
