@@ -302,8 +302,7 @@ def remove_lock_of_finished_run(folder: Path) -> None:
     resumes and trains the run again detects that it has lost the lock.
     """
     # Resolving the path takes several times as long as this check, which is made for many runs.
-    path = f"{folder}/{RUN_LOCK}"
-    if os.path.lexists(path) or os.path.lexists(f"{path}.2"):  # versions before left lock.2 alone
+    if os.path.lexists(f"{folder}/{RUN_LOCK}"):
         with contextlib.suppress(RunLocked, OSError), RunLock(folder, trusts_clock=True):
             pass  # releasing the lock removes the files
 
