@@ -1,5 +1,7 @@
 """The archive's sets are found in the aeon package or in a folder, with their official splits."""
 
+import shutil
+
 import pytest
 
 from seqsweep.data.aeon_sets import archive, available, read
@@ -45,9 +47,7 @@ def test_a_folder_takes_the_place_of_the_package(folder, name):
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(folder):
     with pytest.raises(FileNotFoundError, match=r"available:.*GunPoint.*did you mean 'GunPoint'"):
         archive("gunpont")
-    with pytest.raises(
-        FileNotFoundError, match=r"name=Half: no Half_TRAIN.ts and.*: Flat, Own; aeon"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"name=Half: no Half_TRAIN.ts and.*: Flat, Own"):
         archive("Half", folder)
     # A set needs both splits and classes.
     assert available(folder) == ["Flat", "Own"]
@@ -62,3 +62,20 @@ def test_without_aeon_the_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[aeon\]'"):
         archive("GunPoint")
+
+
+def test_a_set_is_downloaded_into_the_folder_once(folder, tmp_path, monkeypatch):
+    def load(name, extract_path):
+        if name == "PLAID":
+            raise ValueError("Could not download PLAID\nmore")
+        shutil.copytree(tmp_path / "Own", tmp_path / name)
+        for split in ("TRAIN", "TEST"):
+            (tmp_path / name / f"Own_{split}.ts").rename(tmp_path / name / f"{name}_{split}.ts")
+
+    monkeypatch.setattr("aeon.datasets.load_classification", load)
+    # The second time, copytree would refuse.
+    for name in ("Own", "Fetched", "Fetched"):
+        assert len(archive(name, folder, download=True).train) == 2
+    message = r"name=PLAID: cannot be downloaded: Could not download PLAID$"
+    with pytest.raises(OSError, match=message):
+        archive("PLAID", folder, download=True)

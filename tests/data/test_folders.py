@@ -213,14 +213,15 @@ def test_a_wrong_folder_is_refused_with_its_file_and_the_way_out(case: str, writ
 
 
 def test_what_is_found_in_each_file_is_said_once(write: Write):
-    text = "x,on\n" + "".join(f"{n % 3}.5,{n % 2 == 0}\n" for n in range(6))
-    folder = write(dict.fromkeys(FILES, f"Logger 7\n{text}Sum,3\n"))
+    text = "n,x,on\n" + "".join(f"{n},{n % 3}.5,{n % 2 == 0}\n" for n in range(6))
+    folder = write(dict.fromkeys(FILES, f"Logger 7\n{text}End of file\n"))
     splits = table(folder, totals="drop")
     assert splits.train.channel_names == ("x", "on") and splits.train.x.shape == (3, 6, 2)
-    assert splits.notes[1:4] == (
+    assert splits.notes[1:5] == (
         f"{folder}: the table begins below 1 line (skip_rows=1)",
-        f"{folder}: not read, as totals: 'Sum,3'",
+        f"{folder}: not read, as totals: 'End of file'",
         f"{folder}: on: TRUE and yes are read as 1, FALSE and no as 0",
+        f"{folder}: n counts the rows, so it is not a feature",
     )
 
 
@@ -258,6 +259,7 @@ def test_a_folder_is_read_once_whatever_links_lead_to_it(write, pattern, tmp_pat
         (tmp_path / "d" / link).symlink_to(target)
     again = table(folder, pattern=pattern)
     assert len(again.train) == len(plain.train) == len(FILES)
+    assert f"{folder}: read once, under another path: {', '.join(links)}" in again.notes
 
 
 @pytest.mark.parametrize("pattern", ["{label}/*_*_*_*_*.csv", "{label}/{id}_*_*_*_*", "**/**/**/*"])

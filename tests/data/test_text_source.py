@@ -142,7 +142,9 @@ def test_a_tsv_file_has_a_header_where_its_names_are_usual_or_given(tmp_path):
     (tmp_path / "turned.tsv").write_text("\n".join(turned))
     named = text(str(tmp_path / "turned.tsv"), text_column="name", label_column="kind")
     assert named.fingerprint() == expected
-    with pytest.raises(ValueError, match=r"once; .*; data.source.text_column=NAME says that"):
+    with pytest.raises(
+        ValueError, match=r"once; .*set .*_column=name data.source.label_column=kind"
+    ):
         text(str(tmp_path / "turned.tsv"))
 
 

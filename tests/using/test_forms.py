@@ -145,11 +145,13 @@ def test_a_spreadsheet_comes_to_predictions_without_an_edit(command, tmp_path):
     assert code == 0
     assert said.splitlines() == [
         "train.csv: data.source.label=COLUMN names the label column; columns: No, Machine, Run,"
-        " Second, Temp, Open, Grade; left out: No; read with label=Grade id=[Machine,Run]"
-        " step=Second features=[Temp,Open] totals=drop",
+        " Second, Temp, Open, Grade; read with label=Grade id=[Machine,Run] step=Second"
+        " totals=drop",
         "train.csv: the table begins below 1 line (skip_rows=1)",
         "train.csv: not read, as totals: 'Sum,,,,7,,'",
         "train.csv: Open: TRUE and yes are read as 1, FALSE and no as 0",
+        "train.csv: No counts the rows, so it is not a feature",
+        "train.csv: long form, id=[Machine,Run], step=Second, label=Grade, features=Temp,Open",
     ]
     assert command("data", "info", "train.csv", "totals=keep").code == 2
     # The message of `train FILE` is the same command.

@@ -1,6 +1,7 @@
 """Finds data sets of the UEA and UCR archives in a folder, or in aeon.
 
-`seqsweep.data.ts` reads the files, because its errors name the line. aeon is never imported.
+`seqsweep.data.ts` reads the files, because its errors name the line. aeon is imported only to
+download a data set.
 """
 
 import importlib.util
@@ -23,30 +24,30 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     Args:
         folder: the folder that holds `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default a folder
             of the aeon package, which has a few data sets.
-        download: has no effect, and is in the configs of old runs.
+        download: whether aeon downloads a missing data set into the folder.
 
     Raises:
-        FileNotFoundError: the folder or the data set is missing; the message lists the data sets,
-            and says how aeon downloads one.
-        ModuleNotFoundError: aeon is needed for its folder, and not installed.
-        ValueError: a file is refused.
+        FileNotFoundError: the folder or the data set is missing; the message lists the data sets.
+        ModuleNotFoundError: aeon is needed, for its folder or the download, and not installed.
+        ValueError, OSError: a file is refused, or the download fails.
     """
-    return make_splits(*read(name, folder))
+    return make_splits(*read(name, folder, download))
 
 
-def read(name: str, folder: str | None = None) -> Stored:
+def read(name: str, folder: str | None = None, download: bool = False) -> Stored:
     """Reads a data set as `archive` does, but without the checks of `make_splits`."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"data.source.name={name}: must name a data set, such as GunPoint")
     root = _root(folder)
-    if (files := _files(root, name)) is None:
+    files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
+    if files is None:
         names = available(folder)
         raise FileNotFoundError(
             f"data.source.name={name}: no {name}_TRAIN.ts and {name}_TEST.ts in {root}; available:"
-            f" {listed(names) or 'none'}{did_you_mean(name, names)}; aeon downloads others, by"
-            " aeon.datasets.load_classification(NAME, extract_path=FOLDER)"
+            f" {listed(names) or 'none'}{did_you_mean(name, names)}"
         )
-    return ts.read(*map(str, files))
+    train, test = files
+    return ts.read(str(train), str(test))
 
 
 def available(folder: str | None = None) -> list[str]:
@@ -81,3 +82,19 @@ def _files(root: Path, name: str) -> tuple[Path, Path] | None:
         if train.is_file() and test.is_file():
             return train, test
     return None
+
+
+def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:
+    """Downloads a data set into the folder with aeon."""
+    if folder is None:
+        raise ValueError("data.source.download=true: needs data.source.folder=FOLDER for the files")
+    if importlib.util.find_spec("aeon") is None:
+        raise ModuleNotFoundError("data.source.download=true: pip install 'seqsweep[aeon]'")
+    from aeon.datasets import load_classification
+
+    try:
+        load_classification(name, extract_path=str(root))
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"data.source.name={name}: cannot be downloaded: {reason}") from None
+    return _files(root, name)

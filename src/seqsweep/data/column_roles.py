@@ -227,7 +227,6 @@ def roles_by_cells(
     new = {role: c.name for role, c in found.items() if as_list(c.name) != roles.columns.get(role)}
     # A column such as `id` is not read beside a path, but it must have one value in each file.
     of_path = [by_name[name] for names in roles.unused.values() for name in names]
-    left += [column for column in counters if column.name not in _names(found)]
     left += [column for column in of_path if len(column.values) > len(by_name["{id}"].values)]
     if not 0 < len(features) < len(left):
         return new, []

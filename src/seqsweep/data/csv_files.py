@@ -115,10 +115,10 @@ class CsvFile:
 
     def _without_totals(self, content: bytes, has_numbers: bool) -> bytes:
         """Returns the content without its last rows if these are totals; may refuse them."""
-        # A text may be called total.
-        if self.totals == "keep" or (self.totals == "error" and not has_numbers):
+        is_error = self.totals == "error"
+        if self.totals == "keep" or (is_error and not has_numbers):  # a text may be called total
             return content
-        start = start_of_totals(content, self._sign)
+        start = start_of_totals(content, self._sign, must_say=is_error)
         if start == len(content):
             return content
         line = content[start:].decode("utf-8", "replace").strip()

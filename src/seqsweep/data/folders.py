@@ -60,9 +60,10 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
         ValueError: no file is a recording, or it is not clear what the folders mean.
         OSError: a folder cannot be read.
     """
+    twice: list[str] = []
     second = labels and os.path.realpath(os.path.expanduser(labels))
     root = os.path.realpath(folder)
-    found = sorted(path for path in _files(folder) if f"{root}/{path}" != second)
+    found = sorted(path for path in _files(folder, twice) if f"{root}/{path}" != second)
     tables = [*filter(_ending, found)]
     if pattern is None:
         tables = _of_main_kind(tables)
@@ -91,6 +92,8 @@ def find_recordings(folder: Path, pattern: str | None, labels: str | None = None
     notes = [f"{folder}: {count(len(matches), 'file')} as {chosen}"]
     if others := [path for path in found if path not in matches]:
         notes.append(f"{folder}: not read: {listed(others)}")
+    if twice:
+        notes.append(f"{folder}: read once, under another path: {listed(twice)}")
     texts = [match.groupdict() for match in matches.values()]
     parts = {name: [text[name] for text in texts] for name in form.groupindex}
     return Recordings(parts | {"id": [*matches]}, chosen, notes)
@@ -153,10 +156,11 @@ def _stats(paths: Iterable[str]) -> State:
     return tuple((path, s.st_mtime_ns, s.st_size) for path in paths for s in [os.stat(path)])
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, twice: list[str] | None = None) -> Iterator[str]:
     """Yields the paths of all files below a folder, with `/`; leaves out hidden folders.
 
-    A folder to which several paths lead, by links, is read by the first of them.
+    A folder to which several paths lead, by links, is read by the first of them; the others are
+    added to `twice`.
     """
 
     def refuse(error: OSError) -> NoReturn:
@@ -169,6 +173,8 @@ def _files(folder: Path) -> Iterator[str]:
         status = os.stat(root)
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
+            if twice is not None:
+                twice.append(below)
             continue
         seen.add((status.st_dev, status.st_ino))
         yield from names if below == "." else (f"{below}/{name}" for name in names)

@@ -4,7 +4,7 @@ Each guess looks at a table with the options of the guesses before it, and says 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,11 @@ from seqsweep.data.column_roles import (
 )
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.folders import class_in_names, find_recordings, first_table, without_ending
-from seqsweep.data.table_options import CSV_OPTIONS, ROLES
+from seqsweep.data.table_options import (
+    CSV_OPTIONS,
+    ROLES,
+    usual_columns,
+)
 from seqsweep.data.table_rows import open_table
 from seqsweep.errors import Proposal
 from seqsweep.text import listed
@@ -43,13 +47,14 @@ class Look:
 
     Args:
         path: the file or folder.
+        is_text: whether its reader is that of texts, which has no options of tables.
 
     Attributes:
         given: the options of the user and of the guesses so far.
     """
 
-    def __init__(self, path: str, given: Mapping[str, Any]) -> None:
-        self.path, self.given = path, {**given}
+    def __init__(self, path: str, given: Mapping[str, Any], is_text: bool = False) -> None:
+        self.path, self.given, self.is_text = path, {**given}, is_text
         root = Path(path).expanduser()
         self.is_folder = root.is_dir()
         self.file = str(root / (first_table(root) or "") if self.is_folder else root)
@@ -66,7 +71,7 @@ class Look:
         """Returns the options with which the table is opened."""
         keys = ("pattern", "labels", *(CSV_OPTIONS if self.is_csv else ()))
         options = {key: self.given[key] for key in keys if key in self.given} | further
-        return {**options, "totals": "drop"} if self.is_csv else options
+        return {**options, "totals": "drop"} if self.is_csv and not self.is_text else options
 
     def columns(self) -> list[SeenColumn]:
         """Returns the columns of the first rows."""
@@ -84,13 +89,13 @@ class Look:
         return self._read[key]
 
 
-def guesses(path: str, given: Mapping[str, Any]) -> list[Guess]:
+def guesses(path: str, given: Mapping[str, Any], is_text: bool = False) -> list[Guess]:
     """Returns what the table seems to need, beyond the options that are `given`."""
     made = list[Guess]()
     expected = (ValueError, TypeError, OSError, LookupError, pa.ArrowException)
     with suppress(*expected):
-        look = Look(path, given)
-        for guess in _GUESSES:
+        look = Look(path, given, is_text)
+        for guess in (_text_columns,) if is_text else _GUESSES:
             found = None
             with suppress(*expected):
                 found = guess(look)
@@ -122,13 +127,13 @@ def with_proposal(
     """Returns the error, extended by options that read the file.
 
     Args:
-        given: the options of the reader.
+        given: the options of the reader; only a reader of texts has `text_column`.
         read: reads the file with further options, unless these say that it holds texts.
     """
     kind = TypeError if isinstance(error, TypeError) else ValueError
     if "\n" in str(error):  # it has lines that convert the file
         return kind(str(error))
-    made = [one for one in guesses(path, given) if one.sure != "doubtful"]
+    made = [one for one in guesses(path, given, "text_column" in given) if one.sure != "doubtful"]
     kept = {key: value for one in made for key, value in one.options.items()}
     fact, failed = str(error).partition("; data.source.")[0], None
     attempts = [kept] if kept else []
@@ -232,13 +237,20 @@ def _texts(look: Look) -> Guess | None:
     # If there are two columns, texts and numbers, the numbers are probably the labels.
     if numbers and not (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
         return None
-    if look.is_folder or any(value != CSV_OPTIONS.get(key) for key, value in look.given.items()):
-        return None
-    # The label has the fewest values, the text has the most.
+    is_set = any(value != CSV_OPTIONS.get(key) for key, value in look.given.items())
+    return None if look.is_folder or is_set else Guess({"data": "text", **_of_texts(columns)})
+
+
+def _text_columns(look: Look) -> Guess | None:
+    """Guesses the columns of texts and labels."""
+    return Guess(_of_texts(look.columns()))
+
+
+def _of_texts(columns: Sequence[SeenColumn]) -> dict[str, Any]:
+    """Returns options: the label has the fewest values, the text (words) has the most."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None and len(label.values) > 1]
-    named = {"text_column": texts[-1], "label_column": label.name} if texts else {}
-    return Guess({"data": "text", **named})
+    return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
 def _columns_with_a_role(look: Look) -> Guess | None:
@@ -250,6 +262,18 @@ def _columns_with_a_role(look: Look) -> Guess | None:
     fixed = [role for role in ROLES if look.given.get(role) is not None]
     options, dropped = roles_by_cells(look.columns(), roles, fixed)
     return Guess(options, why=f"left out: {listed(dropped)}" if dropped else "")
+
+
+def _folder_is_group(look: Look) -> Guess | None:
+    """Guesses that a label column that changes within a file is the class."""
+    if not look.is_folder or look.is_given("pattern", "label", "labels"):
+        return None
+    columns = {column.name: column for column in look.columns_of_file()}
+    usual = usual_columns([*columns], "label")
+    if len(usual) != 1 or len(columns[usual[0]].values) < 2:
+        return None
+    options = {"pattern": "{group}/*", "label": usual[0]}
+    return Guess(options, why=f"column {usual[0]!r} changes within a file")
 
 
 def _folders_are_groups(look: Look) -> Guess | None:
@@ -301,6 +325,7 @@ _GUESSES = (
     _decimal,
     _header,
     _texts,
+    _folder_is_group,
     _columns_with_a_role,
     _gap,
     _folders_are_groups,

@@ -34,7 +34,16 @@ _DAMAGES = (
 def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None) -> Splits:
     """Reads a NumPy .npz file; pickled arrays are never loaded.
 
-    docs/data.md has the keys of a file, and their shapes (npz: your arrays).
+    Keys, in capital or small letters; a padded X needs no `lengths` if all steps are valid:
+
+        X (N, T, F) or (N, T), y (N,), lengths (N,)    one split; X padded
+        X (S, F) or (S,), y (N,), lengths (N,)         one split; X one sequence after the other
+        X_train, y_train, lengths_train, X_val, ..., X_test, ...    several splits
+        class_names (C,), channel_names (F,)           optional strings
+        ids (N,), ids_train, ...                       names of the sequences, for predictions
+        groups (N,), groups_train, ...                 such as persons; each is in one split
+        target (N,) or (N, K), target_train, ...       in a file without y, numbers to predict; or
+                                                       (N, T) or (N, T, K), padded as X is
 
     Args:
         layout: `time_first` if a padded X is (T, N, F) or (T, N), `channels_first` if X is

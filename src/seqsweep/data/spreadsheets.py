@@ -3,7 +3,7 @@
 import csv
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 FILLED_LINE = re.compile(rb"[^\r\n]+")
 LINE_END = re.compile(rb"\r\n?|\n")
@@ -77,18 +77,37 @@ def lines_above(content: bytes, delimiter: str) -> int:
     return 0
 
 
-def start_of_totals(content: bytes, delimiter: str) -> int:
-    """Returns where the last rows begin that say sum, total or mean."""
-    start, before = len(content), max(0, len(content) - (1 << 16))
-    found = [*FILLED_LINE.finditer(content[before:])][-_MOST_TOTALS - 1 :]
-    for line in reversed(found):
-        cells = cells_of(line[0].decode("utf-8", "replace"), delimiter)
-        first = next(filter(None, cells), "")
-        if first and first.casefold().strip(" :.") not in _TOTALS:
-            return start
-        start = before + line.start() if first else start
-    return len(content)
+def start_of_totals(content: bytes, delimiter: str, must_say: bool = False) -> int:
+    """Returns where the last lines begin that are sums, means or remarks, and not rows.
+
+    Args:
+        must_say: whether the very last line must begin with a word such as sum.
+    """
+    before = max(0, len(content) - (1 << 16))
+    found = [*FILLED_LINE.finditer(content[before:])][1 if before else 0 :][-_MOST_LINES:]
+    rows = [cells_of(line[0].decode("utf-8", "replace"), delimiter) for line in found]
+    if must_say and not any(map(_says_total, rows[-1:])):
+        return len(content)
+    body = rows[: -_MOST_TOTALS - 1] or rows[:1]
+    numbers = [all(map(is_number, column)) for column in zip(*body, strict=False)]
+    last = rows[len(body) :]
+    are_totals = (_is_total(row, len(body[-1]), numbers) for row in reversed(last))
+    number = len([*itertools.takewhile(bool, are_totals)])
+    return before + found[-number].start() if 0 < number <= _MOST_TOTALS else len(content)
+
+
+def _is_total(cells: Sequence[str], size: int, numbers: Sequence[bool]) -> bool:
+    """Returns whether a row lacks the numbers that the rows above it have."""
+    if len(cells) != size or _says_total(cells) or 2 * _filled(cells) <= size > 2:
+        return True
+    pairs = zip(cells, numbers, strict=False)
+    return any(cell and has_numbers and not is_number(cell) for cell, has_numbers in pairs)
 
 
 def _filled(cells: Sequence[str]) -> int:
     return sum(map(bool, cells))
+
+
+def _says_total(cells: Iterable[str]) -> bool:
+    """Returns whether the first filled cell says sum, total or mean."""
+    return next(filter(None, cells), "").casefold().strip(" :.") in _TOTALS

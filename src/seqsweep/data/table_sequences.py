@@ -60,9 +60,13 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
         said = " ".join(f"{key}={quoted_value(value)}" for key, value in more.items())
         return stored._replace(notes=(f"{better.fact}; read with {said}", *stored.notes))
     if (test_path := options.get("test_path")) is not None:
+        if "test" in stored.parts:
+            given = f"data.source.test_path={test_path}"
+            raise ValueError(f"{given}, but {path} has a test split; give only one")
         table = opened(test_path, options)
         second = _read(table, {**options, **_as_in(roles, form, table)}, labelled).stored
-        stored = stored.with_test(second, path, test_path)
+        stored.parts["test"] = second.parts["train"]
+        stored = stored._replace(notes=(*stored.notes, *second.notes))
     pa.default_memory_pool().release_unused()
     return stored
 
@@ -92,11 +96,8 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         raise ValueError(f"{table.where}: {given}; columns: {known}")
     rows = Rows(table, roles, options.get("unlabelled"), options.get("dayfirst"))
     form = _form_of(rows, options)
-    if options.get("features") is None and (counter := rows.counter()):
-        # A network would read from it which rows were recorded earlier.
-        fact = f"{table.where}: {counter} counts the rows, so it is not a feature"
-        role = "step" if form == "long" else "id"
-        raise ValueError(f"{fact}; data.source.{role}={counter} says what it is")
+    if options.get("features") is None:
+        _leave_out_counters(rows, form)
     for key, other in (("frame", "wide"), ("reshape", "wide"), ("gap", "long")):
         if options.get(key) is not None and form != other:
             raise ValueError(f"{table.where}: data.source.{key} is for form={other}")
@@ -104,13 +105,13 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         made = _assemble_long(rows, options.get("gap"))
     else:
         made = _assemble_wide(rows, options.get("frame"), options.get("reshape"))
-    if roles.guessed:
-        table.notes.append(f"{table.where}: {form} form, {roles.words()}")
+    if rows.roles.guessed:
+        table.notes.append(f"{table.where}: {form} form, {rows.roles.words()}")
     if form == "long" and not rows.has("id"):
         one = f"one sequence of {count(len(rows), 'row')}, because no column names sequences"
         table.notes.append(f"{table.where}: {one}; data.source.id=COLUMN, or form=wide")
     unlabelled = np.zeros(len(made.rows), np.bool_)
-    if not roles.targets:
+    if not rows.roles.targets:
         whole, unlabelled = _with_labels(rows, made, labelled)
     else:
         whole = _with_targets(rows, made) if labelled else made.whole
@@ -127,8 +128,8 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         where = f"{whole.where} ({name})" if rows.has("split") else whole.where
         parts[name] = _selected(whole, split_of == name)._replace(where=where)
     # The columns of a wide table are steps, so their names are not names of channels.
-    channels = None if form == "wide" else roles.features
-    return _Read(Stored(parts, None, channels, (*dict.fromkeys(table.notes),)), roles, form)
+    channels = None if form == "wide" else rows.roles.features
+    return _Read(Stored(parts, None, channels, (*dict.fromkeys(table.notes),)), rows.roles, form)
 
 
 def _selected(part: RawPart, index: Mask) -> RawPart:
@@ -137,6 +138,27 @@ def _selected(part: RawPart, index: Mask) -> RawPart:
         return part
     arrays = (one[index] if isinstance(one, np.ndarray) else one for one in part)
     return RawPart._make(arrays)
+
+
+def _leave_out_counters(rows: Rows, form: Form) -> None:
+    """Leaves out features that count the rows; refuses them in wide form."""
+    names = rows.counters()
+    if not names:
+        return
+    fact = f"{rows.table.where}: {listed(names)} counts the rows, so it is not a feature"
+    if len(names) == len(rows.roles.features):
+        raise ValueError(f"{fact}, and there is no other")
+    if form == "wide":
+        # A few new rows do not show which column counts them, so a run must know its name.
+        ids = [*rows.roles.columns.get("id", ()), *names]
+        given = f"[{','.join(ids)}]" if ids[1:] else ids[0]
+        raise ValueError(
+            f"{fact}; data.source.id={given} makes it the name of a sequence, and"
+            f" data.source.step={names[0]} the step of one long recording"
+        )
+    kept = tuple(name for name in rows.roles.features if name not in names)
+    rows.roles = rows.roles._replace(features=kept)
+    rows.table.notes.append(fact)
 
 
 def _form_of(rows: Rows, options: Mapping[str, Any]) -> Form:

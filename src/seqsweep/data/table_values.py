@@ -80,15 +80,19 @@ class Rows:
         cells = [self._columns[name][row].as_py() for name in self.roles.columns[role]]
         return "/".join(map(str, cells)) if cells[1:] else cells[0]
 
-    def counter(self) -> str | None:
-        """Returns a feature that counts the rows of each file, from 0 or 1."""
-        for name in self.roles.features if self._count >= FEW_ROWS else ():
+    def counters(self) -> list[str]:
+        """Returns the features that count rows, from 0 or 1."""
+        if self._count < FEW_ROWS:
+            return []
+        counted, names = self.table.count_rows(), list[str]()
+        for name in self.roles.features:
             column = self._columns[name]
-            first, second = (column[row].as_py() for row in (0, 1))
-            counts = first in (0, 1) and second == first + 1
-            if counts and (column.to_numpy() == first + self.table.count_rows()).all():
-                return name
-        return None
+            if pa.types.is_boolean(column.type) or not _is_number(column.type):
+                continue
+            ends = [column[row].as_py() for row in (0, 1)]
+            if ends in ([0, 1], [1, 2]) and (column.to_numpy() == ends[0] + counted).all():
+                names.append(name)
+        return names
 
     def numbers(self, names: Sequence[str]) -> Array:
         """Returns columns (S, F) as floats; frees them, so a second call fails."""

@@ -43,7 +43,38 @@ def table(
     In long form each row is a step, in wide form each row is a sequence. A role without an argument
     takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.
 
-    docs/data.md has the meaning of each argument (csv and parquet: your tables).
+    Args:
+        id: the column that names the sequence of a row, or several that do so together.
+        step: the column of numbers or dates that orders the rows of a sequence. Without it the rows
+            keep the order of the file, and the rows of one id must be adjacent.
+        label: the column of the class; a sequence has one class.
+        features: the columns of values, in the order of the channels; `x*` means all columns that
+            begin with x. By default all columns without a role.
+        split: the column with the values train, val and test.
+        group: the column with the group of a sequence, such as a patient; a group is in one split.
+        length: in wide form, a column with the number of valid steps of each row.
+        form: by default `wide` with `frame`, `reshape` or a length column; else `long` with a step
+            column or repeated ids; otherwise `wide`.
+        frame: in wide form, the number of adjacent columns that are the channels of one step.
+        reshape: in wide form, [T, F]: the columns are T steps of F channels each.
+        delimiter: by default the most frequent of `,` tab `;` and `|` in the first line of a csv
+            file, or blanks if the line has none of them.
+        decimal, encoding: the decimal sign and the encoding of a csv file.
+        header: whether a csv file has a line of names; if not, its columns are called 0, 1, 2, ...
+        skip_rows: the number of lines above a csv table; by default those with fewer cells.
+        totals: last rows of a csv file that say sum, total or mean, or lack the numbers of the
+            rows above, are an error, dropped or kept.
+        test_path: a second file with the same columns, which is the test split.
+        pattern: for a folder with a sequence in each file, what the parts of a path below it are:
+            `{group}/{label}/*.csv`. By default the class is the file's folder, and the first
+            folder is the split if it is called train, val or test.
+        labels: a second table, with a row for each file or sequence: its name, and its label,
+            group or split.
+        unlabelled: the label of rows that have none, such as 0.
+        gap: in long form, a larger step from row to row cuts a sequence; in seconds for dates.
+        dayfirst: whether 2/3/2026 is in March; null asks the other dates of the column.
+        target: the column of numbers to predict in place of a class, or several; then no column is
+            the label.
 
     Raises:
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.

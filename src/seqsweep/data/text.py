@@ -47,8 +47,14 @@ def text(
     The vocabulary has all symbols of the files. Later `prepare` reduces it to the symbols of the
     training split, after the validation and test sequences have been taken from this split.
 
-    docs/data.md has the files and columns (text: characters and words). For tokens, lower,
-    max_length, min_count and max_symbols see `Vocabulary`; the numbers are at least 1.
+    Args:
+        path: a .csv, .csv.gz or .parquet file with a text column and a label column, read with
+            pyarrow; or a .txt or .tsv file (also .gz) without a header, with LABEL<TAB>TEXT in each
+            line. Texts are in UTF-8.
+        text_column, label_column: the columns, by default `text` and `label`; a .tsv file with
+            these names, or names given here, has a header.
+        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
+        test_path: a second file, which becomes the test split.
     """
     numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
     for name, value in numbers.items():
@@ -105,15 +111,24 @@ def read_texts(
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
     columns = {"text_column": text_column, "label_column": label_column}
     has_names = has_header(file, columns)
-    for key, name in columns.items():
-        if name is not None and not has_names:
-            problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
-            raise ValueError(f"{key}={name}: {file} {problem}")
-    read = _read_columns(file, columns, labelled) if has_names else _read_lines(file, labelled)
-    if not read.texts:
-        raise ValueError(f"{file}: has no texts")
-    check_short(read.labels or (), "label", str(file))
-    return read
+    new = {key: name for key, name in columns.items() if name is not None}
+    for key, name in new.items() if not has_names else ():
+        problem = "has no line of names with it; each line is LABEL<TAB>TEXT"
+        raise ValueError(f"{key}={name}: {file} {problem}")
+    try:
+        read = _read_columns(file, columns, labelled) if has_names else _read_lines(file, labelled)
+        if not read.texts:
+            raise ValueError(f"{file}: has no texts")
+        check_short(read.labels or (), "label", str(file))
+        return read
+    except ValueError as error:
+        if not labelled or ".txt" in file.name.lower():
+            raise
+        from seqsweep.data.guesses import with_proposal
+
+        raise with_proposal(
+            error, path, columns, lambda more: read_texts(path, **new, **more)
+        ) from error
 
 
 def has_header(file: Path, columns: Mapping[str, str | None]) -> bool:
@@ -147,8 +162,7 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
     pairs = [line.partition("\t") for line in rows.values()]
     labels = [label for label, *_ in pairs]
     if labelled and len({*labels}) == len(labels) > _FEW_LINES:
-        names = "data.source.text_column=NAME says that the first line has names"
-        raise ValueError(f"{file}: each label occurs once; expected LABEL<TAB>TEXT; {names}")
+        raise ValueError(f"{file}: each label occurs once; expected LABEL<TAB>TEXT in each line")
     return Texts(file, [text for *_, text in pairs], labels, place)
 
 
