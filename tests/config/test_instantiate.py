@@ -13,6 +13,7 @@ from seqsweep.config.instantiate import build
 
 CFG = {"optim": {"lr": 0.1}, "sizes": [{"h": 4}]}
 HERE = __name__
+HYDRA_1_4_ASKS_FOR_A_LIST = "ignore:hydra.utils.instantiate"
 
 
 class Typed:
@@ -45,6 +46,7 @@ def test_an_argument_without_annotation_is_a_dict_with_attributes():
     assert made.cfg[0].optim.lr == 0.1 and made.cfg[1] == 3
 
 
+@pytest.mark.filterwarnings(HYDRA_1_4_ASKS_FOR_A_LIST)
 def test_a_section_that_is_not_built_is_as_annotated_too():
     section = {"_target_": "builtins.dict", "a": 1}
     own = {"_target_": f"{HERE}.Typed", "cfg": section, "args": CFG, "plain": section, "m": CFG}
@@ -64,7 +66,7 @@ SECTIONS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:hydra.utils.instantiate")  # Hydra 1.4 asks for a list
+@pytest.mark.filterwarnings(HYDRA_1_4_ASKS_FOR_A_LIST)
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: next(iter(section)))
 def test_the_keys_of_hydra_do_what_they_do_there(section):
     section = {"_target_": f"{HERE}.Untyped"} | section
