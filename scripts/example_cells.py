@@ -109,4 +109,49 @@ class PeepholeLSTM(Cell):
         return states.chunk(2, dim=1)[0]
 
 
-CELLS: tuple[type[Cell], ...] = (MGU, LiGRU, SRU, CoRNN, PeepholeLSTM)
+class SLSTM(Cell):
+    """The LSTM with exponential gates, one head: Beck et al. 2024, xLSTM, arXiv:2405.04517."""
+
+    state_size = staticmethod(lambda hidden: 4 * hidden)  # h, c, n, m
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        gates = 4 * hidden
+        return {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden), "bias_ih": (gates,)}
+
+    def step(self, x, state):
+        h, c, n, m = state.chunk(4, dim=1)
+        i, f, z, o = (x + functional.linear(h, self.weight_hh)).chunk(4, dim=1)
+        f = functional.logsigmoid(f) + m
+        m = torch.maximum(f, i)  # the largest exponent so far
+        i, f = torch.exp(i - m), torch.exp(f - m)
+        c, n = f * c + i * torch.tanh(z), f * n + i
+        return torch.cat((torch.sigmoid(o) * c / n, c, n, m), dim=1)
+
+    def output(self, states, x):
+        return states.chunk(4, dim=1)[0]
+
+
+class Householder(Cell):
+    """Each unit is a point in space that is reflected twice: Siems et al. 2025, arXiv:2502.10297."""
+
+    state_size = staticmethod(lambda hidden: 3 * hidden)  # the way from the point's start
+
+    @staticmethod
+    def shapes(inputs, hidden):
+        vectors = {"bias_ih": (6 * hidden,), "start": (3 * hidden,)}
+        return {"weight_ih": (6 * hidden, inputs), **vectors}
+
+    def step(self, x, state):
+        points = (state + self.start).chunk(3, dim=1)
+        for normal in (x.chunk(6, dim=1)[:3], x.chunk(6, dim=1)[3:]):
+            height = sum(n * p for n, p in zip(normal, points, strict=True))
+            share = 2 * height / sum(n * n for n in normal)
+            points = [p - share * n for n, p in zip(normal, points, strict=True)]
+        return torch.cat(points, dim=1) - self.start
+
+    def output(self, states, x):
+        return states.chunk(3, dim=1)[0]
+
+
+CELLS: tuple[type[Cell], ...] = (MGU, LiGRU, SRU, CoRNN, PeepholeLSTM, SLSTM, Householder)

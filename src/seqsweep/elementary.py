@@ -41,6 +41,32 @@ def macro_f1(hits: npt.NDArray[Any], seen: npt.NDArray[Any]) -> float:
     return math.fsum(shares.tolist()) / len(shares)
 
 
+def accuracy_by_length(
+    lengths: npt.NDArray[np.int64], is_right: npt.NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """Returns the accuracy in at most five ranges of lengths with equally many sequences each.
+
+    A length lies in one range, so ranges are fewer, or unequal, if many sequences are equally long.
+    One range says nothing, so the result is then empty.
+
+    Args:
+        lengths, is_right: (N,) of each sequence.
+    """
+    ends = np.unique(np.quantile(lengths, [0.2, 0.4, 0.6, 0.8, 1], method="inverted_cdf"))
+    number = np.searchsorted(ends, lengths)
+    ranges = [np.flatnonzero(number == index) for index in range(len(ends))]
+    scored = [
+        {
+            "shortest": int(lengths[of].min()),
+            "longest": int(lengths[of].max()),
+            "sequences": len(of),
+            "accuracy": float(is_right[of].mean()),
+        }
+        for of in ranges
+    ]
+    return scored if scored[1:] else []
+
+
 def accuracy_of_votes(
     probabilities: npt.NDArray[Any], of: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> float:

@@ -238,7 +238,9 @@ def _named(group: Any, key: str) -> Config:
             continue
         if not _has_target(node):
             raise ValueError(f"{where}={node!r}: must be a group with a _target_, or null")
-        checked[str(name)] = _target(node, where, {argument})
+        section = _target(node, where, {argument})
+        # Earlier versions did not have the goal of EarlyStop.
+        checked[str(name)] = {k: v for k, v in section.items() if (k, v) != ("goal", None)}
         if node.get(argument) is not None and node["_target_"].startswith("seqsweep."):
             raise ValueError(f"{where}.{argument}={node[argument]}: cannot be set; the run sets it")
     return checked

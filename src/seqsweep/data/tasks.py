@@ -18,8 +18,10 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
 
-_Drawn = tuple[Float32, Int64, Int64 | int]
+Drawn = tuple[Float32, Int64, Int64 | int]
 """The values (N, T, F) of a split, its labels (N,), and its lengths (N,) or the length of all."""
+
+Draw = Callable[[np.random.Generator, int], Drawn]
 
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 """The ranges [from, to) for the positions of 2 or 3 symbols, in tenths of the length."""
@@ -60,13 +62,13 @@ def random_sequences(
         raise ValueError(f"{where}: {len(labels)} labels for num_sequences={number}")
     given = [integer(f"{where}: labels", label, 0, classes - 1) for label in labels or []]
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         x = normal(rng.random((count, steps, channels, 2), dtype=np.float32))
         indices = draw_labels(rng, count, classes) if labels is None else np.array(given, np.int64)
         return x, indices, steps
 
     names = tuple(map(str, range(classes))), tuple(f"channel_{i}" for i in range(channels))
-    return _generated(where, (number, 0, 0), seed, steps, *names, draw)
+    return generated(where, (number, 0, 0), seed, steps, *names, draw)
 
 
 def temporal_order(
@@ -96,7 +98,7 @@ def temporal_order(
     letters = ("X", "Y", "a", "b", "c", "d")
     names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         labels = draw_labels(rng, count, len(names))
         symbols = rng.integers(2, len(letters), size=(count, steps))  # (N, T), only distractors
         for index, (start, stop) in enumerate(_RANGES[num_symbols]):
@@ -106,7 +108,7 @@ def temporal_order(
         return np.eye(len(letters), dtype=np.float32)[symbols], labels, steps
 
     sizes = (num_train, num_val, num_test)
-    return _generated("temporal_order", sizes, seed, steps, names, letters, draw)
+    return generated("temporal_order", sizes, seed, steps, names, letters, draw)
 
 
 def adding(
@@ -132,7 +134,7 @@ def adding(
     steps = integer("adding: length", length, 2)
     classes = integer("adding: num_classes", num_classes, 2)
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         # The class is drawn first, then a sum within its range, then two numbers with this sum. So
         # the classes are equally likely, and the numbers are like independent uniform numbers.
         labels = draw_labels(rng, count, classes)
@@ -153,7 +155,7 @@ def adding(
         return x, labels, steps
 
     sizes, names = (num_train, num_val, num_test), tuple(map(str, range(classes)))
-    return _generated("adding", sizes, seed, steps, names, ("value", "marker"), draw)
+    return generated("adding", sizes, seed, steps, names, ("value", "marker"), draw)
 
 
 def delayed_recall(
@@ -177,7 +179,7 @@ def delayed_recall(
     symbols = integer("delayed_recall: num_symbols", num_symbols, 2, 10**6)
     names = tuple(f"s{i}" for i in range(symbols))
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         labels = draw_labels(rng, count, symbols)
         words = np.full((count, steps), symbols)  # blank
         words[:, 0] = labels
@@ -185,7 +187,7 @@ def delayed_recall(
         return np.eye(symbols + 2, dtype=np.float32)[words], labels, steps
 
     sizes, channels = (num_train, num_val, num_test), (*names, "blank", "cue")
-    return _generated("delayed_recall", sizes, seed, steps, names, channels, draw)
+    return generated("delayed_recall", sizes, seed, steps, names, channels, draw)
 
 
 def parity(
@@ -214,7 +216,7 @@ def parity(
     """
     lengths = length_range(length, min_length, 1, "parity")
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         labels = draw_labels(rng, count, 2)
         steps = draw_lengths(rng, count, lengths)
         bits = rng.integers(2, size=(count, lengths[1]))
@@ -226,7 +228,7 @@ def parity(
         return bits[:, :, None].astype(np.float32), labels, steps
 
     sizes = (num_train, num_val, num_test)
-    return _generated("parity", sizes, seed, lengths[1], ("even", "odd"), ("bit",), draw)
+    return generated("parity", sizes, seed, lengths[1], ("even", "odd"), ("bit",), draw)
 
 
 def frequencies(
@@ -261,7 +263,7 @@ def frequencies(
     cycles = np.linspace(0.05, 0.15, classes)  # per step
     names = tuple(f"{f:.6g}" for f in cycles)
 
-    def draw(rng: np.random.Generator, count: int) -> _Drawn:
+    def draw(rng: np.random.Generator, count: int) -> Drawn:
         labels = draw_labels(rng, count, classes)
         steps = draw_lengths(rng, count, lengths)
         phase = rng.random((count, 1))
@@ -271,30 +273,37 @@ def frequencies(
         return x[:, :, None].astype(np.float32), labels, steps
 
     sizes = (num_train, num_val, num_test)
-    return _generated("frequencies", sizes, seed, lengths[1], names, ("signal",), draw)
+    return generated("frequencies", sizes, seed, lengths[1], names, ("signal",), draw)
 
 
-def _generated(
+def generated(
     task: str,
     sizes: tuple[int, int, int],
     seed: int,
     length: int,
     class_names: tuple[str, ...],
     channel_names: tuple[str, ...],
-    draw: Callable[[np.random.Generator, int], _Drawn],
+    draw: Draw,
+    test: tuple[int, Draw] | None = None,
 ) -> Splits:
-    """Generates the three splits by `draw`, each from its own random generator."""
+    """Generates the three splits by `draw`, each from its own random generator.
+
+    Args:
+        test: the length of the test split, and what draws it, if these differ.
+    """
     seed = integer(f"{task}: seed", seed, 0)
     channels, made = len(channel_names), dict[str, Sequences]()
     named = zip(("train", "val", "test"), sizes, strict=True)
     counts = {name: integer(f"{task}: num_{name}", n, int(name == "train")) for name, n in named}
-    total = sum(counts.values())
-    what = f"{total:,} sequences of {length:,} steps with {channels:,} channels"
-    check_memory(_BYTES * total * length * channels, task, what)
+    longest, draw_test = test or (length, draw)
+    steps = sum(count * (longest if name == "test" else length) for name, count in counts.items())
+    sequences = f"{sum(counts.values()):,} sequences of {max(length, longest):,} steps"
+    what = f"{sequences} with {channels:,} channels"
+    check_memory(_BYTES * steps * channels, task, what)
     for index, (name, count) in enumerate(counts.items()):
         if count:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-            x, labels, steps = draw(rng, count)
+            x, labels, steps = (draw_test if name == "test" else draw)(rng, count)
             lengths = np.full(count, steps, dtype=np.int64)
             made[name] = Sequences(x, lengths, labels, class_names, channel_names)
     return Splits(made["train"], made.get("val"), made.get("test"))

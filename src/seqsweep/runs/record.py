@@ -81,6 +81,7 @@ class Record:
         params: the number of trained parameters.
         num_train: the number of training sequences.
         confusion: the confusion matrix of each evaluated split; the rows are true `classes`.
+        by_length: the accuracy of test in ranges of lengths; empty if all are equal.
         error, epoch: why and in which epoch a run diverged.
         engine, device: what has trained the run.
         data_fingerprint: a hash of the data that the run was trained on.
@@ -103,6 +104,7 @@ class Record:
     pruned: Pruned | None = None
     classes: list[str] = field(default_factory=list[str])
     confusion: dict[str, list[list[int]]] = field(default_factory=dict[str, list[list[int]]])
+    by_length: list[JsonObject] = field(default_factory=list[JsonObject])
     error: str | None = None
     epoch: int | None = None
     engine: str | None = None
@@ -131,7 +133,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("train_seconds", "samples_per_s"), (int, float)),
     **dict.fromkeys(("status", "error", "engine", "device", "data_fingerprint"), str),
     **dict.fromkeys(("recordings", "digest"), str),
-    "classes": list,
+    **dict.fromkeys(("classes", "by_length"), list),
 }
 
 NO_RECORD = Record()

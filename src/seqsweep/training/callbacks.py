@@ -17,13 +17,25 @@ class EarlyStop(EarlyStopping):
     The arguments are those of `limits.Patience`, which checks them; a missing value is waited for.
     """
 
-    def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
-        checked = Patience(monitor, patience, min_delta)
+    def __init__(
+        self,
+        monitor: str,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        goal: float | None = None,
+    ) -> None:
+        checked = Patience(monitor, patience, min_delta, goal)
         mode = str(checked.monitor.direction)  # Lightning refuses None
         super().__init__(monitor, min_delta, patience, mode=mode, strict=False, check_finite=False)
+        self.counted = checked
 
     def _evaluate_stopping_criteria(self, current: torch.Tensor) -> tuple[bool, str | None]:
         current = current.float()  # as `Patience` compares
+        if self.counted.goal is not None:
+            self.counted.wait_count = self.wait_count
+            stops = self.counted.see(current.item())
+            self.wait_count = self.counted.wait_count
+            return stops, f"{self.monitor} has reached {self.counted.goal}" if stops else None
         return super()._evaluate_stopping_criteria(current.where(current.isfinite(), torch.nan))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqsweep.config.schema import Config
 from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.elementary import accuracy_of_votes, softmax
+from seqsweep.elementary import accuracy_by_length, accuracy_of_votes, softmax
 from seqsweep.models.layers import logits_in_batches
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, predict, trace
@@ -73,6 +73,16 @@ def recording_scores(splits: Splits, logits_of: Callable[[str], Array]) -> dict[
     return scores
 
 
+def length_scores(splits: Splits, logits_of: Callable[[str], Array]) -> JsonObject:
+    """Returns the accuracy of test by length for the record, if lengths differ."""
+    part = splits.test
+    if part is None or part.targets is not None or (part.lengths == part.max_length).all():
+        return {}
+    is_right = logits_of("test").argmax(axis=1) == part.labels
+    found = accuracy_by_length(part.lengths, is_right)
+    return {"by_length": found} if found else {}
+
+
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> JsonObject:
     """Returns the content of diagnostics.json for a network with weights (P,).
 
@@ -117,6 +127,7 @@ def findings_of(
         return logits_in_batches(network.eval(), x, lengths, size).numpy()
 
     found["metrics"] = recording_scores(splits, logits)
+    found |= length_scores(splits, logits)
     if config["diagnostics"]:
         found["diagnosis"] = _diagnose_run(config, module, splits)
     return found

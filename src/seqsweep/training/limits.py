@@ -76,9 +76,17 @@ class Patience:
     Args:
         patience: validations without an improvement before the run ends, at least 0.
         min_delta: the least change that counts as an improvement, at least 0.
+        goal: a value of the metric; then the run ends after `patience` validations in a row that
+            reach it, and no other validation counts.
     """
 
-    def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
+    def __init__(
+        self,
+        monitor: str,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        goal: float | None = None,
+    ) -> None:
         if patience < 0:
             raise ValueError(f"patience={patience}: must be at least 0 validations")
         if min_delta < 0:
@@ -87,6 +95,7 @@ class Patience:
         self.patience = patience
         # Lightning compares float32 numbers, so both engines stop after the same epoch.
         self.min_delta = np.float32(min_delta)
+        self.goal = None if goal is None else np.float32(goal)
         self.best_score = np.float32(np.inf if self.monitor.lower_is_better else -np.inf)
         self.wait_count = 0
 
@@ -102,7 +111,10 @@ class Patience:
             is_better = current + self.min_delta < self.best_score
         else:
             is_better = current - self.min_delta > self.best_score
-        self.wait_count = 0 if is_better else self.wait_count + 1
+        counts = not is_better
+        if self.goal is not None:
+            counts = current <= self.goal if self.monitor.lower_is_better else current >= self.goal
+        self.wait_count = self.wait_count + 1 if counts else 0
         self.best_score = current if is_better else self.best_score
         return self.is_over
 

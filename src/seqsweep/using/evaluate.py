@@ -20,13 +20,13 @@ from seqsweep.results.significance import LEVEL, estimate
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
-from seqsweep.terminal_table import print_table
+from seqsweep.terminal_table import new_table, print_table
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
 from seqsweep.using.predict import known_labels, probabilities_of
-from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
+from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Int64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
@@ -48,15 +48,16 @@ def evaluate(arguments: Sequence[str]) -> int:
     if options.data is None:
         if options.options:
             raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, probabilities, labels, units = _own_split(run, options)
+        name, probabilities, labels, units, lengths = _own_split(run, options)
     else:
         data = open_data(options.data, options.options, run, options.split, labelled=True)
         for note in data.notes:
             say_error(note)
         name, labels, units = data.name, known_labels(data, run), data.units
+        lengths = None if data.windows is not None else data.part.lengths
         probabilities = probabilities_of(run, data, options.batch_size)
     result = evaluate_probabilities(
-        probabilities, labels, run.class_names, options.resamples, options.seed, units
+        probabilities, labels, run.class_names, options.resamples, options.seed, units, lengths
     )
     settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
     head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
@@ -116,8 +117,8 @@ def _parser() -> Parser:
 
 def _own_split(
     run: LoadedRun, options: argparse.Namespace
-) -> tuple[str, Float64, npt.NDArray[np.int64], npt.NDArray[Any] | None]:
-    """Returns the name, probabilities, labels and `Sequences.units` of the run's own split.
+) -> tuple[str, Float64, Int64, npt.NDArray[Any] | None, Int64]:
+    """Returns the name of the run's own split, with its probabilities, labels, units and lengths.
 
     Raises:
         ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
@@ -134,11 +135,13 @@ def _own_split(
     else:
         batches = dataloader_of(data, name)
     probabilities: list[Float64] = []
-    labels: list[npt.NDArray[np.int64]] = []
+    labels, steps = list[Int64](), list[Int64]()
     for x, lengths, y in map(checked_batch, batches):
         probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
         labels.append(y.numpy())
-    return f"{run.folder} ({name})", np.concatenate(probabilities), np.concatenate(labels), units
+        steps.append(lengths.numpy())
+    arrays = np.concatenate(probabilities), np.concatenate(labels), units, np.concatenate(steps)
+    return f"{run.folder} ({name})", *arrays
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
@@ -156,6 +159,8 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         )
     if len(result.class_names) <= _MOST_CLASSES:
         print_table(console, _confusion_table(result))
+    if result.by_length:
+        print_table(console, _lengths_table(result))
     units, effective = result.units or 0, result.effective_units or 0.0
     is_equal = units - effective < 0.05
     worth = "" if is_equal else f" ({units} are as good as {effective:.1f} equally long ones)"
@@ -193,6 +198,14 @@ def _confusion_table(result: Evaluation) -> Table:
         cells = [str(number) if number else "." for number in result.confusion[index].tolist()]
         cells[index] = f"[bold]{cells[index]}[/]"
         table.add_row(escape(name), *cells)
+    return table
+
+
+def _lengths_table(result: Evaluation) -> Table:
+    table = new_table(["steps", "accuracy", "sequences"], keys=1)
+    for one in result.by_length:
+        steps = "{shortest} to {longest}".format(**one)
+        table.add_row(steps, f"{one['accuracy']:.4f}", str(one["sequences"]))
     return table
 
 

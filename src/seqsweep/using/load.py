@@ -156,11 +156,15 @@ class LoadedRun:
 
     def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
         """Returns the probabilities (B, C), in the order of `class_names`."""
+        return self.apply(self._noted(x, lengths))
+
+    def _noted(self, x: Raw, lengths: npt.ArrayLike | None) -> Inputs:
+        """Returns prepared sequences, and says how they differ from those of training."""
         inputs = self.prepare(x, lengths)
         arrays = inputs.x.numpy(), inputs.lengths.numpy()
         for note in difference_notes(*arrays, self.scaling, self.source_channels, "x"):
             say_once(note)
-        return self.apply(inputs)
+        return inputs
 
     def stream(self) -> Stream:
         """Returns a stream, which classifies sequences step by step.
@@ -196,12 +200,14 @@ class LoadedRun:
         Raises:
             DataError: see `prepare`, or a label is not a class of the run.
         """
-        probabilities = self.predict_proba(x, lengths)
+        inputs = self._noted(x, lengths)
+        probabilities = self.apply(inputs)
         given = label_array(labels, "labels")
         if len(given) != len(probabilities):
             raise ValueError(f"labels: expected {len(probabilities)}, got {len(given)}")
         indices = class_indices(given, self.class_names, "labels")
-        return evaluate(probabilities, indices, self.class_names, resamples, seed)
+        steps = inputs.lengths.numpy()
+        return evaluate(probabilities, indices, self.class_names, resamples, seed, lengths=steps)
 
     def apply(self, inputs: Inputs, batch_size: int = BATCH_SIZE) -> Float64:
         """Returns the probabilities (B, C) for prepared sequences.

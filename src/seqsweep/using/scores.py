@@ -4,14 +4,14 @@ N sequences, C classes, R resamples, M metrics.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.elementary import log, macro_f1
+from seqsweep.elementary import accuracy_by_length, log, macro_f1
 from seqsweep.results.significance import LEVEL, quantile
 from seqsweep.runs.files import JsonObject
 
@@ -58,6 +58,7 @@ class Evaluation:
         units: the number of recordings or groups of windows; None for other sequences.
         effective_units: the number of equally long units that would say as much. Below 2, one unit
             decides the scores, and they have no intervals.
+        by_length: the accuracy in ranges of lengths, see `accuracy_by_length`.
     """
 
     class_names: tuple[str, ...]
@@ -66,6 +67,7 @@ class Evaluation:
     classes: dict[str, dict[str, Score]]
     units: int | None = None
     effective_units: float | None = None
+    by_length: list[JsonObject] = field(default_factory=list[JsonObject])
 
     @property
     def sequences(self) -> int:
@@ -90,6 +92,7 @@ class Evaluation:
                 for name, scores in self.classes.items()
             },
             "confusion": self.confusion.tolist(),
+            **({"by_length": self.by_length} if self.by_length else {}),
         }
 
 
@@ -100,6 +103,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     units: npt.NDArray[Any] | None = None,
+    lengths: Int64 | None = None,
 ) -> Evaluation:
     """Scores the probabilities (N, C) against the class indices (N,) of the labels.
 
@@ -121,6 +125,7 @@ def evaluate(
         units: (N,) for windows, the recording or group of each. Resamples draw whole units, and
             only at least FEWEST_UNITS. Wilson's intervals count as many independent windows as
             there would be equally long units (Kish 1965, Survey Sampling), with Student's t.
+        lengths: (N,) of sequences, for the accuracy by length.
     """
     cases = _Cases(probabilities, labels)
     unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
@@ -158,7 +163,8 @@ def evaluate(
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
     of_units = (None, None) if units is None else (count, effective)
-    return Evaluation(class_names, confusion, metrics, classes, *of_units)
+    by_length = [] if lengths is None else accuracy_by_length(lengths, cases.right)
+    return Evaluation(class_names, confusion, metrics, classes, *of_units, by_length)
 
 
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike, z2: float = _Z2) -> Float64:

@@ -4,12 +4,19 @@ import functools
 from collections.abc import Sequence
 
 from seqsweep.data.batch import Augmentation
+from seqsweep.data.checks import Array
 from seqsweep.data.sequences import Splits
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, predict, run
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.scores import scores
 from seqsweep.training.engines.protocol import Findings
-from seqsweep.training.findings import confusion_of, diagnose, recording_scores, splits_tested
+from seqsweep.training.findings import (
+    confusion_of,
+    diagnose,
+    length_scores,
+    recording_scores,
+    splits_tested,
+)
 
 _AUGMENTED_NUMBERS = 2**24
 """The most numbers in all augmented training splits that are kept in memory (at least one split).
@@ -62,10 +69,13 @@ class PoolData:
             metrics["test/loss"] = sums["test"].loss
             tested = scores(sums["test"].confusion[None])
             metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
-        metrics |= recording_scores(
-            self.splits, lambda name: predict(native, self.native[name], weights)
-        )
+
+        def logits(name: str) -> Array:
+            return predict(native, self.native[name], weights)
+
+        metrics |= recording_scores(self.splits, logits)
         wanted = member.config["diagnostics"]
         diagnosis = diagnose(self.splits, native, weights) if wanted else None
         counts = {name: each.confusion for name, each in sums.items()}
-        return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
+        further = confusion_of(self.splits, counts) | length_scores(self.splits, logits)
+        return Findings(metrics, further, diagnosis)
