@@ -114,21 +114,23 @@ def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
 @pytest.mark.parametrize("monitor", ["val/loss", "val/acc"])
 @pytest.mark.parametrize("min_delta", [0.0, 0.1])
 @pytest.mark.parametrize("patience", [0, 1, 3])
-def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience):
+@pytest.mark.parametrize("goal", [None, 0.5])
+def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patience, goal):
     """Some numbers differ only in float64, which Lightning does not use, or are not finite."""
+    given = (monitor, patience, min_delta, goal)
     draw, ends = random.Random(0), set[int | None]()
     for _ in range(100):
         odd = [0, 1e-9, 0, 1e-9, math.nan, math.inf, -math.inf]
         values = [draw.randint(0, 9) / 10 + draw.choice(odd) for _ in range(12)]
-        end = lightnings_end(EarlyStop(monitor, patience, min_delta), values)
+        end = lightnings_end(EarlyStop(*given), values)
         ends.add(end)
-        whole = Patience(monitor, patience, min_delta)
+        whole = Patience(*given)
         seen_at = next((n for n, value in enumerate(values) if whole.see(value)), None)
         assert seen_at == end
         # A run that is resumed after each validation goes on in the same way.
-        state = Patience(monitor, patience, min_delta).state_dict()
+        state = Patience(*given).state_dict()
         for n, value in enumerate(values):
-            resumed = Patience(monitor, patience, min_delta)
+            resumed = Patience(*given)
             resumed.load_state_dict(state)
             assert resumed.is_over is False
             if resumed.see(value):
@@ -136,3 +138,17 @@ def test_native_runs_stop_early_where_lightning_does(monitor, min_delta, patienc
                 break
             state = resumed.state_dict()
     assert len(ends) > 2
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "end"),
+    [
+        ("val/acc", [0.9, 1.0, 0.8, 1.0, 1.0, 1.0], 5),
+        ("val/acc", [0.1] * 6, None),
+        ("val/loss", [0.3, 0.2, 0.1, 0.2, 0.2, math.nan], 3),
+        ("val/loss", [0.2, 0.2, math.nan, 0.2, 0.2], None),
+    ],
+)
+def test_with_a_goal_only_validations_in_a_row_that_reach_it_end_a_run(monitor, values, end):
+    whole = Patience(monitor, patience=3, goal=1.0 if monitor == "val/acc" else 0.2)
+    assert next((n for n, value in enumerate(values) if whole.see(value)), None) == end

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
+from seqsweep.elementary import accuracy_by_length
 from seqsweep.using.scores import BINS, evaluate, share_with_bounds
 
 
@@ -189,3 +190,20 @@ def test_the_interval_over_recordings_of_any_lengths_holds_the_true_accuracy(lon
         assert low is not None and high is not None
         inside.append(low <= 0.8 <= high)
     assert np.mean(inside) > 0.93
+
+
+def test_the_accuracy_by_length_covers_all_sequences_in_ranges_of_equal_size():
+    p, labels = cases(count=500)
+    lengths = np.random.default_rng(1).permutation(500) // 2 + 41
+    right = p.argmax(axis=1) == labels
+    ranges = evaluate(p, labels, names(3), resamples=0, lengths=lengths).by_length
+    assert [each["sequences"] for each in ranges] == [100] * 5
+    assert [each["shortest"] for each in ranges] == [41, 91, 141, 191, 241]
+    for each in ranges:
+        inside = (lengths >= each["shortest"]) & (lengths <= each["longest"])
+        assert each["accuracy"] == pytest.approx(right[inside].mean())
+    # A length is never in two ranges, and a single range says nothing.
+    assert accuracy_by_length(np.full(100, 3), np.arange(100) < 95) == []
+    two = accuracy_by_length(np.repeat([3, 7], [90, 10]), np.arange(100) < 95)
+    assert [(each["longest"], each["accuracy"]) for each in two] == [(3, 1.0), (7, 0.5)]
+    assert "by_length" not in evaluate(p, labels, names(3), resamples=0).as_json()

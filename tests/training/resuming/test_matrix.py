@@ -399,6 +399,7 @@ LONGER = {
     "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5"),
     "plateau": (*PLATEAU, "trainer.check_val_every_n_epoch=2"),
     "patient": (*EARLY[:2], "callbacks.early_stopping.patience=50"),
+    "goal": (*EARLY[:2], "callbacks.early_stopping.goal=-1"),
 }
 
 
