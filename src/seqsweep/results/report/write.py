@@ -31,6 +31,7 @@ from seqsweep.results.report.confusion_section import confusion_section
 from seqsweep.results.report.costs_section import costs_section
 from seqsweep.results.report.curves_section import curves_section
 from seqsweep.results.report.effects_section import effects_section
+from seqsweep.results.report.lengths_section import lengths_section
 from seqsweep.results.report.seeds_section import seeds_section
 from seqsweep.results.report.sets_section import sets_section
 from seqsweep.results.sections import (
@@ -144,6 +145,7 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         curves_section(findings),
         costs_section(findings),
         confusion_section(findings),
+        lengths_section(findings),
         seeds_section(findings),
         Section(
             "failures",
