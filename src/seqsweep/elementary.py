@@ -46,24 +46,17 @@ def accuracy_by_length(
 ) -> list[dict[str, Any]]:
     """Returns the accuracy in at most five ranges of lengths with equally many sequences each.
 
-    A length lies in one range, so ranges are fewer, or unequal, if many sequences are equally long.
-    One range says nothing, so the result is then empty.
+    A length lies in one range, so there may be fewer ranges. One alone is left out.
 
     Args:
         lengths, is_right: (N,) of each sequence.
     """
     ends = np.unique(np.quantile(lengths, [0.2, 0.4, 0.6, 0.8, 1], method="inverted_cdf"))
-    number = np.searchsorted(ends, lengths)
-    ranges = [np.flatnonzero(number == index) for index in range(len(ends))]
-    scored = [
-        {
-            "shortest": int(lengths[of].min()),
-            "longest": int(lengths[of].max()),
-            "sequences": len(of),
-            "accuracy": float(is_right[of].mean()),
-        }
-        for of in ranges
-    ]
+    number, scored = np.searchsorted(ends, lengths), list[dict[str, Any]]()
+    for index in range(len(ends)):
+        of, right = lengths[number == index], is_right[number == index]
+        bounds = {"shortest": int(of.min()), "longest": int(of.max())}
+        scored.append({**bounds, "sequences": len(of), "accuracy": float(right.mean())})
     return scored if scored[1:] else []
 
 

@@ -14,27 +14,12 @@ from seqsweep.data.tasks import Drawn, generated
 
 
 class _Task(NamedTuple):
-    """An automaton that reads words.
-
-    Args:
-        start: the state before the first symbol.
-        after: returns the state after a state and a symbol.
-        class_of: returns the class of a state.
-        kinds: the symbols of each kind; the kinds take turns in a word.
-    """
+    """An automaton that reads words; a state has a class."""
 
     start: Hashable
-    after: Callable[[Any, str], Hashable]
+    after: Callable[[Any, str], Hashable]  # a state and a symbol -> the next state
     class_of: Callable[[Any], object]
-    kinds: Sequence[Sequence[str]]
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """The symbols of all kinds, S."""
-        return tuple(symbol for kind in self.kinds for symbol in kind)
-
-
-_MOVES = {"0": 0, "+1": 1, "-1": -1}
+    kinds: Sequence[Sequence[str]]  # of symbols; the kinds take turns in a word
 
 
 def _calculated(state: tuple[int, int, str], symbol: str) -> tuple[int, int, str]:
@@ -67,7 +52,7 @@ _TASKS = {
         lambda ends: _PARITY[ends in ("01", "10")],
         ["01"],
     ),
-    "cycle_navigation": _Task(0, lambda at, move: (at + _MOVES[move]) % 5, str, [[*_MOVES]]),
+    "cycle_navigation": _Task(0, lambda at, move: (at + int(move)) % 5, str, [["0", "+1", "-1"]]),
     "modular_arithmetic": _Task(
         (0, 0, "+"), _calculated, lambda state: (state[0] + state[1]) % 5, ["01234", "+-*"]
     ),
@@ -110,17 +95,17 @@ def state_tracking(
     State in State-Space Models, ICML, arXiv:2404.08819, for groups.
     """
     check_known("state_tracking: task", task, [*_TASKS])
-    chosen = _TASKS[task]
-    table, classes, names = _table(chosen)
-    turns = len(chosen.kinds)
-    of_train = _lengths("", length, min_length, turns)
-    of_test = _lengths("test_", test_length, test_min_length, turns)
-    sizes = np.array([len(kind) for kind in chosen.kinds])
+    kinds = _TASKS[task].kinds
+    symbols = tuple(symbol for kind in kinds for symbol in kind)
+    table, classes, names = _table(_TASKS[task], symbols)
+    of_train = _lengths("", length, min_length, len(kinds))
+    of_test = _lengths("test_", test_length, test_min_length, len(kinds))
+    sizes = np.array([len(kind) for kind in kinds])
     first = np.cumsum(sizes) - sizes
 
     def draw(rng: np.random.Generator, lengths: Int64) -> Drawn:
-        turn = np.arange(lengths.max()) % turns
-        words = first[turn] + rng.integers(sizes[turn], size=(len(lengths), len(turn)))
+        kind = np.arange(lengths.max()) % len(kinds)
+        words = first[kind] + rng.integers(sizes[kind], size=(len(lengths), len(kind)))
         states = np.zeros(len(lengths), np.int64)
         for step, read in enumerate(words.T):
             states = np.where(step < lengths, table[states, read], states)
@@ -131,11 +116,8 @@ def state_tracking(
         lengths[0] = length  # so that the shape is always the same
         return draw(rng, lengths)
 
-    def draw_test(rng: np.random.Generator, count: int) -> Drawn:
-        return draw(rng, of_test[np.arange(count) % len(of_test)])
-
-    counts, symbols = (num_train, num_val, num_test), chosen.symbols
-    test = test_length, draw_test
+    counts = (num_train, num_val, num_test)
+    test = test_length, lambda rng, count: draw(rng, np.resize(of_test, count))
     return generated("state_tracking", counts, seed, length, names, symbols, draw_train, test)
 
 
@@ -149,12 +131,12 @@ def _lengths(split: str, longest: int, shortest: int, turns: int) -> Int64:
     return np.arange(longest, shortest - 1, -turns)
 
 
-def _table(task: _Task) -> tuple[Int64, Int64, tuple[str, ...]]:
+def _table(task: _Task, symbols: Sequence[str]) -> tuple[Int64, Int64, tuple[str, ...]]:
     """Returns the next states (Q, S), the classes (Q,) and their C names."""
     states, numbers, rows = [task.start], {task.start: 0}, list[list[int]]()
     for state in states:  # the list grows while it is read
         rows.append([])
-        for symbol in task.symbols:
+        for symbol in symbols:
             after = task.after(state, symbol)
             if after not in numbers:
                 numbers[after] = len(states)
