@@ -61,7 +61,7 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
         rows.append(Mark(one.words, value.mean, value.low, value.high, symbol))
     figure, _ = parts.draw_rows(rows, columns, heading(score))
     spread = f"one {findings.unit} each, so there are no intervals"
-    if findings.has_seeds:
+    if board.has_replicates:
         spread = f"means with 95 % confidence intervals over {board.variation.words}"
     caption = (
         f"{heading(score)} of {_best(len(drawn), findings)}, in the order of their "

@@ -98,7 +98,7 @@ def _board_view(findings: Findings) -> dict[str, Any]:
         "columns": sorted(columns, key=lambda one: _ON_PAGE.index(one.kind)),
         "folded": len(rows) > _FOLDED_FROM,
         "all_runs": findings.runs,
-        "baseline_rows": [*map(as_row, findings.baselines)],
+        "baseline_rows": [*map(as_row, findings.baselines[0])],
         "tested": any(one.kind == "verdict" for one in columns),
         "by_t": any(row.differs_by_t for row in rows),
         "untested": " or ".join(sorted(untested)),
@@ -132,7 +132,7 @@ def as_csv(findings: Findings) -> str:
     columns, text = board_columns(findings.board, every=True), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     # A row without runs has the names, too, and a folder may have no complete run.
-    for index, row in enumerate([_NO_ROW, *findings.rows, *map(as_row, findings.baselines)]):
+    for index, row in enumerate([_NO_ROW, *findings.rows, *map(as_row, findings.baselines[0])]):
         cells = [*itertools.chain(*(column.cell(row).values.items() for column in columns))]
         names, values = zip(*cells, ("config", quoted_formula(row.words)), strict=True)
         writer.writerow(values if index else names)

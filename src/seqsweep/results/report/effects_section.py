@@ -6,7 +6,7 @@ from typing import Any
 
 from seqsweep.results.axis import Axis, Line, Point, choose_axis, keys_of_other_sets
 from seqsweep.results.columns import estimate_text
-from seqsweep.results.effects import Interaction
+from seqsweep.results.effects import Interaction, strongest_interaction
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.report import plotly_parts as plots
@@ -16,7 +16,8 @@ from seqsweep.text import NBSP, count
 
 def effects_section(findings: Findings) -> Section:
     """Builds the section with the plot, main effects and the strongest interaction."""
-    interaction = findings.interaction
+    configs = [row.config for row in findings.compared]
+    interaction = strongest_interaction(configs, findings.means)
     axis = choose_axis(findings.compared, findings.board, findings.names)
     grid = findings.board.grid
     names = key_names(grid.missing[0], grid.missing) if grid.missing else findings.names

@@ -21,7 +21,9 @@ def seeds_section(findings: Findings) -> Section:
         "seeds",
         f"{findings.unit.capitalize()}s",
         TEMPLATES / "seeds.html.j2",
-        figures={"seeds": seeds_figure(findings)} if findings.has_seeds and findings.scored else {},
+        figures={"seeds": seeds_figure(findings)}
+        if board.has_replicates and findings.scored
+        else {},
         view={"more_replicates": replicates_override(len(board.rows), board.variation.folds)},
         is_shown=len(findings.rows) > 1,
     )

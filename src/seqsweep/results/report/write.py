@@ -23,7 +23,7 @@ from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline
 from seqsweep.results.by import By
 from seqsweep.results.columns import estimate_text
-from seqsweep.results.findings import Findings, find_all
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
@@ -127,7 +127,7 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
-    findings = find_all(folder, entries)
+    findings = Findings(folder, entries)
     ended = runs.failures(entries, findings.labels, folder)
     # The environment is shown for a run that the numbers are computed from, if there is one.
     run = findings.board.best if findings.board.rows else entries[0]
@@ -169,7 +169,8 @@ def by_section(by: Sequence[By]) -> Section:
 def _head(findings: Findings) -> dict[str, Any]:
     """Returns the content of the page before its sections."""
     ranking, variation = findings.board, findings.board.variation
-    best = None if findings.across else best_baseline(ranking, findings.baselines)
+    baselines, notes = findings.baselines
+    best = None if findings.across else best_baseline(ranking, baselines)
     return {
         "name": findings.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -186,8 +187,8 @@ def _head(findings: Findings) -> dict[str, Any]:
         "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
         "limits": _limits(findings),
         "baseline": best and baseline_words(best),
-        "baselines": findings.baselines,
-        "baseline_notes": findings.baseline_notes,
+        "baselines": baselines,
+        "baseline_notes": notes,
         "splits": {} if findings.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
         # The number of configs that equal the best in the monitor, including the best.
@@ -243,7 +244,7 @@ def as_html(report: Report, name: str = "report") -> str:
         sections=[(each, _compiled(each.template)) for each in shown],
         report=report.content,
         listed=findings.listed,
-        has_seeds=findings.has_seeds,
+        has_seeds=findings.board.has_replicates,
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         ended_early=[state for state in findings.states if state in runs.ENDED_EARLY],
         stem=name,
