@@ -55,12 +55,13 @@ class Findings:
         return len(self.configs) - len(self.entries)
 
     @cached_property
-    def labels(self) -> dict[str, str]:
-        """The label of each run: the values of the keys in which runs differ."""
+    def _label_names(self) -> KeyNames:
         configs = [*(entry.config for entry in self.entries), *self.not_begun]
-        names = key_names(label_keys(configs), configs)
-        runs = ((entry.folder.run_id, entry.config) for entry in self.entries)
-        return {run_id: run_label(config, names) or run_id for run_id, config in runs}
+        return key_names(label_keys(configs), configs)
+
+    def label(self, entry: Entry) -> str:
+        """Returns the label of a run: the values of the keys in which runs differ."""
+        return run_label(entry.config, self._label_names) or entry.folder.run_id
 
     @cached_property
     def run_names(self) -> dict[str, Name]:

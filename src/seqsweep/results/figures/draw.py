@@ -103,7 +103,7 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
 def draw_curves(findings: Findings, columns: int) -> Drawn:
     """Draws the learning curves of the best configs, a figure for each kind of metric."""
     kinds = curve_kinds(findings.entries, findings.rows)
-    curves = find_curves(kinds, findings.rows, findings.entries, findings.labels)[: len(parts.INKS)]
+    curves = find_curves(kinds, findings.rows, findings.entries, findings.label)[: len(parts.INKS)]
     names = [re.sub(r"\W+", "_", kind.words) for kind in kinds]
     drawings: list[Drawing] = []
     for kind, name in zip(kinds, names, strict=True):

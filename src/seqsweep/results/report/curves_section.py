@@ -13,7 +13,7 @@ from seqsweep.runs.metrics import as_metric
 def curves_section(findings: Findings) -> Section:
     """Builds the section with learning curves of the best configs or incomplete runs."""
     kinds = curve_kinds(findings.entries, findings.rows)
-    curves = find_curves(kinds, findings.rows, findings.entries, findings.labels)
+    curves = find_curves(kinds, findings.rows, findings.entries, findings.label)
     drawn = {f"curves-{kind.key}": curves_figure(curves, kind) for kind in kinds}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]

@@ -128,7 +128,7 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
     # stale.
     head = {"made_from": made_from(folder, entries)}
     findings = Findings(folder, entries)
-    ended = runs.failures(entries, findings.labels, folder)
+    ended = runs.failures(entries, findings.label, folder)
     # The environment is shown for a run that the numbers are computed from, if there is one.
     run = findings.board.best if findings.board.rows else entries[0]
     again = {
@@ -176,9 +176,7 @@ def _head(findings: Findings) -> dict[str, Any]:
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "states": findings.states,
         "waiting": findings.waiting,
-        "running": [
-            findings.labels[e.folder.run_id] for e in findings.entries if e.state == "running"
-        ],
+        "running": [findings.label(e) for e in findings.entries if e.state == "running"],
         # The number of runs that repeat the config, data and replicate of a newer run.
         "left_out": ranking.left_out,
         "monitor": ranking.monitor,
