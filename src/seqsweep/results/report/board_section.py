@@ -79,7 +79,7 @@ def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any
         "apart": row.apart,
         "lost": row.lost_words,
         "data": row.data,
-        "varied": varied_words(board.variation.by_replicate(row.entries)),
+        "varied": varied_words(map(board.variation.replicate_of, row.entries)),
         "all_runs": runs,
     }
 
