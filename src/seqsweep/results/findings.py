@@ -9,7 +9,7 @@ from pathlib import Path
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.baselines import Baseline, find_baselines
 from seqsweep.results.data_sets import DataSet, data_sets
-from seqsweep.results.effects import Effect
+from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.formatting import KeyNames, key_names, run_label
 from seqsweep.results.keys import label_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
@@ -119,6 +119,11 @@ class Findings:
     def effects(self) -> list[Effect]:
         """The main effects of the keys; empty if there are several data sets."""
         return [] if self.across else self.board.effects
+
+    @cached_property
+    def interaction(self) -> Interaction | None:
+        """The strongest interaction of two keys, if the configs can be compared."""
+        return strongest_interaction([row.config for row in self.compared], self.means)
 
     @property
     def means(self) -> list[float]:

@@ -9,8 +9,7 @@ from report_pages import data, figures_of, page, trained
 
 from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
 from seqsweep.results.ranks import MOST_RANKED, rank_methods
-from seqsweep.results.report.curves_section import curves_figure
-from seqsweep.results.report.sets_section import ranks_figure
+from seqsweep.results.report.plotly_figures import curves_figure, ranks_figure
 from seqsweep.runs.files import read_object
 
 

@@ -15,7 +15,7 @@ from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.rows import Row
 from seqsweep.results.run_details import Run
-from seqsweep.results.sections import TEMPLATES, Section
+from seqsweep.results.sections import Section
 from seqsweep.text import quoted_formula
 
 DRAWN_RUNS = 120
@@ -54,10 +54,9 @@ def board_section(findings: Findings) -> Section:
         "most_drawn": DRAWN_RUNS,
     }
     title = "Leaderboard" if len(findings.rows) > 1 else "Result"
-    template = TEMPLATES / "leaderboard.html.j2"
     pairs = zip(findings.rows, findings.runs, strict=True)
     content = {"configs": [_content(findings, row, all_runs) for row, all_runs in pairs]}
-    return Section("leaderboard", title, template, content, view=view, is_shown=bool(findings.rows))
+    return Section("leaderboard", title, content, view=view, is_shown=bool(findings.rows))
 
 
 def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any]:

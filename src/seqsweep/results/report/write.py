@@ -27,12 +27,15 @@ from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
-from seqsweep.results.report.confusion_section import confusion_section
-from seqsweep.results.report.costs_section import costs_section
-from seqsweep.results.report.curves_section import curves_section
-from seqsweep.results.report.effects_section import effects_section
-from seqsweep.results.report.seeds_section import seeds_section
-from seqsweep.results.report.sets_section import sets_section
+from seqsweep.results.report.page_sections import (
+    by_section,
+    confusion_section,
+    costs_section,
+    curves_section,
+    effects_section,
+    seeds_section,
+    sets_section,
+)
 from seqsweep.results.sections import (
     TEMPLATES,
     Section,
@@ -145,25 +148,14 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         costs_section(findings),
         confusion_section(findings),
         seeds_section(findings),
-        Section(
-            "failures",
-            "Failures",
-            TEMPLATES / "failures.html.j2",
-            {"failures": ended},
-            is_shown=bool(ended),
-        ),
-        Section("again", "Run it again", TEMPLATES / "again.html.j2", again),
+        Section("failures", "Failures", {"failures": ended}, is_shown=bool(ended)),
+        Section("again", "Run it again", again),
     ]
     report = Report(findings, head | _head(findings), sections)
     if points := installed():
         # Before the last two, which say what failed and how to run it again.
         sections[-2:-2] = installed_sections(points, json.loads(as_json(report.content)))
     return report
-
-
-def by_section(by: Sequence[By]) -> Section:
-    """Builds the section that compares the values of a key, all else equal."""
-    return Section("by", f"By {by[0].name}", TEMPLATES / "by.html.j2", {"by": by})
 
 
 def _head(findings: Findings) -> dict[str, Any]:
@@ -239,7 +231,9 @@ def as_html(report: Report, name: str = "report") -> str:
     shown = [section for section in report.sections if section.is_shown]
     page = _environment().get_template("report.html.j2")
     return page.render(
-        sections=[(each, _compiled(each.template)) for each in shown],
+        sections=[
+            (each, _compiled(each.template or TEMPLATES / f"{each.name}.html.j2")) for each in shown
+        ],
         report=report.content,
         listed=findings.listed,
         has_seeds=findings.board.has_replicates,
