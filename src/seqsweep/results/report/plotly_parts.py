@@ -6,7 +6,7 @@ light page; report.css inverts their lightness for readers who prefer a dark pag
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from textwrap import wrap
 from typing import Any
 
@@ -84,6 +84,15 @@ def layout(x: str, y: str, height: int) -> Figure:
         "hovermode": "closest",
         "showlegend": False,
     }
+
+
+def description(figure: Figure) -> str:
+    """Returns what a figure shows, for readers who cannot see it: its axes and names."""
+    x, y = (figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis"))
+    lines = dict.fromkeys(trace["name"] for trace in figure["data"] if trace.get("name"))
+    rows = (mark["text"].replace("<br>", " ") for mark in figure["layout"].get("annotations", ()))
+    names = "; ".join([*lines, *rows])
+    return unescape(f"{f'{y} against {x}' if y else x}{f': {names}' if names else ''}")
 
 
 def name_rows(shape: Figure, names: Sequence[str]) -> None:

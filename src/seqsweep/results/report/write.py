@@ -305,6 +305,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "sizes": runs.size_words,
     "breakable": _breakable,
     "probability": probability,
+    "described": plots.description,
     "share": _share,
     "cost": lambda value, name: text.cost(name, value),
     "split": formatting.split_words,
