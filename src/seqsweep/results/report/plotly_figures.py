@@ -266,16 +266,14 @@ def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
     shape = plots.layout("mean rank", "", 0)
     texts = [f"{name} ({rank:.2f})" for name, rank in zip(drawn, ranks, strict=True)]
     plots.name_rows(shape, texts)
-    worst = len(ranking.mean_ranks)
-    cliques = [(start, min(end, len(drawn) - 1)) for start, end in ranking.cliques]
-    cliques = [(start, end) for start, end in cliques if start < end]
     # The bars stand side by side, to the right of the worst rank.
-    step = 0.03 * worst
-    shape["xaxis"] |= {"range": [0.8, worst + step * (len(cliques) + 1)], "tick0": 1, "dtick": 1}
+    worst = len(ranking.mean_ranks)
+    step, most = 0.03 * worst, len(ranking.bars)
+    shape["xaxis"] |= {"range": [0.8, worst + step * (most + 1)], "tick0": 1, "dtick": 1}
     levels = [*range(len(drawn))]
     marks = plots.points(ranks, levels, PALETTE[0], 9, "circle", map(plots.label, texts))
     bars = [
         plots.path([worst + step * level] * 2, ends, plots.GREY, 4)
-        for level, ends in enumerate(cliques, start=1)
+        for level, ends in enumerate(ranking.bars, start=1)
     ]
     return {"data": [marks, *bars], "layout": shape}
