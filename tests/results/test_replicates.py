@@ -12,9 +12,9 @@ from scipy import stats
 
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.measures import (
+    Measure,
     corrected_estimate,
     corrected_t_p,
-    resampled_differences,
     split_means,
 )
 from seqsweep.results.power import (
@@ -23,11 +23,11 @@ from seqsweep.results.power import (
     replicates_for,
     spread_bounds,
 )
-from seqsweep.results.replicates import Replicate, varied_words
+from seqsweep.results.replicates import Replicate, Variation, varied_words
 from seqsweep.results.significance import paired_t_p, signed_rank_p
 from seqsweep.results.words import find_answer, leaderboard_notes
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.metrics import as_metric
+from seqsweep.runs.metrics import OURS, as_metric
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.using.find_run import find_run
 
@@ -179,13 +179,15 @@ def test_differences_are_corrected_by_holm_and_paired_by_replicate():
     rng = np.random.default_rng(0)
     samples = [by_fold(list(base + rng.normal(0, 0.01, 10))) for base in (0.9, 0.7, 0.899)]
     del samples[1][Replicate(3)]
-    best, far, near = resampled_differences(samples, SHARE)
+    variation = Variation(resampled_data=frozenset({"data"}), shares={"test": SHARE})
+    measure = Measure(OURS["test/acc"], variation)
+    best, far, near = measure.differences(samples)
     assert (best.verdict, far.verdict, near.verdict) == ("best", "different", "indistinguishable")
     assert (far.n, near.n) == (9, 10)
     assert far.adjusted == pytest.approx(2 * (far.p or 0))
     values = [samples[1][key] - samples[0][key] for key in samples[1]]
     assert far.p == pytest.approx(corrected_t_p(values, SHARE))
-    assert resampled_differences([samples[0]] * 2, SHARE)[1].verdict == "indistinguishable"
+    assert measure.differences([samples[0]] * 2)[1].verdict == "indistinguishable"
 
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()

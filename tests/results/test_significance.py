@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from seqsweep.results.effects import main_effects, strongest_interaction
+from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import (
     mean_ranks_of,
     rank_methods,
@@ -19,9 +20,9 @@ from seqsweep.results.ranks import (
     sets_needed_for_p,
     upper_tail,
 )
+from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.significance import (
     Difference,
-    differences_to_best,
     estimate,
     holm,
     one_sided_p,
@@ -31,6 +32,7 @@ from seqsweep.results.significance import (
     signed_rank_p,
     two_sided_p,
 )
+from seqsweep.runs.metrics import Metric
 
 
 def normal(count: int, seed: int = 0, mean: float = 0.0) -> list[float]:
@@ -38,8 +40,12 @@ def normal(count: int, seed: int = 0, mean: float = 0.0) -> list[float]:
     return [source.gauss(mean, 1) for _ in range(count)]
 
 
-def by_seed(values: list[float]) -> dict[int, float]:
-    return dict(enumerate(values))
+def by_seed(values: list[float]) -> dict[Replicate, float]:
+    return {Replicate(seed=seed): value for seed, value in enumerate(values)}
+
+
+def differences_to_best(samples: list[dict[Replicate, float]]) -> list[Difference]:
+    return Measure(Metric("score", "max"), Variation()).differences(samples)
 
 
 def grid(**axes: list[Any]) -> list[dict[str, Any]]:
@@ -56,7 +62,8 @@ def test_the_interval_of_a_mean_is_scipys(n):
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == n
     # A paired difference is that of the shared seeds.
-    samples = [by_seed([0.0] * n) | {60: -9.0}, by_seed(values) | {50: 9.0}]
+    samples = [by_seed([0.0] * n) | {Replicate(seed=60): -9.0}]
+    samples.append(by_seed(values) | {Replicate(seed=50): 9.0})
     assert differences_to_best(samples)[1].interval == found
 
 
@@ -112,7 +119,7 @@ def test_holm_is_as_computed_by_hand():
 @pytest.mark.parametrize("configs", [2, 12, 24])
 def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
     def clearest(n: int) -> list[str]:
-        samples = [{s: -float(i * (s + 1)) for s in range(n)} for i in range(configs)]
+        samples = [by_seed([-float(i * (s + 1)) for s in range(n)]) for i in range(configs)]
         return [found.verdict for found in differences_to_best(samples)[1:]]
 
     needed = seeds_needed(configs)
@@ -145,7 +152,8 @@ def test_an_undefined_t_test_has_a_p_of_one(sample):
 
 
 def test_a_config_that_shares_no_seed_is_undecided_not_equal():
-    _, apart, same = differences_to_best([{0: 0.5, 1: 0.5}, {9: 0.5}, {0: 0.5, 1: 0.5}])
+    equal = by_seed([0.5, 0.5])
+    _, apart, same = differences_to_best([equal, {Replicate(seed=9): 0.5}, equal])
     assert apart == Difference(None, None, None, "undecided")
     assert apart.n == 0
     assert (same.p, same.verdict) == (1.0, "undecided")

@@ -127,23 +127,17 @@ def _lines(
     The first key decides the colour of a line, the other keys decide its dashes.
     """
     groups = _points(rows, keys)
-    colours = [value_key(value) for value in values[keys[0]]] if keys else [""]
-    styles = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
+    orders = [list(map(value_key, values[other])) for other in keys]
+    styles = list(itertools.product(*orders[1:]))
     lines: list[Line] = []
-    for (group, colour), (style, others) in itertools.product(
-        enumerate(colours), enumerate(styles)
-    ):
-        drawn = groups.get((colour, *others) if keys else (), [])
-        if not drawn:
-            continue
-        at_values = _points(drawn, [key])
-        points = [
-            _point(value, at_values[(value_key(value),)], score)
-            for value in values[key]
-            if (value_key(value),) in at_values
-        ]
-        text = run_label(drawn[0].config, names, keys)
-        lines.append(Line(text, group, style, points))
+    for setting in itertools.product(*orders):
+        if drawn := groups.get(setting):
+            at_values = _points(drawn, [key])
+            pairs = [(value, at_values.get((value_key(value),))) for value in values[key]]
+            points = [_point(value, configs, score) for value, configs in pairs if configs]
+            group = orders[0].index(setting[0]) if keys else 0
+            label = run_label(drawn[0].config, names, keys)
+            lines.append(Line(label, group, styles.index(setting[1:]), points))
     return lines
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,10 @@ class Curve:
 
 
 def find_curves(
-    kinds: Sequence[Kind], rows: Sequence[Row], entries: Sequence[Entry], labels: Mapping[str, str]
+    kinds: Sequence[Kind],
+    rows: Sequence[Row],
+    entries: Sequence[Entry],
+    label: Callable[[Entry], str],
 ) -> list[Curve]:
     """Returns the curves of the best configs, or else of incomplete runs.
 
@@ -96,10 +99,7 @@ def find_curves(
     if any(curve.bands for curve in result):
         return [curve for curve in result if curve.bands]
     unfinished = sorted(entries, key=lambda entry: entry.state != "running")
-    curves = (
-        Curve(labels[entry.folder.run_id], bands([entry.folder.path], names), None)
-        for entry in unfinished
-    )
+    curves = (Curve(label(entry), bands([entry.folder.path], names), None) for entry in unfinished)
     return list(itertools.islice((curve for curve in curves if curve.bands), MOST_CURVES))
 
 

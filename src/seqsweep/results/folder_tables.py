@@ -3,7 +3,6 @@
 import csv
 import io
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.console import place, print_lines
-from seqsweep.results.across_sets import AcrossSets, across_sets
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.by import By
 from seqsweep.results.columns import (
     Column,
@@ -25,9 +24,9 @@ from seqsweep.results.columns import (
     of_kinds,
     with_deviation,
 )
-from seqsweep.results.data_sets import data_sets
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.sections import extra_lines
 from seqsweep.results.words import (
@@ -38,10 +37,8 @@ from seqsweep.results.words import (
     ranking_words,
 )
 from seqsweep.runs.files import write_text
-from seqsweep.runs.identity import FlatConfig
-from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
+from seqsweep.runs.ledger import Entry, of_this_version, other_versions
 from seqsweep.runs.metrics import as_metric
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.terminal_table import MOST_ROWS, FittingTable, add_columns, new_table, print_table
 from seqsweep.text import quoted_formula
 
@@ -149,34 +146,29 @@ def print_folder(
     """
     current = of_this_version(entries)
     if any(entry.state == "complete" for entry in current):
-        _print_boards(console, folder, current, top, every)
+        _print_boards(console, Findings(folder, current), top, every)
     for block in by:
         _print_by(console, block, len(by) > 1)
     if left_out := other_versions(entries):
         print_lines(console, f"{left_out}: not in the table", style="yellow")
 
 
-def _print_boards(
-    console: Console, folder: Path, entries: Sequence[Entry], top: int | None, every: bool
-) -> None:
-    planned = _planned(folder, entries)
-    across = across_sets(entries, planned)
+def _print_boards(console: Console, findings: Findings, top: int | None, every: bool) -> None:
+    folder, across = findings.folder, findings.across
     if across is None:
-        board = leaderboard(entries, planned)
-        print_lines(console, find_answer(board).sentence)
-        print_leaderboard(console, board, top)
-        for line in extra_lines(folder, entries):
-            print_lines(console, line)
+        print_lines(console, find_answer(findings.board).sentence)
+        print_leaderboard(console, findings.board, top)
+        print_lines(console, *extra_lines(folder, findings.entries))
         return
     print_lines(console, answer_of_ranks(across).sentence)
-    sets = data_sets(entries, planned)
-    for one in sets if every or len(sets) <= MOST_BOARDS else ():
-        print_lines(console, one.name, style="bold")
-        board = leaderboard(one.entries, one.planned)
-        if board.rows:
-            print_leaderboard(console, board, top)
-        else:
-            print_lines(console, "no run is complete")
+    sets = findings.sets
+    if every or len(sets) <= MOST_BOARDS:
+        for one, board in zip(sets, findings.boards, strict=True):
+            print_lines(console, one.name, style="bold")
+            if board.rows:
+                print_leaderboard(console, board, top)
+            else:
+                print_lines(console, "no run is complete")
     print_across_sets(console, across, top)
     if len(sets) > MOST_BOARDS and not every:
         command = f"seqsweep leaderboard {shlex.quote(place(folder))} --all"
@@ -196,27 +188,19 @@ def _print_by(console: Console, block: By, has_several_sets: bool) -> None:
     print_lines(console, *(pair.sentence for pair in block.pairs), *block.notes)
 
 
-def _planned(folder: Path, entries: Sequence[Entry]) -> list[FlatConfig]:
-    sweep = SweepFile.read(folder)
-    return not_begun(sweep.configs, entries) if sweep else []
-
-
 def boards_of(
     folder: Path, entries: Sequence[Entry], top: int | None, by: Sequence[By] = ()
 ) -> dict[str, Any]:
     """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
-    planned = _planned(folder, entries)
-    states = Counter(entry.state for entry in entries)
-    found = data_sets(entries, planned)
-    boards = [leaderboard(one.entries, one.planned) for one in found]
-    sets = [
-        {"data": one.name} | _board_of(board, top) for one, board in zip(found, boards, strict=True)
-    ]
-    across = across_sets(entries, planned)
+    findings = Findings(folder, entries)
+    across, boards = findings.across, findings.boards
     content: dict[str, Any] = {}
     if across or boards:
         content["answer"] = answer_of_ranks(across) if across else find_answer(boards[0])
-    content |= {"states": states, "not_started": len(planned), "sets": sets}
+    pairs = zip(findings.sets, boards, strict=True)
+    sets = [{"data": one.name} | _board_of(board, top) for one, board in pairs]
+    not_started = len(findings.not_begun)
+    content |= {"states": findings.states, "not_started": not_started, "sets": sets}
     if across and across.ranking:
         pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
         content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
@@ -243,7 +227,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
     """Writes the table over data sets as csv. Raises a ValueError for one data set."""
-    across = across_sets(entries, _planned(folder, entries))
+    across = Findings(folder, entries).across
     if across is None:
         raise ValueError(f"--out={path}: {folder} has one data set; its table is in report.csv")
     write_text(path, as_csv(across))

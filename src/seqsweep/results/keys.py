@@ -109,8 +109,9 @@ def label_keys(configs: Sequence[FlatConfig]) -> list[str]:
     configs = [config for config in configs if config]  # a damaged config is empty
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
     keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))
-    columns = text_columns(keys, configs)
-    for choice in choices_among(columns):
+    choices = choices_among(keys)
+    columns = text_columns(keys, configs) if choices else {}
+    for choice in choices:
         if choice in keys:
             keys = [
                 key

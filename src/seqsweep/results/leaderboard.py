@@ -273,8 +273,10 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
     """Says which epoch of the runs the metric's values come from."""
     epochs: set[Epoch] = set()
     for entry in complete:
-        own, logged = monitor_of_config(entry.config), numbers(entry)
-        if monitor in logged:
+        own = monitor_of_config(entry.config)
+        if own == monitor and "best" in epochs:  # the usual run says nothing new
+            continue
+        if monitor in (logged := numbers(entry)):
             # A run that never logged its own monitor keeps its last epoch.
             epochs.add("last" if own not in logged else "best" if own == monitor else "own")
     return epochs.pop() if len(epochs) == 1 else "own" if epochs else "best"

@@ -18,12 +18,12 @@ from seqsweep.results.significance import (
     Estimate,
     are_equal,
     deviation,
-    differences_to_best,
     estimate,
     holm,
     is_significant,
     mean_of,
     paired,
+    paired_t_p,
     quantile,
     seeds_needed,
     signed_rank_p,
@@ -86,31 +86,11 @@ def corrected_t_p(means: Sequence[float], share: float | None) -> float:
     return two_sided_p(t, len(means) - 1)
 
 
-def resampled_differences(
-    samples: Sequence[Mapping[Replicate, float]], share: float | None
-) -> list[Difference]:
-    """Compares each config with the first, like `significance.differences_to_best`."""
-    pairs = [paired(sample, samples[0]) for sample in samples[1:]]
-    p_values = [corrected_t_p(split_means(pair), share) for pair in pairs]
-    return [
-        Difference(Estimate(len(samples[0]), 0.0), None, None, "best"),
-        *(_judge(*one, share) for one in zip(pairs, p_values, holm(p_values), strict=True)),
-    ]
-
-
-def _judge(
-    pairs: Mapping[Replicate, float], p: float, adjusted: float, share: float | None
-) -> Difference:
-    interval = corrected_estimate(pairs, share) if pairs else None
-    if reason := why_untested(split_means(pairs), share):
-        return Difference(interval, None, None, "undecided", untested=reason)
-    verdict = "different" if is_significant(adjusted) else "indistinguishable"
-    return Difference(interval, p, adjusted, verdict)
-
-
 def _clipped(value: Estimate, low: float, high: float) -> Estimate:
     """Clips an interval to a range, which Student's t ignores."""
     if value.low is None or value.high is None:
+        return value
+    if value.low >= low and value.high <= high:  # most intervals, and a copy takes time
         return value
     return replace(value, low=max(value.low, min(low, value.mean)), high=min(value.high, high))
 
@@ -132,17 +112,39 @@ class Measure:
         return self.variation.share(self.metric)
 
     def differences(self, samples: Sequence[Mapping[Replicate, float]]) -> list[Difference]:
-        """Compares the samples of configs with the first one."""
+        """Compares each config with the first one.
+
+        The t interval shows how large a difference over seeds is. Wilcoxon's signed-rank test
+        decides whether it is significant, because it does not assume a normal distribution. The p
+        is corrected for the number of configs: one of twenty equal configs would differ by chance.
+
+        Args:
+            samples: The compared metric of each config, by replicate. The first config is the best
+                by the metric of another split.
+        """
         if not samples:
             return []
-        if self.variation.resampled:
-            found = resampled_differences(samples, self.share)
-        else:
-            found = differences_to_best(samples)
-        return [
-            replace(one, interval=_clipped(one.interval, *self._range)) if one.interval else one
-            for one in found
-        ]
+        pairs = [paired(sample, samples[0]) for sample in samples[1:]]
+        p_values = [self.p(pair) for pair in pairs]
+        by_t = holm([paired_t_p([*pair.values()]) for pair in pairs])
+        needed = 0 if self.variation.resampled else seeds_needed(len(samples))
+        judged = zip(pairs, p_values, holm(p_values), by_t, strict=True)
+        best = Difference(Estimate(len(samples[0]), 0.0), None, None, "best")
+        return [best, *(self._judge(*one, needed) for one in judged)]
+
+    def _judge(
+        self, pairs: Mapping[Replicate, float], p: float, adjusted: float, by_t: float, needed: int
+    ) -> Difference:
+        interval, resampled = self.difference(pairs) if pairs else None, self.variation.resampled
+        untested = self.why_untested(pairs) if resampled else ""
+        if untested or not pairs:
+            return Difference(interval, None, None, "undecided", untested=untested)
+        verdict = "different" if is_significant(adjusted) else "indistinguishable"
+        # With fewer seeds not even the clearest difference would be significant.
+        if verdict == "indistinguishable" and len(pairs) < needed:
+            verdict = "undecided"
+        t_adjusted = None if resampled else by_t
+        return Difference(interval, p, adjusted, verdict, t_adjusted)
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
         """Returns the mean of scores, with its interval within the metric's range."""

@@ -67,6 +67,12 @@ class Ranking:
     cliques: list[tuple[int, int]]
     against: list[Against | None]
 
+    @property
+    def bars(self) -> list[tuple[int, int]]:
+        """The cliques among the methods that a diagram shows."""
+        last = min(len(self.order), MOST_RANKED) - 1
+        return [(start, min(end, last)) for start, end in self.cliques if start < last]
+
 
 def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
     """Ranks two or more methods by their scores on data sets."""

@@ -86,9 +86,10 @@ class Variation:
         have no effect on data that come with all their splits. Runs that differ only in the fold or
         the split seed are then repetitions of one replicate, not independent samples.
         """
-        replicate = replicate_of(entry)
-        is_resampled = self.resampled and recordings_key(entry) in self.resampled_data
-        return replicate if is_resampled else Replicate(seed=replicate.seed)
+        if self.resampled and recordings_key(entry) in self.resampled_data:
+            return replicate_of(entry)
+        seed = entry.config.get("seed")
+        return Replicate(seed=seed if isinstance(seed, int) else 0)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
         """Returns the runs by replicate; the last of several runs with one replicate."""

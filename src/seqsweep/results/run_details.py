@@ -2,20 +2,21 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.importing import is_class_path
 from seqsweep.results import formatting
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import split_words
-from seqsweep.results.keys import DATA
+from seqsweep.results.keys import CHOICE, DATA
 from seqsweep.results.leaderboard import Leaderboard
-from seqsweep.results.replicates import numbers, replicate_of
+from seqsweep.results.replicates import Variation, numbers, replicate_of
 from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import REPLICATE_KEYS, nested, targets
+from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig, targets
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import is_evaluated
 from seqsweep.runs.record import Split
@@ -91,48 +92,48 @@ def config_runs(
     def point(entry: Entry) -> str:
         return value_key([entry.config.get(key) for key in keys])
 
-    counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
-    all_counted = set[str]().union(*counted)
+    counted = {entry.folder.run_id for entry in board.entries}
     groups = [list(row.entries) for row in board.rows]
     # Find the first row of each setting of the keys. Rows on other data can have equal settings.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(point(row.entries[0]), index)
     for entry in entries:
-        index = rows.get(point(entry))
         # A run that counts for another row, on other data, belongs to that row.
-        if index is not None and entry.folder.run_id not in all_counted:
+        if entry.folder.run_id not in counted and (index := rows.get(point(entry))) is not None:
             groups[index].append(entry)
-    listed = [
-        [
-            _run(entry, names[entry.folder.run_id].run, folder, entry.folder.run_id in ids, board)
-            for entry in sorted(group, key=replicate_of)
-        ]
-        for group, ids in zip(groups[:most], counted, strict=False)
-    ]
+
+    def run_of(entry: Entry) -> Run:
+        run_id = entry.folder.run_id
+        return _run(entry, names[run_id].run, folder, run_id in counted, board.variation)
+
+    listed = [list(map(run_of, sorted(group, key=replicate_of))) for group in groups[:most]]
     return listed + [[] for _ in groups[most:]]
 
 
-def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
+def _run(entry: Entry, name: str, folder: Path, counted: bool, variation: Variation) -> Run:
     metrics = {n: v for n, v in numbers(entry).items() if is_evaluated(n)}
     is_replicate = any(key in entry.config for key in REPLICATE_KEYS)
+    where = relative_folder(entry, folder)
     return Run(
         run_id=entry.folder.run_id,
-        folder=relative_folder(entry, folder),
+        folder=where,
         name=name,
         seed=entry.config.get("seed"),
-        replicate=board.variation.label(replicate_of(entry)) if is_replicate else None,
+        replicate=variation.label(replicate_of(entry)) if is_replicate else None,
         state=entry.state,
         counted=counted,
         error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
         metrics=metrics,
         best_epoch=entry.record.best_epoch,
         files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
-        command=reproduce_command(entry, folder) if entry.state == "complete" else None,
+        command=reproduce_command(entry, where) if entry.state == "complete" else None,
     )
 
 
-def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) -> list[Failure]:
+def failures(
+    entries: Sequence[Entry], label: Callable[[Entry], str], folder: Path
+) -> list[Failure]:
     """Groups the runs that ended early by their error."""
     root = str(folder.resolve())
     ended = [entry for entry in entries if entry.state in ENDED_EARLY]
@@ -144,7 +145,7 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
             state,
             without_machine(formatting.error_text(state, error), root),
             without_machine((group[0].folder.failure() or {}).get("traceback") or "", root) or None,
-            [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
+            [(relative_folder(entry, folder), label(entry)) for entry in group],
         )
         for (state, error), group in ordered
     ]
@@ -185,20 +186,33 @@ def commands(
     if best.state == "complete":
         which = "the best run" if len(entries) > 1 else "the run"
         what = f"{which} again, compared bit by bit, from the folder of the runs"
-        result.append((what, reproduce_command(best, folder)))
+        result.append((what, reproduce_command(best, relative_folder(best, folder))))
     return result
 
 
-def reproduce_command(entry: Entry, folder: Path) -> str:
+def reproduce_command(entry: Entry, where: str) -> str:
     """Returns the command that trains a run again and compares both runs.
 
     The command is for a shell in the report's folder, so it stays valid if the folder is moved.
+
+    Args:
+        where: The run's folder, relative to the report's folder.
     """
-    names = dict.fromkeys(str(target) for _, target in targets(nested(entry.config)))
     # `reproduce` builds only allowed classes. The classes of seqsweep are always allowed.
-    foreign = [name for name in names if not name.startswith(_OURS)]
-    allowed = [word for name in foreign for word in ("--allow", name)]
-    return shlex.join(["seqsweep", "reproduce", relative_folder(entry, folder), *allowed])
+    names = dict.fromkeys(str(target) for target in _targets_of(entry.config))
+    allowed = [word for name in names if not name.startswith(_OURS) for word in ("--allow", name)]
+    return shlex.join(["seqsweep", "reproduce", where, *allowed])
+
+
+def _targets_of(config: FlatConfig) -> Iterator[Any]:
+    """Yields the values that name code, like `targets`, but from a flat config."""
+    for key, value in config.items():
+        section, _, name = key.rpartition(".")
+        is_cell = name == "cell" and f"{section}.{CHOICE}" in config and is_class_path(value)
+        if name == CHOICE or is_cell:
+            yield value
+        elif isinstance(value, list):
+            yield from (target for _, target in targets(value))
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:

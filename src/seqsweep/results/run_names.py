@@ -18,9 +18,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import KeyNames, key_names
-from seqsweep.results.keys import label_keys
+from seqsweep.results.keys import label_keys, text_columns
 from seqsweep.runs.identity import is_number
-from seqsweep.runs.ledger import value_key
 
 LONGEST = 100
 """The maximum number of characters in a name, which is the name of a folder."""
@@ -33,6 +32,10 @@ _TAIL_KEYS = ("data.fold", "data.split_seed", "seed")
 """The keys of replicates, in the order of a name's last parts."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """The names that no folder can have on Windows."""
+
+
+_Point = tuple[str, ...]
+"""The values of a run as texts."""
 
 
 class Name(NamedTuple):
@@ -59,11 +62,13 @@ def names_of(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Name]:
     keys = label_keys(ordered) if ordered else []
     tail_keys = [key for key in _TAIL_KEYS if key in keys]
     names = key_names(keys, ordered)
-    tails, points = _joined(tail_keys, names, ordered)
+    columns = text_columns(keys, ordered)
+    tails, points = _joined(tail_keys, names, ordered, columns)
     tails = _distinct(tails, points, LONGEST // 2)
-    heads, points = _joined([key for key in keys if key not in tail_keys], names, ordered)
+    head_keys = [key for key in keys if key not in tail_keys]
+    heads, points = _joined(head_keys, names, ordered, columns)
     # Further runs of one config and replicate are numbered.
-    seen = Counter[tuple[str, str]]()
+    seen = Counter[tuple[_Point, str]]()
     for index, run in enumerate(zip(points, tails, strict=True)):
         if seen[run]:
             tails[index] = f"{tails[index]}-n{seen[run]}".lstrip("-")
@@ -77,28 +82,36 @@ def names_of(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Name]:
 
 
 def _joined(
-    keys: Sequence[str], names: KeyNames, configs: Sequence[Mapping[str, Any]]
-) -> tuple[list[str], list[str]]:
+    keys: Sequence[str],
+    names: KeyNames,
+    configs: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Sequence[str]],
+) -> tuple[list[str], list[_Point]]:
     """Returns each config's part of a name, and the values as texts."""
-    columns = [_parts(key, names, [config.get(key) for config in configs]) for key in keys]
-    joined = ["-".join(column[row] for column in columns) for row in range(len(configs))]
-    return joined, [value_key([config.get(key) for key in keys]) for config in configs]
+    parts: list[list[str]] = []
+    for key in keys:
+        values = dict(zip(columns[key], (config.get(key) for config in configs), strict=True))
+        of_value = _parts(key, names, values)
+        parts.append([of_value[text] for text in columns[key]])
+    if not keys:
+        return [""] * len(configs), [()] * len(configs)
+    points = zip(*(columns[key] for key in keys), strict=True)
+    return list(map("-".join, zip(*parts, strict=True))), list(points)
 
 
-def _parts(key: str, names: KeyNames, values: Sequence[Any]) -> list[str]:
-    """Returns the part of each run's name for one key."""
+def _parts(key: str, names: KeyNames, values: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the part of a name for each value of a key."""
     name = _plain(names[key])
-    numbers = {value_key(v): v for v in values if is_number(v) and abs(v) < math.inf}
+    numbers = {text: v for text, v in values.items() if is_number(v) and abs(v) < math.inf}
     digits = dict(zip(numbers, _padded(numbers.values()), strict=True))
-    parts: list[str] = []
-    for value in values:
-        if number := digits.get(value_key(value)):
-            parts.append(_CODES.get(name, f"{name}=") + number)
-        elif name == "bidirectional" and isinstance(value, bool):
-            parts.append("bi" if value else "uni")
+    parts = {text: _CODES.get(name, f"{name}=") + number for text, number in digits.items()}
+    for text in values.keys() - parts.keys():
+        value = values[text]
+        if name == "bidirectional" and isinstance(value, bool):
+            parts[text] = "bi" if value else "uni"
         else:
-            text = _plain(names.text(key, value))
-            parts.append(text if isinstance(value, str) else f"{name}={text}")
+            words = _plain(names.text(key, value))
+            parts[text] = words if isinstance(value, str) else f"{name}={words}"
     return parts
 
 
@@ -116,18 +129,18 @@ def _padded(values: Iterable[Any]) -> list[str]:
     return [text.zfill(width) for text in texts]
 
 
-def _distinct(names: Sequence[str], points: Sequence[str], longest: int) -> list[str]:
+def _distinct(names: Sequence[str], points: Sequence[_Point], longest: int) -> list[str]:
     """Returns the names, numbered where rule 5 demands it.
 
     Args:
-        points: a text for each name; names of equal points stay equal.
+        points: the values behind each name; names of equal points stay equal.
     """
     by_point = dict(zip(points, names, strict=True))
     # Some file systems do not distinguish small and capital letters.
     is_clear = len({name.casefold() for name in by_point.values()}) == len(by_point)
     if is_clear and not any(len(n) > longest or _RESERVED.fullmatch(n) for n in names):
         return list(names)
-    order = sorted(by_point, key=lambda point: (by_point[point], point))
+    order = sorted(by_point, key=lambda point: (by_point[point], f"[{', '.join(point)}]"))
     numbers = {point: number for number, point in enumerate(order)}
     width = len(str(len(numbers) - 1))
     is_short = max(map(len, names)) + 2 + width <= longest

@@ -26,7 +26,6 @@ class Section:
     Args:
         name: The id of the section in the page.
         title: The text of the link to the section.
-        template: The file of the section's Jinja template.
         content: The section's fields in report.json.
         figures: The section's figures, by the name of their place in the page.
         view: The variables of the template.
@@ -34,17 +33,18 @@ class Section:
             runs with fresh seeds.
         html: What an installed package has written for its section.
         is_shown: Whether the page has the section. report.json has its findings in any case.
+        template: The file of the section's Jinja template, by default that of its name.
     """
 
     name: str
     title: str
-    template: Path
     content: Mapping[str, Any] = field(default_factory=dict[str, Any])
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
     view: Mapping[str, Any] = field(default_factory=dict[str, Any])
     chosen_by: Collection[str] = ()
     html: str = ""
     is_shown: bool = True
+    template: Path | None = None
 
 
 def extra_contents(folder: Path) -> list[Any]:
@@ -81,8 +81,8 @@ def installed_sections(points: Sequence[EntryPoint], content: Mapping[str, Any])
         title = point.name.replace("_", " ").capitalize()
         template = TEMPLATES / "installed.html.j2"
         # The prefix keeps the id apart from those of our sections.
-        name = f"of-{point.name}"
-        sections.append(Section(name, title, template, html=html, is_shown=bool(html)))
+        name, is_shown = f"of-{point.name}", bool(html)
+        sections.append(Section(name, title, html=html, is_shown=is_shown, template=template))
     return sections
 
 

@@ -111,27 +111,6 @@ def deviation(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Difference]:
-    """Compares each config with the first one.
-
-    The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
-    the difference is significant, because it does not assume a normal distribution. The p is
-    corrected for the number of configs: one of twenty equal configs would differ by chance.
-
-    Args:
-        samples: The compared metric of each config, by replicate. The first config is the best by
-            the metric of another split.
-    """
-    pairs = [list(paired(sample, samples[0]).values()) for sample in samples[1:]]
-    p_values = [signed_rank_p(pair) for pair in pairs]
-    by_t = holm([paired_t_p(pair) for pair in pairs])
-    needed = seeds_needed(len(samples))
-    return [
-        Difference(Estimate(len(samples[0]), 0.0), None, None, "best"),
-        *(_judge(*one, needed) for one in zip(pairs, p_values, holm(p_values), by_t, strict=True)),
-    ]
-
-
 def seeds_needed(configs: int) -> int:
     """Returns the fewest seeds with which a config can differ significantly.
 
@@ -225,19 +204,6 @@ def paired(sample: Mapping[Key, float], reference: Mapping[Key, float]) -> dict[
         for key, value in sample.items()
         if key in reference
     }
-
-
-def _judge(
-    pairs: Sequence[float], p: float, adjusted: float, t_adjusted: float, needed: int
-) -> Difference:
-    if not pairs:
-        return Difference(None, None, None, "undecided")
-    if is_significant(adjusted):
-        verdict = "different"
-    else:
-        # With fewer seeds not even the clearest difference would be significant.
-        verdict = "undecided" if len(pairs) < needed else "indistinguishable"
-    return Difference(estimate(pairs), p, adjusted, verdict, t_adjusted)
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:

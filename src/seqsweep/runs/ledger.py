@@ -1,6 +1,7 @@
 """Reads the runs of a folder, and finds the keys that differ."""
 
 import json
+import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -217,8 +218,9 @@ _ENCODER = json.JSONEncoder(sort_keys=True)
 
 def value_key(value: Any) -> str:
     """Returns a text for a config value; 1, 1.0 and true differ."""
-    # Most values are integers and strings, and the encoder takes ten times as long for an integer.
-    return repr(value) if type(value) is int else _ENCODER.encode(value)
+    # Most values are numbers and strings, and the encoder takes ten times as long for a number.
+    is_plain = type(value) is int or (type(value) is float and math.isfinite(value))
+    return repr(value) if is_plain else _ENCODER.encode(value)
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any, Self
 
 from seqsweep.runs.identity import FlatConfig, is_below, is_own_module
@@ -67,13 +68,13 @@ class Metric(str):
         """Returns whether it is known what the metric means."""
         return self.words != self
 
-    @property
+    @cached_property
     def split_name(self) -> str:
         """The split that a part of the name names: `train`, `val` or `test`; else empty."""
         part = _SPLIT_PART.search(self)
         return _SPLIT_OF[part[0].strip("/_.- ").lower()] if part else ""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The name without the part that names the split: `acc` for `val/acc` and `acc_val`."""
         return _SPLIT_PART.sub("", self, count=1) or self
@@ -179,8 +180,11 @@ def metrics_in(record: Record) -> dict[str, float]:
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:
     """Returns the values that are finite numbers."""
-    numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
-    return {name: number for name, number in numbers.items() if math.isfinite(number)}
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
 
 
 def own_metrics(names: Iterable[str]) -> list[Metric]:

@@ -9,7 +9,7 @@ from seqsweep.console import say, say_error
 from seqsweep.results.across_sets import across_values
 from seqsweep.results.figures.draw import draw_all, draw_ranks
 from seqsweep.results.figures.paper_tables import as_latex, as_markdown, config_table, sets_table
-from seqsweep.results.findings import find_all
+from seqsweep.results.findings import Findings
 from seqsweep.results.plot_parts import WIDTHS, paper_style, write_drawing
 from seqsweep.runs.files import remove_temporary, write_text
 from seqsweep.runs.ledger import read_folder
@@ -49,7 +49,7 @@ def figures_command(arguments: Sequence[str]) -> int:
             across = across_values(entries, options.best_by)
             made, table = {"ranks": draw_ranks(across, options.columns)}, sets_table(across)
         else:
-            findings = find_all(folder, entries)
+            findings = Findings(folder, entries)
             made = draw_all(findings, options.columns)
             table = sets_table(findings.across) if findings.across else config_table(findings)
         out.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from report_pages import LAYERS, SIZE, data, grid, started, trained
 
 from seqsweep.results.across_sets import across_sets, across_values
 from seqsweep.results.figures.draw import draw_all, draw_intervals, draw_ranks
-from seqsweep.results.findings import find_all
+from seqsweep.results.findings import Findings
 from seqsweep.results.plot_parts import Drawing, paper_style, write_drawing
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import read_folder
@@ -55,7 +55,7 @@ def figures(folder: Path, out: Path, columns: int = 1) -> tuple[dict[str, Drawn]
     """Draws a folder; returns the figures by name, and what was left out with the reasons."""
     out.mkdir()
     with paper_style():
-        made = draw_all(find_all(folder, read_folder(folder)), columns)
+        made = draw_all(Findings(folder, read_folder(folder)), columns)
         for drawings in made.values():
             for drawing in () if isinstance(drawings, str) else drawings:
                 write_drawing(drawing, out)
@@ -84,7 +84,7 @@ def _out(sweep: Path) -> Path:
 
 @pytest.mark.parametrize("columns", [1, 2])
 def test_the_intervals_are_those_of_the_leaderboard(sweep: Path, tmp_path: Path, columns: int):
-    findings = find_all(sweep, read_folder(sweep))
+    findings = Findings(sweep, read_folder(sweep))
     with paper_style():
         (drawing,) = draw_intervals(findings, columns)
         assert isinstance(drawing, Drawing)
@@ -161,7 +161,7 @@ def test_names_of_any_length_and_characters_are_drawn(tmp_path: Path):
 def test_one_seed_has_points_without_intervals(tmp_path: Path):
     folder = grid(tmp_path, [8, 16], [1], 1)
     with paper_style():
-        (drawing,) = draw_intervals(find_all(folder, read_folder(folder)), 1)
+        (drawing,) = draw_intervals(Findings(folder, read_folder(folder)), 1)
     assert isinstance(drawing, Drawing)
     assert [line.get_gid() for line in drawing.figure.axes[0].lines] == ["point-0", "point-1"]
     assert "one seed each, so there are no intervals" in drawing.caption

@@ -7,7 +7,7 @@ from report_pages import grid
 
 from seqsweep.results.across_sets import Method, table
 from seqsweep.results.figures.paper_tables import as_latex, as_markdown, config_table, sets_table
-from seqsweep.results.findings import find_all
+from seqsweep.results.findings import Findings
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics import OURS
@@ -24,7 +24,7 @@ def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, said):
         config = {"model.hidden_size": 31, "model.num_layers": 1, "seed": seed}
         scores = {"val/acc": 0.8, "test/acc": 0.834 + (-1) ** seed * 0.01}
         finish_run(folder / f"{99 + seed:016x}", config | scores)
-    made = config_table(find_all(folder, read_folder(folder)))
+    made = config_table(Findings(folder, read_folder(folder)))
     head, _, *rows = rows_of(as_markdown(made))
     assert head == [
         "hidden_size",

@@ -27,6 +27,8 @@ FAULTS = """[...document.querySelectorAll(".plot:has(.main-svg)")]
   .filter((fault) => fault.code !== "unused").map((fault) => fault.msg)"""
 """The findings of plotly's own check of the figures; a marker of a line is unused."""
 
+OPACITY = "(button) => getComputedStyle(button.closest('.modebar')).opacity"
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
@@ -71,6 +73,11 @@ def test_plots_are_drawn_and_nothing_runs_that_should_not(report, browser):
     assert first.startswith("<script>alert(1)") and second == "<b>x</b>"
     assert page.locator("img").count() == 0
     assert ATTACK in page.inner_text("#failures")
+    assert page.get_by_text("engine", exact=True).is_hidden()  # the environment is folded
+    # A reader who cannot see a drawing hears its axes and names, and no drawing is without.
+    names = [plot.get_attribute("aria-label") for plot in page.locator(".plot").all()]
+    assert any(f"cell={ATTACK}" in name for name in names) and all(names)
+    assert "true class against predicted class" in names
     assert wrong == []
 
 
@@ -87,9 +94,9 @@ def test_a_click_or_a_key_sorts_the_table_and_a_filter_hides_rows(report, browse
     assert page.locator("#board th[aria-sort=ascending]").count() == 0
     shown = page.locator("#filters output")
     assert shown.text_content() == "6 of 6 shown"
-    page.get_by_label("hidden_size").select_option("16")
+    page.locator("#filters").get_by_label("hidden_size").select_option("16")
     assert sizes.all_text_contents() == ["16", "16"]
-    page.get_by_label("cell").select_option(ATTACK)
+    page.locator("#filters").get_by_label("cell").select_option(ATTACK)
     assert (sizes.all_text_contents(), shown.text_content()) == (["16"], "1 of 6 shown")
     head.locator("button").click()
     assert sizes.all_text_contents() == ["16"]
@@ -160,6 +167,8 @@ def test_a_dark_phone_need_not_scroll_sideways(report, browser):
     assert page.get_by_text("Scroll the table sideways for more columns").is_visible()
     page.locator("details.opens summary").first.click()
     page.locator("tr.runs .plot .main-svg").first.wait_for()
+    # Nothing hovers over a phone, so the button that saves a plot is always seen.
+    assert page.locator("#confusion .modebar-btn").evaluate(OPACITY) == "1"
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator(".opened").first.bounding_box()["width"] <= 390
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -9,8 +9,7 @@ from report_pages import data, figures_of, page, trained
 
 from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
 from seqsweep.results.ranks import MOST_RANKED, rank_methods
-from seqsweep.results.report.curves_section import curves_figure
-from seqsweep.results.report.sets_section import ranks_figure
+from seqsweep.results.report.plotly_figures import curves_figure, ranks_figure
 from seqsweep.runs.files import read_object
 
 
@@ -89,5 +88,7 @@ def test_the_report_begins_with_the_ranks(tmp_path: Path):
     across = data(tmp_path)["across"]
     assert across["sets"] == [f"Set{number}" for number in range(7)]
     assert across["ranking"]["mean_ranks"] == [1, 2]
-    drawn = figures_of((tmp_path / "report.html").read_text(encoding="utf-8"))["ranks"]
-    assert drawn["data"][0]["text"][0] == "hidden_size=16 (1.00)"
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert figures_of(html)["ranks"]["data"][0]["text"][0] == "hidden_size=16 (1.00)"
+    # Readers who cannot see the diagram hear its rows.
+    assert 'aria-label="mean rank: hidden_size=16 (1.00); hidden_size=8 (2.00)"' in html

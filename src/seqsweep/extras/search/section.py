@@ -51,7 +51,8 @@ def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
         "with_value": len(trials),
     }
     run_ids = {run_id for trial in search.trials for run_id in trial.run_ids}
-    return Section("search", "The search", _TEMPLATE, {"search": search}, figures, view, run_ids)
+    content = {"search": search}
+    return Section("search", "The search", content, figures, view, run_ids, template=_TEMPLATE)
 
 
 def _trials_with_value(search: Search) -> list[Tried]:

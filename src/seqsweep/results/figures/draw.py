@@ -61,7 +61,7 @@ def draw_intervals(findings: Findings, columns: int) -> Drawn:
         rows.append(Mark(one.words, value.mean, value.low, value.high, symbol))
     figure, _ = parts.draw_rows(rows, columns, heading(score))
     spread = f"one {findings.unit} each, so there are no intervals"
-    if findings.has_seeds:
+    if board.has_replicates:
         spread = f"means with 95 % confidence intervals over {board.variation.words}"
     caption = (
         f"{heading(score)} of {_best(len(drawn), findings)}, in the order of their "
@@ -103,7 +103,7 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
 def draw_curves(findings: Findings, columns: int) -> Drawn:
     """Draws the learning curves of the best configs, a figure for each kind of metric."""
     kinds = curve_kinds(findings.entries, findings.rows)
-    curves = find_curves(kinds, findings.rows, findings.entries, findings.labels)[: len(parts.INKS)]
+    curves = find_curves(kinds, findings.rows, findings.entries, findings.label)[: len(parts.INKS)]
     names = [re.sub(r"\W+", "_", kind.words) for kind in kinds]
     drawings: list[Drawing] = []
     for kind, name in zip(kinds, names, strict=True):
@@ -194,7 +194,7 @@ def draw_ranks(across: AcrossSets | None, columns: int) -> Drawn:
         return "there is only one data set"
     if across.ranking is None:
         return "ranks need two data sets on which every config has a score"
-    methods, cliques = len(across.methods), across.ranking.cliques
+    methods, cliques = len(across.methods), across.ranking.bars
     ranks = across.ranking.mean_ranks[:MOST_RANKED]
     pairs = zip(across.methods, ranks, strict=False)
     names = [f"{parts.drawable(method.words)} ({rank:.2f})" for method, rank in pairs]
@@ -202,9 +202,7 @@ def draw_ranks(across: AcrossSets | None, columns: int) -> Drawn:
     if len(names) > _MOST_BESIDE or max(map(len, names)) > _LONGEST_BESIDE * columns:
         rows = [Mark(name, rank) for name, rank in zip(names, ranks, strict=True)]
         figure, axes = parts.draw_rows(rows, columns, label)
-        last = len(ranks) - 1
-        cut = [(start, min(end, last)) for start, end in cliques if start < last]
-        for level, rows_of_bar in enumerate(cut, start=1):
+        for level, rows_of_bar in enumerate(cliques, start=1):
             _draw_clique(axes, [ranks[-1] + 0.03 * level * methods] * 2, rows_of_bar)
     else:
         figure, axes = parts.new_figure(columns, 12 + 2.4 * len(cliques) + 2 * len(names))

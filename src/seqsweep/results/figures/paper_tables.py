@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.columns import CHOSEN, Column, board_columns, estimate_text, of_kinds
-from seqsweep.results.data_sets import data_sets
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import heading
 from seqsweep.results.rows import Row
@@ -75,7 +74,7 @@ def config_table(findings: Findings) -> PaperTable:
     table = [(head, cells) for head, cells in table if any(cells)]
     heads, cells = zip(*table, strict=True)
     name = findings.folder.resolve().name
-    data = listed([one.name for one in data_sets(findings.entries)])
+    data = listed([one.name for one in findings.sets if one.entries])
     over = f", over {board.variation.words}" if board.has_replicates else ""
     return PaperTable(
         f"{heading(board.compared)} of {count(len(findings.rows), 'config')} on {data}{over}.",

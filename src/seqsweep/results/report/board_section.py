@@ -15,7 +15,7 @@ from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.rows import Row
 from seqsweep.results.run_details import Run
-from seqsweep.results.sections import TEMPLATES, Section
+from seqsweep.results.sections import Section
 from seqsweep.text import quoted_formula
 
 DRAWN_RUNS = 120
@@ -54,10 +54,9 @@ def board_section(findings: Findings) -> Section:
         "most_drawn": DRAWN_RUNS,
     }
     title = "Leaderboard" if len(findings.rows) > 1 else "Result"
-    template = TEMPLATES / "leaderboard.html.j2"
     pairs = zip(findings.rows, findings.runs, strict=True)
     content = {"configs": [_content(findings, row, all_runs) for row, all_runs in pairs]}
-    return Section("leaderboard", title, template, content, view=view, is_shown=bool(findings.rows))
+    return Section("leaderboard", title, content, view=view, is_shown=bool(findings.rows))
 
 
 def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def _content(findings: Findings, row: Row, runs: Sequence[Run]) -> dict[str, Any
         "apart": row.apart,
         "lost": row.lost_words,
         "data": row.data,
-        "varied": varied_words(board.variation.by_replicate(row.entries)),
+        "varied": varied_words(map(board.variation.replicate_of, row.entries)),
         "all_runs": runs,
     }
 
@@ -98,7 +97,7 @@ def _board_view(findings: Findings) -> dict[str, Any]:
         "columns": sorted(columns, key=lambda one: _ON_PAGE.index(one.kind)),
         "folded": len(rows) > _FOLDED_FROM,
         "all_runs": findings.runs,
-        "baseline_rows": [*map(as_row, findings.baselines)],
+        "baseline_rows": [*map(as_row, findings.baselines[0])],
         "tested": any(one.kind == "verdict" for one in columns),
         "by_t": any(row.differs_by_t for row in rows),
         "untested": " or ".join(sorted(untested)),
@@ -132,7 +131,7 @@ def as_csv(findings: Findings) -> str:
     columns, text = board_columns(findings.board, every=True), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     # A row without runs has the names, too, and a folder may have no complete run.
-    for index, row in enumerate([_NO_ROW, *findings.rows, *map(as_row, findings.baselines)]):
+    for index, row in enumerate([_NO_ROW, *findings.rows, *map(as_row, findings.baselines[0])]):
         cells = [*itertools.chain(*(column.cell(row).values.items() for column in columns))]
         names, values = zip(*cells, ("config", quoted_formula(row.words)), strict=True)
         writer.writerow(values if index else names)

@@ -6,14 +6,12 @@ light page; report.css inverts their lightness for readers who prefer a dark pag
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from textwrap import wrap
 from typing import Any
 
 from seqsweep.results.sections import Figure
 from seqsweep.results.significance import Estimate
-from seqsweep.runs.metrics import Metric
-from seqsweep.text import number
 
 Scale = tuple[float, float]
 """The smallest and the largest value of an axis."""
@@ -76,11 +74,6 @@ def rounded(values: Sequence[float]) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def value_text(metric: Metric, value: float) -> str:
-    """Returns a metric with its value, for a label."""
-    return f"{label(metric.words)} {number(value)}"
-
-
 def layout(x: str, y: str, height: int) -> Figure:
     """Returns a layout with titled axes; the page sets colours and fonts."""
     return {
@@ -91,6 +84,15 @@ def layout(x: str, y: str, height: int) -> Figure:
         "hovermode": "closest",
         "showlegend": False,
     }
+
+
+def description(figure: Figure) -> str:
+    """Returns what a figure shows, for readers who cannot see it: its axes and names."""
+    x, y = (figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis"))
+    lines = dict.fromkeys(trace["name"] for trace in figure["data"] if trace.get("name"))
+    rows = (mark["text"].replace("<br>", " ") for mark in figure["layout"].get("annotations", ()))
+    names = "; ".join([*lines, *rows])
+    return unescape(f"{f'{y} against {x}' if y else x}{f': {names}' if names else ''}")
 
 
 def name_rows(shape: Figure, names: Sequence[str]) -> None:
@@ -111,6 +113,28 @@ def name_rows(shape: Figure, names: Sequence[str]) -> None:
          "y": index, "yanchor": "bottom", "yshift": 8, "align": "left", "showarrow": False}
         for index, lines in enumerate(texts)
     ]  # fmt: skip
+
+
+def points(
+    xs: Sequence[Any],
+    ys: Sequence[Any],
+    colour: str,
+    size: int,
+    symbol: str = "circle",
+    texts: Iterable[str] = (),
+) -> Figure:
+    """Returns the trace of marks, with the texts that a mouse over a mark shows."""
+    marker = {"color": colour, "symbol": symbol, "size": size}
+    trace: Figure = {"type": "scatter", "mode": "markers", "x": list(xs), "y": list(ys)}
+    hover = {"text": [*texts], "hoverinfo": "text"}
+    return trace | {"marker": marker} | (hover if hover["text"] else {"hoverinfo": "skip"})
+
+
+def path(xs: Sequence[Any], ys: Sequence[Any], colour: str, width: float, **more: Any) -> Figure:
+    """Returns the trace of a line that shows no text."""
+    line = {"color": colour, "width": width, **more}
+    xy = {"x": list(xs), "y": list(ys)}
+    return {"type": "scatter", "mode": "lines", **xy, "line": line, "hoverinfo": "skip"}
 
 
 def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str) -> Figure:

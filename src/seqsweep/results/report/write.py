@@ -23,17 +23,20 @@ from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import best_baseline
 from seqsweep.results.by import By
 from seqsweep.results.columns import estimate_text
-from seqsweep.results.findings import Findings, find_all
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
-from seqsweep.results.report.confusion_section import confusion_section
-from seqsweep.results.report.costs_section import costs_section
-from seqsweep.results.report.curves_section import curves_section
-from seqsweep.results.report.effects_section import effects_section
-from seqsweep.results.report.lengths_section import lengths_section
-from seqsweep.results.report.seeds_section import seeds_section
-from seqsweep.results.report.sets_section import sets_section
+from seqsweep.results.report.page_sections import (
+    by_section,
+    confusion_section,
+    costs_section,
+    curves_section,
+    effects_section,
+    lengths_section,
+    seeds_section,
+    sets_section,
+)
 from seqsweep.results.sections import (
     TEMPLATES,
     Section,
@@ -128,8 +131,8 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
     # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
-    findings = find_all(folder, entries)
-    ended = runs.failures(entries, findings.labels, folder)
+    findings = Findings(folder, entries)
+    ended = runs.failures(entries, findings.label, folder)
     # The environment is shown for a run that the numbers are computed from, if there is one.
     run = findings.board.best if findings.board.rows else entries[0]
     again = {
@@ -147,14 +150,8 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         confusion_section(findings),
         lengths_section(findings),
         seeds_section(findings),
-        Section(
-            "failures",
-            "Failures",
-            TEMPLATES / "failures.html.j2",
-            {"failures": ended},
-            is_shown=bool(ended),
-        ),
-        Section("again", "Run it again", TEMPLATES / "again.html.j2", again),
+        Section("failures", "Failures", {"failures": ended}, is_shown=bool(ended)),
+        Section("again", "Run it again", again),
     ]
     report = Report(findings, head | _head(findings), sections)
     if points := installed():
@@ -163,23 +160,17 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
     return report
 
 
-def by_section(by: Sequence[By]) -> Section:
-    """Builds the section that compares the values of a key, all else equal."""
-    return Section("by", f"By {by[0].name}", TEMPLATES / "by.html.j2", {"by": by})
-
-
 def _head(findings: Findings) -> dict[str, Any]:
     """Returns the content of the page before its sections."""
     ranking, variation = findings.board, findings.board.variation
-    best = None if findings.across else best_baseline(ranking, findings.baselines)
+    baselines, notes = findings.baselines
+    best = None if findings.across else best_baseline(ranking, baselines)
     return {
         "name": findings.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "states": findings.states,
         "waiting": findings.waiting,
-        "running": [
-            findings.labels[e.folder.run_id] for e in findings.entries if e.state == "running"
-        ],
+        "running": [findings.label(e) for e in findings.entries if e.state == "running"],
         # The number of runs that repeat the config, data and replicate of a newer run.
         "left_out": ranking.left_out,
         "monitor": ranking.monitor,
@@ -188,8 +179,8 @@ def _head(findings: Findings) -> dict[str, Any]:
         "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
         "limits": _limits(findings),
         "baseline": best and baseline_words(best),
-        "baselines": findings.baselines,
-        "baseline_notes": findings.baseline_notes,
+        "baselines": baselines,
+        "baseline_notes": notes,
         "splits": {} if findings.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
         # The number of configs that equal the best in the monitor, including the best.
@@ -242,10 +233,12 @@ def as_html(report: Report, name: str = "report") -> str:
     shown = [section for section in report.sections if section.is_shown]
     page = _environment().get_template("report.html.j2")
     return page.render(
-        sections=[(each, _compiled(each.template)) for each in shown],
+        sections=[
+            (each, _compiled(each.template or TEMPLATES / f"{each.name}.html.j2")) for each in shown
+        ],
         report=report.content,
         listed=findings.listed,
-        has_seeds=findings.has_seeds,
+        has_seeds=findings.board.has_replicates,
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         ended_early=[state for state in findings.states if state in runs.ENDED_EARLY],
         stem=name,
@@ -314,6 +307,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "sizes": runs.size_words,
     "breakable": _breakable,
     "probability": probability,
+    "described": plots.description,
     "share": _share,
     "cost": lambda value, name: text.cost(name, value),
     "split": formatting.split_words,

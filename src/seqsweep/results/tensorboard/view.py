@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.keys import DATA
-from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.replicates import numbers
-from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.rows import Row
 from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image, text
 from seqsweep.runs.events import PREFIX, all_event_files
 from seqsweep.runs.files import read_object
-from seqsweep.runs.ledger import Entry, not_begun, read_folder
-from seqsweep.runs.metrics import own_metrics
+from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.metrics import Metric, own_metrics
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.text import visible
 
@@ -62,53 +62,6 @@ class View:
     has_curves: bool = True
 
 
-class _Runs:
-    """The runs of a folder, their names and the ranking of their configs.
-
-    Members of the sweep that have not started count too, so names stay the same while it runs.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.entries = read_folder(root)
-        sweep = SweepFile.read(root)
-        planned: dict[str, Any] = dict(sweep.configs) if sweep else {}
-        begun = {entry.folder.run_id: entry.config for entry in self.entries}
-        self.unfinished = len(planned.keys() - begun.keys())
-        self.unfinished += sum(entry.state not in ENDED for entry in self.entries)
-        self.configs: list[Mapping[str, Any]] = list((planned | begun).values())
-        self.board = leaderboard(self.entries, not_begun(planned, self.entries))
-        self.rows = {e.folder.run_id: row for row in self.board.rows for e in row.entries}
-        self._names = names_of(planned | begun)
-
-    def name(self, entry: Entry) -> Name:
-        """Returns the names of a run and of its config."""
-        return self._names[entry.folder.run_id]
-
-    def of_best_configs(self, most: int) -> list[Entry]:
-        """Returns the runs of the best configs, at most `most` of them.
-
-        Either all runs of a config are returned or none; of the first config all, even if they are
-        more than `most`. Configs without a complete run come last.
-        """
-        ranked = [entry for row in self.board.rows for entry in row.entries]
-        groups: dict[str, list[Entry]] = {self.name(entry).config: [] for entry in ranked}
-        for entry in self.entries:
-            groups.setdefault(self.name(entry).config, []).append(entry)
-        chosen: list[Entry] = []
-        for group in groups.values():
-            if chosen and len(chosen) + len(group) > most:
-                break
-            chosen += group
-        return chosen
-
-    def ranked(self, shown: Sequence[Entry]) -> list[Entry]:
-        """Returns the complete runs that have the ranking metric, best first."""
-        monitor = self.board.monitor
-        scored = [e for e in shown if e.state == "complete" and monitor in numbers(e)]
-        sign = 1 if monitor.lower_is_better else -1
-        return sorted(scored, key=lambda entry: sign * numbers(entry)[monitor])
-
-
 def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS) -> View:
     """Fills an empty folder with what TensorBoard shows of a folder of runs.
 
@@ -122,33 +75,66 @@ def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS
     """
     # The names and columns of one run are those of its sweep.
     root = next((path for path in (folder, folder.parent) if SweepFile.read(path)), folder)
-    runs = _Runs(root)
-    asked = [entry for entry in runs.entries if entry.folder.path == folder]
-    shown = asked or runs.of_best_configs(most)
-    ranked = runs.ranked(shown)
+    findings = Findings(root, read_folder(root))
+    board = findings.board
+    asked = [entry for entry in findings.entries if entry.folder.path == folder]
+    shown = asked or _of_best_configs(findings, most)
+    names = {entry.folder.run_id: findings.run_names[entry.folder.run_id] for entry in shown}
+    rows = {entry.folder.run_id: row for row in board.rows for entry in row.entries}
+    ranked = _ranked(shown, board.monitor)
     pictured = {entry.folder.run_id for entry in ranked[:images]}
-    columns, has_curves = _columns(runs, shown), False
+    columns = _columns(findings, [rows[name] for name in names if name in rows])
+    has_curves = False
     for entry in shown:
-        home = target / runs.name(entry).run
-        values = _session(runs, entry, columns)
+        name = names[entry.folder.run_id]
+        values = _session(entry, name.config, rows.get(entry.folder.run_id), columns)
         if entry is (ranked or shown)[0]:
-            values += _names_text(runs, shown)
+            values += _names_text(findings, shown)
         if entry.folder.run_id in pictured:
             values += _pictures(entry)
         when = (entry.folder.path / "config.yaml").stat().st_mtime
+        home = target / name.run
         home.mkdir()
         with (home / _MADE).open("xb") as file:
             file.write(event_file(when, values, _best_step(entry)))
         has_curves |= _link_curves(entry.folder.path, home)
     selected = [*ranked, *shown][:_MOST_SELECTED] if len(shown) > _MOST_SELECTED else []
+    unfinished = 0 if asked else findings.waiting
+    unfinished += sum(entry.state not in ENDED for entry in asked or findings.entries)
     return View(
-        runs.board.monitor,
-        {runs.name(entry).run: runs.name(entry).config for entry in shown},
-        left_out=0 if asked else len(runs.entries) - len(shown),
-        unfinished=int(asked[0].state not in ENDED) if asked else runs.unfinished,
-        best=[runs.name(entry).run for entry in selected],
+        board.monitor,
+        {name.run: name.config for name in names.values()},
+        left_out=0 if asked else len(findings.entries) - len(shown),
+        unfinished=unfinished,
+        best=[names[entry.folder.run_id].run for entry in selected],
         has_curves=has_curves,
     )
+
+
+def _of_best_configs(findings: Findings, most: int) -> list[Entry]:
+    """Returns the runs of the best configs, at most `most` of them.
+
+    Either all runs of a config are returned or none; of the first config all, even if they are more
+    than `most`. Configs without a complete run come last.
+    """
+    names = findings.run_names
+    ranked = (names[entry.folder.run_id].config for entry in findings.board.entries)
+    groups: dict[str, list[Entry]] = {config: [] for config in ranked}
+    for entry in findings.entries:
+        groups.setdefault(names[entry.folder.run_id].config, []).append(entry)
+    chosen: list[Entry] = []
+    for group in groups.values():
+        if chosen and len(chosen) + len(group) > most:
+            break
+        chosen += group
+    return chosen
+
+
+def _ranked(shown: Sequence[Entry], monitor: Metric) -> list[Entry]:
+    """Returns the complete runs that have the ranking metric, best first."""
+    scored = [e for e in shown if e.state == "complete" and monitor in numbers(e)]
+    sign = 1 if monitor.lower_is_better else -1
+    return sorted(scored, key=lambda entry: sign * numbers(entry)[monitor])
 
 
 def _link_curves(run: Path, home: Path) -> bool:
@@ -168,20 +154,19 @@ def _link_curves(run: Path, home: Path) -> bool:
     return bool(found)
 
 
-def _columns(runs: _Runs, shown: Sequence[Entry]) -> Columns:
-    board = runs.board
-    rows = [row for entry in shown if (row := runs.rows.get(entry.folder.run_id))]
+def _columns(findings: Findings, rows: Sequence[Row]) -> Columns:
+    board = findings.board
     names = dict.fromkeys(name for row in rows for name in row.metrics)
     # A user's own module has metrics of its own; of ours, a sweep has only some splits.
     ordered = (board.monitor, board.compared, *own_metrics(names), *_OURS)
     metrics = [name for name in dict.fromkeys(ordered) if name in names]
-    configs = [*runs.configs, *(row.config for row in rows if DATA in row.config)]
+    configs = [*findings.configs.values(), *(row.config for row in rows if DATA in row.config)]
     return Columns(board.keys, metrics, configs)
 
 
-def _session(runs: _Runs, entry: Entry, columns: Columns) -> list[Any]:
+def _session(entry: Entry, group: str, row: Row | None, columns: Columns) -> list[Any]:
     """Returns what HParams shows of a run: its values, its end and its config's means."""
-    row, group, config = runs.rows.get(entry.folder.run_id), runs.name(entry).config, entry.config
+    config = entry.config
     if row is None:  # the run has not completed, or a newer one repeats it
         return columns.session(config, group, entry.state, {})
     if DATA in row.config:  # a config has a row for each data set
@@ -190,10 +175,12 @@ def _session(runs: _Runs, entry: Entry, columns: Columns) -> list[Any]:
     return columns.session(config, group, entry.state, means)
 
 
-def _names_text(runs: _Runs, shown: Sequence[Entry]) -> list[Any]:
+def _names_text(findings: Findings, shown: Sequence[Entry]) -> list[Any]:
     """Returns the text with the short and the full names of configs."""
-    keys = key_names([key for key in runs.board.keys if key != DATA], runs.configs)
-    labels = {runs.name(entry).config: visible(run_label(entry.config, keys)) for entry in shown}
+    keys = [key for key in findings.board.keys if key != DATA]
+    keys = key_names(keys, findings.configs.values())
+    pairs = ((findings.run_names[entry.folder.run_id], entry.config) for entry in shown)
+    labels = {name.config: visible(run_label(config, keys)) for name, config in pairs}
     full = {"config": "full name", **labels}
     width = max(map(len, full))
     # The text is a code block, because a Markdown table breaks words and numbers on a narrow page.
