@@ -16,7 +16,6 @@ from rich.table import Table
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets, across_sets
-from seqsweep.results.by import By
 from seqsweep.results.columns import (
     Column,
     Signs,
@@ -25,6 +24,7 @@ from seqsweep.results.columns import (
     of_kinds,
     with_deviation,
 )
+from seqsweep.results.comparison import By
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
