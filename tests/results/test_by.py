@@ -16,7 +16,8 @@ from scipy import stats
 import seqsweep
 from seqsweep.errors import FolderError
 from seqsweep.extras.search.searchfile import Trial
-from seqsweep.results.by import By, Pair, compare_values
+from seqsweep.results.by import compare_values
+from seqsweep.results.comparison import By, Pair
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.record import Record

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from seqsweep.results.formatting import key_names, known_settings
 from seqsweep.results.keys import distinguishing_keys
@@ -13,12 +13,14 @@ from seqsweep.results.measures import sampling_error
 from seqsweep.results.rows import Row
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.documents import read_sealed_or_none
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metrics import Metric, as_metric
-from seqsweep.text import without_machine
+from seqsweep.runs.metrics import as_metric
+from seqsweep.text import number, without_machine
 
-_MAJORITY = "majority class"
+NAME = "baselines.json"
+MAJORITY = "majority class"
 
 
 @dataclass(frozen=True)
@@ -47,26 +49,6 @@ class Baseline:
         return all(entry.config.get(key) == value for key, value in self.data.items())
 
 
-@dataclass(frozen=True)
-class BestBaseline:
-    """The best baseline beside the best network.
-
-    A difference is stated only if it exceeds the errors due to the number of test sequences and the
-    number of replicates.
-
-    Args:
-        chosen_by: The metric that chose the baseline.
-        metric: The compared metric: an accuracy, because baselines have no loss.
-        network: The network's mean.
-    """
-
-    baseline: Baseline
-    chosen_by: str
-    metric: Metric
-    network: float
-    relation: Literal["above", "below", "indistinguishable"]
-
-
 def as_row(baseline: Baseline) -> Row:
     """Returns a baseline as a row of the leaderboard, without runs and without a rank."""
     values = {**baseline.metrics, "train_seconds": baseline.seconds}
@@ -75,19 +57,23 @@ def as_row(baseline: Baseline) -> Row:
     return Row({}, [], metrics, {}, apart="baseline", words=words)
 
 
-def best_baseline(board: Leaderboard, baselines: Sequence[Baseline]) -> BestBaseline | None:
-    """Chooses the best baseline on the data of the best network; None without one."""
+def compare_best_baseline(board: Leaderboard, baselines: Sequence[Baseline]) -> str | None:
+    """Compares the best baseline on the data of the best network with that network.
+
+    The sentence states a difference only if it exceeds the errors due to the number of test
+    sequences and the number of replicates. It is None without a baseline to compare.
+    """
     if not board.rows or board.sets > 1 or not board.compared.is_ours:
         return None
     metric = board.compared
-    if metric.lower_is_better:
+    if metric.lower_is_better:  # baselines have no loss
         metric = as_metric(f"{metric.split_name}/acc")
     best = board.rows[0]
     # A baseline on another data set would make the networks look better or worse than they are.
     run = best.entries[0]
     scored = [one for one in baselines if metric in one.metrics and one.has_data_of(run)]
     # The majority class is only compared if nothing else was measured.
-    candidates = [baseline for baseline in scored if baseline.name != _MAJORITY] or scored
+    candidates = [baseline for baseline in scored if baseline.name != MAJORITY] or scored
     if not candidates or metric not in best.metrics:
         return None
     # A validation metric chooses the baseline, if all baselines have this metric.
@@ -99,8 +85,17 @@ def best_baseline(board: Leaderboard, baselines: Sequence[Baseline]) -> BestBase
     is_within = network.low is not None and network.low <= value <= (network.high or 0.0)
     relation = "above" if value > network.mean else "below"
     if is_within or abs(value - network.mean) <= error:
-        relation = "indistinguishable"
-    return BestBaseline(baseline, judge, metric, network.mean, relation)
+        relation = "statistically indistinguishable from"
+    where = f" ({baseline.label})" if baseline.label else ""
+    return (
+        f"Best baseline by {judge}: {baseline.name}{where}, {metric} {number(value)}, {relation} "
+        f"the network ({number(network.mean)})."
+    )
+
+
+def read_baselines(folder: Path) -> JsonObject:
+    """Returns the content of a folder's baselines.json; empty if there is none."""
+    return read_sealed_or_none(folder / NAME) or {}
 
 
 def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
@@ -109,7 +104,7 @@ def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baselin
     Args:
         entries: The runs; a baseline is kept only if one of these runs has its data.
     """
-    content = read_sealed_or_none(folder / "baselines.json") or {}
+    content = read_baselines(folder)
     groups: dict[str, list[Baseline]] = {}
     for item in content.get("baselines", []):
         data, fingerprint = item.get("data", {}), item.get("data_fingerprint")

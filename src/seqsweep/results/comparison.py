@@ -1,205 +1,274 @@
-"""Matches the configs of two sweeps, and compares them replicate by replicate."""
+"""Compares values of a key in pairs, all else equal: matches rows, tests and judges.
+
+A setting is a combination of values of the other keys. Two values are compared over the settings
+that both have, on equal sequences. The sweeps of `compare` are values of the key `sweep`.
+
+A seed affects all settings, through the data or the order of training. So the independent samples
+are the replicates: the difference of a replicate is its mean over the settings. Only replicates
+that all settings have are used, so that every mean is over the same settings.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
 
-from seqsweep.results.data_sets import data_key, data_names, group_by, recordings_key
-from seqsweep.results.keys import distinguishing_keys
+from seqsweep.results.columns import estimate_text
+from seqsweep.results.formatting import probability
 from seqsweep.results.measures import Measure
-from seqsweep.results.replicates import (
-    Replicate,
-    Variation,
-    newest,
-    numbers,
-    shared_metric,
-    variation_of,
+from seqsweep.results.power import replicates_override
+from seqsweep.results.replicates import Replicate, varied_words
+from seqsweep.results.rows import Row, check_sets, sets_by_replicate
+from seqsweep.results.significance import (
+    Estimate,
+    holm,
+    is_significant,
+    mean_of,
+    paired,
+    seeds_needed,
 )
-from seqsweep.results.rows import Row, check_sets, make_row, sets_by_replicate
-from seqsweep.results.significance import Estimate, is_significant, mean_of, paired
-from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig, is_one_value
-from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import Metric
+from seqsweep.text import count
+
+Samples = Mapping[Replicate, float]
+"""The independent differences of two values. A setting in place of a seed has its number."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """A folder to compare, with its label and its runs."""
-
-    label: str
-    folder: Path
-    entries: list[Entry]
-
-    @property
-    def complete(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.state == "complete"]
-
-
-@dataclass(frozen=True)
-class Match:
-    """A config that both sweeps have, with its scores.
+class Pair:
+    """Two values of a key, compared over their common settings.
 
     Args:
-        means: The mean of the metric in the first sweep, then in the other sweep.
-        differences: The score in the other sweep minus the score in the first, for each replicate
-            that both sweeps evaluated on equal sequences.
-        difference: The mean difference; None without a compared replicate.
+        values: Both values as in the sentence; the one with the better mean comes first.
+        difference: The score of the first value minus the score of the second; None if `untested`
+            says why nothing is compared.
+        p: The two-sided p; None if `untested` says why there is no test.
+        adjusted: p after Holm's correction for all pairs of values.
+        settings: The number of compared settings.
+        replicates: The number of seeds or splits that the settings share; if the settings are the
+            samples, the number that any of them has.
+        better: The number of settings in which the first value is better.
+    """
+
+    values: tuple[str, str]
+    verdict: Literal["different", "indistinguishable", "undecided"]
+    difference: Estimate | None = None
+    p: float | None = None
+    adjusted: float | None = None
+    settings: int = 0
+    replicates: int = 0
+    better: int = 0
+    equal: int = 0
+    worse: int = 0
+    untested: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class By:
+    """The values of a key on one data set, compared in pairs.
+
+    Args:
+        data: The name of the data set.
+        name: The short name of the key.
+        unit: The independent samples: `seed`, `replicate` or `setting`.
+        test: The name of the test and its correction.
+        notes: Why nothing is compared on this data set, or which keys change with this key.
+    """
+
+    data: str
+    key: str
+    name: str
+    score: Metric
+    unit: str
+    test: str
+    pairs: Sequence[Pair] = ()
+    notes: Sequence[str] = field(default_factory=list[str])
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The table of the pairs as texts; its head comes first."""
+        unit = "replicates" if self.unit == "replicate" else "seeds"
+        head = [self.name, "minus", self.score, "p, adjusted", "settings", unit]
+        rows = [
+            [
+                *(value.removeprefix(f"{self.name}=") for value in pair.values),
+                estimate_text(pair.difference, "+") if pair.difference else "",
+                "" if pair.adjusted is None else probability(pair.adjusted),
+                *map(str, (pair.settings, pair.replicates)),
+                f"{pair.better}/{pair.equal}/{pair.worse}",
+            ]
+            for pair in self.pairs
+        ]
+        return [[*head, "better/equal/worse"], *rows]
+
+
+class Match(NamedTuple):
+    """The rows of two values in one setting.
+
+    Args:
+        differences: The score of the first row minus the score of the second, for each replicate
+            that both rows evaluated on equal sequences.
+        difference: Their mean; None without a compared replicate.
         apart: Why no replicate is compared; empty if at least one is compared.
     """
 
-    config: FlatConfig
-    means: Sequence[float]
-    differences: dict[Replicate, float]
+    rows: tuple[Row, Row]
+    differences: Samples
     difference: Estimate | None
     apart: str
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The differences of a sweep to the first one.
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Two values of a key with their matches, those with the largest differences first."""
 
-    Args:
-        fixed: The keys that differ between the sweeps but not within one.
-        metric: The compared metric.
-        matches: The configs of both sweeps, those with the largest differences first.
-        means: The mean difference over the configs for each common replicate.
-        overall: The mean of `means`; None if `reason` says why there is none.
-        p: The p of the mean difference; None if `untested` says why there is none.
-        alone: The configs that only the first sweep has, then those of the other.
-    """
+    values: tuple[str, str]
+    matches: Sequence[Match]
+    measure: Measure
 
-    first: Side
-    other: Side
-    fixed: Sequence[str]
-    metric: Metric
-    variation: Variation = field(default_factory=Variation)
-    matches: Sequence[Match] = ()
-    means: Mapping[Replicate, float] = field(default_factory=dict[Replicate, float])
-    overall: Estimate | None = None
-    p: float | None = None
-    untested: str = ""
-    reason: str = ""
-    alone: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = ((), ())
+    @cached_property
+    def differences(self) -> list[Samples]:
+        """The differences of each compared setting, first value minus second."""
+        return [match.differences for match in self.matches if match.differences]
+
+    @cached_property
+    def means(self) -> Samples:
+        """The mean difference over the settings for each common replicate."""
+        each = self.differences
+        common = set.intersection(*map(set, each)) if each else set[Replicate]()
+        return {key: mean_of(of[key] for of in each) for key in sorted(common)}
+
+    def samples(self, unit: str) -> Samples:
+        """Returns the independent differences, of the settings or of the replicates."""
+        if unit != "setting":
+            return self.means
+        return {Replicate(seed=n): mean_of(of.values()) for n, of in enumerate(self.differences)}
 
     @property
-    def is_significant(self) -> bool:
-        """Returns whether the mean difference is significant."""
-        return is_significant(self.p)
+    def reason(self) -> str:
+        """The reason why there is no mean difference over the settings."""
+        if not self.matches:
+            return "no setting has both values"
+        unit = self.measure.variation.unit
+        unpaired = f"the configs share no {unit}, and unpaired {unit}s are not compared"
+        return next((match.apart for match in self.matches if match.apart), unpaired)
+
+    def why_untested(self, unit: str, pairs: int) -> str:
+        """Says why one of some pairs is not tested; empty if it is."""
+        samples, needed = self.samples(unit), seeds_needed(pairs + 1)
+        if not samples:
+            return self.reason
+        if self.measure.variation.resampled:
+            return self.measure.why_untested(samples)
+        override = replicates_override(pairs + 1)
+        return f"{needed} seeds would make a test: {override}" if len(samples) < needed else ""
 
 
-def compare_sweeps(first: Side, other: Side) -> Comparison:
-    """Compares the scores of two sweeps by config."""
-    sides = (first, other)
-    # These keys have one value in the first sweep and another in the other sweep. The configs are
-    # matched without these keys, because otherwise no config would match.
-    differing = differing_keys([entry.config for side in sides for entry in side.complete])
-    fixed = _keys_between(sides, differing)
-    metric = shared_metric([side.complete for side in sides])
-    runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
-    if not all(runs):
-        reason = "no metric is common to the complete runs"
-        return Comparison(first, other, fixed, metric, reason=reason)
-    if sum(map(len, runs)) < sum(len(side.complete) for side in sides):
-        differing = differing_keys([entry.config for of_side in runs for entry in of_side])
-    (ours, theirs), variation = _rows_by_config(runs, fixed, metric, differing)
-    measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
-    matches = [match_rows(ours[key], theirs[key], measure) for key in shared]
-    matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
-    has_several_sets = len({recordings_key(ours[key].entries[0]) for key in shared}) > 1
-    means = {} if has_several_sets else common_means(matches)
-    untested = measure.why_untested(means) if means else ""
-    is_tested = len(measure.units(means)) > 1 and not untested
-    return Comparison(
-        first,
-        other,
-        fixed,
-        metric,
-        variation,
-        matches,
-        means,
-        overall=measure.difference(means) if means else None,
-        p=measure.p(means) if is_tested else None,
-        untested=untested,
-        reason="" if means else why_no_mean(matches, has_several_sets, variation.unit),
-        alone=(_without(ours, theirs), _without(theirs, ours)),
-    )
-
-
-def _without(rows: Mapping[str, Row], others: Mapping[str, Row]) -> list[Mapping[str, Any]]:
-    return [row.config for key, row in rows.items() if key not in others]
-
-
-def _rows_by_config(
-    runs: Sequence[Sequence[Entry]], fixed: Sequence[str], metric: Metric, differing: Sequence[str]
-) -> tuple[list[dict[str, Row]], Variation]:
-    """Returns each sweep's rows by config, and how the replicates differ."""
-    every = [entry for of_side in runs for entry in of_side]
-    configs = [entry.config for entry in every]
-    keys = distinguishing_keys(configs, differing=differing)
-    keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
-    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
-    data = data_names(every) if any(map(data_names, runs)) else {}
-
-    def group_key(entry: Entry) -> str:
-        values = [entry.config.get(key) for key in keys]
-        return value_key([*values, data_key(entry)] if data else values)
-
-    groups = [group_by(of_side, group_key) for of_side in runs]
-    variation = variation_of([group for of_side in groups for group in of_side.values()])
-    rows = [
-        {
-            key: make_row(newest(group, variation), keys, data, {}, variation, metric)
-            for key, group in of_side.items()
-        }
-        for of_side in groups
-    ]
-    return rows, variation
-
-
-def _keys_between(sides: Sequence[Side], differing: Sequence[str]) -> list[str]:
-    """Returns the keys that differ between the sweeps but not within one."""
-    configs = [[entry.config for entry in side.complete] for side in sides]
-    keys = distinguishing_keys([*configs[0], *configs[1]], keep_shared=True, differing=differing)
-    return [
-        key
-        for key in keys
-        if key not in REPLICATE_KEYS
-        and all(is_one_value([config.get(key) for config in group]) for group in configs)
-    ]
-
-
-def match_rows(first: Row, other: Row, measure: Measure) -> Match:
-    """Compares two rows that have the metric, replicate by replicate."""
+def match_rows(
+    values: tuple[str, str], first: Mapping[str, Row], second: Mapping[str, Row], measure: Measure
+) -> Matched:
+    """Matches the rows of two values, which have the metric, by their settings."""
     metric, variation = measure.metric, measure.variation
-    # A seed sets the data or their order, so runs with equal seeds are compared in pairs.
-    checked, sample = check_sets(
-        other, metric, sets_by_replicate(first, metric, variation), variation
-    )
-    samples = first.samples[metric].values(), other.samples[metric].values()
-    means = [sum(values) / len(values) for values in samples]
-    differences = paired(sample, first.samples[metric])
-    difference = measure.difference(differences) if differences else None
-    return Match(first.config, means, differences, difference, checked.apart)
+    matches: list[Match] = []
+    for setting in (setting for setting in second if setting in first):
+        row, other = first[setting], second[setting]
+        # A seed sets the data or their order, so runs with equal seeds are compared in pairs.
+        sets = sets_by_replicate(other, metric, variation)
+        checked, sample = check_sets(row, metric, sets, variation)
+        differences = paired(sample, other.samples[metric])
+        mean = measure.difference(differences) if differences else None
+        matches.append(Match((row, other), differences, mean, checked.apart))
+    matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
+    return Matched(values, matches, measure)
 
 
-def common_means(matches: Sequence[Match]) -> dict[Replicate, float]:
-    """Returns the mean difference over the configs for each common replicate.
+def judge(block: By, pairs: Sequence[Matched], may_use_settings: bool = False) -> By:
+    """Returns the block with its pairs, tested over replicates or over settings.
 
-    A seed affects all configs, through the data or the order of training. So the replicates are the
-    independent samples, and the interval is computed over their means. Only replicates that all
-    configs have are used, so that every mean is over the same configs.
+    Args:
+        may_use_settings: Whether the settings are the samples if only seeds vary and are too few
+            for a test of all pairs, while the settings are enough.
     """
-    differences = [match.differences for match in matches if match.differences]
-    common = set.intersection(*map(set, differences)) if differences else set[Replicate]()
-    return {key: mean_of(d[key] for d in differences) for key in sorted(common)}
+    # A pair without a compared setting has no difference that could be significant. So it counts
+    # neither for Holm's correction nor for the needed seeds. No score decides what counts.
+    compared = [pair for pair in pairs if pair.differences]
+    needed = seeds_needed(len(compared) + 1)
+    # Only counts decide, and one unit holds for all pairs.
+    seeds = min((len(pair.means) for pair in compared), default=needed)
+    settings = min((len(pair.differences) for pair in compared), default=0)
+    if may_use_settings and block.unit == "seed" and seeds < needed <= settings:
+        block = replace(block, unit="setting", test=block.test.replace(",", " over settings,"))
+    unit = block.unit
+    untested = {pair: pair.why_untested(unit, len(compared)) for pair in pairs}
+    p_values = {
+        pair: 1.0 if untested[pair] else pair.measure.p(pair.samples(unit)) for pair in compared
+    }
+    adjusted = dict(zip(p_values, holm([*p_values.values()]), strict=True))
+    judged = [
+        _judge(pair, unit, untested[pair], p_values.get(pair), adjusted.get(pair)) for pair in pairs
+    ]
+    return replace(block, pairs=judged)
 
 
-def why_no_mean(matches: Sequence[Match], has_several_sets: bool, unit: str) -> str:
-    """Says why there is no mean difference over the configs in both sweeps."""
-    if has_several_sets:
-        return "scores of different data sets have no common scale"
-    if not matches:
-        return "no config is in both"
-    unpaired = f"the configs share no {unit}, and unpaired {unit}s are not compared"
-    return next((match.apart for match in matches if match.apart), unpaired)
+def _judge(
+    matched: Matched, unit: str, untested: str, p: float | None, adjusted: float | None
+) -> Pair:
+    """Returns the result of two values, the better one first."""
+    samples, measure = matched.samples(unit), matched.measure
+    first, second = matched.values
+    if not samples:
+        sentence = f"{first} and {second} are not compared: {untested}."
+        return Pair(matched.values, "undecided", untested=untested, sentence=sentence)
+    gain = -1 if measure.metric.lower_is_better else 1
+    sign = 1
+    if gain * measure.difference(samples).mean < 0:
+        sign, first, second = -1, second, first
+    # As in the mean, a setting counts with the common replicates if these are the samples.
+    settings = [
+        {key: value for key, value in of.items() if unit == "setting" or key in samples}
+        for of in matched.differences
+    ]
+    gains = [sign * gain * measure.difference(of).mean for of in settings]
+    verdict = "different" if is_significant(adjusted) else "indistinguishable"
+    pair = Pair(
+        (first, second),
+        "undecided" if untested else verdict,
+        measure.difference({key: sign * value or 0.0 for key, value in samples.items()}),
+        p=None if untested else p,
+        adjusted=None if untested else adjusted,
+        settings=len(settings),
+        replicates=len(set().union(*settings)),
+        better=sum(value > 0 for value in gains),
+        equal=sum(value == 0 for value in gains),
+        worse=sum(value < 0 for value in gains),
+        untested=untested,
+    )
+    return replace(pair, sentence=_sentence(pair, matched, unit))
+
+
+def _sentence(pair: Pair, matched: Matched, unit: str) -> str:
+    """Says which value is better, by how much, and how certain that is."""
+    assert pair.difference is not None
+    relation = {
+        # The signed-rank test may find a difference whose mean is 0.
+        "different": "is better than" if pair.difference.mean else "is different from",
+        "indistinguishable": "is statistically indistinguishable from",
+        "undecided": "-",
+    }[pair.verdict]
+    metric, variation = matched.measure.metric, matched.measure.variation
+    p = "" if pair.adjusted is None else f", p {probability(pair.adjusted)}"
+    runs = count(pair.replicates, variation.unit)
+    runs += f" ({varied_words(matched.means)})" if variation.resampled else ""
+    assumption = (
+        "tested over settings, because there are too few seeds: "
+        "this assumes that settings do not share the luck of a seed"
+    )
+    parts = [
+        f"{pair.values[0]} {relation} {pair.values[1]}: {metric} "
+        f"{estimate_text(pair.difference, '+')}{p}, mean of {count(pair.settings, 'setting')}, "
+        f"{runs}",
+        f"better in {pair.better}, equal in {pair.equal}, worse in {pair.worse}",
+        assumption if unit == "setting" else pair.untested,
+    ]
+    return f"{'; '.join(filter(None, parts))}."

@@ -15,7 +15,6 @@ from rich.table import Table
 
 from seqsweep.console import place, print_lines
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.by import By
 from seqsweep.results.columns import (
     Column,
     Signs,
@@ -24,6 +23,7 @@ from seqsweep.results.columns import (
     of_kinds,
     with_deviation,
 )
+from seqsweep.results.comparison import By
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names
 from seqsweep.results.leaderboard import Leaderboard

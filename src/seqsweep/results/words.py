@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.baselines import BestBaseline
 from seqsweep.results.columns import CHOSEN, Signs, estimate_text
 from seqsweep.results.formatting import probability, split_words
 from seqsweep.results.leaderboard import Leaderboard
@@ -16,7 +15,7 @@ from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
 from seqsweep.runs.metrics import BY_RECORDING, Metric, has_other_windows, own_metrics
-from seqsweep.text import count, number
+from seqsweep.text import count
 
 _NAMED = 3
 """The most configs that a sentence names."""
@@ -369,14 +368,3 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
     if one is None:
         return [mean, "", ""]
     return [mean, f"{one.wins}/{one.draws}/{one.losses}", probability(one.adjusted)]
-
-
-def baseline_words(best: BestBaseline) -> str:
-    """Compares the best baseline with the best network."""
-    baseline = best.baseline
-    where = f" ({baseline.label})" if baseline.label else ""
-    relation = best.relation.replace("indistinguishable", "statistically indistinguishable from")
-    return (
-        f"Best baseline by {best.chosen_by}: {baseline.name}{where}, {best.metric} "
-        f"{number(baseline.metrics[best.metric])}, {relation} the network ({number(best.network)})."
-    )

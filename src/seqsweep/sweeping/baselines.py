@@ -20,7 +20,8 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.elementary import accuracy_of_votes, macro_f1
-from seqsweep.runs.documents import read_sealed_or_none, write_sealed
+from seqsweep.results.baselines import MAJORITY, NAME, read_baselines
+from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.identity import flatten, nested
 from seqsweep.runs.ledger import Entry
@@ -29,7 +30,6 @@ from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.run_data import data_of
 
-NAME = "baselines.json"
 LARGEST = 2**24
 """The most values of a training set to which the baselines of scikit-learn are fitted."""
 
@@ -64,7 +64,10 @@ def write_baselines(folder: Path, entries: Sequence[Entry], allowed: Sequence[st
         if fingerprint and "source" in data and knows_metrics(entry.config):
             name = json.dumps([_shaping(data), fingerprint], sort_keys=True)
             sets.setdefault(name, (entry.folder, data))
-    known = _known(folder)
+    known = read_baselines(folder)
+    # Another version of seqsweep wrote it, or scikit-learn has been installed or removed.
+    if not known.items() >= _installed().items():
+        known = {}
     if sets.keys() <= set(known.get("of", [])):
         return
     # Imported here, because a folder with current baselines does not need OmegaConf.
@@ -80,8 +83,8 @@ def write_baselines(folder: Path, entries: Sequence[Entry], allowed: Sequence[st
         rows += [head | row for row in measured]
         notes += [note for note in missing if note not in notes]
     of = sorted({*known.get("of", []), *sets})
-    content = {"seqsweep": version(), "of": of, "scikit-learn": _has_sklearn()}
-    write_sealed(folder / NAME, content | {"baselines": rows, "notes": notes}, sync=False)
+    content = {**_installed(), "of": of, "baselines": rows, "notes": notes}
+    write_sealed(folder / NAME, content, sync=False)
 
 
 def measure(splits: Splits) -> tuple[list[JsonObject], list[str]]:
@@ -94,29 +97,32 @@ def measure(splits: Splits) -> tuple[list[JsonObject], list[str]]:
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
-    rows = [_row("majority class", splits, _majority)]
-    if not _has_sklearn():
-        missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
-        return rows, [f"no logistic regression and no nearest neighbour: {missing}"]
+    rows, notes = [_row(MAJORITY, splits, _majority)], list[str]()
     train = splits.train
-    size = len(train) * train.max_length * train.input_size
-    if size > LARGEST:
-        why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
-        return rows, [f"no logistic regression and no nearest neighbour: {why}"]
+    size, missing = len(train) * train.max_length * train.input_size, ""
+    if not _installed()["scikit-learn"]:
+        missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
+    elif size > LARGEST:
+        missing = f"a training set of {size:,} numbers, more than {LARGEST:,}"
+    if missing:
+        return rows, [f"no logistic regression and no nearest neighbour: {missing}"]
     # Imported here, because scikit-learn may be missing.
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
+    from threadpoolctl import threadpool_limits
 
     models = {
         "logistic regression": LogisticRegression(max_iter=1000),
         "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
     }
-    notes: list[str] = []
     for name, model in models.items():
-        try:
-            rows.append(_row(name, splits, functools.partial(_fitted, model)))
-        except ValueError as error:  # for example a training split with only one class
-            notes.append(f"no {name}: {error}")
+        # One thread disturbs training less. The logistic regression may not have converged after
+        # 1000 steps. Its result is used without a warning.
+        with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
+            try:
+                rows.append(_row(name, splits, functools.partial(_fitted, model)))
+            except ValueError as error:  # for example a training split with only one class
+                notes.append(f"no {name}: {error}")
     return rows, notes
 
 
@@ -126,19 +132,9 @@ def majority_shares(splits: Splits) -> dict[str, float]:
     return {name: value for name, value in row["metrics"].items() if name.endswith("/acc")}
 
 
-def _has_sklearn() -> bool:
-    return find_spec("sklearn") is not None
-
-
-def _known(folder: Path) -> JsonObject:
-    """Returns the content of baselines.json; empty if it is outdated.
-
-    The file is outdated if another version of seqsweep wrote it, or if scikit-learn has been
-    installed or removed since then.
-    """
-    known = read_sealed_or_none(folder / NAME) or {}
-    installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
-    return known if known.items() >= installed.items() else {}
+def _installed() -> JsonObject:
+    """Returns the values in baselines.json without which it is outdated."""
+    return {"seqsweep": version(), "scikit-learn": find_spec("sklearn") is not None}
 
 
 def _shaping(data: Config) -> Config:
@@ -177,25 +173,14 @@ def _majority(splits: Splits) -> Predict:
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """Fits a model on one thread, which disturbs training less; returns its `predict`."""
-    from threadpoolctl import threadpool_limits
-
+    """Fits a model to the rows of the training split; returns its `predict`."""
     longest, vocabulary = splits.train.max_length, splits.vocabulary
 
     def rows_of(part: Sequences) -> npt.NDArray[np.float32]:
         return _flat(part, longest) if vocabulary is None else _counted(part, vocabulary)
 
-    with threadpool_limits(1), warnings.catch_warnings():
-        # The logistic regression may not have converged after 1000 steps. Its result is used
-        # without a warning.
-        warnings.simplefilter("ignore")
-        model.fit(rows_of(splits.train), splits.train.labels)
-
-    def predict(sequences: Sequences) -> Labels:
-        with threadpool_limits(1):
-            return model.predict(rows_of(sequences))
-
-    return predict
+    model.fit(rows_of(splits.train), splits.train.labels)
+    return lambda sequences: model.predict(rows_of(sequences))
 
 
 def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.float32]:

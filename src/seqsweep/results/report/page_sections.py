@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from seqsweep.results.axis import choose_axis, keys_of_other_sets
-from seqsweep.results.by import By
+from seqsweep.results.comparison import By
 from seqsweep.results.confusion import find_confusion
 from seqsweep.results.curves import MOST_CURVES, curve_kinds, find_curves
 from seqsweep.results.effects import Interaction

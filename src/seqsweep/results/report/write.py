@@ -20,9 +20,9 @@ from seqsweep import text
 from seqsweep.errors import Damaged
 from seqsweep.results import formatting
 from seqsweep.results import run_details as runs
-from seqsweep.results.baselines import best_baseline
-from seqsweep.results.by import By
+from seqsweep.results.baselines import compare_best_baseline, read_baselines
 from seqsweep.results.columns import estimate_text
+from seqsweep.results.comparison import By
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
 from seqsweep.results.report import plotly_parts as plots
@@ -47,12 +47,11 @@ from seqsweep.results.sections import (
 )
 from seqsweep.results.words import (
     answer_of_ranks,
-    baseline_words,
     find_answer,
     limit_words,
     ranking_words,
 )
-from seqsweep.runs.documents import DIGEST, read_sealed_or_none
+from seqsweep.runs.documents import DIGEST
 from seqsweep.runs.files import open_regular, write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
@@ -164,7 +163,7 @@ def _head(findings: Findings) -> dict[str, Any]:
     """Returns the content of the page before its sections."""
     ranking, variation = findings.board, findings.board.variation
     baselines, notes = findings.baselines
-    best = None if findings.across else best_baseline(ranking, baselines)
+    baseline = None if findings.across else compare_best_baseline(ranking, baselines)
     return {
         "name": findings.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -178,7 +177,7 @@ def _head(findings: Findings) -> dict[str, Any]:
         "names": findings.names,
         "answer": answer_of_ranks(findings.across) if findings.across else find_answer(ranking),
         "limits": _limits(findings),
-        "baseline": best and baseline_words(best),
+        "baseline": baseline,
         "baselines": baselines,
         "baseline_notes": notes,
         "splits": {} if findings.across else runs.splits_of(ranking.entries),
@@ -327,10 +326,9 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     """
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
-    baselines = read_sealed_or_none(folder / "baselines.json") or {}
     # The digest of a record identifies its content.
     states = [[e.folder.run_id, e.state, e.record.digest, e.error] for e in entries]
-    own = [version(), planned, baselines.get(DIGEST), sorted(states, key=str)]
+    own = [version(), planned, read_baselines(folder).get(DIGEST), sorted(states, key=str)]
     others = [[point.name, point.value] for point in installed()]
     return _digest([*own, *others, *extra_contents(folder)])
 
