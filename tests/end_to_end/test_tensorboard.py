@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from waiting import wait_until
 
 from seqsweep.runs.events import EventFile

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import finished_runs
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from report_pages import page
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from terminals import console_text
 
 from seqsweep.console import print_lines
 from seqsweep.results.compare import compare
@@ -33,7 +33,7 @@ MARKUP = "[red]x[/red] [/] \\[b]"
 
 def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
     options = {"width": width, "force_terminal": terminal, "no_color": True}
-    return finished_runs.printed(lambda console: print_table(console, table), **options)
+    return console_text(lambda console: print_table(console, table), **options)
 
 
 def lines(table: Table) -> list[list[str]]:
@@ -58,10 +58,10 @@ def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line()
         print_table(console, table, title)
         print_lines(console, "and " * 10 + "a note")
 
-    piped = finished_runs.printed(both, width=30)
+    piped = console_text(both, width=30)
     note = "and " * 10 + "a note"
     assert piped.splitlines() == ["x" * 40, title, "  a   b", " ───────", "  1", note]
-    shown = finished_runs.printed(both, width=30, force_terminal=True, no_color=True)
+    shown = console_text(both, width=30, force_terminal=True, no_color=True)
     # A terminal has the empty lines of the table, and breaks between words of a note. A wider table
     # than the terminal does not change that.
     assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()] == [
@@ -89,7 +89,7 @@ def test_leaderboard_has_a_row_per_config_best_first(tmp_path):
         ["2", "4", "0.5000", "0.2500", "0", "1,234,567", "2.0"],
     ]
     assert len(lines(leaderboard_table(board, top=1))) == 1
-    said = finished_runs.printed(lambda console: print_leaderboard(console, board), width=200)
+    said = console_text(lambda console: print_leaderboard(console, board), width=200)
     assert said.startswith("by val/acc of the best epoch\n")
 
 
@@ -222,7 +222,7 @@ def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_compa
     assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.0000"]]
     assert lines(status_table(entries)) == [["a", "complete", "0.0000"]]
     for one, other in (("one", "two"), ("one/a", "two/b"), ("one/a", "two/c")):
-        finished_runs.printed(partial(compare, [tmp_path / one, tmp_path / other]))
+        console_text(partial(compare, [tmp_path / one, tmp_path / other]))
     assert "h=1 is best: val/acc 0.2500, 1 seed" in page(tmp_path / "two").text
 
 
@@ -252,4 +252,4 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
 
 def test_a_long_table_is_cut_with_a_line_that_says_so(tmp_path):
     board = leaderboard(made(tmp_path, *({"h": size, "val/acc": size / 10} for size in range(5))))
-    assert "and 1 more" in finished_runs.printed(lambda c: print_leaderboard(c, board, 4))
+    assert "and 1 more" in console_text(lambda c: print_leaderboard(c, board, 4))

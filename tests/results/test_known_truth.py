@@ -4,26 +4,21 @@ The accuracies are shares of 40 test sequences, so they tie. The configs of half
 equal, and in the others each config is better than the next.
 """
 
-import itertools
-import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from made_sweeps import entries_of, on_data
+from own_statistics import TESTED, corrected_t, holm, signed_rank
 from scipy import stats
 
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.words import answer_of_ranks, find_answer
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.record import Record
-from seqsweep.runs.run_folder import RunFolder
 
 SWEEPS = 300
 KINDS = ("seeds", "folds", "one seed", "data sets")
-TESTED, TRAINED = 40, 160
 
 
 class Sweep(NamedTuple):
@@ -35,22 +30,20 @@ class Sweep(NamedTuple):
 
     @property
     def entries(self) -> list[Entry]:
-        return [
-            self._run(*point, score=float(self.scores[point]))
-            for point in np.ndindex(self.scores.shape)
-        ]
-
-    def _run(self, source: int, h: int, replicate: int, score: float) -> Entry:
+        sets, configs, replicates = map(range, self.scores.shape)
+        axes: dict[str, Any] = {"data.source.name": sets, "h": configs}
         has_folds = self.kind == "folds"
-        config = {"h": h, "data.source.name": f"set{source}", "monitor": "val/acc"}
-        config |= {"data.fold": replicate, "data.folds": 5} if has_folds else {"seed": replicate}
-        part = {"sequences": TESTED, "fingerprint": f"{source} {replicate * has_folds}"}
-        # Validation ranks the configs in the order of h.
-        metrics = {"val/acc": 1 - h / 10, "test/acc": score}
-        record = {"config": config, "metrics": metrics, "num_train": TRAINED, "status": "complete"}
-        record |= {"splits": {"val": part, "test": part}, "data_fingerprint": f"{source}"}
-        folder = RunFolder(Path("sweep") / f"{source}-{h}-{replicate}")
-        return Entry(folder, "complete", config, Record.of(record), None)
+        axes |= {"data.fold": replicates, "data.folds": [5]} if has_folds else {"seed": replicates}
+
+        def metrics(config: dict[str, Any]) -> dict[str, float]:
+            source, h, replicate, *_ = config.values()
+            # Validation ranks the configs in the order of h.
+            return {"val/acc": 1 - h / 10, "test/acc": float(self.scores[source, h, replicate])}
+
+        def about(config: dict[str, Any]) -> dict[str, Any]:
+            return on_data(f"{config['data.source.name']}", config.get("data.fold"))
+
+        return entries_of(axes, None, metrics, about=about)
 
 
 def sweep(number: int) -> Sweep:
@@ -64,32 +57,6 @@ def sweep(number: int) -> Sweep:
     shared = draw.normal(0, 0.03, size=(sets, 1, replicates))
     chance = np.clip(means[None, :, None] + shared, 0.02, 0.98)
     return Sweep(kind, draw.binomial(TESTED, chance) / TESTED, differs)
-
-
-def signed_rank(differences: np.ndarray[Any, Any]) -> float:
-    """The share of all signs of the ranks that are at least as extreme."""
-    ranks = stats.rankdata(np.abs(differences[differences != 0]).round(9))
-    signs = np.array(list(itertools.product((0, 1), repeat=len(ranks))))
-    sums = signs @ ranks
-    above = float(ranks[differences[differences != 0] > 0].sum())
-    smaller = min(above, ranks.sum() - above)
-    return min(1.0, 2 * float(np.mean(sums <= smaller + 1e-9)))
-
-
-def corrected_t(differences: np.ndarray[Any, Any]) -> float:
-    n, spread = len(differences), differences.std(ddof=1)
-    if math.isclose(spread, 0.0, abs_tol=1e-9):
-        return 1.0
-    t = differences.mean() / (spread * math.sqrt(1 / n + TESTED / TRAINED))
-    return 2 * float(stats.t.sf(abs(t), n - 1))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    adjusted: list[float] = []
-    for p in p_values:
-        steps = [(q, sum(other >= q for other in p_values)) for q in p_values if q <= p]
-        adjusted.append(min(1.0, max(q * left for q, left in steps)))
-    return adjusted
 
 
 def expected_verdicts(one: Sweep) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
 from scipy import stats
 

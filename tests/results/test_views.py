@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from report_pages import data, started
 
 from seqsweep.results.data_sets import data_sets

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "docs" / "schema.json").read_text(encoding="utf-8")

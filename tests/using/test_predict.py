@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from replicate_runs import crossed, ranked
 
 import seqsweep

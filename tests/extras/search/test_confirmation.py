@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from finished_runs import finish_run
 from made_search import LR, SIZE, SPACE, sampled, write_search
+from made_sweeps import finish_run
 
 from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
 from seqsweep.extras.search.searchfile import SearchFile, Trial

@@ -11,7 +11,6 @@ from report_pages import SIZE, data, grid, page, trained
 from run_files import SMALL
 
 from seqsweep.runs.documents import write_sealed
-from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import read_folder
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import plan
@@ -67,9 +66,8 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
 
 def test_validation_chooses_the_baseline_of_the_sentence(tmp_path):
     """The table below names the baseline that is better on the test split too."""
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
-    counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
-    write_sealed(run.path / "record.json", read_object(run.path / "record.json") | counts)
+    counts = {"test": [[475, 25], [25, 475]]}
+    trained(tmp_path, {SIZE: [8]}, 1, {"val/acc": 0.9, "test/acc": 0.95}, confusion=counts)
     write(tmp_path, baseline(REGRESSION, 0.92, 0.92), baseline(NEAREST, 0.99, 0.91))
     text = page(tmp_path).text
     assert "test/acc 0.9200, below the network (0.9500)." in text
@@ -81,12 +79,8 @@ def test_validation_chooses_the_baseline_of_the_sentence(tmp_path):
 
 def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     """The fingerprint covers all data; how they are split is a key. Other data are left out."""
-    for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
-        config = {"data.val_fraction": share, "seed": 0}
-        run = trained(tmp_path, config, test__acc=0.9, **val)
-        run.finish(
-            read_object(run.path / "record.json") | {"data_fingerprint": "same"}, synced=True
-        )
+    for share, scores in ((0.2, {"val/acc": 0.9, "test/acc": 0.9}), (0.0, {"test/acc": 0.9})):
+        trained(tmp_path, {"data.val_fraction": [share]}, 1, scores, data_fingerprint="same")
     rows = [
         baseline(REGRESSION, score, score, data_fingerprint=fingerprint,
                  data={"data.val_fraction": share, "data.source.path": None})
