@@ -16,7 +16,6 @@ import seqsweep
 from seqsweep.errors import FolderError
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.by import By, Pair, compare_values
-from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import Entry, read_folder
 
 SWEEPS = 200
@@ -237,6 +236,15 @@ def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
         seqsweep.compare_by(folder, "cel")
 
 
+def test_a_key_is_named_by_its_end_and_compared_only_on_request(tmp_path: Path, said):
+    """tests/results/test_views.py shows that all views say the same."""
+    folder = made(tmp_path / "runs", 2, settings=3)
+    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
+    assert printed == json.loads(said("leaderboard", str(folder), "--by", "cell", "--json")[1])
+    page(folder)
+    assert "by" in printed and "by" not in data(folder)
+
+
 def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
     folder = made(tmp_path, 2, settings=3)
     for key, words in (
@@ -262,16 +270,3 @@ def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path)
     write_search(folder, [Trial(number, {}, [name]) for number, name in enumerate(names)])
     with pytest.raises(ValueError, match="no config of the search has fresh seeds"):
         only(folder)
-
-
-def test_terminal_page_and_json_say_the_same(tmp_path: Path, said):
-    folder = made(tmp_path / "runs", 9)
-    (pair,) = only(folder).pairs
-    assert pair.sentence in said("leaderboard", str(folder), "--by", "cell")[1]
-    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
-    write_report(folder, by=[only(folder)])
-    assert data(folder)["by"] == printed["by"]
-    assert printed["by"][0]["pairs"][0]["p"] == pair.p
-    write_report(folder)
-    assert "by" not in data(folder)
-    assert pair.sentence not in page(folder).text

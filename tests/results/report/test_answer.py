@@ -51,23 +51,6 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
     ]
 
 
-def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
-    """The configs of the second sweep take turns."""
-    found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
-    assert "hidden_size=32 is better than hidden_size=8: test/acc +0.2400, p 0.031" in found.text
-
-    def turns(config: dict[str, Any]) -> dict[str, float]:
-        size, seed = config[SIZE], config["seed"]
-        score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
-        return {"val/acc": size / 20, "test/acc": score}
-
-    trained(tmp_path / "turns", {SIZE: (8, 16)}, 6, turns)
-    found = page(tmp_path / "turns")
-    words = "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.01"
-    assert f"{words} [-0.08, +0.10], p 0.844, 6 seeds" in found.text
-    assert "≈ best" in found.text
-
-
 def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
     trained(tmp_path, {SIZE: [8]}, 1, {"val/acc": 0.9, "test/acc": 0.8})
     for folder in (tmp_path, tmp_path / id_of(0)):
