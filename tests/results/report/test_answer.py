@@ -11,7 +11,7 @@ import pytest
 from made_sweeps import id_of, on_data, sweep_of
 from own_metric_runs import SEEDS, finish_own_runs, value
 from replicate_runs import crossed, ranked
-from report_pages import LAYERS, SIZE, data, figures_of, grid, page, started, trained
+from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
 from seqsweep.results.folder_tables import boards_of
 from seqsweep.results.report.write import analyse
@@ -209,20 +209,6 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
     assert float(rows[0]["val_loss"]) == np.mean([value("val_loss", 8, s) for s in SEEDS])
 
 
-@pytest.mark.parametrize(
-    ("monitor", "words"),
-    [
-        (None, "Ranked by val_loss of the last epoch"),
-        (
-            "val_loss",
-            "No test metric of its kind: val_loss chose the first config, so its val_loss is",
-        ),
-    ],
-)
-def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):
-    assert words in page(finish_own_runs(tmp_path, monitor, monitor and "min")).text
-
-
 def split_and_source(config: dict[str, Any]) -> dict[str, Any]:
     return on_data(config.get("data.source.name", "d"), config.get("data.fold"), 50, 200)
 
@@ -281,13 +267,3 @@ def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path):
     sweep, sentence = ANSWERS[kind]
     sweep_of(tmp_path, *sweep, about=split_and_source)
     assert boards_of(tmp_path, read_folder(tmp_path), None)["answer"].sentence == sentence
-
-
-def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, said):
-    sweep_of(tmp_path / "runs", {"h": (1, 2)}, 1, lambda c: c["h"] / 10)
-    started(tmp_path / "runs", {"h": 3, "seed": 0})
-    lines = said("leaderboard", str(tmp_path / "runs"))[1].splitlines()
-    best = "h=2 is best by val/acc: test/acc 0.2000, 1 seed; not compared: 1"
-    assert lines[0] == f"{best} (a test needs 'seed=range(6)')"
-    assert "1 of 3 runs not complete (1 incomplete)" in lines
-    assert "1 of 3 runs not complete (1 incomplete)" in page(tmp_path / "runs").text

@@ -4,18 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from replicate_runs import crossed, ranked
 from report_pages import SIZE, data, grid, page, trained
-from run_files import SMALL
 
 from seqsweep.runs.documents import write_sealed
-from seqsweep.runs.ledger import read_folder
-from seqsweep.sweeping.baselines import write_baselines
-from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import build_data
-from seqsweep.training.train import train
 
 MAJORITY, REGRESSION, NEAREST = "majority class", "logistic regression", "1-nearest neighbour"
 
@@ -27,22 +20,6 @@ def baseline(name: str, test: float, val: float | None = None, **more: Any) -> d
 
 def write(folder: Path, *rows: dict[str, Any], **more: Any) -> None:
     write_sealed(folder / "baselines.json", {"baselines": list(rows), **more})
-
-
-def test_the_page_has_the_accuracy_of_the_most_frequent_label_of_train(tmp_path, checked):
-    """Counted here from the labels, from which the command computes it."""
-    run = plan(checked(*SMALL, "trainer.max_epochs=1", "data.test_fraction=0.5"))
-    train(run, tmp_path)
-    write_baselines(tmp_path, read_folder(tmp_path))
-    splits = build_data(run.config).splits
-    assert splits.test is not None
-    most = np.bincount(splits.train.labels).argmax()
-    right, size = int((splits.test.labels == most).sum()), len(splits.test)
-    assert 0 < right < size
-    text = page(tmp_path).text
-    (found,) = (row for row in data(tmp_path)["baselines"] if row["name"] == MAJORITY)
-    assert found["metrics"]["test/acc"] == pytest.approx(right / size)
-    assert f"{MAJORITY} {right / size:.4f} " in text
 
 
 @pytest.mark.parametrize(
