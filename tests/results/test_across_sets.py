@@ -162,7 +162,8 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     def ways(folder: Path, **other: Any) -> list[Any]:
         """Reads two runs; the record of the second has other values."""
         for tokens, acc, more in (("words", 0.9, {}), ("characters", 0.8, other)):
-            record = {"recordings": "same", "splits": splits, "data_fingerprint": tokens} | more
+            record: dict[str, Any] = {"recordings": "same", "splits": splits, **more}
+            record["data_fingerprint"] = tokens
             sweep_of(folder, [source | {"data.source.tokens": tokens}], None, acc, **record)
         return read_folder(folder)
 

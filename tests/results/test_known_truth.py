@@ -48,7 +48,7 @@ def sweep(number: int) -> Sweep:
     configs = int(draw.integers(2, 5))
     replicates = {"folds": 5, "one seed": 1}.get(kind) or int(draw.integers(6, 13))
     differs = bool(number // len(KINDS) % 2)
-    means = 0.8 - 0.2 * np.arange(configs) * differs
+    means = 0.9 - 0.28 * np.arange(configs) * differs
     chance = np.clip(means[:, None] + draw.normal(0, 0.03, size=(1, replicates)), 0.02, 0.98)
     return Sweep(kind, draw.binomial(TESTED, chance) / TESTED, differs)
 

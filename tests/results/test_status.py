@@ -73,7 +73,8 @@ def test_clean_deletes_nothing_without_yes(outputs, said):
 
 def test_a_deleted_run_of_a_sweep_counts_as_not_started_and_leaves_the_report(outputs, said):
     folder = outputs / "sweeps/one"
-    configs = {f"one{size}": {"seed": 0, "model.hidden_size": size} for size in (4, 8)}
+    base = {"monitor": "val/acc", "seed": 0}
+    configs = {f"one{size}": base | {"model.hidden_size": size} for size in (4, 8)}
     SweepFile(["seqsweep"], 0.0, configs, ended=1.0).write(folder)
     assert said("report", str(folder))[0] == 0
     code, text = said("clean", "outputs/sweeps/one", "--yes", "model.hidden_size=4")

@@ -55,9 +55,10 @@ def add_run(folder: Path, config: dict[str, Any], draw: random.Random, step: flo
     if draw.random() < 0.08:
         started(folder, config)
         return
-    status = {"status": "diverged", "error": "loss is infinite"} if draw.random() < 0.05 else {}
-    about = on_data(config["data.source.name"], config.get("data.fold"))
-    sweep_of(folder, [config], None, scores, **about, **status)
+    record = on_data(config["data.source.name"], config.get("data.fold"))
+    if draw.random() < 0.05:
+        record |= {"status": "diverged", "error": "loss is infinite"}
+    sweep_of(folder, [config], None, scores, **record)
 
 
 def page_rows(source: str) -> list[dict[str, str]]:

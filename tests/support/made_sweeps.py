@@ -1,7 +1,7 @@
 """Sweeps of chosen configs, seeds and metrics, made without training."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from seqsweep.runs.record import Record
 from seqsweep.runs.run_folder import RunFolder
 
 Config = dict[str, Any]
-Configs = dict[str, Any] | Iterable[Config]
+Configs = Mapping[str, Any] | Sequence[Config]
 COSTS = {"best_epoch": 1, "params": 1200, "train_seconds": 0.5}
 
 
@@ -52,7 +52,7 @@ def entries_of(configs: Configs, seeds: Any, metrics: Any, **record: Any) -> lis
     for number, run in enumerate(runs_of(configs, seeds)):
         content = record_of(run, metrics(run), record) | {"status": "complete"}
         folder = RunFolder(Path("sweep") / id_of(number))
-        entries.append(Entry(folder, "complete", content["config"], Record.of(content), None))
+        entries.append(Entry(folder, "complete", config_of(run), Record.of(content), None))
     return entries
 
 
@@ -62,13 +62,16 @@ def id_of(number: int) -> str:
 
 def runs_of(configs: Configs, seeds: int | Iterable[int] | None) -> list[Config]:
     """Returns the configs with each of the seeds, in their order."""
-    if isinstance(configs, dict):
-        points = itertools.product(*configs.values())
-        configs = [dict(zip(configs.keys(), point, strict=True)) for point in points]
+    found = grid_of(configs) if isinstance(configs, Mapping) else [*configs]
     if seeds is None:
-        return [*configs]
+        return found
     each = range(seeds) if isinstance(seeds, int) else [*seeds]
-    return [config | {"seed": seed} for config in configs for seed in each]
+    return [config | {"seed": seed} for config in found for seed in each]
+
+
+def grid_of(axes: Mapping[str, Any]) -> list[Config]:
+    points = itertools.product(*axes.values())
+    return [dict(zip(axes, point, strict=True)) for point in points]
 
 
 def start_run(path: Path, run: Config, provenance: Config | None = None) -> RunFolder:
@@ -94,7 +97,9 @@ def record_of(run: Config, metrics: Any, record: Mapping[str, Any]) -> dict[str,
     if not isinstance(metrics, Mapping):
         scores = {} if metrics is None else dict.fromkeys(("val/acc", "test/acc"), metrics)
         metrics = {"train/loss": 1.0, **scores} | {k: v for k, v in run.items() if "/" in k}
-    more = {key: value(run) if callable(value) else value for key, value in record.items()}
+    more: dict[str, Any] = {
+        key: value(run) if callable(value) else value for key, value in record.items()
+    }
     about = more.pop("about", {})
     return {"config": config_of(run), "metrics": metrics, **COSTS, **about, **more}
 

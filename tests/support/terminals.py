@@ -72,5 +72,6 @@ def hides_the_cursor(printed: str) -> bool:
 def console_text(write: Callable[[Console], object], **options: Any) -> str:
     """Returns the text that a function writes to a wide console."""
     file = io.StringIO()
-    write(Console(file=file, **({"width": 200} | options)))
+    options = {"width": 200} | options
+    write(Console(file=file, **options))
     return file.getvalue()

@@ -43,7 +43,9 @@ class Sweep:
         run = start_run(
             self.folder / run_id, self.configs[run_id], {"started": "2026-01-02T03:04:05+0000"}
         )
-        rows = [[e, STEPS * (e + 1), 1 - a, 1.1 - a, a] for e, a in enumerate(accuracies)]
+        rows: list[list[Any]] = [
+            [e, STEPS * (e + 1), 1 - a, 1.1 - a, a] for e, a in enumerate(accuracies)
+        ]
         write_rows(run.path, ",".join(["epoch", "step", *LOGGED]), rows)
         events = EventFile(run.path)
         for epoch, step, *values in rows:
