@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_sweeps import sweep_of
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "archive.py"
 TOY = ("model.hidden_size=3,4", "model.num_layers=1", "model.bidirectional=false",
@@ -120,15 +121,12 @@ def test_a_file_that_is_not_of_published_accuracies_is_refused(
 
 
 def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: Path, archive: Any):
-    from seqsweep.runs.run_folder import RunFolder
-
-    for number, (size, val, test) in enumerate([(3, 0.9, 0.5), (4, 0.6, 0.8)]):
-        for seed in (0, 1):
-            config = {"data.source.name": "Large", "h": size, "seed": seed, "monitor": "val/acc"}
-            run = RunFolder(tmp_path / f"{2 * number + seed:016x}")
-            run.start(config, {})
-            metrics = {"val/acc": val, "test/acc": test + 0.02 * seed}
-            run.finish({"config": config, "metrics": metrics, "recordings": "large"})
+    scores = {3: (0.9, 0.5), 4: (0.6, 0.8)}
+    sweep_of(
+        tmp_path, {"data.source.name": ["Large"], "h": scores}, 2,
+        lambda c: {"val/acc": scores[c["h"]][0], "test/acc": scores[c["h"]][1] + 0.02 * c["seed"]},
+        recordings="large",
+    )  # fmt: skip
     texts = archive.results(tmp_path, ["Large", "Small"], None, {"Large": {"A": 0.4}})
     assert texts["archive.csv"].splitlines()[1:] == [
         "Large,seqsweep,h=3,val/acc,0.9,2,0.51,0.014142135623730963",

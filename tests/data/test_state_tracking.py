@@ -2,6 +2,7 @@
 
 import itertools
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,13 +62,14 @@ def test_each_class_is_that_of_another_evaluator(task, shortest, more, beyond, s
 def test_in_test_each_length_is_equally_often(task):
     longest = 59 if task == "modular_arithmetic" else 60
     splits = state_tracking(task, 3000, 0, 300, 19, 1, longest, 31)
+    assert splits.test is not None and splits.val is None
     lengths, counts = np.unique(splits.test.lengths, return_counts=True)
     every = 2 if task == "modular_arithmetic" else 1
     assert lengths.tolist() == [*range(31, longest + 1, every)] and {*counts} == {
         300 // len(lengths)
     }
     counts = np.unique(splits.train.lengths, return_counts=True)[1]
-    assert counts.min() > 0.6 * counts.mean() and splits.val is None
+    assert counts.min() > 0.6 * counts.mean()
     # Symbols are drawn evenly, so every class occurs, and none much more often than others.
     of_classes = np.bincount(splits.train.labels, minlength=SIZES[task])
     assert len(of_classes) == splits.num_classes == SIZES[task] and of_classes.min() > 0
@@ -78,6 +80,7 @@ def test_the_data_depend_on_the_arguments_alone():
     other = state_tracking("s3", 9, 0, 7, 8, 1, 30, 9, seed=5)
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     fewer = state_tracking("s3", 9, 0, 7, 8, 1, 30, 9, seed=4)
+    assert one.test is not None and fewer.test is not None
     assert np.array_equal(one.test.x, fewer.test.x)  # each split has its own stream
 
 
@@ -93,7 +96,9 @@ def test_the_data_depend_on_the_arguments_alone():
     ],
 )
 def test_a_wrong_argument_is_named(changes, message):
-    given = dict(task="s3", num_train=9, num_val=3, num_test=7, length=8, min_length=1,
-                 test_length=30, test_min_length=9)  # fmt: skip
+    given: dict[str, Any] = {
+        "task": "s3", "num_train": 9, "num_val": 3, "num_test": 7, "length": 8, "min_length": 1,
+        "test_length": 30, "test_min_length": 9,
+    }  # fmt: skip
     with pytest.raises(ValueError, match=f"state_tracking: {message}"):
         state_tracking(**given | changes)

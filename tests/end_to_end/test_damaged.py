@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_sweeps import finish_run, write_rows
 from run_files import SMALL
 
 from seqsweep.runs.identity import SEMANTICS
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 DEEP = "[" * 200_000
@@ -28,14 +28,11 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     folder = tmp_path / "sweep"
     for seed in range(3):
-        run = RunFolder(folder / f"r{seed}")
-        run.start(config(seed), {"started": "now"}, sync=False)
-        (run.path / "metrics.csv").write_text("epoch,val/acc\n0,0.5\n")
-        run.finish(
-            {"run_id": f"r{seed}", "config": config(seed), "metrics": {"val/acc": 0.5 + seed / 10},
-             "best_epoch": 0, "epochs": 1, "params": 1, "train_seconds": 1.0},
-            synced=True,
+        finish_run(
+            folder / f"r{seed}", config(seed), {"val/acc": 0.5 + seed / 10},
+            provenance={"started": "now"}, run_id=f"r{seed}", best_epoch=0, epochs=1,
         )  # fmt: skip
+        write_rows(folder / f"r{seed}", "epoch,val/acc", [[0, 0.5]])
     SweepFile(["seqsweep", "train", "-m"], 1.0, {f"r{s}": config(s) for s in range(3)}, ended=2.0
               ).write(folder)  # fmt: skip
     return folder

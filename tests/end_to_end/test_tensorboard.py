@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from waiting import wait_until
 
 from seqsweep.runs.events import EventFile
-from seqsweep.runs.run_folder import RunFolder
 
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
@@ -195,9 +194,9 @@ def test_of_many_runs_the_page_with_pictures_shows_those_of_the_best(browser, tm
     """TensorBoard selects no run of more than 40 there, by itself."""
     folder = tmp_path / "runs"
     for size in range(42):
-        config = {"seed": 0, "monitor": "val/acc", "model.hidden_size": size}
+        config = {"seed": 0, "model.hidden_size": size, "val/acc": size / 50}
         run = finish_run(
-            folder / f"{size:016}", config | {"val/acc": size / 50}, classes=["a", "b"],
+            folder / f"{size:016}", config, classes=["a", "b"],
             confusion={"val": [[4, 1], [0, 5]]}, epochs=1, steps=1,
         )  # fmt: skip
         EventFile(run).write([(6, 1.7e9, {"val/acc": size / 50})])
@@ -224,11 +223,8 @@ def forget_the_rights_of_root() -> None:
 def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
     folder = tmp_path / "theirs"
     for size in (4, 8):
-        config = {"seed": 0, "monitor": "val/acc", "model.hidden_size": size}
-        run = RunFolder(folder / f"{size:016}")
-        run.start(config, {}, sync=False)
-        EventFile(run.path).write([(6, 1.7e9, {"val/acc": 0.5})])
-        run.finish({"config": config, "metrics": {"val/acc": 0.5}}, synced=True)
+        run = finish_run(folder / f"{size:016}", {"seed": 0, "model.hidden_size": size}, 0.5)
+        EventFile(run).write([(6, 1.7e9, {"val/acc": 0.5})])
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
     for path in folders:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import finished_runs
 import pytest
-from finished_runs import finish_run
+from made_sweeps import Configs, finish_run, on_data, sweep_of
 from own_metric_runs import finish_own_runs
+from terminals import console_text
 
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
 from seqsweep.results.data_sets import data_sets
@@ -21,29 +21,26 @@ from seqsweep.runs.metrics import OURS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.find_run import find_run
 
-TARGET = "data.source._target_"
+TARGET, SET = "data.source._target_", "data.source.name"
 
 
-def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test: str = "") -> None:
-    """Writes a run on a data set; complete if it has an accuracy; `test` is a fingerprint."""
-    config = {"monitor": "val/acc", TARGET: f"seqsweep.data.{data}", **config}
-    path = folder / f"{len(list(folder.glob('*/config.yaml'))):016x}"
-    if acc is None:
-        RunFolder(path).start(config, {})
-        return
-    splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
-    scores = {"val/acc": 1 - acc, "test/acc": acc}
-    finish_run(path, config | scores, data_fingerprint=data, recordings=data, splits=splits)
+def runs(folder: Path, configs: Configs, accuracy: Any, seeds: Any = None) -> Path:
+    """Writes runs with an accuracy on test, or unfinished; validation says the opposite."""
+
+    def metrics(config: dict[str, Any]) -> dict[str, float] | None:
+        test = accuracy(config)
+        return None if test is None else {"val/acc": 1 - test, "test/acc": test}
+
+    def about(config: dict[str, Any]) -> dict[str, Any]:
+        return on_data(config[SET], config.get("data.fold"))
+
+    return sweep_of(folder, configs, seeds, metrics, about=about)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
     """Writes runs of each data set and hidden size; seeds differ by 0.02 around the score."""
-    for data, by_size in scores.items():
-        for size, score in by_size.items():
-            for seed in seeds:
-                own = {"h": size, "seed": seed}
-                run(folder, data, own, score + 0.02 * (seed - 0.5))
-    return folder
+    configs = [{SET: name, "h": h} for name, by_size in scores.items() for h in by_size]
+    return runs(folder, configs, lambda c: scores[c[SET]][c["h"]] + 0.02 * (c["seed"] - 0.5), seeds)
 
 
 def table_of(folder: Path) -> AcrossSets:
@@ -54,7 +51,7 @@ def table_of(folder: Path) -> AcrossSets:
 
 def printed(folder: Path, every: bool = False) -> str:
     entries = read_folder(folder)
-    return finished_runs.printed(lambda c: print_folder(c, folder, entries, every=every))
+    return console_text(lambda c: print_folder(c, folder, entries, every=every))
 
 
 def means(found: AcrossSets) -> dict[str, list[float | None]]:
@@ -120,45 +117,39 @@ def test_a_key_of_the_data_is_part_of_the_config_if_it_is_swept(
     batches: dict[str, list[int]], words: list[str], tmp_path: Path
 ):
     sizes = (8, 16) if len(batches["digits"]) == 1 else (8,)
-    for data, own in batches.items():
-        for batch in own:
-            for size in sizes:
-                config = {"h": size, "data.batch_size": batch, "seed": 0}
-                run(tmp_path, data, config, batch / 100 + size / 1000)
+    for name, own in batches.items():
+        axes = {SET: [name], "h": sizes, "data.batch_size": own}
+        runs(tmp_path, axes, lambda c: c["data.batch_size"] / 100 + c["h"] / 1000, 1)
     assert [method.words for method in table_of(tmp_path).methods] == words
 
 
 def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_path: Path):
     grid(tmp_path, EASY)
-    for seed in (0, 1):
-        run(tmp_path, "frequencies", {"h": 16, "seed": seed}, 0.99)
-    run(tmp_path, "frequencies", {"h": 8, "seed": 0}, None)
+    frequencies = [{"h": 16, "seed": 0}, {"h": 16, "seed": 1}, {"h": 8, "seed": 0}]
+    runs(tmp_path, [{SET: "frequencies", **c} for c in frequencies],
+         lambda c: 0.99 if c["h"] == 16 else None)  # fmt: skip
     found = table_of(tmp_path)
     assert found.sets[-1] == "frequencies"
     assert found.left_out == {"frequencies": "h=8 has no score on it"}
     assert found.ranking is not None
     assert found.ranking.number == 3
-    run(tmp_path, "parity", {"h": 16, "seed": 0}, None)
+    runs(tmp_path, [{SET: "parity", "h": 16, "seed": 0}], lambda _: None)
     text = printed(tmp_path)
     assert "left out of the ranks: frequencies (h=8 has no score on it)" in text
     assert "parity\nno run is complete\n" in text
 
 
 def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Path):
-    for length in (20, 50):
-        config = {TARGET: "seqsweep.data.tasks.temporal_order", "data.source.length": length}
-        made = RunFolder(tmp_path / f"{length:016x}")
-        made.start({"seed": 0, **config}, {})
-    path = {TARGET: "seqsweep.data.ts.ts", "data.source.path": "/data/Gun/GunPoint_TRAIN.ts"}
-    RunFolder(tmp_path / f"{0:016x}").start({"seed": 0, **path}, {})
+    order = {TARGET: "seqsweep.data.tasks.temporal_order"}
+    configs = [order | {"data.source.length": length} for length in (20, 50)]
+    configs.append({TARGET: "seqsweep.data.ts.ts", "data.source.path": "/x/Gun/GunPoint_TRAIN.ts"})
+    sweep_of(tmp_path, configs, 1, lambda _: None)
     names = [one.name for one in data_sets(read_folder(tmp_path))]
     assert sorted(names) == ["GunPoint", "temporal_order length=20", "temporal_order length=50"]
 
 
 def test_data_modules_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
-    for number, module in enumerate(("one", "two")):
-        made = RunFolder(tmp_path / f"{number:016x}")
-        made.start({"seed": 0, "data._target_": f"{module}.Data"}, {})
+    sweep_of(tmp_path, {"data._target_": ("one.Data", "two.Data")}, 1, lambda _: None)
     names = [one.name for one in data_sets(read_folder(tmp_path))]
     assert sorted(names) == ["Data data=one.Data", "Data data=two.Data"]
 
@@ -169,11 +160,11 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     splits = {name: {"fingerprint": name} for name in ("val", "test")}
 
     def ways(folder: Path, **other: Any) -> list[Any]:
-        for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
-            numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
-            record: dict[str, Any] = {"recordings": "same", "splits": splits}
-            record |= other if number else {}
-            finish_run(folder / f"{number:016x}", numbers, data_fingerprint=tokens, **record)
+        """Reads two runs; the record of the second has other values."""
+        for tokens, acc, more in (("words", 0.9, {}), ("characters", 0.8, other)):
+            record: dict[str, Any] = {"recordings": "same", "splits": splits, **more}
+            record["data_fingerprint"] = tokens
+            sweep_of(folder, [source | {"data.source.tokens": tokens}], None, acc, **record)
         return read_folder(folder)
 
     entries = ways(tmp_path / "one")
@@ -195,10 +186,9 @@ def test_networks_of_ones_own_have_one_data_set_if_the_code_of_their_data_module
     tmp_path: Path,
 ):
     """A run's code is that of its network too, so only its record says which the data's is."""
-    for index, (network, data) in enumerate((("a", "1"), ("b", "1"), ("b", "2"))):
-        config = {"data._target_": "mine.Waves", "data.batch_size": 8, "code": f"{network}{data}"}
-        config |= {"model._target_": f"mine.{network}", "val/acc": 0.5}
-        finish_run(tmp_path / str(index), config, recordings=data)
+    for network, data in (("a", "1"), ("b", "1"), ("b", "2")):
+        config = {"data._target_": "mine.Waves", "model._target_": f"mine.{network}"}
+        sweep_of(tmp_path, [config | {"code": f"{network}{data}"}], 1, 0.5, recordings=data)
     assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [2, 1]
     old, new = (finish_run(tmp_path / name, {"code": name}) for name in ("old", "new"))
     assert len(data_sets([read_run(RunFolder(old)), read_run(RunFolder(new))])) == 2
@@ -206,8 +196,7 @@ def test_networks_of_ones_own_have_one_data_set_if_the_code_of_their_data_module
 
 def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):
     grid(tmp_path, {"digits": {8: 0.8, 16: 0.9}})
-    numbers = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "val/acc": 0.5}
-    finish_run(tmp_path / f"{99:016x}", numbers, recordings="own")
+    sweep_of(tmp_path, {SET: ["own"], "h": [8]}, 1, {"val/acc": 0.5}, recordings="own")
     assert table_of(tmp_path).metric == "val/acc"
 
 
@@ -235,10 +224,9 @@ def test_one_method_and_one_shared_data_set_have_no_ranks():
 @pytest.mark.parametrize("shared", [True, False])
 def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_path: Path):
     """The smaller network has an easy fold, which the other one has not."""
-    for data in ("digits", "order"):
-        for size, fold in [(16, 0), (16, 1), *[(8, n) for n in range(3 * (not shared), 4)]]:
-            own = {"h": size, "seed": 0, "data.fold": fold}
-            run(tmp_path, data, own, size / 100 + 0.5 * (fold == 3), test=f"{data} {fold}")
+    for h, folds in ((16, range(2)), (8, range(3 * (not shared), 4))):
+        axes = {SET: ("digits", "order"), "h": [h], "data.fold": folds}
+        runs(tmp_path, axes, lambda c: c["h"] / 100 + 0.5 * (c["data.fold"] == 3), 1)
     found = table_of(tmp_path)
     if shared:
         assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}

@@ -2,29 +2,24 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from finished_runs import finish_run
 from made_search import write_search
+from made_sweeps import entries_of, on_data, sweep_of
+from own_statistics import TESTED, TRAINED, corrected_t, holm, signed_rank
 from report_pages import data, page
-from scipy import stats
 
 import seqsweep
 from seqsweep.errors import FolderError
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.by import compare_values
 from seqsweep.results.comparison import By, Pair
-from seqsweep.results.report.write import write_report
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.record import Record
-from seqsweep.runs.run_folder import RunFolder
 
 SWEEPS = 200
-TESTED, TRAINED = 40, 160
 Scores = dict[tuple[str, int, int, int], float]
 """The score of each data set, value of h, setting g and replicate."""
 
@@ -47,46 +42,15 @@ def draw_scores(number: int) -> tuple[Scores, bool]:
     return scores, has_folds
 
 
-def entries_of(scores: Scores, has_folds: bool) -> list[Entry]:
-    found: list[Entry] = []
-    for (source, h, g, replicate), score in scores.items():
-        config = {"h": h, "g": g, "data.source.name": source, "monitor": "val/acc"}
-        config |= {"data.fold": replicate, "data.folds": 5} if has_folds else {"seed": replicate}
-        part = {"sequences": TESTED, "fingerprint": f"{source}{replicate * has_folds}"}
-        metrics = {"val/acc": score, "test/acc": score}
-        record = {"config": config, "metrics": metrics, "num_train": TRAINED, "status": "complete"}
-        record |= {"splits": {"val": part, "test": part}, "data_fingerprint": source}
-        folder = RunFolder(Path("sweep") / f"{source}-{h}-{g}-{replicate}")
-        found.append(Entry(folder, "complete", config, Record.of(record), None))
-    return found
-
-
-def signed_rank(differences: Sequence[float]) -> float:
-    """The share of all signs of the ranks that are at least as extreme."""
-    rounded = np.round(differences, 12)
-    kept = rounded[rounded != 0]
-    if not len(kept):
-        return 1.0
-    ranks = stats.rankdata(np.round(np.abs(kept), 12))
-    signs = np.array([*itertools.product((0, 1), repeat=len(kept))])
-    sums = signs @ ranks
-    low = min(ranks[kept > 0].sum(), ranks[kept < 0].sum())
-    return min(1.0, 2 * float((sums <= low + 1e-9).mean()))
-
-
-def corrected_t(differences: Sequence[float]) -> float:
-    """The corrected resampled t-test of Nadeau and Bengio."""
-    n, mean, std = len(differences), np.mean(differences), np.std(differences, ddof=1)
-    error = std * np.sqrt(1 / n + TESTED / TRAINED)
-    return float(2 * stats.t.sf(abs(mean / error), n - 1))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    order, largest, found = np.argsort(p_values, kind="stable"), 0.0, [0.0] * len(p_values)
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        found[index] = largest
-    return found
+def entries(scores: Scores, has_folds: bool) -> list[Entry]:
+    key = "data.fold" if has_folds else "seed"
+    names = ("data.source.name", "h", "g", key)
+    more = {"data.folds": 5} if has_folds else {}
+    runs = [dict(zip(names, point, strict=True)) | more for point in scores]
+    return entries_of(
+        runs, None, lambda c: scores[tuple(c[name] for name in names)],
+        about=lambda c: on_data(c["data.source.name"], c.get("data.fold"), TESTED, TRAINED),
+    )  # fmt: skip
 
 
 def expected(scores: Scores, source: str, has_folds: bool) -> dict[frozenset[str], dict[str, Any]]:
@@ -135,7 +99,7 @@ def expected(scores: Scores, source: str, has_folds: bool) -> dict[frozenset[str
 def test_differences_p_values_and_counts_equal_an_own_computation(first: int):
     for number in range(first, first + 20):
         scores, has_folds = draw_scores(number)
-        for block in compare_values(entries_of(scores, has_folds), "h"):
+        for block in compare_values(entries(scores, has_folds), "h"):
             wanted = expected(scores, block.data, has_folds)
             assert len(block.pairs) == len(wanted)
             for pair in block.pairs:
@@ -161,20 +125,17 @@ def check_pair(pair: Pair, one: dict[str, Any]) -> None:
     assert [pair.better, pair.equal, pair.worse] == counts
 
 
-def made(folder: Path, seeds: int, settings: int = 12, lower: bool = False) -> Path:
+def made(folder: Path, seeds: int, settings: int = 12, kind: str = "acc") -> Path:
     """Writes a sweep in which gru is better than rnn in all settings but two."""
-    for number, (cell, g, seed) in enumerate(
-        itertools.product(("rnn", "gru"), range(settings), range(seeds))
-    ):
+
+    def metrics(config: dict[str, Any]) -> dict[str, Any]:
+        g, seed = config["g"], config["seed"]
         gain = 0.04 + seed / 1000 if g > 1 else 0.0 if g else -0.02
-        score = 0.6 + g / 100 + (seed * 7 % 5) / 200 + gain * (cell == "gru")
-        config = {"model.cell": cell, "g": g, "seed": seed}
-        config |= {"monitor": "val/loss"} if lower else {}
-        kind, value = ("loss", -score) if lower else ("acc", score)
-        finish_run(
-            folder / f"{number:016x}", config | {f"val/{kind}": value, f"test/{kind}": value}
-        )
-    return folder
+        score = 0.6 + g / 100 + (seed * 7 % 5) / 200 + gain * (config["model.cell"] == "gru")
+        return dict.fromkeys((f"val/{kind}", f"test/{kind}"), score if kind == "acc" else -score)
+
+    axes = {"model.cell": ("rnn", "gru"), "g": range(settings), "monitor": [f"val/{kind}"]}
+    return sweep_of(folder, axes, seeds, metrics)
 
 
 def only(folder: Path, key: str = "cell") -> By:
@@ -191,14 +152,12 @@ def test_the_sentence_names_the_better_value_its_lead_and_its_settings(tmp_path:
 
 
 def test_values_of_equal_text_stay_apart(tmp_path: Path):
-    for number, (h, seed) in enumerate(itertools.product((1, "1", 2), range(7))):
-        run = {"h": h, "seed": seed, "val/acc": (number % 5) / 9, "test/acc": (number % 5) / 9}
-        finish_run(tmp_path / f"{number:016x}", run)
+    sweep_of(tmp_path, {"h": (1, "1", 2)}, 7, lambda c: (c["seed"] + len(str(c["h"]))) % 5 / 9)
     assert len(only(tmp_path, "h").pairs) == 3
 
 
 def test_of_a_loss_the_smaller_is_better(tmp_path: Path):
-    (pair,) = only(made(tmp_path, 9, lower=True)).pairs
+    (pair,) = only(made(tmp_path, 9, kind="loss")).pairs
     assert pair.sentence.startswith("gru is better than rnn: test/loss -0.0350 [-0.0368, -0.0332]")
 
 
@@ -210,13 +169,8 @@ def test_settings_are_the_units_only_where_seeds_are_too_few_and_they_are_enough
     assert none.pairs[0].untested == "6 seeds would make a test: 'seed=range(6)'"
 
 
-def runs(folder: Path, points: Iterable[tuple[dict[str, Any], int]], **record: Any) -> Path:
-    """Writes a run for each config and seed; its score depends on both."""
-    for number, (config, seed) in enumerate(points):
-        score = 0.5 + len(str(config.get("cell"))) / 20 + (seed * 7 % 5) / 100
-        run = config | {"seed": seed, "val/acc": score, "test/acc": score}
-        finish_run(folder / f"{number:016x}", run, **record)
-    return folder
+def cell_score(config: dict[str, Any]) -> float:
+    return 0.5 + len(config["cell"]) / 20 + (config["seed"] * 7 % 5) / 100
 
 
 @pytest.mark.parametrize(
@@ -234,8 +188,8 @@ def test_the_number_of_seeds_and_of_settings_decides_the_unit(
     tmp_path: Path, cells: int, settings: int, seeds: int, unit: str, is_tested: bool
 ):
     chosen = ("rnn", "lstm", "mingru")[:cells]
-    points = itertools.product(chosen, range(settings), range(seeds))
-    block = only(runs(tmp_path, (({"cell": c, "g": g}, seed) for c, g, seed in points)))
+    axes = {"cell": chosen, "g": range(settings)}
+    block = only(sweep_of(tmp_path, axes, seeds, cell_score))
     assert block.unit == unit
     assert {pair.p is not None for pair in block.pairs} == {is_tested}
 
@@ -243,8 +197,9 @@ def test_the_number_of_seeds_and_of_settings_decides_the_unit(
 def test_one_unit_holds_for_all_pairs(tmp_path: Path):
     """The pair that has enough seeds is tested over settings too, and no sentence denies them."""
     seeds = {"rnn": 9, "lstm": 9, "mingru": 2}
-    points = (({"cell": c, "g": g}, s) for c in seeds for g in range(7) for s in range(seeds[c]))
-    block = only(runs(tmp_path, points))
+    for cell, count in seeds.items():
+        sweep_of(tmp_path, {"cell": [cell], "g": range(7)}, count, cell_score)
+    block = only(tmp_path)
     assert block.unit == "setting"
     assert sorted(pair.replicates for pair in block.pairs) == [2, 2, 9]
     assert all("because there are too few seeds" in pair.sentence for pair in block.pairs)
@@ -252,8 +207,8 @@ def test_one_unit_holds_for_all_pairs(tmp_path: Path):
 
 def test_a_key_that_follows_does_not_hinder_and_is_named(tmp_path: Path):
     rates = {"rnn": 0.1, "lstm": 0.01, "mingru": 0.01}
-    points = (({"cell": c, "g": g, "lr": rates[c]}, 0) for c in rates for g in (1, 2))
-    block = only(runs(tmp_path, points))
+    configs = [{"cell": cell, "g": g, "lr": rate} for cell, rate in rates.items() for g in (1, 2)]
+    block = only(sweep_of(tmp_path, configs, 1, cell_score))
     assert [pair.settings for pair in block.pairs] == [2, 2, 2]
     assert block.notes == ["lr changes with cell"]
     with pytest.raises(ValueError, match="lr: changes only together with cell"):
@@ -262,16 +217,13 @@ def test_a_key_that_follows_does_not_hinder_and_is_named(tmp_path: Path):
 
 def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path, said):
     crossed = [("rnn", 1, 1), ("rnn", 2, 2), ("gru", 1, 2), ("gru", 2, 1)]
-    apart = runs(tmp_path / "a", (({"cell": c, "g": g, "k": k}, 0) for c, g, k in crossed))
+    configs = [{"cell": cell, "g": g, "k": k} for cell, g, k in crossed]
+    apart = sweep_of(tmp_path / "a", configs, 1, cell_score)
     code, printed = said("leaderboard", str(apart), "--by", "cell")
     assert (code, printed) == (2, "seqsweep: cell: no setting has both values\n")
-    for number, cell in enumerate(("rnn", "gru")):
-        part = {"fingerprint": cell}
-        run = {"cell": cell, "seed": 0, "val/acc": 0.5, "test/acc": 0.5}
-        splits = {"val": part, "test": part}
-        finish_run(tmp_path / "b" / f"{number:016x}", run, splits=splits, data_fingerprint="d")
-    with pytest.raises(ValueError, match="cell: other validation and test sets"):
-        only(tmp_path / "b")
+    sweep_of(tmp_path / "b", {"h": (1, 2)}, 1, 0.5, about=lambda c: on_data("d", c["h"]))
+    with pytest.raises(ValueError, match="h: other validation and test sets"):
+        only(tmp_path / "b", "h")
 
 
 def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
@@ -283,6 +235,15 @@ def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
     assert (row["low"], row["high"]) == (pair.difference.low, pair.difference.high)
     with pytest.raises(FolderError, match="did you mean 'cell'"):
         seqsweep.compare_by(folder, "cel")
+
+
+def test_a_key_is_named_by_its_end_and_compared_only_on_request(tmp_path: Path, said):
+    """tests/results/test_views.py shows that all views say the same."""
+    folder = made(tmp_path / "runs", 2, settings=3)
+    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
+    assert printed == json.loads(said("leaderboard", str(folder), "--by", "cell", "--json")[1])
+    page(folder)
+    assert "by" in printed and "by" not in data(folder)
 
 
 def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
@@ -299,12 +260,9 @@ def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
 
 
 def test_a_key_that_another_decides_is_refused_with_its_name(tmp_path: Path):
-    for number, (h, seed) in enumerate(itertools.product((1, 2), range(6))):
-        finish_run(
-            tmp_path / f"{number:016x}", {"h": h, "k": 2 * h, "seed": seed, "val/acc": h / 3}
-        )
+    configs = [{"h": h, "k": 2 * h} for h in (1, 2)]
     with pytest.raises(ValueError, match="changes only together with"):
-        compare_values(read_folder(tmp_path), "k")
+        only(sweep_of(tmp_path, configs, 6, lambda c: c["h"] / 3), "k")
 
 
 def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path):
@@ -313,16 +271,3 @@ def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path)
     write_search(folder, [Trial(number, {}, [name]) for number, name in enumerate(names)])
     with pytest.raises(ValueError, match="no config of the search has fresh seeds"):
         only(folder)
-
-
-def test_terminal_page_and_json_say_the_same(tmp_path: Path, said):
-    folder = made(tmp_path / "runs", 9)
-    (pair,) = only(folder).pairs
-    assert pair.sentence in said("leaderboard", str(folder), "--by", "cell")[1]
-    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
-    write_report(folder, by=[only(folder)])
-    assert data(folder)["by"] == printed["by"]
-    assert printed["by"][0]["pairs"][0]["p"] == pair.p
-    write_report(folder)
-    assert "by" not in data(folder)
-    assert pair.sentence not in page(folder).text

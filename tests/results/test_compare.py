@@ -5,22 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run, printed
+from made_sweeps import finish_run, on_data, sweep_of
 from own_metric_runs import finish_own_runs, value
 from replicate_runs import crossed, ranked
+from terminals import console_text
 
 from seqsweep.results.compare import MOST_RUNS, compare
 from seqsweep.runs.run_folder import RunFolder
 
 
-def sweep(folder: Path, *runs: dict[str, Any]) -> Path:
-    for number, run in enumerate(runs):
-        finish_run(folder / f"{number:016x}", run)
-    return folder
-
-
 def shown(*folders: Path) -> str:
-    return printed(lambda console: compare(folders, console))
+    return console_text(lambda console: compare(folders, console))
 
 
 def rows(text: str) -> list[list[str]]:
@@ -28,11 +23,13 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
-    versions = [{"packages": {"torch": v}, "threads": 1, "started": v} for v in ("2.6", "2.7")]
     folders = [
-        finish_run(tmp_path / name, {"model.hidden_size": h, "lr": 0.1, "val/acc": acc}, version)
-        for name, h, acc, version in zip("ab", (8, 16), (0.5, 0.75), versions, strict=True)
-    ]
+        finish_run(
+            tmp_path / name, {"model.hidden_size": h, "lr": 0.1, "val/acc": acc},
+            provenance={"packages": {"torch": version}, "threads": 1, "started": version},
+        )
+        for name, h, acc, version in (("a", 8, 0.5, "2.6"), ("b", 16, 0.75, "2.7"))
+    ]  # fmt: skip
     text = shown(*folders)
     found = rows(text)
     assert ["hidden_size", "8", "16"] in found
@@ -67,9 +64,8 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
     ]
     new.append({"h": 16, "seed": 9, "test/acc": 0.9, "lr": 0.3})
     new.append({"h": 32, "seed": 0, "test/acc": 0.1, "lr": 0.3})
-    text = shown(
-        sweep(tmp_path / "old", *(r | {"lr": 0.1} for r in old)), sweep(tmp_path / "new", *new)
-    )
+    first = sweep_of(tmp_path / "old", [run | {"lr": 0.1} for run in old])
+    text = shown(first, sweep_of(tmp_path / "new", new))
     found = rows(text)
     assert ["lr", "0.1", "0.3"] in found
     half = 4.302652729911275 * 0.001 / 3**0.5  # Student's t with 2 degrees of freedom
@@ -85,8 +81,8 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
 def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     """The effect of a seed on all configs is one observation, however many configs there are."""
     folders = [
-        sweep(tmp_path / name, *({"h": h, "seed": s, "val/acc": 0.5 + sign * (s - 1 + h / 10) / 10}
-                                 for h in range(1, 10) for s in (0, 1, 2)))
+        sweep_of(tmp_path / name, {"h": range(1, 10)}, 3,
+                 lambda c, sign=sign: {"val/acc": 0.5 + sign * (c["seed"] - 1 + c["h"] / 10) / 10})
         for name, sign in (("a", 0), ("b", 1))
     ]  # fmt: skip
     half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
@@ -98,8 +94,8 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
 def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path):
     """A config with one seed more must not give that seed a weight."""
     runs = [(4, 0, 0.0), (4, 1, 0.0), (8, 0, 0.3)]
-    first = sweep(tmp_path / "a", *({"h": h, "seed": s, "val/acc": 0.5} for h, s, _ in runs))
-    other = sweep(tmp_path / "b", *({"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs))
+    first = sweep_of(tmp_path / "a", [{"h": h, "seed": s, "val/acc": 0.5} for h, s, _ in runs])
+    other = sweep_of(tmp_path / "b", [{"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs])
     wanted = "b - a: val/acc +0.1500, mean of 2 configs in both, over 1 seed"
     assert wanted in shown(first, other)
 
@@ -107,7 +103,7 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
 def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
     """The text and the JSON say it: no shared seed, no shared config, no shared metric."""
     runs = [{"h": 1, "seed": seed, "val/acc": 0.5} for seed in range(4)]
-    first = sweep(tmp_path / "a", *runs[:2])
+    first = sweep_of(tmp_path / "a", runs[:2])
     others = {
         "b": (runs[2:], "the configs share no seed, and unpaired seeds are not compared"),
         "d": ([{"h": h, "val/acc": 0.5} for h in (2, 3)], "no config is in both"),
@@ -115,19 +111,19 @@ def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
     RunFolder(tmp_path / "c/f").refuse({"h": 1}, ValueError("no"))
     others["c"] = ([], "no metric is common")
     for name, (their_runs, reason) in others.items():
-        folders = [first, sweep(tmp_path / name, *their_runs)]
+        folders = [first, sweep_of(tmp_path / name, their_runs)]
         content: dict[str, Any] = {}
-        text = printed(lambda console: content.update(compare(folders, console)))  # noqa: B023
+        text = console_text(lambda console: content.update(compare(folders, console)))  # noqa: B023
         overall = content["overall"][name]
         assert overall["interval"] is None and overall["reason"].startswith(reason)
         assert overall["reason"] in text
 
 
-def test_a_config_without_a_score_is_in_only_one_sweep(tmp_path):
+def test_a_config_without_a_score_is_in_only_one_sweep_of(tmp_path):
     """A metric of one's own may have no value, and the record says null."""
     runs = [{"h": h, "seed": seed, "val/acc": h / 4} for h in (1, 2) for seed in (0, 1)]
     without = [run | {"val/acc": None if run["h"] == 2 else 0.5} for run in runs]
-    text = shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *without))
+    text = shown(sweep_of(tmp_path / "a", runs), sweep_of(tmp_path / "b", without))
     assert "b - a: val/acc +0.2500, mean of 1 config in both" in text
     assert "1 config only in a: h=2" in text
 
@@ -145,21 +141,20 @@ def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
 @pytest.mark.parametrize("has_splits", [False, True])
 def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path, has_splits):
     """Configs are matched on their data, also if each config has a reason of its own."""
-    sets = ("digits", "order", "vowels")
+    sets = [f"seqsweep.data.{name}" for name in ("digits", "order", "vowels")]
     for name, number, more in (("a", 2, 0.0), ("b", 3, 0.1)):
-        for data in sets[:number]:
-            target = {"data.source._target_": f"seqsweep.data.{data}"}
-            for h in (1, 2):
-                run = target | {"h": h, "seed": 0, "val/acc": h / 10 + more}
-                path = tmp_path / name / f"{data}{h}"
-                splits = {"splits": {"val": {"fingerprint": f"{data}{name}"}}} if has_splits else {}
-                finish_run(path, run, data_fingerprint=data, recordings=data, **splits)
+        part = name if has_splits else ""
+        sweep_of(
+            tmp_path / name, {"data.source._target_": sets[:number], "h": (1, 2)}, 1,
+            lambda c, more=more: {"val/acc": c["h"] / 10 + more},
+            about=lambda c, part=part: on_data(c["data.source._target_"], part),
+        )  # fmt: skip
     content: dict[str, Any] = {}
     folders = [tmp_path / name for name in "ab"]
-    text = printed(lambda console: content.update(compare(folders, console)))
+    text = console_text(lambda console: content.update(compare(folders, console)))
     differences = [] if has_splits else ["+0.1000", "1"]
     assert ["digits", "2", "0.2000", "0.3000", *differences] in rows(text)
-    words = "4 configs of b not compared with a: other validation set"
+    words = "4 configs of b not compared with a: other validation and test sets"
     assert (words in text) == has_splits
     assert "2 configs only in b: data=vowels h=1; data=vowels h=2" in text
     reason = content["overall"]["b"]["reason"]
@@ -174,10 +169,8 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
     """The data are the same but split with another seed."""
     folders = [tmp_path / name for name in "ab"]
     for number, folder in enumerate(folders):
-        splits = {name: {"fingerprint": f"{name}{number}"} for name in ("val", "test")}
-        for seed in (0, 1):
-            run = {"data.split_seed": number, "seed": seed, "test/acc": 0.5 + number / 10}
-            finish_run(folder / f"{seed:016x}", run, splits=splits)
+        scores = {"test/acc": 0.5 + number / 10}
+        sweep_of(folder, {"data.split_seed": [number]}, 2, scores, **on_data("d", number))
     if as_runs:
         folders = [folder / f"{0:016x}" for folder in folders]
     text = shown(*folders)
@@ -190,7 +183,7 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
 def test_only_the_largest_differences_of_many_configs_are_shown(tmp_path):
     """Names and values have no markup."""
     folders = [
-        sweep(tmp_path / name, *({"h": f"[/b]{h}", "val/acc": h * size} for h in range(60)))
+        sweep_of(tmp_path / name, [{"h": f"[/b]{h}", "val/acc": h * size} for h in range(60)])
         for name, size in (("a", 0.0), ("b [red]", 0.01))
     ]
     text = shown(*folders)

@@ -2,18 +2,17 @@
 
 import io
 import re
-import string
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import finished_runs
 import pytest
-from finished_runs import finish_run
+from made_sweeps import Configs, finish_run, start_run, sweep_of
 from report_pages import page
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from terminals import console_text
 
 from seqsweep.console import print_lines
 from seqsweep.results.compare import compare
@@ -33,7 +32,7 @@ MARKUP = "[red]x[/red] [/] \\[b]"
 
 def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
     options = {"width": width, "force_terminal": terminal, "no_color": True}
-    return finished_runs.printed(lambda console: print_table(console, table), **options)
+    return console_text(lambda console: print_table(console, table), **options)
 
 
 def lines(table: Table) -> list[list[str]]:
@@ -58,10 +57,10 @@ def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line()
         print_table(console, table, title)
         print_lines(console, "and " * 10 + "a note")
 
-    piped = finished_runs.printed(both, width=30)
+    piped = console_text(both, width=30)
     note = "and " * 10 + "a note"
     assert piped.splitlines() == ["x" * 40, title, "  a   b", " ───────", "  1", note]
-    shown = finished_runs.printed(both, width=30, force_terminal=True, no_color=True)
+    shown = console_text(both, width=30, force_terminal=True, no_color=True)
     # A terminal has the empty lines of the table, and breaks between words of a note. A wider table
     # than the terminal does not change that.
     assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()] == [
@@ -71,35 +70,17 @@ def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line()
     ]
 
 
-def made(folder: Path, *runs: dict[str, Any]) -> list[Entry]:
-    for number, (name, run) in enumerate(zip(string.ascii_letters, runs, strict=False)):
-        finish_run(folder / name, run, best_epoch=number, params=1234567, train_seconds=2.04)
-    return read_folder(folder)
-
-
-def test_leaderboard_has_a_row_per_config_best_first(tmp_path):
-    entries = made(
-        tmp_path,
-        {"model.hidden_size": 4, "val/acc": 0.5, "test/acc": 0.25},
-        {"model.hidden_size": 8, "val/acc": 0.75, "test/acc": 0.125},
-    )
-    board = leaderboard(entries)
-    assert lines(leaderboard_table(board)) == [
-        ["1", "8", "0.7500", "0.1250", "1", "1,234,567", "2.0"],
-        ["2", "4", "0.5000", "0.2500", "0", "1,234,567", "2.0"],
-    ]
-    assert len(lines(leaderboard_table(board, top=1))) == 1
-    said = finished_runs.printed(lambda console: print_leaderboard(console, board), width=200)
-    assert said.startswith("by val/acc of the best epoch\n")
+def made(folder: Path, configs: Configs, *given: Any) -> list[Entry]:
+    return read_folder(sweep_of(folder, configs, *given, params=1234567, train_seconds=2.04))
 
 
 def test_status_shows_every_run_with_its_state(tmp_path):
-    made(tmp_path, {"h": 4, "val/acc": 0.5})
+    finish_run(tmp_path / "a", {"h": 4, "val/acc": 0.5}, train_seconds=2.04)
     RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
     ends = {"epoch": 1, "value": 0.125, "threshold": None}
     run = {"h": 12, "val/acc": 0.125}
     finish_run(tmp_path / "c", run, status="pruned", pruned=ends, train_seconds=None)
-    RunFolder(tmp_path / "d").start({"monitor": "val/acc", "h": 16}, {})
+    start_run(tmp_path / "d", {"h": 16})
     entries = read_folder(tmp_path)
     assert lines(status_table(entries)) == [
         ["a", "4", "complete", "0.5000", "2.0"],
@@ -118,7 +99,7 @@ def test_status_shows_every_run_with_its_state(tmp_path):
 
 def test_a_damaged_config_makes_no_column(tmp_path):
     for number, size in enumerate((4, 8, 12)):
-        RunFolder(tmp_path / str(number)).start({"monitor": "val/acc", "seed": 0, "h": size}, {})
+        start_run(tmp_path / str(number), {"seed": 0, "h": size})
     (tmp_path / "2/config.yaml").write_text("{")
     status = lines(status_table(read_folder(tmp_path)))
     assert [row[:3] for row in status[:2]] == [["0", "4", "incomplete"], ["1", "8", "incomplete"]]
@@ -130,11 +111,8 @@ def test_a_damaged_config_makes_no_column(tmp_path):
 
 def test_markup_is_shown_as_it_is(tmp_path):
     """Values, keys, errors and names of folders may contain markup."""
-    entries = made(
-        tmp_path,
-        {"loss": MARKUP, "[b]key": [1, 2], "val/acc": 0.5},
-        {"loss": "plain", "[b]key": [3, 4], "val/acc": 0.4},
-    )
+    configs = [{"loss": MARKUP, "[b]key": [1, 2]}, {"loss": "plain", "[b]key": [3, 4]}]
+    entries = made(tmp_path, configs, None, 0.5)
     for table in (leaderboard_table(leaderboard(entries)), status_table(entries)):
         shown = printed(table)
         assert MARKUP in shown
@@ -162,23 +140,9 @@ def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_rows_indistinguishable_from_the_best_are_marked(tmp_path):
-    runs = [
-        *seeded(8, 0.9, 0.5),
-        *({"h": 2, "seed": s, "val/acc": 0.9 - s % 2 / 9} for s in range(8)),
-    ]
-    board = leaderboard(made(tmp_path, *runs))
-    rows = lines(leaderboard_table(board))
-    assert [row[:2] for row in rows] == [["1", "0"], ["2", "≈"], ["3", "1"]]
-    legend, note, optimism = leaderboard_notes(board)
-    assert "± is one standard deviation over the seeds" in legend
-    assert optimism.startswith("no test split: val/acc chose the first config")
-    assert note.startswith("≈ statistically indistinguishable from the first in val/acc (paired")
-
-
 def test_notes_report_what_limits_a_comparison(tmp_path):
     def notes(name: str, runs: list[dict[str, Any]], *planned: dict[str, Any]) -> list[str]:
-        return leaderboard_notes(leaderboard(made(tmp_path / name, *runs), planned))
+        return leaderboard_notes(leaderboard(made(tmp_path / name, runs), planned))
 
     few = "2 configs need at least 6 seeds for a signed-rank test, and share"
     note, _ = notes("one", seeded(1, 0.9, 0.5))
@@ -195,7 +159,7 @@ def test_notes_report_what_limits_a_comparison(tmp_path):
 def test_a_terminal_without_the_sign_gets_one_that_it_has(tmp_path):
     written = io.BytesIO()
     file = io.TextIOWrapper(written, encoding="ascii", errors="replace", write_through=True)
-    board = leaderboard(made(tmp_path, *seeded(2, 0.9)))
+    board = leaderboard(made(tmp_path, seeded(2, 0.9)))
     print_leaderboard(Console(file=file, width=200), board)
     text = written.getvalue().decode("ascii")
     assert "0.9000 +/-0.0000" in text and "?" not in text
@@ -205,7 +169,7 @@ def test_a_terminal_without_the_sign_gets_one_that_it_has(tmp_path):
 def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
     for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
         runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
-        shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
+        shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, runs))))
         assert ("0.2000" in shown) == (name == "tied")
 
 
@@ -214,15 +178,14 @@ def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_compa
     missing, tmp_path
 ):
     for h, name in enumerate(("one/a", "two/b", "two/c")):
-        folder = RunFolder(tmp_path / name)
-        folder.start({"h": h}, {})
+        folder = start_run(tmp_path / name, {"h": h})
         metrics = {"val/acc": h / 4} if h < 2 else {}
         folder.finish({"config": {"h": h}, "metrics": metrics} | missing)
     entries = read_folder(tmp_path / "one")
     assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.0000"]]
     assert lines(status_table(entries)) == [["a", "complete", "0.0000"]]
     for one, other in (("one", "two"), ("one/a", "two/b"), ("one/a", "two/c")):
-        finished_runs.printed(partial(compare, [tmp_path / one, tmp_path / other]))
+        console_text(partial(compare, [tmp_path / one, tmp_path / other]))
     assert "h=1 is best: val/acc 0.2500, 1 seed" in page(tmp_path / "two").text
 
 
@@ -234,7 +197,7 @@ def seen(table: Table, width: int) -> str:
 def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     values = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss")
     runs = [{"h": h, "monitor": "val/loss", **dict.fromkeys(values, h / 7)} for h in (1, 2)]
-    table = leaderboard_table(leaderboard(made(tmp_path, *runs)))
+    table = leaderboard_table(leaderboard(made(tmp_path, runs)))
     assert printed(table, 200) == printed(table, 20)  # into a file it is whole
     wide, lost = seen(table, 200), ["f1", "seconds", "params", "epoch"]
     assert all(name in wide for name in lost)
@@ -251,5 +214,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
 
 
 def test_a_long_table_is_cut_with_a_line_that_says_so(tmp_path):
-    board = leaderboard(made(tmp_path, *({"h": size, "val/acc": size / 10} for size in range(5))))
-    assert "and 1 more" in finished_runs.printed(lambda c: print_leaderboard(c, board, 4))
+    board = leaderboard(made(tmp_path, {"h": range(1, 6)}, None, lambda c: c["h"] / 8))
+    best = ["1", "5", "0.6250", "0.6250", "1", "1,234,567", "2.0"]
+    assert lines(leaderboard_table(board, top=1)) == [best]
+    assert "and 1 more" in console_text(lambda c: print_leaderboard(c, board, 4))

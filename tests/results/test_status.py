@@ -5,23 +5,20 @@ import os
 from pathlib import Path
 
 import pytest
+from made_sweeps import finish_run, start_run
 from rich.console import Console
 
 from seqsweep.results.status import folders_below, print_status
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 
-def make(root: Path, name: str, size: int, state: str = "complete") -> RunFolder:
-    folder = RunFolder(root / name)
-    folder.start({"seed": 0, "model": {"hidden_size": size}}, {})
-    (folder.path / "checkpoints/last.ckpt").write_bytes(b"0" * 8192)
+def make(root: Path, name: str, size: int, state: str = "complete") -> None:
+    run = {"seed": 0, "model.hidden_size": size}
     if state == "complete":
-        config = {"seed": 0, "model.hidden_size": size}
-        folder.finish({"run_id": name, "config": config, "metrics": {"val/acc": 0.5}})
+        finish_run(root / name, run, 0.5)
     else:
-        folder.fail(ValueError("no"))
-    return folder
+        start_run(root / name, run).fail(ValueError("no"))
+    (root / name / "checkpoints/last.ckpt").write_bytes(b"0" * 8192)
 
 
 @pytest.fixture
@@ -76,7 +73,8 @@ def test_clean_deletes_nothing_without_yes(outputs, said):
 
 def test_a_deleted_run_of_a_sweep_counts_as_not_started_and_leaves_the_report(outputs, said):
     folder = outputs / "sweeps/one"
-    configs = {f"one{size}": {"seed": 0, "model.hidden_size": size} for size in (4, 8)}
+    base = {"monitor": "val/acc", "seed": 0}
+    configs = {f"one{size}": base | {"model.hidden_size": size} for size in (4, 8)}
     SweepFile(["seqsweep"], 0.0, configs, ended=1.0).write(folder)
     assert said("report", str(folder))[0] == 0
     code, text = said("clean", "outputs/sweeps/one", "--yes", "model.hidden_size=4")

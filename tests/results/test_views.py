@@ -1,5 +1,6 @@
-"""The terminal, the page and the JSON say the same of random sweeps, to the printed digit."""
+"""Terminal, page, csv and JSON say the same of random sweeps, to the printed digit."""
 
+import csv
 import html
 import json
 import random
@@ -8,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run
-from report_pages import data, started
+from made_sweeps import on_data, runs_of, sweep_of
+from own_metric_runs import finish_own_runs
+from report_pages import Page, data, started, without_plotly
+from terminals import console_text
 
+from seqsweep.results.by import By, compare_values
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.folder_tables import boards_of, leaderboard_table
+from seqsweep.results.folder_tables import boards_of, leaderboard_table, print_folder
 from seqsweep.results.formatting import probability
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.report.write import as_json, write_report
-from seqsweep.runs.ledger import read_folder
+from seqsweep.results.words import leaderboard_notes
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.text import interval_texts, number
 
@@ -33,33 +38,31 @@ def random_sweep(folder: Path, draw: random.Random) -> Path:
     has_folds = draw.random() < 0.3
     replicates = draw.choice((1, 2, 5, 7, 9)) if not has_folds else 5
     sets = draw.choice(("a", "a", "ab", "abc"))
-    points = [(s, h) for s in sets for h in range(draw.randint(1, 5))]
-    runs = [(*point, replicate) for point in points for replicate in range(replicates)]
-    for index, (source, h, replicate) in enumerate(runs):
-        splits = {f"data.{key}": value for key, value in (("folds", 5), ("fold", replicate))}
-        config = {"h": h, "data.source.name": source, "seed": 0 if has_folds else replicate}
-        config |= splits if has_folds else {}
-        part = f"{source}{replicate if has_folds else ''}"
-        sequences = {"sequences": 40, "fingerprint": part}
-        record: dict[str, Any] = {"splits": {"val": sequences, "test": sequences}, "num_train": 160}
-        record |= {"data_fingerprint": source, "recordings": source}
-        score = draw.randint(20, 40) / 40 - step * h / 2
-        run = config | {"val/acc": score, "val/loss": 1 - score, "test/acc": abs(score - 0.025)}
-        if draw.random() < 0.05:
-            run.pop("test/acc")
-        path = folder / f"{index + 1:016x}"
-        if draw.random() < 0.08:
-            started(folder, config)
-        elif draw.random() < 0.05:
-            finish_run(path, config, status="diverged", error="loss is infinite", **record)
-        else:
-            finish_run(path, run, **record)
+    sizes = {name: draw.randint(1, 5) for name in sets}
+    axes = {"data.folds": [5], "data.fold": range(5), "seed": [0]} if has_folds else {}
+    configs = runs_of({"data.source.name": sets} | axes, None if has_folds else replicates)
+    for config in configs:
+        for h in range(sizes[config["data.source.name"]]):
+            add_run(folder, {"h": h, **config}, draw, step)
     return folder
 
 
-def page_rows(folder: Path) -> list[dict[str, str]]:
+def add_run(folder: Path, config: dict[str, Any], draw: random.Random, step: float) -> None:
+    score = draw.randint(20, 40) / 40 - step * config["h"] / 2
+    scores = {"val/acc": score, "val/loss": 1 - score, "test/acc": abs(score - 0.025)}
+    if draw.random() < 0.05:
+        scores.pop("test/acc")
+    if draw.random() < 0.08:
+        started(folder, config)
+        return
+    record = on_data(config["data.source.name"], config.get("data.fold"))
+    if draw.random() < 0.05:
+        record |= {"status": "diverged", "error": "loss is infinite"}
+    sweep_of(folder, [config], None, scores, **record)
+
+
+def page_rows(source: str) -> list[dict[str, str]]:
     """Returns the texts of the page's leaderboard by column."""
-    source = write_report(folder)[0].read_text()
     board = source[source.index('<table id="board"') :]
     head = board[: board.index("</thead>")]
     names = [text_of(cell) for cell in re.findall(r"<th\b.*?</th>", head, re.DOTALL)]
@@ -88,19 +91,75 @@ def test_all_views_of_a_sweep_have_the_same_numbers_and_verdicts(tmp_path, first
     for seed in range(first, first + 5):
         folder = random_sweep(tmp_path / str(seed), random.Random(seed))
         entries = read_folder(folder)
-        if not any(entry.state == "complete" for entry in entries):
-            continue
-        boards = json.loads(as_json(boards_of(folder, entries, None)))
-        # The page compares all data sets in one metric, which may not be that of a data set alone.
-        pairs = [(board["score"], one) for board in boards["sets"] for one in board["configs"]]
-        drawn, shown = page_rows(folder), terminal_rows(folder)
-        report = data(folder)
-        assert boards["answer"]["sentence"] == report["answer"]["sentence"]
-        assert len(pairs) == len(report["configs"]) == len(drawn) == len(shown)
-        rows = zip(pairs, report["configs"], drawn, shown, strict=True)
-        for (score, ours), written, on_page, row in rows:
-            if score == report["score"]:
-                same_numbers(ours, written, on_page, row, score)
+        if any(entry.state == "complete" for entry in entries):
+            check_views(folder, entries)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("val_acc", "max"), ("val_loss", "min"), (None, None)]
+)
+def test_all_views_of_a_users_own_metrics_agree(tmp_path, monitor, mode):
+    folder = finish_own_runs(tmp_path, monitor, mode)
+    check_views(folder, read_folder(folder))
+
+
+def check_views(folder: Path, entries: list[Entry]) -> None:
+    by = compared_by_h(entries)
+    boards = json.loads(as_json(boards_of(folder, entries, None, by=by)))
+    # The page compares all data sets in one metric, which may not be that of a data set alone.
+    pairs = [(board["score"], one) for board in boards["sets"] for one in board["configs"]]
+    source = write_report(folder, by=by)[0].read_text()
+    drawn, shown, report = page_rows(source), terminal_rows(folder), data(folder)
+    table = list(csv.DictReader((folder / "report.csv").read_text().splitlines()))
+    sentences = [boards["answer"]["sentence"]]
+    sentences += [pair["sentence"] for block in boards.get("by", []) for pair in block["pairs"]]
+    assert report["answer"]["sentence"] == sentences[0] and report.get("by") == boards.get("by")
+    printed = console_text(lambda c: print_folder(c, folder, entries, by=by), width=1000)
+    text = Page(without_plotly(source)).text
+    assert all(sentence in text and sentence in printed for sentence in sentences)
+    boards_shown = [leaderboard(one.entries) for one in data_sets(entries)]
+    if len(boards_shown) == 1:
+        same_notes(boards_shown[0], text, printed)
+    assert len(pairs) == len(report["configs"]) == len(drawn) == len(shown) == len(table)
+    rows = zip(pairs, report["configs"], drawn, shown, table, strict=True)
+    for (score, ours), written, on_page, row, of_table in rows:
+        if score == report["score"]:
+            same_numbers(ours, written, on_page, row, score)
+        same_as_the_table(written, of_table)
+
+
+def same_notes(board: Leaderboard, text: str, printed: str) -> None:
+    """Compares what the page and the terminal say about the ranking and its limits."""
+    assert f"Ranked by {board.chosen_by}" in text
+    notes = leaderboard_notes(board)
+    assert all(note in printed for note in notes)
+    # The page has other words for the signs, and begins each sentence with a capital letter.
+    limits = [note for note in notes if not note.startswith(("±", "≈"))]
+    assert [note for note in limits if note.lower() not in text.lower()] == []
+
+
+def compared_by_h(entries: list[Entry]) -> list[By]:
+    """Returns the comparison of the values of h; nothing where they share no setting."""
+    try:
+        return compare_values(entries, "h")
+    except ValueError:
+        return []
+
+
+def same_as_the_table(written: dict[str, Any], row: dict[str, str]) -> None:
+    """Compares report.json with a row of report.csv."""
+    assert row["rank"] == str(written["rank"])
+    assert {key: row[key] for key in written["keys"]} == {
+        key: str(value) for key, value in written["keys"].items()
+    }
+    interval = (written["difference"] or {}).get("interval") or {}
+    for column, cell in row.items():
+        name, _, part = column.partition(" ")
+        values = interval if part.startswith("- best") else written["metrics"].get(name)
+        if values is not None:
+            part = part.removeprefix("- best").strip() or "mean"
+            assert (float(cell) if cell else None) == values.get(part)
+    assert row["verdict"] == (written["difference"] or {}).get("verdict", row["verdict"])
 
 
 def same_numbers(

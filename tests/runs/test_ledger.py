@@ -1,9 +1,9 @@
 """A folder of runs is read: its runs, their states, and the keys in which they differ."""
 
 import pytest
-from finished_runs import finish_run
 from hypothesis import given
 from hypothesis import strategies as st
+from made_sweeps import finish_run
 
 from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_names
 from seqsweep.runs.run_folder import RunFolder

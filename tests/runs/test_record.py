@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 
 from seqsweep.runs.documents import sealed, write_sealed
 from seqsweep.runs.files import json_text

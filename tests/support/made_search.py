@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finished_runs import finish_run
+from made_sweeps import finish_run, id_of, write_rows
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import Tried, ranked, read_trials
@@ -53,10 +53,9 @@ def write_run(
     else:
         end_of_run = {"epoch": epochs, "value": best, "threshold": None}
         record |= {"status": "pruned", "pruned": end_of_run}
-    finish_run(folder / run_id, run, {"command": ["seqsweep", "train"]}, **record)
-    rows = [f"{e},{e},{1.5 - v},{v},{1.4 - v},{v}" for e, v in enumerate(values)]
-    header = "epoch,step,train/loss,train/acc,val/loss,val/acc"
-    (folder / run_id / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+    finish_run(folder / run_id, run, **record)
+    rows = [[e, e, 1.5 - v, v, 1.4 - v, v] for e, v in enumerate(values)]
+    write_rows(folder / run_id, "epoch,step,train/loss,train/acc,val/loss,val/acc", rows)
 
 
 def sampled(number: int) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def sampled(number: int) -> dict[str, Any]:
 
 
 def write_trial(folder: Path, number: int, epochs: int, whole: bool) -> Trial:
-    params, run_id = sampled(number), f"{number:016x}"
+    params, run_id = sampled(number), id_of(number)
     write_run(folder, run_id, params, 0, epochs, whole)
     return Trial(number, params, [run_id], ends_at=None if whole else epochs)
 
@@ -108,7 +107,7 @@ def confirm(folder: Path, seeds: int, top: int = 5) -> dict[int, list[str]]:
     result: dict[int, list[str]] = {}
     for trial in ranked(tried(folder), -1)[:top]:
         for seed in range(1, seeds + 1):
-            run_id = f"{trial.number + 4096 * seed:016x}"
+            run_id = id_of(trial.number + 4096 * seed)
             write_run(folder, run_id, dict(trial.params), seed, EPOCHS)
             result.setdefault(trial.number, []).append(run_id)
     return result
@@ -127,7 +126,7 @@ def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
     trials: list[Trial] = []
     for epochs in (1, 3, 9):
         # The values at a rung are those of the finished runs, cut off there.
-        order = sorted(left, key=lambda n: -values_of(left[n], f"{n:016x}", epochs)[-1])
+        order = sorted(left, key=lambda n: -values_of(left[n], id_of(n), epochs)[-1])
         for number in order[max(1, len(order) // 3) :]:
             trials.append(write_trial(folder, number, epochs, whole=False))
             del left[number]

@@ -1,10 +1,10 @@
-"""Folders of finished runs of a user's own LightningModule, written by hand."""
+"""A sweep of a user's own LightningModule: its metrics have names of the user's."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from finished_runs import finish_run
+from made_sweeps import sweep_of
 
 CONFIG: dict[str, Any] = {
     "model._target_": "mine.Net", "data._target_": "mine.Data", "optimizer": None,
@@ -31,21 +31,19 @@ def finish_own_runs(
     **more: Any,
 ) -> Path:
     """Writes the runs of three widths and five seeds, three epochs each."""
-    for number, (width, seed) in enumerate((w, s) for w in WIDTHS for s in SEEDS):
-        config = CONFIG | {"monitor": monitor, "monitor_mode": mode}
-        config |= {"model.width": width, "seed": seed} | more
-        metrics = {name: values(name, width, seed) for name in directions}
-        record: dict[str, Any] = {"directions": directions, "metrics": metrics}
-        record |= {"epochs": 3, "steps": 30}
-        run = finish_run(folder / f"{number:016x}", config, {}, **record)
-        logged = [name for name in directions if not name.startswith("test")]
-        lines = [",".join(["epoch", "step", *logged])]
-        for epoch in range(3):
-            # The first epoch has logged no training loss yet.
-            cells = [
-                "" if (name, epoch) == ("train_loss", 0) else values(name, width, seed, epoch)
-                for name in logged
-            ]
-            lines.append(",".join(map(str, [epoch, 10 * epoch + 10, *cells])))
-        (run / "metrics.csv").write_text("\n".join([*lines, ""]))
-    return folder
+    logged = [name for name in directions if not name.startswith("test")]
+
+    def metrics(config: dict[str, Any]) -> dict[str, float]:
+        return {name: values(name, config["model.width"], config["seed"]) for name in directions}
+
+    def rows(config: dict[str, Any]) -> tuple[str, list[list[Any]]]:
+        of_run = config["model.width"], config["seed"]
+        made = [[e, 10 * e + 10, *(values(n, *of_run, e) for n in logged)] for e in range(3)]
+        if "train_loss" in logged:  # The first epoch has logged no training loss yet.
+            made[0][2 + logged.index("train_loss")] = ""
+        return ",".join(["epoch", "step", *logged]), made
+
+    config = CONFIG | {"monitor": monitor, "monitor_mode": mode} | more
+    configs = [config | {"model.width": width} for width in WIDTHS]
+    record = {"directions": directions, "epochs": 3, "steps": 30}
+    return sweep_of(folder, configs, SEEDS, metrics, rows, **record)

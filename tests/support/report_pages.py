@@ -1,4 +1,4 @@
-"""Folders of runs as training writes them, and the parsed page of their report."""
+"""Sweeps with curves and confusions, and the parsed page of their report."""
 
 import html
 import json
@@ -7,45 +7,42 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from made_sweeps import Configs, sweep_of
+
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
 
-HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"
+HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
+ROWS = [[e, e, 0.1, 2 / (e + 1), e / 10, e / 10, 1, 3 / (e + 1), e / 10, e / 10] for e in range(3)]
+RECORD: dict[str, Any] = {
+    "best_epoch": 2, "params": lambda config: 100 * config.get(SIZE, 1), "classes": ["a", "b"],
+    "train_seconds": lambda config: 0.5 * len(config), "confusion": {"test": [[9, 1], [2, 8]]},
+}  # fmt: skip
 
 
 def started(folder: Path, config: dict[str, Any]) -> RunFolder:
-    """Writes a run that has trained for three epochs; its run_id is its number."""
-    run = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
-    run.start({"monitor": "val/acc", **config}, {"command": ["seqsweep", "train"]}, sync=False)
-    rows = [f"{e},{e},0.1,{2 / (e + 1)},0.{e},0.{e},1,{3 / (e + 1)},0.{e},0.{e}" for e in range(3)]
-    (run.path / "metrics.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    return run
+    """Writes a run that has trained for three epochs, after the runs of the folder."""
+    sweep_of(folder, [config], metrics=lambda _: None, rows=lambda _: (HEADER, ROWS))
+    return RunFolder(max(folder.glob("*/config.yaml")).parent)
 
 
-def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder:
-    """Writes a complete run; a metric's name has __ for the slash."""
-    run = started(folder, config)
-    values = {name.replace("__", "/"): value for name, value in metrics.items()}
-    run.finish(
-        {"config": {"monitor": "val/acc", **config}, "metrics": {"train/loss": 0.5} | values,
-         "best_epoch": 2, "params": 100 * config.get(SIZE, 1), "train_seconds": 0.5 * len(config),
-         "classes": ["a", "b"], "confusion": {"test": [[9, 1], [2, 8]]}},
-        synced=True,
-    )  # fmt: skip
-    return run
+def trained(
+    folder: Path, configs: Configs, seeds: Any = None, metrics: Any = None, **record: Any
+) -> Path:
+    """Writes a sweep with curves and confusions; the arguments are those of `sweep_of`."""
+    return sweep_of(folder, configs, seeds, metrics, lambda _: (HEADER, ROWS), **(RECORD | record))
 
 
 def grid(folder: Path, sizes: list[int], layers: list[int], seeds: int) -> Path:
     """Writes a grid in which larger networks are better on validation and test."""
-    for size in sizes:
-        for depth in layers:
-            for seed in range(seeds):
-                score = 0.5 + size / 100 + depth / 50 + seed / 1000
-                trained(folder, {SIZE: size, LAYERS: depth, "seed": seed},
-                        val__acc=score, val__loss=1 - score, test__acc=score - 0.01,
-                        test__f1=score - 0.02)  # fmt: skip
-    return folder
+
+    def metrics(config: dict[str, Any]) -> dict[str, float]:
+        score = 0.5 + config[SIZE] / 100 + config[LAYERS] / 50 + config["seed"] / 1000
+        return {"train/loss": 0.5, "val/acc": score, "val/loss": 1 - score,
+                "test/acc": score - 0.01, "test/f1": score - 0.02}  # fmt: skip
+
+    return trained(folder, {SIZE: sizes, LAYERS: layers}, seeds, metrics)
 
 
 class Page(HTMLParser):

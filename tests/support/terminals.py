@@ -1,7 +1,8 @@
-"""Programs on a terminal of their own, and what they print there."""
+"""Programs on a terminal of their own, and what is printed there or on a console."""
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import re
@@ -12,6 +13,8 @@ import termios
 import time
 from collections.abc import Callable, Generator
 from typing import Any
+
+from rich.console import Console
 
 
 def open_process(*command: Any, **options: Any) -> subprocess.Popen[Any]:
@@ -64,3 +67,11 @@ def text_of(printed: str) -> str:
 
 def hides_the_cursor(printed: str) -> bool:
     return "\x1b[?25" in printed
+
+
+def console_text(write: Callable[[Console], object], **options: Any) -> str:
+    """Returns the text that a function writes to a wide console."""
+    file = io.StringIO()
+    options = {"width": 200} | options
+    write(Console(file=file, **options))
+    return file.getvalue()

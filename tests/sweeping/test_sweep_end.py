@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from finished_runs import finish_run
+from made_sweeps import finish_run
 from waiting import wait_until
 
 from seqsweep.config.schema import Config

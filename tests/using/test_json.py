@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from finished_runs import finish_run
+from made_sweeps import id_of, on_data, sweep_of
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "docs" / "schema.json").read_text(encoding="utf-8")
@@ -47,14 +47,12 @@ def compared(tmp_path):
     """A function that writes two sweeps of two configs; `h=2` is better, and `other` still more."""
 
     def write(seeds: int) -> tuple[Path, Path]:
+        def metrics(config: dict[str, Any]) -> dict[str, float]:
+            score = 0.5 + 0.1 * config["h"] + 0.01 * math.sin(7 * config["seed"] + config["h"])
+            return {"val/acc": score, "test/acc": score + config["gain"]}
+
         for name, gain in (("first", 0.0), ("other", 0.05)):
-            for seed in range(seeds):
-                for h in (1, 2):
-                    noise = 0.01 * math.sin(7 * seed + h)
-                    score = {"val/acc": 0.5 + 0.1 * h + noise, "test/acc": 0.5 + 0.1 * h + gain}
-                    score["test/acc"] += noise
-                    folder = tmp_path / name / f"{10 * seed + h:016x}"
-                    finish_run(folder, {"h": h, "seed": seed, "gain": gain, **score})
+            sweep_of(tmp_path / name, {"h": (1, 2), "gain": [gain]}, seeds, metrics)
         return tmp_path / "first", tmp_path / "other"
 
     return write
@@ -87,14 +85,11 @@ def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
 
 
 def test_each_data_set_has_its_winner(answer, tmp_path):
-    for seed in range(6):
-        for h in (1, 2):
-            for data in ("a", "b"):
-                folder = tmp_path / "sets" / f"{data}{h}{seed}"
-                score = 0.5 + (0.1 if (h == 1) == (data == "a") else 0.0) + 0.001 * seed
-                run = {"h": h, "seed": seed, "data.source.name": data, "test/acc": score}
-                run |= {"val/acc": score}
-                finish_run(folder, run, data_fingerprint=data, recordings=data)
+    sweep_of(
+        tmp_path / "sets", {"h": (1, 2), "data.source.name": "ab"}, 6,
+        lambda c: 0.5 + 0.1 * ((c["h"], c["data.source.name"]) in ((1, "a"), (2, "b"))),
+        about=lambda c: on_data(c["data.source.name"]),
+    )  # fmt: skip
     content = answer("leaderboard", tmp_path / "sets")
     winners = {one["data"]: one["configs"][0]["keys"] for one in content["sets"]}
     assert winners == {"a": {"h": 1}, "b": {"h": 2}}
@@ -107,7 +102,7 @@ def test_two_sweeps_or_two_runs_are_compared(answer, compared):
     overall = content["overall"]["other"]
     assert overall["significant"] and overall["interval"]["mean"] == pytest.approx(0.05)
     assert [config["keys"] for config in content["configs"]] == [{"h": 1}, {"h": 2}]
-    runs = [folder / f"{1:016x}" for folder in folders]
+    runs = [folder / id_of(0) for folder in folders]
     (only,) = answer("compare", *runs)["overall"].values()
     assert only["interval"]["mean"] == pytest.approx(0.05)
 

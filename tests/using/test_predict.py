@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
-from finished_runs import finish_run
+from made_sweeps import sweep_of
 from replicate_runs import crossed, ranked
 
 import seqsweep
@@ -206,15 +206,16 @@ def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_pat
 
 
 def test_the_lowest_loss_is_the_best_and_none_of_several_data_sets(tmp_path):
-    for seed, loss in enumerate((0.5, 0.2, 0.3)):
-        run = {"monitor": "val/loss", "seed": seed, "val/loss": loss}
-        finish_run(tmp_path / "losses" / f"{seed:016x}", run)
+    sweep_of(
+        tmp_path / "losses", {"monitor": ["val/loss"]}, 3,
+        lambda c: {"val/loss": (0.5, 0.2, 0.3)[c["seed"]]},
+    )  # fmt: skip
     path, choice = find_run(tmp_path / "losses")
     assert path.name == f"{1:016x}"
     assert str(choice).startswith("best by val/loss of 3 complete runs (seed=")
-    for number, (data, acc) in enumerate([("digits", 0.9), ("order", 0.5), ("order", 0.6)]):
-        run = {"data.source._target_": f"seqsweep.data.{data}", "seed": number, "val/acc": acc}
-        finish_run(tmp_path / f"{number:016x}", run, data_fingerprint=data)
+    for data, accuracies in (("digits", [0.9]), ("order", [0.5, 0.6])):
+        target = {"data.source._target_": [f"seqsweep.data.{data}"], "val/acc": accuracies}
+        sweep_of(tmp_path, target, 1, data_fingerprint=data)
     with pytest.raises(ValueError, match="have 2 data sets, whose scores cannot be") as error:
         find_run(tmp_path)
     assert f"digits: {tmp_path / f'{0:016x}'}; order: {tmp_path / f'{2:016x}'}" in str(error.value)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from finished_runs import finish_run
 from made_search import LR, SIZE, SPACE, sampled, write_search
+from made_sweeps import finish_run
 
 from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
 from seqsweep.extras.search.searchfile import SearchFile, Trial
@@ -20,24 +20,23 @@ def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
     return confirmation_of(search, order, runs, search_names(search))
 
 
-def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
-    values = {name.replace("__", "/"): value for name, value in metrics.items()}
-    finish_run(folder / run_id, {"seed": seed, **values}, epochs=1)
+def write(folder: Path, run_id: str, seed: int, accuracy: float, test: bool = True) -> str:
+    """Writes a run whose test accuracy, if there is one, is lower by 0.1."""
+    scores = {"val/acc": accuracy} | ({"test/acc": accuracy - 0.1} if test else {})
+    finish_run(folder / run_id, {"seed": seed}, scores, epochs=1)
     return run_id
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Path, SearchFile]:
     """Two trials: the first was lucky in the search, the second is better over fresh seeds."""
-    ids: dict[int, list[str]] = {0: [], 1: []}
-    for trial, mean in ((0, 0.7), (1, 0.8)):
-        for seed in range(1, 7):
-            value = mean + seed / 1000
-            name = f"c{trial}{seed}"
-            ids[trial].append(write(tmp_path, name, seed, val__acc=value, test__acc=value - 0.1))
+    ids = {
+        trial: [write(tmp_path, f"c{trial}{s}", s, mean + s / 1000) for s in range(1, 7)]
+        for trial, mean in ((0, 0.7), (1, 0.8))
+    }
     trials = [
-        Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=0.9)]),
-        Trial(1, sampled(1), [write(tmp_path, "b", 0, val__acc=0.8)]),
+        Trial(number, sampled(number), [write(tmp_path, name, 0, value, test=False)])
+        for number, name, value in ((0, "a", 0.9), (1, "b", 0.8))
     ]
     return tmp_path, write_search(tmp_path, trials, confirmed=ids)
 
@@ -77,8 +76,8 @@ def test_runs_that_are_not_complete_are_counted(two):
 
 def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     folder, search = two
-    runs = [write(folder, f"c2{seed}", seed, val__acc=0.1) for seed in range(1, 7)]
-    third = Trial(2, sampled(2), [write(folder, "c", 0, val__acc=0.7)])
+    runs = [write(folder, f"c2{seed}", seed, 0.1, test=False) for seed in range(1, 7)]
+    third = Trial(2, sampled(2), [write(folder, "c", 0, 0.7, test=False)])
     ids = {**search.confirmed, 2: runs}
     found = confirmed(folder, write_search(folder, [*search.trials, third], confirmed=ids))
     assert found is not None
@@ -97,8 +96,8 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     ],
 )
 def test_an_interval_says_if_a_search_was_optimistic(tmp_path, searched, seeds, words):
-    ids = [write(tmp_path, f"c{s}", s, val__acc=0.7 + s / 1000) for s in range(1, seeds + 1)]
-    trial = Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=searched)])
+    ids = [write(tmp_path, f"c{s}", s, 0.7 + s / 1000) for s in range(1, seeds + 1)]
+    trial = Trial(0, sampled(0), [write(tmp_path, "a", 0, searched)])
     write_search(tmp_path, [trial], confirmed={0: ids})
     found = find_search(tmp_path, read_folder(tmp_path))
     assert found is not None and words in optimism_words(found)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_sweeps import write_rows
 from sweep_members import member_at
 
 from seqsweep.extras.search.halving import judge
 from seqsweep.runs.metrics import as_metric
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
@@ -21,14 +21,9 @@ def candidate(tmp_path: Path) -> Any:
     """Makes a run with these validation accuracies; the loss breaks ties."""
 
     def make(number: int, *accuracies: float | None, loss: float = 1.0) -> SweepMember:
-        folder = RunFolder(tmp_path / f"run{number}")
-        folder.path.mkdir(exist_ok=True)
-        rows = [
-            f"{epoch},0.5,{loss},{'' if value is None else value}"
-            for epoch, value in enumerate(accuracies)
-        ]
-        (folder.path / "metrics.csv").write_text("\n".join([HEADER, *rows, ""]))
-        return member_at(folder.path)
+        rows = [[e, 0.5, loss, "" if v is None else v] for e, v in enumerate(accuracies)]
+        write_rows(tmp_path / f"run{number}", HEADER, rows)
+        return member_at(tmp_path / f"run{number}")
 
     return make
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import optuna
 import pytest
+from made_sweeps import finish_run, write_rows
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
 from seqsweep.extras.search.space import described
 from seqsweep.extras.search.study import SearchStudy, read_study
-from seqsweep.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -61,11 +61,9 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
     trials += [Trial(3, params, ["c"])]
     SearchFile("tpe", "median", "val/acc", described(space), {}, {}, trials).write(tmp_path)
     for name, status in (("a", "complete"), ("b", "pruned")):
-        run = RunFolder(tmp_path / name)
-        run.path.mkdir()
-        (run.path / "metrics.csv").write_text("epoch,train/loss,val/acc\n0,1.0,0.5\n")
-        record = {"status": status, "config": {}, "metrics": {"val/acc": 0.5}, "epochs": 1}
-        run.finish(record | {"pruned": {"epoch": 1, "value": 0.5, "threshold": 0.9}})
+        pruned = {"epoch": 1, "value": 0.5, "threshold": 0.9}
+        finish_run(tmp_path / name, {}, 0.5, status=status, epochs=1, pruned=pruned)
+        write_rows(tmp_path / name, "epoch,train/loss,val/acc", [[0, 1.0, 0.5]])
     # The script of docs/searches.md, for optuna-dashboard.
     read = read_study(tmp_path)
     storage = f"sqlite:///{tmp_path}/search.db"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_sweeps import record_of, write_rows
 from own_metric_runs import finish_own_runs
 
 from seqsweep.extras.search.halving import Halving
@@ -33,19 +34,16 @@ def result(tmp_path: Path):
         for values, status in runs:
             folder = RunFolder(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
             run_ids.append(folder.run_id)
-            folder.path.mkdir()
-            lines = ["epoch,train/loss,val/acc", *(f"{i},1.0,{v}" for i, v in enumerate(values))]
-            (folder.path / "metrics.csv").write_text("\n".join(lines) + "\n")
-            record: dict[str, Any] = {
-                "config": {}, "metrics": {"val/acc": max(values, default=None)},
-                "epochs": len(values), "train_seconds": 2.0,
-            }  # fmt: skip
+            rows = ([epoch, 1.0, value] for epoch, value in enumerate(values))
+            write_rows(folder.path, "epoch,train/loss,val/acc", rows)
+            best = max(values, default=None)
+            record: dict[str, Any] = {"epochs": len(values), "train_seconds": 2.0, "status": status}
             if status == "pruned":
-                record["pruned"] = {"epoch": len(values), "value": max(values), "threshold": 1.0}
+                record["pruned"] = {"epoch": len(values), "value": best, "threshold": 1.0}
             if status == "failed":
                 folder.fail(ValueError("broken"))
             elif status is not None:
-                folder.finish({**record, "status": status})
+                folder.finish(record_of({}, {"val/acc": best}, record))
         trials = [Trial(0, {}, run_ids, **trial), Trial(1, {}, run_ids)]
         search = SearchFile("tpe", "none", metric, {}, {}, {}, trials)
         first, same = (each.result for each in read_trials(search, tmp_path))

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
-from finished_runs import finish_run
+from made_sweeps import on_data, sweep_of
 from report_pages import LAYERS, SIZE, data, grid, started, trained
 
 from seqsweep.results.across_sets import across_sets, across_values
@@ -149,10 +149,8 @@ def test_fonts_are_embedded_and_each_caption_names_n_bars_and_test(out: Path):
 
 def test_names_of_any_length_and_characters_are_drawn(tmp_path: Path):
     """A `$` would begin a formula, and the font has no Chinese."""
-    for seed in range(2):
-        for name in ("$a_{", "日本", "<b>&amp;", "a name that goes on and on " * 8):
-            trained(tmp_path / "runs", {"model.name": name, "seed": seed}, val__acc=len(name) / 300,
-                    test__acc=len(name) / 300 + seed / 50)  # fmt: skip
+    names = ("$a_{", "日本", "<b>&amp;", "a name that goes on and on " * 8)
+    trained(tmp_path / "runs", {"model.name": names}, 2, lambda c: len(c["model.name"]) / 300)
     drawn, _ = figures(tmp_path / "runs", tmp_path / "out")
     texts = " ".join(drawn["intervals"].texts)
     assert all(name in texts for name in ("name=$a_{", "name=□□", "name=<b>&amp;", "a name that"))
@@ -174,25 +172,25 @@ def test_of_one_run_both_splits_are_drawn_and_the_rest_is_left_out(sweep: Path, 
     assert left_out.keys() == {"intervals", "effects", "ranks"}
 
 
-def on_sets(folder: Path, methods: int) -> None:
+def on_sets(folder: Path, methods: int) -> Path:
     """Writes runs of configs on nine data sets: a larger number is better, but 1 and 2 are equal.
 
     They take turns in being the better one.
     """
-    for number in range(9):
-        for size in range(1, methods + 1):
-            config = {"data.source._target_": f"d.set{number}", SIZE: size}
-            config |= {LAYERS: size % 2} if methods == 4 else {}
-            better = 3 - size if number % 2 and size < 3 else size
-            scores = {"val/acc": better / 50, "test/acc": better / 50 + number / 1000}
-            path = folder / f"{len(list(folder.glob('*'))):016x}"
-            finish_run(path, config | scores, data_fingerprint=f"{number}", recordings=f"{number}")
+
+    def metrics(config: dict[str, Any]) -> dict[str, float]:
+        number, size = int(config["data.source.name"]), config[SIZE]
+        better = 3 - size if number % 2 and size < 3 else size
+        return {"val/acc": better / 50, "test/acc": better / 50 + number / 1000}
+
+    sizes = [{SIZE: n} | ({LAYERS: n % 2} if methods == 4 else {}) for n in range(1, methods + 1)]
+    runs = [{"data.source.name": f"{number}", **size} for number in range(9) for size in sizes]
+    return sweep_of(folder, runs, None, metrics, about=lambda c: on_data(c["data.source.name"]))
 
 
 @pytest.mark.parametrize("methods", [3, 20])
 def test_over_data_sets_the_diagram_has_the_mean_ranks(tmp_path: Path, methods: int):
     """Few methods are lines to their names; many have a row each."""
-    (tmp_path / "runs").mkdir()
     on_sets(tmp_path / "runs", methods)
     drawn, left_out = figures(tmp_path / "runs", tmp_path / "out")
     assert drawn.keys() == {"ranks"} and "common scale" in left_out["curves"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finished_runs import finish_run
+from made_sweeps import sweep_of
 from report_pages import grid
 
 from seqsweep.results.across_sets import Method, table
@@ -20,23 +20,15 @@ def rows_of(markdown: str) -> list[list[str]]:
 
 def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, said):
     folder = grid(tmp_path, [8, 9, 32], [1], 9)
-    for seed in range(9):  # a config that is now better, now worse than the best
-        config = {"model.hidden_size": 31, "model.num_layers": 1, "seed": seed}
-        scores = {"val/acc": 0.8, "test/acc": 0.834 + (-1) ** seed * 0.01}
-        finish_run(folder / f"{99 + seed:016x}", config | scores)
+    # A config that is now better, now worse than the best.
+    sweep_of(
+        folder, {"model.hidden_size": [31], "model.num_layers": [1]}, 9,
+        lambda c: {"val/acc": 0.8, "test/acc": 0.834 + (-1) ** c["seed"] * 0.01},
+    )  # fmt: skip
     made = config_table(Findings(folder, read_folder(folder)))
     head, _, *rows = rows_of(as_markdown(made))
-    assert head == [
-        "hidden_size",
-        "seeds",
-        "test/acc",
-        "95 % interval",
-        "test/acc - best",
-        "adjusted p",
-        "verdict",
-        "val/acc",
-        "parameters",
-    ]
+    assert head == ["hidden_size", "seeds", "test/acc", "95 % interval", "test/acc - best",
+                    "adjusted p", "verdict", "val/acc", "parameters"]  # fmt: skip
     _, printed = said("leaderboard", str(folder))
     for row in rows:
         score = row[2].strip("*")

@@ -1,7 +1,6 @@
 """The page answers which config is best, and how certain that is."""
 
 import csv
-import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,41 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from finished_runs import finish_run
+from made_sweeps import id_of, on_data, sweep_of
 from own_metric_runs import SEEDS, finish_own_runs, value
 from replicate_runs import crossed, ranked
-from report_pages import LAYERS, SIZE, data, figures_of, grid, page, started, trained
+from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
+from seqsweep.results.folder_tables import boards_of
 from seqsweep.results.report.write import analyse
 from seqsweep.runs.ledger import read_folder
 
 SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accuracy against cost",
             "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("scores", "monitor", "sentence"),
-    [
-        ((0.8, 0.6), "val/acc", "h=0 is better than h=1: test/acc +0.2000, p 0.016, 7 seeds"),
-        # Validation ranks the first config first, and the test metric says the opposite.
-        ((0.6, 0.8), "val/acc", "h=1 is better than h=0: test/acc +0.2000, p 0.016, 7 seeds"),
-        ((0.2, 0.5), "val/loss", "h=0 is better than h=1: test/loss -0.3000, p 0.016, 7 seeds"),
-        ((0.5, 0.2), "val/loss", "h=1 is better than h=0: test/loss -0.3000, p 0.016, 7 seeds"),
-    ],
-)
-def test_terminal_page_and_json_have_one_answer(scores, monitor, sentence, tmp_path, said):
-    kind = monitor.removeprefix("val/")
-    rank = {"acc": (0.9, 0.8), "loss": (0.1, 0.2)}[kind]
-    for h, seed in itertools.product((0, 1), range(7)):
-        numbers = {f"val/{kind}": rank[h], f"test/{kind}": scores[h] + seed / 99}
-        config = {"h": h, "seed": seed, "monitor": monitor}
-        finish_run(tmp_path / "runs" / f"{7 * h + seed:016x}", config | numbers, recordings="r")
-    assert said("leaderboard", str(tmp_path / "runs"))[1].startswith(f"{sentence}\n")
-    answer = json.loads(said("leaderboard", str(tmp_path / "runs"), "--json")[1])["answer"]
-    assert answer["sentence"] == sentence and answer["verdict"] == "different"
-    assert sentence in page(tmp_path / "runs").text
-    numbers = data(tmp_path / "runs")["answer"]["numbers"]
-    assert numbers["p"] == pytest.approx(answer["numbers"]["p"]) == pytest.approx(1 / 64)
 
 
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
@@ -60,11 +35,10 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
     """The cell is in the answer, in the table's words and in report.csv, and no digest is."""
     ours = {"model._target_": "seqsweep.models.classifier.RNNClassifier", "model.cell": "gru"}
     own = {"model._target_": "mynets.LeakyRNN", "code": "19d35f14bdaf9755"}
-    for network, rate in itertools.product((ours, own), (0.1, 0.2)):
-        accuracy = rate + ("code" in network) / 2
-        scores = {"val/acc": 1 - accuracy, "test/acc": accuracy}
-        run = tmp_path / f"{accuracy:.1f}"
-        finish_run(run, {**network, "optimizer.lr": rate, "seed": 0, **scores}, recordings="r")
+    runs = [network | {"optimizer.lr": rate} for network in (ours, own) for rate in (0.1, 0.2)]
+    sweep_of(
+        tmp_path, runs, 1, lambda c: 0.9 - c["optimizer.lr"] - ("code" in c) / 2, recordings="r"
+    )
     found = page(tmp_path)
     assert "model=rnn cell=gru lr=0.1 is best by val/acc: test" in found.text
     assert "19d3" not in found.text
@@ -77,39 +51,24 @@ def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
     ]
 
 
-def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
-    """The configs of the second sweep take turns."""
-    found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
-    assert "hidden_size=32 is better than hidden_size=8: test/acc +0.2400, p 0.031" in found.text
-    for size in (8, 16):
-        for seed in range(6):
-            score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
-            config = {SIZE: size, "seed": seed}
-            trained(tmp_path / "turns", config, val__acc=size / 20, test__acc=score)
-    found = page(tmp_path / "turns")
-    words = "hidden_size=16 is statistically indistinguishable from hidden_size=8: test/acc +0.01"
-    assert f"{words} [-0.08, +0.10], p 0.844, 6 seeds" in found.text
-    assert "≈ best" in found.text
-
-
 def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
-    for folder in (tmp_path, run.path):
+    trained(tmp_path, {SIZE: [8]}, 1, {"val/acc": 0.9, "test/acc": 0.8})
+    for folder in (tmp_path, tmp_path / id_of(0)):
         found = page(folder)
         assert "hidden_size=8: test/acc 0.8000, 1 seed" in found.text
         assert not {"Effect of each axis", "Variance between seeds"} & set(found.headings)
     # The interval of a second seed ends at 1.
-    trained(tmp_path, {SIZE: 8, "seed": 1}, val__acc=0.9, test__acc=0.95)
+    trained(tmp_path, {SIZE: [8]}, [1], {"val/acc": 0.9, "test/acc": 0.95})
     text = page(tmp_path).text
     assert "[0.0, 1.0], 2 seeds" in text
     assert ", clipped to 0 and 1" in text
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] == 1.0
     # Without a test split the number is called optimistic.
-    trained(tmp_path / "val", {SIZE: 16, "seed": 0}, val__acc=0.8)
+    trained(tmp_path / "val", {SIZE: [16]}, 1, {"val/acc": 0.8})
     text = page(tmp_path / "val").text
     assert "hidden_size=16: val/acc 0.8000, 1 seed" in text
     assert "No test split: val/acc chose the first config, so its val/acc is optimistic" in text
-    trained(tmp_path / "train", {SIZE: 8, "seed": 0}, train__loss=0.5, test__acc=0.4)
+    trained(tmp_path / "train", {SIZE: [8]}, 1, {"train/loss": 0.5, "test/acc": 0.4})
     assert "Ranked by train/loss of the last epoch" in page(tmp_path / "train").text
 
 
@@ -117,11 +76,10 @@ def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
 def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split):
     """An accuracy of the same split may be 1 everywhere, and would contradict the ranking."""
     losses = {8: 0.03, 16: 0.0012, 32: 0.00017}
-    for size, loss in losses.items():
-        for layers in (1, 2):
-            values = {f"{split}__loss": loss * layers, f"{split}__acc": 1.0}
-            config = {SIZE: size, LAYERS: layers, "seed": 0, "monitor": f"{split}/loss"}
-            trained(tmp_path, config, **values)
+    trained(
+        tmp_path, {SIZE: losses, LAYERS: (1, 2), "monitor": [f"{split}/loss"]}, 1,
+        lambda c: {f"{split}/loss": losses[c[SIZE]] * c[LAYERS], f"{split}/acc": 1.0},
+    )  # fmt: skip
     text = page(tmp_path).text
     words = "training" if split == "train" else "validation"
     assert f"hidden_size=32 num_layers=1 is best: {split}/loss 0.00017" in text
@@ -137,9 +95,10 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split)
 def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     """Validation chose the first config; by the t-test the second differs and is better."""
     scores = {8: (0.50, 0.51, 0.52, 0.49, 0.50), 16: (0.70, 0.72, 0.71, 0.69, 0.70)}
-    for size, each in scores.items():
-        for seed, score in enumerate(each):
-            trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
+    trained(
+        tmp_path, {SIZE: scores}, 5,
+        lambda c: {"val/acc": 1 / c[SIZE], "test/acc": scores[c[SIZE]][c["seed"]]},
+    )  # fmt: skip
     text = page(tmp_path).text
     assert (
         "not compared: 1 (a test needs 'seed=range(6)'); better in test/acc, but ranked lower: 1"
@@ -162,16 +121,17 @@ def test_a_cross_validation_says_what_was_varied(tmp_path):
     assert "corrected for overlapping training sets (Nadeau and Bengio 2003)" in text
 
 
-def analysed(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:
-    for number, run in enumerate(runs):
-        finish_run(folder / f"{number:016x}", run, **record)
+def analysed(folder: Path, *given: Any, **record: Any) -> Any:
+    sweep_of(folder, *given, **record)
     return SimpleNamespace(**analyse(folder, read_folder(folder)).content)
 
 
 def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
-    runs = [{"h": h, "seed": s, "val/acc": h, "test/acc": h} for h in (0.5, 0.7) for s in (0, 1)]
     tables = {"val": [[9, 9], [9, 9]], "test": [[3, 1], [0, 4]]}
-    report = analysed(tmp_path / "a", *runs, classes=["a", "b"], confusion=tables)
+    report = analysed(
+        tmp_path / "a", {"h": (0.5, 0.7)}, 2, lambda c: c["h"],
+        classes=["a", "b"], confusion=tables,
+    )  # fmt: skip
     assert report.confusion is not None
     assert report.confusion.counts == [[6, 2], [0, 8]]
     assert (report.confusion.split, report.confusion.sequences) == ("test", 8)
@@ -182,20 +142,19 @@ def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
         "there is neither a validation nor a test split": {"train/loss": 0.5},
     }
     for number, (reason, run) in enumerate(reasons.items()):
-        absent = analysed(tmp_path / f"b{number}", run).confusion_absent
+        absent = analysed(tmp_path / f"b{number}", [run]).confusion_absent
         assert absent == f"No confusion matrix was recorded: {reason}."
 
 
 def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     """An effect between other sets has a warning."""
     key = "data.test_fraction"
-    runs = [
-        {key: split, "h": h, "seed": seed, "val/acc": 0.5 + h - split / 99, "test/acc": 0.4 + h}
-        for split in (0, 1)
-        for h in (0.0, 0.1)
-        for seed in range(7)
-    ]
-    report = analysed(tmp_path / "splits", *runs)
+
+    def scores(config: dict[str, Any]) -> dict[str, float]:
+        h = config["h"]
+        return {"val/acc": 0.5 + h - config.get(key, 0) / 99, "test/acc": 0.4 + h}
+
+    report = analysed(tmp_path / "splits", {key: (0, 1), "h": (0.0, 0.1)}, 7, scores)
     other = "other validation and test sets"
     verdicts = [c["apart"] or c["difference"].verdict for c in report.configs]
     assert verdicts == ["best", other, "different", other]
@@ -207,7 +166,7 @@ def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     assert report.configs[1]["difference"] is None
     words = "Each value of test_fraction has its own validation or test sequences"
     assert words in page(tmp_path / "splits").text
-    analysed(tmp_path / "same", *({**run, key: 0, "d": run[key]} for run in runs))
+    sweep_of(tmp_path / "same", {"d": (0, 1), "h": (0.0, 0.1)}, 7, scores)
     assert "its own validation" not in page(tmp_path / "same").text
 
 
@@ -216,7 +175,7 @@ def test_few_test_sequences_limit_the_claims(tmp_path):
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
     words = "Sampling error of a difference on 36 sequences of test: 0.22"
-    assert words in analysed(tmp_path, *runs, **splits).limits
+    assert words in analysed(tmp_path, runs, **splits).limits
 
 
 def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
@@ -250,54 +209,52 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
     assert float(rows[0]["val_loss"]) == np.mean([value("val_loss", 8, s) for s in SEEDS])
 
 
-@pytest.mark.parametrize(
-    ("monitor", "words"),
-    [
-        (None, "Ranked by val_loss of the last epoch"),
-        (
-            "val_loss",
-            "No test metric of its kind: val_loss chose the first config, so its val_loss is",
-        ),
-    ],
-)
-def test_a_report_says_how_a_users_own_metric_chose(tmp_path, monitor, words):
-    assert words in page(finish_own_runs(tmp_path, monitor, monitor and "min")).text
+def split_and_source(config: dict[str, Any]) -> dict[str, Any]:
+    return on_data(config.get("data.source.name", "d"), config.get("data.fold"), 50, 200)
 
 
-def scores_of(folder: Path, points: list[dict[str, Any]]) -> Path:
-    """Writes runs with equal sequences; `acc` is the score on validation and test."""
-    for number, point in enumerate(points):
-        accuracy = point.pop("acc")
-        scores = {"val/acc": accuracy, "test/acc": accuracy}
-        split = {"sequences": 50, "fingerprint": f"{point.get('data.fold')}"}
-        source = point.get("data.source.name", "d")
-        finish_run(
-            folder / f"{number:016x}", point | scores, recordings=source, data_fingerprint=source,
-            splits={"val": split, "test": split}, num_train=200,
-        )  # fmt: skip
-    return folder
+def better(kind: str, first: float, second: float) -> tuple[Any, ...]:
+    """Two configs with these scores on the test split, whose validation ranks h=0 first."""
+    rank = {"acc": (0.9, 0.8), "loss": (0.1, 0.2)}[kind]
+
+    def scores(config: dict[str, Any]) -> dict[str, float]:
+        h, seed = config["h"], config["seed"]
+        return {f"val/{kind}": rank[h], f"test/{kind}": (first, second)[h] + seed / 99}
+
+    return {"h": (0, 1), "monitor": [f"val/{kind}"]}, 7, scores
 
 
-EACH = list(itertools.product((1, 2, 3), range(5)))
-ANSWERS: dict[str, tuple[list[dict[str, Any]], str]] = {
+ANSWERS: dict[str, tuple[tuple[Any, ...], str]] = {
+    "two configs": (
+        better("acc", 0.8, 0.6), "h=0 is better than h=1: test/acc +0.2000, p 0.016, 7 seeds"
+    ),
+    "validation against test": (
+        better("acc", 0.6, 0.8), "h=1 is better than h=0: test/acc +0.2000, p 0.016, 7 seeds"
+    ),
+    "a loss": (
+        better("loss", 0.2, 0.5), "h=0 is better than h=1: test/loss -0.3000, p 0.016, 7 seeds"
+    ),
+    "a loss, validation against test": (
+        better("loss", 0.5, 0.2), "h=1 is better than h=0: test/loss -0.3000, p 0.016, 7 seeds"
+    ),
     "one seed": (
-        [{"h": h, "seed": 0, "acc": 0.5 + h / 10} for h in (1, 2, 3)],
+        ({"h": (1, 2, 3)}, 1, lambda c: 0.5 + c["h"] / 10),
         "h=3 is best by val/acc: test/acc 0.8000, 1 seed; not compared: 2 (a test needs "
         "'seed=range(7)')",
     ),
     "folds": (
-        [{"h": h, "data.fold": f, "acc": 0.5 + h / 10 + (f * h * h % 5) / 100} for h, f in EACH],
+        ({"h": (1, 2, 3), "data.fold": range(5)}, None,
+         lambda c: 0.5 + c["h"] / 10 + (c["data.fold"] * c["h"] ** 2 % 5) / 100),
         "h=3 is best by val/acc: test/acc 0.820 [0.791, 0.849], 5 replicates (5 folds, one seed); "
         "different from it: 1 of 2; not compared: 1",
     ),
     "data sets": (
-        [{"h": h, "seed": 0, "data.source.name": s, "acc": 0.5 + h / 10}
-         for h in (1, 2) for s in "abc"],
+        ({"h": (1, 2), "data.source.name": "abc"}, 1, lambda c: 0.5 + c["h"] / 10),
         "h=2 has the lowest mean rank in test/acc: 1.00 on 3 data sets; configs with this rank: "
         "1 of 2",
     ),
     "no difference": (
-        [{"h": h, "seed": s, "acc": 0.7 + (s + h) % 2 / 10} for h in (1, 2) for s in range(8)],
+        ({"h": (1, 2)}, 8, lambda c: 0.7 + (c["seed"] + c["h"]) % 2 / 10),
         "h=1 is statistically indistinguishable from h=2: test/acc +0.00 [-0.09, +0.09], "
         "p 1.000, 8 seeds; 942 seeds would show 0.01",
     ),
@@ -305,18 +262,8 @@ ANSWERS: dict[str, tuple[list[dict[str, Any]], str]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path, said):
-    points, sentence = ANSWERS[kind]
-    folder = scores_of(tmp_path / "runs", [dict(point) for point in points])
-    assert said("leaderboard", str(folder))[1].splitlines()[0] == sentence
-    assert sentence in page(folder).text
-
-
-def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, said):
-    folder = scores_of(tmp_path / "runs", [{"h": h, "seed": 0, "acc": h / 10} for h in (1, 2)])
-    started(folder, {"h": 3, "seed": 0})
-    lines = said("leaderboard", str(folder))[1].splitlines()
-    best = "h=2 is best by val/acc: test/acc 0.2000, 1 seed; not compared: 1"
-    assert lines[0] == f"{best} (a test needs 'seed=range(6)')"
-    assert "1 of 3 runs not complete (1 incomplete)" in lines
-    assert "1 of 3 runs not complete (1 incomplete)" in page(folder).text
+def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path):
+    """tests/results/test_views.py shows that all views print this sentence."""
+    sweep, sentence = ANSWERS[kind]
+    sweep_of(tmp_path, *sweep, about=split_and_source)
+    assert boards_of(tmp_path, read_folder(tmp_path), None)["answer"].sentence == sentence

@@ -4,19 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from replicate_runs import crossed, ranked
 from report_pages import SIZE, data, grid, page, trained
-from run_files import SMALL
 
 from seqsweep.runs.documents import write_sealed
-from seqsweep.runs.files import read_object
-from seqsweep.runs.ledger import read_folder
-from seqsweep.sweeping.baselines import write_baselines
-from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import build_data
-from seqsweep.training.train import train
 
 MAJORITY, REGRESSION, NEAREST = "majority class", "logistic regression", "1-nearest neighbour"
 
@@ -28,22 +20,6 @@ def baseline(name: str, test: float, val: float | None = None, **more: Any) -> d
 
 def write(folder: Path, *rows: dict[str, Any], **more: Any) -> None:
     write_sealed(folder / "baselines.json", {"baselines": list(rows), **more})
-
-
-def test_the_page_has_the_accuracy_of_the_most_frequent_label_of_train(tmp_path, checked):
-    """Counted here from the labels, from which the command computes it."""
-    run = plan(checked(*SMALL, "trainer.max_epochs=1", "data.test_fraction=0.5"))
-    train(run, tmp_path)
-    write_baselines(tmp_path, read_folder(tmp_path))
-    splits = build_data(run.config).splits
-    assert splits.test is not None
-    most = np.bincount(splits.train.labels).argmax()
-    right, size = int((splits.test.labels == most).sum()), len(splits.test)
-    assert 0 < right < size
-    text = page(tmp_path).text
-    (found,) = (row for row in data(tmp_path)["baselines"] if row["name"] == MAJORITY)
-    assert found["metrics"]["test/acc"] == pytest.approx(right / size)
-    assert f"{MAJORITY} {right / size:.4f} " in text
 
 
 @pytest.mark.parametrize(
@@ -67,9 +43,8 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
 
 def test_validation_chooses_the_baseline_of_the_sentence(tmp_path):
     """The table below names the baseline that is better on the test split too."""
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
-    counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
-    write_sealed(run.path / "record.json", read_object(run.path / "record.json") | counts)
+    counts = {"test": [[475, 25], [25, 475]]}
+    trained(tmp_path, {SIZE: [8]}, 1, {"val/acc": 0.9, "test/acc": 0.95}, confusion=counts)
     write(tmp_path, baseline(REGRESSION, 0.92, 0.92), baseline(NEAREST, 0.99, 0.91))
     text = page(tmp_path).text
     assert "test/acc 0.9200, below the network (0.9500)." in text
@@ -81,12 +56,8 @@ def test_validation_chooses_the_baseline_of_the_sentence(tmp_path):
 
 def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     """The fingerprint covers all data; how they are split is a key. Other data are left out."""
-    for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
-        config = {"data.val_fraction": share, "seed": 0}
-        run = trained(tmp_path, config, test__acc=0.9, **val)
-        run.finish(
-            read_object(run.path / "record.json") | {"data_fingerprint": "same"}, synced=True
-        )
+    for share, scores in ((0.2, {"val/acc": 0.9, "test/acc": 0.9}), (0.0, {"test/acc": 0.9})):
+        trained(tmp_path, {"data.val_fraction": [share]}, 1, scores, data_fingerprint="same")
     rows = [
         baseline(REGRESSION, score, score, data_fingerprint=fingerprint,
                  data={"data.val_fraction": share, "data.source.path": None})

@@ -1,6 +1,5 @@
 """The report works in a browser, from disk, offline, on a phone and on paper."""
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from report_pages import SIZE, started, trained
 
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.report.write import write_report
-from seqsweep.runs.files import read_object
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -36,13 +34,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a sweep with malicious names, two seeds and a failure."""
     folder = tmp_path_factory.mktemp("sweep")
-    runs = itertools.product(("gru", ATTACK), (8, 16, 32), (0, 1))
-    for cell, size, seed in runs:
-        config = {"model.cell": cell, SIZE: size, "seed": seed}
-        score = 0.5 + size / 100 + seed / 50
-        run = trained(folder, config, val__acc=score, test__acc=score - 0.1, val__loss=1 - score)
-        classes = {"classes": [ATTACK, "<b>x</b>"]}
-        run.finish(read_object(run.path / "record.json") | classes, synced=True)
+
+    def metrics(config: dict[str, Any]) -> dict[str, float]:
+        score = 0.5 + config[SIZE] / 100 + config["seed"] / 50
+        return {"train/loss": 0.5, "val/acc": score, "test/acc": score - 0.1, "val/loss": 1 - score}
+
+    sweep = {"model.cell": ("gru", ATTACK), SIZE: (8, 16, 32)}
+    trained(folder, sweep, 2, metrics, classes=[ATTACK, "<b>x</b>"])
     started(folder, {"model.cell": ATTACK, SIZE: 64, "seed": 0}).fail(ValueError(ATTACK))
     return write_report(folder)[0]
 

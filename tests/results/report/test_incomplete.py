@@ -1,10 +1,7 @@
 """The page reports failed, missing and repeated runs, and grids that are not full."""
 
-from itertools import product
-
 from report_pages import LAYERS, SIZE, data, grid, page, started, trained
 
-from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -67,10 +64,11 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
 
 
 def test_confounded_effects_are_named_and_have_no_share(tmp_path):
-    grids = [*product((4, 8), "rg", (1, 2)), *product((8, 16), "gl", (1, 4))]
-    for size, cell, rate in grids:
-        config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
-        trained(tmp_path, config, val__acc=size / 40 + rate / 99)
+    for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
+        trained(
+            tmp_path, {SIZE: sizes, "model.cell": cells, "lr": rates}, 1,
+            lambda c: {"val/acc": c[SIZE] / 40 + c["lr"] / 99},
+        )  # fmt: skip
     text = page(tmp_path).text
     assert "the means are over all configs, and other keys may explain them" in text
     assert text.count("confounded with other keys") == 3
@@ -79,14 +77,14 @@ def test_confounded_effects_are_named_and_have_no_share(tmp_path):
 
 
 def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
-    assert page(tmp_path) and data(tmp_path)["splits"] == {}
+    trained(tmp_path / "unknown", {SIZE: [8]}, 1, 0.9)
+    assert page(tmp_path / "unknown") and data(tmp_path / "unknown")["splits"] == {}
     splits = {
         "train": {"sequences": 1216, "fingerprint": "a"},
         "val": {"sequences": 30, "fingerprint": "b", "also_in_train": 0},
         "test": {"sequences": 54, "fingerprint": "c", "also_in_train": 12},
     }
-    run.finish(read_object(run.path / "record.json") | {"splits": splits}, synced=True)
+    trained(tmp_path, {SIZE: [8]}, 1, 0.9, splits=splits)
     text = page(tmp_path).text
     assert "1,216 training, 30 validation, 54 test sequences." in text
     words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_pages import data, figures_of, page, trained
+from report_pages import SIZE, data, figures_of, page, trained
 
 from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
 from seqsweep.results.ranks import MOST_RANKED, rank_methods
 from seqsweep.results.report.plotly_figures import curves_figure, ranks_figure
-from seqsweep.runs.files import read_object
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
@@ -67,15 +66,11 @@ def test_a_row_has_each_method_at_its_mean_rank_and_a_bar_each_clique():
 
 def test_the_report_begins_with_the_ranks(tmp_path: Path):
     """Two sizes on seven data sets, the larger one always better."""
-    for number in range(7):
-        for size in (8, 16):
-            config = {"model.hidden_size": size, "data.source.name": f"Set{number}", "seed": 0}
-            acc = 0.1 * number + size / 100
-            run = trained(tmp_path, config, val__acc=acc, test__acc=acc)
-            run.finish(
-                read_object(run.path / "record.json") | {"data_fingerprint": f"{number}"},
-                synced=True,
-            )
+    trained(
+        tmp_path, {"data.source.name": [f"Set{n}" for n in range(7)], SIZE: (8, 16)}, 1,
+        lambda c: int(c["data.source.name"][3:]) / 10 + c[SIZE] / 100,
+        data_fingerprint=lambda c: c["data.source.name"],
+    )  # fmt: skip
     found = page(tmp_path)
     assert found.headings[:2] == ["Data sets", "Leaderboard"]
     words = "hidden_size=16 has the lowest mean rank in test/acc: 1.00 on 7 data sets; configs with"

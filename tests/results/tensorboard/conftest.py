@@ -1,15 +1,14 @@
 """Folders of runs as training writes them, and readers that use TensorBoard's own backends."""
 
 import importlib
-import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from made_sweeps import config_of, record_of, runs_of, start_run, write_rows
 from tensorboard import context as tensorboard_context
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
@@ -27,6 +26,9 @@ api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
 STEPS = 6
 """The optimizer steps of an epoch."""
 
+LOGGED = ("train/loss", "val/loss", "val/acc")
+CONFUSION = {"classes": ["a", "$b", "<c>"],
+             "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]}}  # fmt: skip
 DIAGNOSIS = {"split": "val", "sequences": 64, "gradient": {"layer 1": [1.0, 0.1, 0.0]}}
 
 
@@ -37,37 +39,31 @@ class Sweep:
 
     def add(self, run_id: str, config: Mapping[str, Any], accuracies: Sequence[float]) -> RunFolder:
         """Adds a run that has not ended, with the validation accuracy of each epoch."""
-        config = {"seed": 0, "monitor": "val/acc", **config}
-        self.configs[run_id] = config
-        run = RunFolder(self.folder / run_id)
-        run.start(config, {"started": "2026-01-02T03:04:05+0000"}, sync=False)
+        self.configs[run_id] = config_of({"seed": 0, **config})
+        run = start_run(
+            self.folder / run_id, self.configs[run_id], {"started": "2026-01-02T03:04:05+0000"}
+        )
+        rows: list[list[Any]] = [
+            [e, STEPS * (e + 1), 1 - a, 1.1 - a, a] for e, a in enumerate(accuracies)
+        ]
+        write_rows(run.path, ",".join(["epoch", "step", *LOGGED]), rows)
         events = EventFile(run.path)
-        lines = ["epoch,step,lr,train/loss,val/loss,val/acc"]
-        for epoch, accuracy in enumerate(accuracies):
-            step = STEPS * (epoch + 1)
-            row = {"train/loss": 1 - accuracy, "val/loss": 1.1 - accuracy, "val/acc": accuracy}
-            events.write([(step, 1.7e9 + epoch, row)])
-            lines.append(",".join(str(v) for v in (epoch, step, 0.1, *row.values())))
-        (run.path / "metrics.csv").write_text("".join(f"{line}\r\n" for line in lines))
+        for epoch, step, *values in rows:
+            events.write([(step, 1.7e9 + epoch, dict(zip(LOGGED, values, strict=True)))])
         return run
 
     def finish(self, run: RunFolder, accuracies: Sequence[float], **more: Any) -> None:
         """Writes the record of the best epoch, with a confusion and a diagnosis."""
-        best = int(np.argmax(accuracies))
+        best = max(accuracies)
         metrics = {
-            "val/acc": accuracies[best], "val/loss": 1.1 - accuracies[best],
-            "train/loss": 1 - accuracies[best], "test/acc": accuracies[best] - 0.01,
-            "test/f1": accuracies[best] - 0.02,
+            "val/acc": best, "val/loss": 1.1 - best, "train/loss": 1 - best,
+            "test/acc": best - 0.01, "test/f1": best - 0.02,
         }  # fmt: skip
         (run.path / "diagnostics.json").write_text(json.dumps(DIAGNOSIS))
-        run.finish(
-            {"run_id": run.run_id, "config": self.configs[run.run_id], "metrics": metrics,
-             "best_epoch": best, "epochs": len(accuracies), "steps": STEPS * len(accuracies),
-             "params": 1234, "train_seconds": 2.5, "samples_per_s": 1000.0,
-             "classes": ["a", "$b", "<c>"],
-             "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]}, **more},
-            synced=True,
-        )  # fmt: skip
+        costs = {"best_epoch": accuracies.index(best), "epochs": len(accuracies), "params": 1234,
+                 "steps": STEPS * len(accuracies)}  # fmt: skip
+        record = {"run_id": run.run_id, **CONFUSION, **costs, **more}
+        run.finish(record_of(self.configs[run.run_id], metrics, record), synced=True)
 
     def done(self, run_id: str, config: Mapping[str, Any], best: float) -> RunFolder:
         """Adds a complete run whose last but one epoch is the best."""
@@ -78,14 +74,13 @@ class Sweep:
     def grid(self) -> dict[str, float]:
         """Adds 12 configs with 2 seeds; returns the best accuracy of each run by its name."""
         best: dict[str, float] = {}
-        axes = itertools.product((8, 16, 128), (1, 2), (False, True))
-        for number, (size, layers, both) in enumerate(axes):
-            for seed in (0, 1):
-                config = {"model.hidden_size": size, "model.num_layers": layers, "seed": seed,
-                          "model.bidirectional": both}  # fmt: skip
-                score = round(0.5 + number * 7 % 12 / 40 + seed / 100, 4)
-                self.done(f"{number:08x}{seed:08x}", config, score)
-                best[f"h{size:03}-L{layers}-{'bi' if both else 'uni'}-s{seed}"] = score
+        axes = {"model.hidden_size": (8, 16, 128), "model.num_layers": (1, 2),
+                "model.bidirectional": (False, True)}  # fmt: skip
+        for number, config in enumerate(runs_of(axes, 2)):
+            size, layers, both, seed = config.values()
+            score = round(0.5 + number // 2 * 7 % 12 / 40 + seed / 100, 4)
+            self.done(f"{number // 2:08x}{seed:08x}", config, score)
+            best[f"h{size:03}-L{layers}-{'bi' if both else 'uni'}-s{seed}"] = score
         return best
 
     def plan(self) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tensorboard
-from finished_runs import finish_run
+from made_sweeps import finish_run
 
 from seqsweep.results.tensorboard.serve import HOST, greeting, pages, serve
 from seqsweep.results.tensorboard.view import View
