@@ -2,8 +2,8 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +12,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
+from seqsweep.arguments import (
+    Parser,
+    add_ensemble,
+    add_json,
+    add_out,
+    add_use_of_run,
+    whole_number,
+)
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.significance import LEVEL, estimate
+from seqsweep.results.significance import LEVEL, Estimate, estimate
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.terminal_table import print_table
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
-from seqsweep.using.input_data import open_data, open_run
+from seqsweep.using.ensemble import open_chosen, origin_of
+from seqsweep.using.input_data import open_data
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
-from seqsweep.using.predict import known_labels, probabilities_of
+from seqsweep.using.predict import inputs_of, known_labels
 from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
+
+Labels = npt.NDArray[np.int64]
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
 _MOST_CLASSES, _MOST_ROWS = 20, 100
@@ -42,32 +52,26 @@ _FOR_NETWORKS = {"data": None, "resamples": 1000, "seed": 0, "batch_size": BATCH
 def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
-    run, choice = open_run(options)
+    run, choice = open_chosen(options)
     if run.is_module:
         return _evaluate_own(run, choice, options)
-    if options.data is None:
-        if options.options:
-            raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, probabilities, labels, units = _own_split(run, options)
-    else:
-        data = open_data(options.data, options.options, run, options.split, labelled=True)
-        for note in data.notes:
-            say_error(note)
-        name, labels, units = data.name, known_labels(data, run), data.units
-        probabilities = probabilities_of(run, data, options.batch_size)
-    result = evaluate_probabilities(
-        probabilities, labels, run.class_names, options.resamples, options.seed, units
-    )
+    name, batches, units = _labelled(run, options)
+    each, labels = _probabilities(run, name, batches, options.batch_size)
+    of = run.class_names, options.resamples, options.seed, units
+    result = evaluate_probabilities(each.mean(axis=0), labels, *of)
+    seeds = estimate((each.argmax(axis=2) == labels).mean(axis=1).tolist())
     settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
-    head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
+    head = {**origin_of(run), "epoch": run.epoch, "data": name}
     content = head | result.as_json() | {"intervals": settings}
+    if seeds.n > 1:
+        content["mean_of_seeds"] = dataclasses.asdict(seeds)
     if options.out is not None:
         write_json(options.out, content)
     if options.json:
         print_json(content)
         return 0
     kind = "sequence" if units is None else "window"
-    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole())
+    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole(), seeds)
     return 0
 
 
@@ -104,6 +108,7 @@ def _parser() -> Parser:
     text = "Scores a run on labelled sequences; without DATA, on its own test split."
     parser = Parser("evaluate", text)
     add_use_of_run(parser, needs_data=False)
+    add_ensemble(parser)
     add_json(parser)
     add_out(parser, ".json", "a file for all numbers")
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
@@ -114,15 +119,29 @@ def _parser() -> Parser:
     return parser
 
 
-def _own_split(
-    run: LoadedRun, options: argparse.Namespace
-) -> tuple[str, Float64, npt.NDArray[np.int64], npt.NDArray[Any] | None]:
-    """Returns the name, probabilities, labels and `Sequences.units` of the run's own split.
+class _Labelled(NamedTuple):
+    """The name, inputs with labels, and `Sequences.units` of DATA or of a split."""
+
+    name: str
+    batches: Iterable[tuple[Inputs, Labels]]
+    units: npt.NDArray[Any] | None
+
+
+def _labelled(run: LoadedRun, options: argparse.Namespace) -> _Labelled:
+    """Returns the sequences of DATA, or of the run's own split.
 
     Raises:
-        ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
-            be read or have changed since training.
+        ValueError, TypeError, OSError: the run has no folder or no such split, or the data cannot
+            be read, do not fit the run or have changed since training.
     """
+    if options.data is not None:
+        data = open_data(options.data, options.options, run, options.split, labelled=True)
+        for note in data.notes:
+            say_error(note)
+        labels = known_labels(data, run)
+        return _Labelled(data.name, [(inputs_of(run, data), labels)], data.units)
+    if options.options:
+        raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
     from seqsweep.using.own_outputs import own_data  # it imports Lightning
 
     data, name = own_data(run, options)
@@ -133,20 +152,41 @@ def _own_split(
         batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
     else:
         batches = dataloader_of(data, name)
-    probabilities: list[Float64] = []
-    labels: list[npt.NDArray[np.int64]] = []
-    for x, lengths, y in map(checked_batch, batches):
-        probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
-        labels.append(y.numpy())
-    return f"{run.folder} ({name})", np.concatenate(probabilities), np.concatenate(labels), units
+    checked = map(checked_batch, batches)
+    inputs = ((Inputs(x, lengths), labels.numpy()) for x, lengths, labels in checked)
+    return _Labelled(f"{run.folder} ({name})", inputs, units)
 
 
-def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
-    """Prints the overall scores, the scores by class, and the confusion matrix."""
+def _probabilities(
+    run: LoadedRun, name: str, batches: Iterable[tuple[Inputs, Labels]], batch_size: int
+) -> tuple[Float64, Labels]:
+    """Returns the probabilities (M, N, C) of each member of an ensemble, and the labels (N,)."""
+    parts: list[Float64] = []
+    labels: list[Labels] = []
+    for inputs, y in batches:
+        try:
+            parts.append(run.apply_each(inputs, batch_size))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from None
+        labels.append(y)
+    return np.concatenate(parts, axis=1), np.concatenate(labels)
+
+
+def print_evaluation(
+    result: Evaluation, title: str, console: Console, seeds: Estimate | None = None
+) -> None:
+    """Prints the overall scores, the scores by class, and the confusion matrix.
+
+    Args:
+        seeds: the mean accuracy of the members of an ensemble.
+    """
     print_lines(console, title)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, score in result.metrics.items():
         table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
+        if name == "accuracy" and seeds is not None and seeds.n > 1:
+            mean = Score(seeds.mean, seeds.low, seeds.high)
+            table.add_row(f"  mean of {seeds.n} seeds", *_texts(mean))
     print_table(console, table)
     print_table(console, _classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
