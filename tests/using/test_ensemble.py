@@ -69,7 +69,7 @@ def test_runs_on_other_splits_are_no_members(tmp_path, varied, message):
 
 def test_wrong_words_cost_one_line(command, trained):
     for words, message in (
-        (["--config", "2"], "--config=2: needs --ensemble"),
+        (["--config", "2"], "--config=2: needs --ensemble or --importance"),
         (["--ensemble", "--config", "3"], f"--config=3: {trained.sweep} has only 2 configs"),
         (["--ensembel"], "no such option of seqsweep evaluate; did you mean '--ensemble'"),
     ):

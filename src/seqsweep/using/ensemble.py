@@ -110,7 +110,7 @@ def open_chosen(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
     """Loads an ensemble with `--ensemble`, else a run; see `open_run`."""
     if not options.ensemble:
         if options.config is not None:
-            raise ValueError(f"--config={options.config}: needs --ensemble")
+            raise ValueError(f"--config={options.config}: needs --ensemble or --importance")
         return open_run(options)
     chosen = options.run, options.config or 1, options.checkpoint or "best", options.allow
     ensemble = load_ensemble(*chosen)

@@ -1,4 +1,4 @@
-"""Finds the run at a path; in a sweep's folder, the best run or a config's."""
+"""Finds the run at a path, or a sweep's best runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +32,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
         raise ValueError(f"{path}: is a file of sequences; {expected}")
-    # A file or a run's own folder leaves nothing to choose.
-    if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
+    if is_one_run(path):
         return path, None
     entries, board = _ranked(path)
     row, monitor = board.rows[0], board.monitor
@@ -51,6 +50,11 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return best.folder.path, f"{of} ({settings}{shown})"
+
+
+def is_one_run(path: Path) -> bool:
+    """Returns whether a path leaves nothing to choose: a file, or a run's own folder."""
+    return path.is_file() or (path / "checkpoints").is_dir() or bool(list(path.glob("*.ckpt")))
 
 
 def find_seeds(path: Path, rank: int = 1) -> tuple[list[Entry], str]:
