@@ -228,12 +228,14 @@ def _plan(arguments: list[str]) -> int:
 def _reproduce(arguments: list[str]) -> int:
     text = "Trains a run again and compares every loss and weight."
     parser = folder_parser("reproduce", text, "a run's folder")
+    words = "another folder of the run from whose weights it started"
+    parser.add_argument("--start-from", metavar="RUN_FOLDER", help=words)
     add_allow(parser)
     options = parser.parse(arguments)
     # Imported after the arguments are checked, because importing torch takes seconds.
     from seqsweep.sweeping.reproduce import reproduce
 
-    return reproduce(options.folder, options.allow)
+    return reproduce(options.folder, options.allow, options.start_from)
 
 
 def _complete(arguments: list[str]) -> int:
