@@ -1,4 +1,4 @@
-"""What decides: only the values of a part change, and they come from other sequences."""
+"""Only the values of a part change, and they come from other sequences."""
 
 import json
 
@@ -71,10 +71,6 @@ def test_the_answer_is_a_table_a_file_and_a_drawing(command, trained, tmp_path):
     stored = json.loads((trained.sweep / "importance.json").read_text())
     assert {**stored, "digest": ""} == {**written, "digest": ""}
     assert len(written["runs"]) == 2 and np.array(written["cells"]).shape == (2, 9)
-    record = json.loads(
-        (trained.runs[0].parent / written["run_ids"][0] / "record.json").read_text()
-    )
-    assert 0 <= record["metrics"]["test/acc"] <= 1
     assert command("report", trained.sweep, "--out", "page.html").code == 0
     assert json.loads((tmp_path / "page.json").read_text())["importance"]["data"] == stored["data"]
     assert '<section id="importance">' in (tmp_path / "page.html").read_text()

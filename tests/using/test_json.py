@@ -180,6 +180,8 @@ def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
     assert content["metrics"]["accuracy"] == written["metrics"]["accuracy"]
     together = answer("evaluate", trained.sweep, "--ensemble", "--resamples", "0")
     assert together["mean_of_seeds"]["n"] == len(together["members"]) == 2
+    parts = answer("evaluate", trained.sweep, "--importance", name="evaluate --importance")
+    assert [part["loss"]["n"] for part in parts["channels"] + parts["spans"]] == [2] * 11
     plain = answer("evaluate", "--json", trained.run, "--resamples", "0")
     assert plain["metrics"]["macro_f1"] == {"value": content["metrics"]["macro_f1"]["value"]}
 

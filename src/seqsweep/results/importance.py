@@ -17,7 +17,7 @@ _SHARE = 0.25
 
 
 def find_importance(folder: Path, entries: Sequence[Entry]) -> JsonObject | None:
-    """Returns what a folder's file says; None if a run of the file is not complete now."""
+    """Returns a folder's importance; None without a file on complete runs."""
     content = read_sealed_or_none(folder / FILE)
     complete = {entry.folder.run_id for entry in entries if entry.state == "complete"}
     return content if content and complete.issuperset(content["run_ids"]) else None

@@ -148,7 +148,7 @@ def _content(
 
 
 def _print(content: JsonObject, title: str) -> None:
-    """Prints the increase of the loss and the decrease of the accuracy by channels and spans."""
+    """Prints what permuting the channels and the spans worsens."""
     console, table = PlainConsole(), Table(box=None, padding=(0, 2, 0, 0))
     for head in ("permuted", "loss", "", "accuracy", ""):
         table.add_column(head, justify="right" if head in ("loss", "accuracy") else "left")
