@@ -53,7 +53,7 @@ usage: seqsweep COMMAND ...
   export RUN --out FILE     write a network for other programs (.onnx)
   explain [KEY=VALUE ...]   show a network's tensors layer by layer
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
-  evaluate RUN [DATA]       score a run on labelled sequences, with intervals
+  evaluate RUN [DATA]       score a run on labelled sequences, or show what decides: --importance
   bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates

@@ -60,7 +60,8 @@ def labelled(run: LoadedRun, options: argparse.Namespace) -> Labelled:
         batches = dataloader_of(data, name)
     checked = map(checked_batch, batches)
     inputs = ((Inputs(x, lengths), labels.numpy()) for x, lengths, labels in checked)
-    return Labelled(f"{run.folder} ({name})", inputs, units)
+    folder = options.run if options.ensemble or options.importance else run.folder
+    return Labelled(f"{folder} ({name})", inputs, units)
 
 
 def labelled_probabilities(
