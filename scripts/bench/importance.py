@@ -11,12 +11,16 @@ the same parts of the same sequences for one network of each task. The exit code
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from sklearn.inspection import permutation_importance
 
 import seqsweep
 from seqsweep.results.importance import deciding
+from seqsweep.training.run_data import data_of
 from seqsweep.using.importance import Part, parts_of, worsening
 from seqsweep.using.load import Inputs, LoadedRun
 
@@ -42,12 +46,11 @@ def make_two_of_five(path: Path) -> list[str]:
     return ["data=npz", f"data.source.path={path}", "data.batch_size=50", "optimizer.lr=0.01"]
 
 
-def inputs_of(run: LoadedRun) -> tuple[Inputs, np.ndarray]:
-    from seqsweep.using.evaluate import _parser
-    from seqsweep.using.labelled import labelled, together
-
-    name, batches, _ = labelled(run, _parser().parse([str(run.folder)]))
-    return together(run, name, batches)
+def inputs_of(run: LoadedRun) -> tuple[Inputs, npt.NDArray[np.int64]]:
+    """Returns the test split of a run, as the network reads it, and its labels."""
+    part = data_of(run.config["data"]).prepared.test
+    assert part is not None
+    return Inputs(torch.from_numpy(part.x), torch.from_numpy(part.lengths)), part.labels
 
 
 def named(run: LoadedRun) -> tuple[set[str], set[str]]:
@@ -102,7 +105,9 @@ def differs_from_sklearn(run: LoadedRun) -> float:
         ours = np.array([worsening(run, inputs, labels, parts, s, 512)[1:, 0] for s in range(8)])
         columns = np.tile(np.arange(len(labels))[:, None], (1, len(parts)))
         estimator = Columns(run, inputs, parts)
-        theirs = permutation_importance(estimator, columns, labels, n_repeats=40, random_state=0)
+        theirs: Any = permutation_importance(
+            estimator, columns, labels, n_repeats=40, random_state=0
+        )
         error = np.sqrt(theirs["importances_std"] ** 2 / 40 + ours.var(axis=0, ddof=1) / 8)
         distance = np.abs(ours.mean(axis=0) - theirs["importances_mean"])
         worst = max(worst, float((distance / np.maximum(error, 1e-9)).max()))
