@@ -2,8 +2,11 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
+import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,18 +19,22 @@ from seqsweep.arguments import (
     add_use_of_run,
     whole_number,
 )
-from seqsweep.console import PlainConsole, print_json, print_lines
+from seqsweep.console import PlainConsole, print_json, print_lines, say_error
+from seqsweep.data.batch import checked_batch
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import LEVEL, Estimate, estimate
 from seqsweep.runs.files import write_json
+from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.terminal_table import print_table
 from seqsweep.text import count, number
+from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.ensemble import open_chosen, origin_of
-from seqsweep.using.importance import importance
-from seqsweep.using.labelled import labelled, labelled_probabilities
-from seqsweep.using.load import BATCH_SIZE, LoadedRun, load_run
-from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Score
+from seqsweep.using.importance import Labelled, Labels, importance
+from seqsweep.using.input_data import open_data
+from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
+from seqsweep.using.predict import inputs_of, known_labels
+from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
@@ -44,12 +51,12 @@ def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
     if options.importance:
-        return importance(options)
+        return importance(options, labelled)
     run, choice = open_chosen(options)
     if run.is_module:
         return _evaluate_own(run, choice, options)
     name, batches, units = labelled(run, options)
-    each, labels = labelled_probabilities(run, name, batches, options.batch_size)
+    each, labels = _probabilities(run, name, batches, options.batch_size)
     of = run.class_names, options.resamples, options.seed, units
     result = evaluate_probabilities(each.mean(axis=0), labels, *of)
     seeds = estimate((each.argmax(axis=2) == labels).mean(axis=1).tolist())
@@ -112,6 +119,52 @@ def _parser() -> Parser:
     words = "the seed of the resamples, or of the permutations (0)"
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help=words)
     return parser
+
+
+def labelled(run: LoadedRun, options: argparse.Namespace) -> Labelled:
+    """Returns the sequences of DATA, or of the run's own split.
+
+    Raises:
+        ValueError, TypeError, OSError: the run has no folder or no such split, or the data cannot
+            be read, do not fit the run or have changed since training.
+    """
+    if options.data is not None:
+        data = open_data(options.data, options.options, run, options.split, labelled=True)
+        for note in data.notes:
+            say_error(note)
+        labels = known_labels(data, run)
+        return Labelled(data.name, [(inputs_of(run, data), labels)], data.units)
+    if options.options:
+        raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
+    from seqsweep.using.own_outputs import own_data  # it imports Lightning
+
+    data, name = own_data(run, options)
+    units = None
+    if run.config["data"]["_target_"] == DATA_MODULE:
+        part = data.splits.parts[name]
+        units = part.units
+        batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
+    else:
+        batches = dataloader_of(data, name)
+    checked = map(checked_batch, batches)
+    inputs = ((Inputs(x, lengths), labels.numpy()) for x, lengths, labels in checked)
+    folder = options.run if options.ensemble or options.importance else run.folder
+    return Labelled(f"{folder} ({name})", inputs, units)
+
+
+def _probabilities(
+    run: LoadedRun, name: str, batches: Iterable[tuple[Inputs, Labels]], batch_size: int
+) -> tuple[Float64, Labels]:
+    """Returns the probabilities (M, N, C) of each member of an ensemble, and the labels (N,)."""
+    parts: list[Float64] = []
+    labels: list[Labels] = []
+    for inputs, y in batches:
+        try:
+            parts.append(run.apply_each(inputs, batch_size))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from None
+        labels.append(y)
+    return np.concatenate(parts, axis=1), np.concatenate(labels)
 
 
 def print_evaluation(

@@ -7,16 +7,21 @@ R runs, N sequences, T steps, F features (channels), P parts.
 """
 
 import argparse
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.markup import escape
 from rich.table import Table
+from torch import nn
 
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.checks import Float32, Int64, Mask
 from seqsweep.elementary import log
+from seqsweep.models.layers import takes_lengths
 from seqsweep.results.importance import FILE, importance_words
 from seqsweep.results.significance import estimate
 from seqsweep.runs.documents import write_sealed
@@ -25,15 +30,23 @@ from seqsweep.terminal_table import print_table
 from seqsweep.text import count, cut
 from seqsweep.using.find_run import find_seeds, is_one_run
 from seqsweep.using.input_data import open_run
-from seqsweep.using.labelled import Labels, labelled, together
 from seqsweep.using.load import Inputs, LoadedRun, load_run
 from seqsweep.using.scores import Float64
 
 _SPANS, _REPEATS, _LONGEST = 10, 5, 40
 """The most spans, the permutations of a part, and the most characters of a name."""
 
+Labels = npt.NDArray[np.int64]
 Part = tuple[Mask, Mask]
 """The steps (N, T) and the channels (F,) that are permuted."""
+
+
+class Labelled(NamedTuple):
+    """The name, inputs with labels, and `Sequences.units` of DATA or of a split."""
+
+    name: str
+    batches: Iterable[tuple[Inputs, Labels]]
+    units: npt.NDArray[Any] | None
 
 
 def parts_of(x: Float32, lengths: Int64, names: tuple[str, ...]) -> list[dict[str, Part]]:
@@ -88,12 +101,16 @@ def worsening(
     return np.concatenate([[before], sums / _REPEATS])
 
 
-def importance(options: argparse.Namespace) -> int:
+def importance(
+    options: argparse.Namespace, read: Callable[[LoadedRun, argparse.Namespace], Labelled]
+) -> int:
     """Runs `evaluate --importance`: prints or writes what decides. Returns 0."""
     for name, usual in (("ensemble", False), ("resamples", 1000)):
         if getattr(options, name) != usual:
             raise ValueError(f"--{name}: has no effect with --importance; leave it out")
     if is_one_run(options.run):
+        if options.config is not None:
+            raise ValueError(f"--config={options.config}: {options.run} is a single run")
         runs = [open_run(options)[0]]
     else:
         entries, choice = find_seeds(options.run, options.config or 1)
@@ -102,15 +119,18 @@ def importance(options: argparse.Namespace) -> int:
         runs = [load_run(one.folder.path, checkpoint, options.allow) for one in entries]
     results, names, title, size = list[Float64](), list[list[str]](), "", 0
     for run in runs:
-        title, batches, _ = labelled(run, options)
-        inputs, labels = together(run, title, batches)
+        title, batches, _ = read(run, options)
+        inputs, labels = _whole(run, title, list(batches))
         kinds = parts_of(inputs.x.numpy(), inputs.lengths.numpy(), run.channel_names)
         parts = [part for kind in kinds for part in kind.values()]
         results.append(worsening(run, inputs, labels, parts, options.seed, options.batch_size))
         names, size = list(map(list, kinds)), len(labels)
     content = _content(runs, title, size, names, np.array(results))
     if options.data is None and options.run.is_dir():
-        write_sealed(options.run / FILE, content)  # for the report and the figures
+        try:
+            write_sealed(options.run / FILE, content)
+        except OSError as error:
+            say_error(f"nothing for the report and the figures: {error}")
     if options.out is not None:
         write_json(options.out, content)
     if options.json:
@@ -118,6 +138,17 @@ def importance(options: argparse.Namespace) -> int:
         return 0
     _print(content, f"{title}: {count(size, 'sequence')}")
     return 0
+
+
+def _whole(
+    run: LoadedRun, title: str, batches: list[tuple[Inputs, Labels]]
+) -> tuple[Inputs, Labels]:
+    """Returns batches as one; raises ValueError if forward would read the padding."""
+    rows = [row[:n] for of, _ in batches for row, n in zip(of.x, of.lengths, strict=True)]
+    if len(set(map(len, rows))) > 1 and not takes_lengths(type(run.network)):
+        raise ValueError(f"{title}: has sequences of different lengths, but forward takes x alone")
+    x, lengths = nn.utils.rnn.pad_sequence(rows, batch_first=True), [len(row) for row in rows]
+    return Inputs(x, torch.tensor(lengths)), np.concatenate([labels for _, labels in batches])
 
 
 def _content(
