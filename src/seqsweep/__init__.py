@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seqsweep.results.frame import compare_by, load_curves, load_sweep
     from seqsweep.sweeping.api import sweep, train
     from seqsweep.training.exact_resume import ExactResume
+    from seqsweep.using.ensemble import load_ensemble
     from seqsweep.using.load import load_run
 
     __version__: str
@@ -41,6 +42,7 @@ __all__ = [
     "compare_by",
     "compose",
     "load_curves",
+    "load_ensemble",
     "load_run",
     "load_sweep",
     "make_sequences",
@@ -63,6 +65,7 @@ _MODULES = {
     "compare_by": "results.frame",
     "compose": "config.from_overrides",
     "load_curves": "results.frame",
+    "load_ensemble": "using.ensemble",
     "load_run": "using.load",
     "load_sweep": "results.frame",
     "make_sequences": "data.raw",

@@ -97,6 +97,14 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
     add_allow(parser)
 
 
+def add_ensemble(parser: Parser) -> None:
+    """Adds the options `--ensemble` and `--config` of commands that classify."""
+    words = "classify by the mean of the probabilities of a config's runs with different seeds"
+    parser.add_argument("--ensemble", action="store_true", help=words)
+    words = "the rank of that config on the leaderboard (1)"
+    parser.add_argument("--config", type=whole_number(1), metavar="RANK", help=words)
+
+
 def add_allow(parser: Parser) -> None:
     """Adds the option `--allow` of commands that build a saved config."""
     parser.add_argument(

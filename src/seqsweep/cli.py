@@ -53,7 +53,7 @@ usage: seqsweep COMMAND ...
   export RUN --out FILE     write a network for other programs (.onnx)
   explain [KEY=VALUE ...]   show a network's tensors layer by layer
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
-  evaluate RUN [DATA]       score a run on labelled sequences, with intervals
+  evaluate RUN [DATA]       score a run on labelled sequences, or show what decides: --importance
   bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
@@ -228,12 +228,14 @@ def _plan(arguments: list[str]) -> int:
 def _reproduce(arguments: list[str]) -> int:
     text = "Trains a run again and compares every loss and weight."
     parser = folder_parser("reproduce", text, "a run's folder")
+    words = "another folder of the run from whose weights it started"
+    parser.add_argument("--start-from", metavar="RUN_FOLDER", help=words)
     add_allow(parser)
     options = parser.parse(arguments)
     # Imported after the arguments are checked, because importing torch takes seconds.
     from seqsweep.sweeping.reproduce import reproduce
 
-    return reproduce(options.folder, options.allow)
+    return reproduce(options.folder, options.allow, options.start_from)
 
 
 def _complete(arguments: list[str]) -> int:

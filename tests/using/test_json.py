@@ -162,6 +162,7 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
     assert len(content["predictions"]) == content["sequences"]
     rows = command("predict", trained.run, new_data, "--format", "jsonl").out.splitlines()
     assert content["predictions"] == list(map(json.loads, rows))
+    assert len(answer("predict", trained.sweep, new_data, "--ensemble")["members"]) == 2
     written = answer("predict", trained.run, new_data, "--out", "p.csv")
     assert written.pop("out") == "p.csv" and (tmp_path / "p.csv").is_file()
     assert written == {key: content[key] for key in written}
@@ -172,6 +173,10 @@ def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
     written = json.loads((tmp_path / "scores.json").read_text())
     assert content["metrics"].keys() == written["metrics"].keys() > {"accuracy", "log_loss"}
     assert content["metrics"]["accuracy"] == written["metrics"]["accuracy"]
+    together = answer("evaluate", trained.sweep, "--ensemble", "--resamples", "0")
+    assert together["mean_of_seeds"]["n"] == len(together["members"]) == 2
+    parts = answer("evaluate", trained.sweep, "--importance", name="evaluate --importance")
+    assert [part["loss"]["n"] for part in parts["channels"] + parts["spans"]] == [2] * 11
     plain = answer("evaluate", "--json", trained.run, "--resamples", "0")
     assert plain["metrics"]["macro_f1"] == {"value": content["metrics"]["macro_f1"]["value"]}
 

@@ -29,7 +29,7 @@ from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import refuse_sweep
 from seqsweep.config.typed_files import typed_words
 from seqsweep.errors import ConfigError, raised_as
-from seqsweep.runs.identity import CODE
+from seqsweep.runs.identity import CODE, START
 from seqsweep.text import nearest_or_all
 
 _IS_NEW = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
@@ -94,8 +94,8 @@ def shared_composer() -> MemberComposer:
 
 def check_again(config: Config) -> Config:
     """Checks a config again that the user may have changed; returns the result."""
-    # `plan` adds the key CODE to a config with code of the user, and `check` refuses the key.
-    given = {key: value for key, value in config.items() if key != CODE}
+    # `plan` adds these keys to some configs, and `check` refuses them.
+    given = {key: value for key, value in config.items() if key not in (CODE, START)}
     return check(OmegaConf.create(given))
 
 

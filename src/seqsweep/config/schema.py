@@ -68,6 +68,7 @@ class TrainConfig:
     when_locked: Literal["wait", "skip"]
     threads: int
     engine: Literal["auto", "native", "autograd"]
+    start_from: str | None
     diagnostics: bool
     loss: LossConfig
     sweep: SweepConfig
@@ -127,10 +128,13 @@ def check(config: DictConfig) -> Config:
     check_data(dict(flatten(plain)).get("data._target_"), target)
     if isinstance(sweep := plain.get("sweep"), dict):
         plain["sweep"] = DEFAULTS | sweep
+    plain.setdefault("start_from", None)  # earlier versions did not have it
     was_guessed = plain.pop("monitor_mode_guessed", False)
     if not is_own and (mode := plain.pop("monitor_mode", "auto")) != "auto":
         raise ValueError(f"monitor_mode={mode}: is only for a LightningModule of your own")
     checked = convert(plain, OwnModuleConfig if is_own else TrainConfig, "")
+    if checked["start_from"] is None:
+        del checked["start_from"]
     # The shape decides which runs a sweep has, but it is not a part of a run's config.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from seqsweep.runs.identity import CODE, FlatConfig
+from seqsweep.runs.identity import CODE, START, FlatConfig
 from seqsweep.runs.ledger import Entry, short_names
 from seqsweep.runs.metrics import SPLITS, Metric
 from seqsweep.runs.record import State
@@ -69,8 +69,8 @@ def value_text(key: str, value: Any) -> str:
     """Returns the text of a config value; for a `_target_` its option or class."""
     if isinstance(value, str) and key.endswith(_CLASSES):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
-    # The digest of edited code need only differ from that of the code before.
-    return value[:4] if key == CODE and isinstance(value, str) else plain_text(value)
+    # The digest of edited code, or of weights, need only differ from the others.
+    return value[:4] if key in (CODE, START) and isinstance(value, str) else plain_text(value)
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:

@@ -46,7 +46,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Creator": "seqsweep", "Date": None},
     "pdf": {"Creator": "seqsweep", "Producer": "seqsweep", "CreationDate": None},
 }
-_MOST_COUNTS, _MOST_LABELS = 12, 25
+_MOST_COUNTS, MOST_LABELS = 12, 25
 LONGEST_LABEL = 14
 _MISSING = "\N{WHITE SQUARE}"
 
@@ -142,7 +142,7 @@ def drawable(text: str) -> str:
 
 def class_labels(classes: Sequence[str]) -> dict[int, str]:
     """Returns the names at an axis by position; with many classes, only some have one."""
-    step = math.ceil(len(classes) / _MOST_LABELS)
+    step = math.ceil(len(classes) / MOST_LABELS)
     return {n: drawable(cut(classes[n], LONGEST_LABEL)) for n in range(0, len(classes), step)}
 
 

@@ -30,10 +30,14 @@ Runs with another number are `of another version`, and are kept apart.
 CODE = "code"
 """The key of the digest of the user's own code; only configs that use this code have the key."""
 
+START = "start_weights"
+"""The key of the digest of the weights that `start_from` names, which no other config has."""
+
 WITHOUT_INFLUENCE = (
     "name",
     "output_dir",
     "rerun",
+    "start_from",
     "when_locked",
     "sweep",
     "threads",

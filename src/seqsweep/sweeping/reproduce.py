@@ -35,11 +35,12 @@ _NOT_THE_MACHINE = ("command", "started", "data_files", CODE)
 """The keys of provenance.json that do not describe the environment."""
 
 
-def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
+def reproduce(folder: Path, allowed: Sequence[str] = (), start_from: str | None = None) -> int:
     """Trains a run again, and prints whether the results are identical.
 
     Args:
         allowed: the targets outside seqsweep that the run's config may build.
+        start_from: another folder of the run from whose weights it started.
 
     Returns:
         0 if losses and weights are identical, 1 if they differ.
@@ -56,7 +57,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")
     if record is None or record.status != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
-    member = saved_member(run, allowed)
+    member = saved_member(run, allowed, start_from)
     provenance = read_object(folder / "provenance.json")
     code = provenance.get(CODE)
     then = code.get("files") if isinstance(code, dict) else None

@@ -11,6 +11,7 @@ from seqsweep.runs.metrics import knows_metrics, monitor_of_config
 from seqsweep.training.checks import check_network, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
+from seqsweep.training.start import with_start
 from seqsweep.training.user_code import with_code
 
 
@@ -58,7 +59,7 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the data cannot be read, the config does not fit the data,
             or the user's code cannot be identified (see `user_code.code_of`).
     """
-    fingerprint, config = data_fingerprint(config), with_code(config)
+    fingerprint, config = data_fingerprint(config), with_start(with_code(config))
     notes = _notes_on_monitor(config)
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:

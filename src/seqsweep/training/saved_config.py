@@ -15,21 +15,31 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import CODE, Config, flatten, targets
+from seqsweep.runs.identity import CODE, START, Config, flatten, targets
 from seqsweep.runs.record import NO_RECORD
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.text import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_fingerprint
+from seqsweep.training.start import check_start
 
 
-def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
+def saved_member(
+    run: RunFolder, allowed: Sequence[str] = (), start_from: str | None = None
+) -> PlannedRun:
     """Plans the run that a folder's config.yaml describes.
+
+    Args:
+        start_from: another folder of the run from whose weights it started.
 
     Raises:
         ValueError, TypeError, OSError: the file is missing, or `member_of` refuses its config.
     """
     config = _config(run)
+    if start_from is not None:
+        if START not in config:
+            raise ValueError(f"--start-from={start_from}: {run.path} did not start from a run")
+        config["start_from"] = start_from
     # Trackers such as W&B have this run already, so only the project's loggers are kept.
     if isinstance(loggers := config.get("logger"), dict):
         config["logger"] = {k: node for k, node in loggers.items() if "seqsweep." in str(node)}
@@ -48,7 +58,10 @@ def member_of(config: Config, allowed: Sequence[str], where: Path) -> PlannedRun
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
-    given = {key: value for key, value in config.items() if key != CODE}  # `plan` adds it anew
+    if START in config:
+        check_start(config)
+    # `plan` adds these keys anew.
+    given = {key: value for key, value in config.items() if key not in (CODE, START)}
     return plan(check(OmegaConf.create(given)))
 
 

@@ -153,7 +153,9 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
     if engine.is_single:
         contexts.enter_context(log_to(member.log))
     try:
-        path = begin(member.planned, member.folder, engine.origin, sync=engine.is_single)
+        taken = {"taken_weights": list(member.taken)} if member.taken else {}
+        origin = engine.origin | taken
+        path = begin(member.planned, member.folder, origin, sync=engine.is_single)
         killed = count_killed(member, path, lock.taken_from)
         # In a pool, a run that kills its process would in the end make all other runs fail.
         if killed == MOST_KILLED - 1 and not engine.is_single:

@@ -2,30 +2,38 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run, whole_number
+from seqsweep.arguments import (
+    Parser,
+    add_ensemble,
+    add_json,
+    add_out,
+    add_use_of_run,
+    whole_number,
+)
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.significance import LEVEL, estimate
+from seqsweep.results.significance import LEVEL, Estimate, estimate
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.terminal_table import new_table, print_table
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
-from seqsweep.using.input_data import open_data, open_run
+from seqsweep.using.ensemble import open_chosen, origin_of
+from seqsweep.using.importance import Labelled, Labels, importance
+from seqsweep.using.input_data import open_data
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
-from seqsweep.using.predict import known_labels, probabilities_of
+from seqsweep.using.predict import inputs_of, known_labels
 from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Int64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
@@ -42,33 +50,28 @@ _FOR_NETWORKS = {"data": None, "resamples": 1000, "seed": 0, "batch_size": BATCH
 def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
-    run, choice = open_run(options)
+    if options.importance:
+        return importance(options, labelled)
+    run, choice = open_chosen(options)
     if run.is_module:
         return _evaluate_own(run, choice, options)
-    if options.data is None:
-        if options.options:
-            raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, probabilities, labels, units, lengths = _own_split(run, options)
-    else:
-        data = open_data(options.data, options.options, run, options.split, labelled=True)
-        for note in data.notes:
-            say_error(note)
-        name, labels, units = data.name, known_labels(data, run), data.units
-        lengths = None if data.windows is not None else data.part.lengths
-        probabilities = probabilities_of(run, data, options.batch_size)
-    result = evaluate_probabilities(
-        probabilities, labels, run.class_names, options.resamples, options.seed, units, lengths
-    )
+    name, batches, units = labelled(run, options)
+    each, labels, lengths = _probabilities(run, name, batches, options.batch_size)
+    of = run.class_names, options.resamples, options.seed, units, lengths
+    result = evaluate_probabilities(each.mean(axis=0), labels, *of)
+    seeds = estimate((each.argmax(axis=2) == labels).mean(axis=1).tolist())
     settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
-    head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
+    head = {**origin_of(run), "epoch": run.epoch, "data": name}
     content = head | result.as_json() | {"intervals": settings}
+    if seeds.n > 1:
+        content["mean_of_seeds"] = dataclasses.asdict(seeds)
     if options.out is not None:
         write_json(options.out, content)
     if options.json:
         print_json(content)
         return 0
     kind = "sequence" if units is None else "window"
-    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole())
+    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole(), seeds)
     return 0
 
 
@@ -105,25 +108,34 @@ def _parser() -> Parser:
     text = "Scores a run on labelled sequences; without DATA, on its own test split."
     parser = Parser("evaluate", text)
     add_use_of_run(parser, needs_data=False)
+    add_ensemble(parser)
     add_json(parser)
     add_out(parser, ".json", "a file for all numbers")
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
     number = whole_number(0, _MOST_RESAMPLES)
     parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
-    words = "the seed of the resamples (0)"
+    words = "show how much permuted channels and spans of steps worsen the runs of a config"
+    parser.add_argument("--importance", action="store_true", help=words)
+    words = "the seed of the resamples, or of the permutations (0)"
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help=words)
     return parser
 
 
-def _own_split(
-    run: LoadedRun, options: argparse.Namespace
-) -> tuple[str, Float64, Int64, npt.NDArray[Any] | None, Int64]:
-    """Returns the name of the run's own split, with its probabilities, labels, units and lengths.
+def labelled(run: LoadedRun, options: argparse.Namespace) -> Labelled:
+    """Returns the sequences of DATA, or of the run's own split.
 
     Raises:
-        ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
-            be read or have changed since training.
+        ValueError, TypeError, OSError: the run has no folder or no such split, or the data cannot
+            be read, do not fit the run or have changed since training.
     """
+    if options.data is not None:
+        data = open_data(options.data, options.options, run, options.split, labelled=True)
+        for note in data.notes:
+            say_error(note)
+        labels = known_labels(data, run)
+        return Labelled(data.name, [(inputs_of(run, data), labels)], data.units)
+    if options.options:
+        raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
     from seqsweep.using.own_outputs import own_data  # it imports Lightning
 
     data, name = own_data(run, options)
@@ -134,22 +146,44 @@ def _own_split(
         batches: Any = [(*map(torch.from_numpy, (part.x, part.lengths, part.labels)),)]
     else:
         batches = dataloader_of(data, name)
-    probabilities: list[Float64] = []
-    labels, steps = list[Int64](), list[Int64]()
-    for x, lengths, y in map(checked_batch, batches):
-        probabilities.append(run.apply(Inputs(x, lengths), options.batch_size))
-        labels.append(y.numpy())
-        steps.append(lengths.numpy())
-    arrays = np.concatenate(probabilities), np.concatenate(labels), units, np.concatenate(steps)
-    return f"{run.folder} ({name})", *arrays
+    checked = map(checked_batch, batches)
+    inputs = ((Inputs(x, lengths), labels.numpy()) for x, lengths, labels in checked)
+    folder = options.run if options.ensemble or options.importance else run.folder
+    return Labelled(f"{folder} ({name})", inputs, units)
 
 
-def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
-    """Prints the overall scores, the scores by class, and the confusion matrix."""
+def _probabilities(
+    run: LoadedRun, name: str, batches: Iterable[tuple[Inputs, Labels]], batch_size: int
+) -> tuple[Float64, Labels, Int64]:
+    """Returns each member's probabilities (M, N, C), the labels (N,) and the lengths (N,)."""
+    parts: list[Float64] = []
+    labels: list[Labels] = []
+    lengths: list[Int64] = []
+    for inputs, y in batches:
+        try:
+            parts.append(run.apply_each(inputs, batch_size))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from None
+        labels.append(y)
+        lengths.append(inputs.lengths.numpy())
+    return np.concatenate(parts, axis=1), np.concatenate(labels), np.concatenate(lengths)
+
+
+def print_evaluation(
+    result: Evaluation, title: str, console: Console, seeds: Estimate | None = None
+) -> None:
+    """Prints the overall scores, the scores by class, and the confusion matrix.
+
+    Args:
+        seeds: the mean accuracy of the members of an ensemble.
+    """
     print_lines(console, title)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, score in result.metrics.items():
         table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
+        if name == "accuracy" and seeds is not None and seeds.n > 1:
+            mean = Score(seeds.mean, seeds.low, seeds.high)
+            table.add_row(f"  mean of {seeds.n} seeds", *_texts(mean))
     print_table(console, table)
     print_table(console, _classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:

@@ -1,4 +1,4 @@
-"""Finds the run at a path; in a sweep's folder, the best run."""
+"""Finds the run at a path, or a sweep's best runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.text import number
+from seqsweep.text import count, number
 
 _MOST_NAMED = 5
 """The largest number of data sets for which an error names the best run."""
@@ -32,15 +32,9 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
         raise ValueError(f"{path}: is a file of sequences; {expected}")
-    # A file or a run's own folder leaves nothing to choose.
-    if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
+    if is_one_run(path):
         return path, None
-    entries = read_folder(path)
-    board = leaderboard(entries)
-    if not board.rows:
-        states = sorted({entry.state for entry in entries})
-        raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
-    _refuse_several_sets(path, entries)
+    entries, board = _ranked(path)
     row, monitor = board.rows[0], board.monitor
     best = board.best
     # The text always names the seed. It names folds and splits only if they vary.
@@ -56,6 +50,40 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return best.folder.path, f"{of} ({settings}{shown})"
+
+
+def is_one_run(path: Path) -> bool:
+    """Returns whether a path leaves nothing to choose: a file, or a run's own folder."""
+    return path.is_file() or (path / "checkpoints").is_dir() or bool(list(path.glob("*.ckpt")))
+
+
+def find_seeds(path: Path, rank: int = 1) -> tuple[list[Entry], str]:
+    """Returns the runs of a config, and how the config was chosen.
+
+    Args:
+        path: a sweep's folder, or any folder of runs.
+        rank: the rank of the config on the leaderboard, from 1.
+
+    Raises:
+        FileNotFoundError, ValueError: see `find_run`, or there is no config with this rank.
+    """
+    _, board = _ranked(path)
+    if rank > len(board.rows):
+        raise ValueError(f"--config={rank}: {path} has only {count(len(board.rows), 'config')}")
+    row, runs = board.rows[rank - 1], count(board.rows[rank - 1].n, "run")
+    of = f" of {len(board.rows)} by {board.monitor}" if len(board.rows) > 1 else ""
+    return row.entries, f"{runs} of config {rank}{of} ({board.words[rank - 1]})"
+
+
+def _ranked(path: Path) -> tuple[list[Entry], Leaderboard]:
+    """Returns the runs of a folder, and their leaderboard with at least one row."""
+    entries = read_folder(path)
+    board = leaderboard(entries)
+    if not board.rows:
+        states = sorted({entry.state for entry in entries})
+        raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
+    _refuse_several_sets(path, entries)
+    return entries, board
 
 
 def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:

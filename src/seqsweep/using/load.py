@@ -85,7 +85,8 @@ class LoadedRun:
     def __repr__(self) -> str:
         name = type(self.network).__name__
         classes, channels = len(self.class_names), len(self.channel_names)
-        return f"LoadedRun({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
+        kind = type(self).__name__
+        return f"{kind}({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
 
     @property
     def folder(self) -> Path | None:
@@ -237,6 +238,10 @@ class LoadedRun:
             row = int(np.isnan(probabilities).any(axis=1).argmax())
             raise ValueError(f"{self.checkpoint}: the network returns NaN for sequence {row}")
         return probabilities
+
+    def apply_each(self, inputs: Inputs, batch_size: int = BATCH_SIZE) -> Float64:
+        """Returns `apply` as the probabilities (1, B, C) of one member."""
+        return self.apply(inputs, batch_size)[None]
 
 
 @raised_as(FolderError)

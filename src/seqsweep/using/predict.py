@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seqsweep.arguments import Parser, add_json, add_out, add_use_of_run
+from seqsweep.arguments import Parser, add_ensemble, add_json, add_out, add_use_of_run
 from seqsweep.console import place, print_json, say_error
 from seqsweep.data.scaling import difference_notes
 from seqsweep.data.windows import windows_of
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.training.run_data import dataloader_of
-from seqsweep.using.input_data import InputData, open_data, open_run
+from seqsweep.using.ensemble import open_chosen, origin_of
+from seqsweep.using.input_data import InputData, open_data
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun
 from seqsweep.using.prediction_files import FORMATS, Table, format_of, write_table
 from seqsweep.using.scores import Float64
@@ -34,7 +35,7 @@ def predict(arguments: Sequence[str]) -> int:
             f"--format={options.format}: is the format of a file; give --out, or leave out --json"
         )
     kind = "jsonl" if rows is not None else format_of(options.out, options.format)
-    run, _ = open_run(options)
+    run, _ = open_chosen(options)
     if run.is_module:
         title, table = _own_predictions(run, options)
         size, batches, accuracy = len(table["id"]), [table], None
@@ -50,7 +51,7 @@ def predict(arguments: Sequence[str]) -> int:
     if options.json:
         lines = [] if rows is None else rows.getvalue().splitlines()
         made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
-        head = {"run": str(run.checkpoint), "data": title, "classes": run.class_names}
+        head = {**origin_of(run), "data": title, "classes": run.class_names}
         print_json(head | {"sequences": size, "accuracy": accuracy} | made)
         return 0
     where = "" if options.out is None else f" in {place(options.out)}"
@@ -62,6 +63,7 @@ def predict(arguments: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("predict", "Writes the class and the probabilities of each sequence.")
     add_use_of_run(parser, needs_data=False)
+    add_ensemble(parser)
     add_json(parser)
     words = "the file to write, in the format of its ending; by default csv in the terminal"
     add_out(parser, "", words)

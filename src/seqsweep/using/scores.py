@@ -125,7 +125,7 @@ def evaluate(
         units: (N,) for windows, the recording or group of each. Resamples draw whole units, and
             only at least FEWEST_UNITS. Wilson's intervals count as many independent windows as
             there would be equally long units (Kish 1965, Survey Sampling), with Student's t.
-        lengths: (N,) of sequences, for the accuracy by length.
+        lengths: (N,) of sequences, for the accuracy by length; windows have none.
     """
     cases = _Cases(probabilities, labels)
     unit = np.arange(len(labels)) if units is None else np.unique(units, return_inverse=True)[1]
@@ -163,7 +163,9 @@ def evaluate(
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
     of_units = (None, None) if units is None else (count, effective)
-    by_length = [] if lengths is None else accuracy_by_length(lengths, cases.right)
+    by_length = (
+        [] if lengths is None or units is not None else accuracy_by_length(lengths, cases.right)
+    )
     return Evaluation(class_names, confusion, metrics, classes, *of_units, by_length)
 
 

@@ -1,4 +1,4 @@
-"""Compares an exported file with the network, on sequences of mixed lengths.
+"""Compares an exported file with the network, on one batch of mixed lengths.
 
 B sequences, T time steps, F features (channels), C classes.
 """
@@ -7,19 +7,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from seqsweep.data.checks import Array
+from seqsweep.data.checks import Array, Int64
 from seqsweep.extras.export.contents import count_symbols, input_type, scaling_inside, source_scale
 from seqsweep.models.layers import logits_of
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5
 """The largest accepted difference. A single rounding of float32 near 1 is at most 6e-8."""
-
-_SHAPES = ((1, 1), (5, 13), (3, 40))
-"""The batch sizes and time steps of the compared inputs; a crop adds steps."""
 
 
 class Outputs(NamedTuple):
@@ -29,7 +25,7 @@ class Outputs(NamedTuple):
     probabilities: Array
 
 
-Answer = Callable[[Array, npt.NDArray[np.int64]], Outputs]
+Answer = Callable[[Array, Int64], Outputs]
 """Maps raw values x (B, T, F) and lengths (B,) to outputs, as an exported file does."""
 
 
@@ -39,7 +35,7 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
     Raises:
         ValueError: the difference is above `BOUND`, or NaN.
     """
-    worst = largest_difference(run, answer)
+    worst = largest_difference(run, answer, *raw_sequences(run, 5, 40, np.random.default_rng(0)))
     if not worst <= BOUND:  # NaN is refused too
         raise ValueError(
             f"{where}: not written, because its outputs differ from the network's by {worst:.1e};"
@@ -48,16 +44,11 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
     return worst
 
 
-def largest_difference(run: LoadedRun, answer: Answer) -> float:
-    """Returns the largest `difference` between file and network on random sequences."""
-    rng = np.random.default_rng(0)
-    worst = 0.0
-    for batch, steps in _SHAPES:
-        x, lengths = raw_sequences(run, batch, steps, rng)
-        result, expected = answer(x, lengths), network_outputs(run, x, lengths)
-        # `np.max` always returns NaN if a value is NaN; Python's `max` does not.
-        worst = np.max([worst, *map(difference, result, expected)])
-    return float(worst)
+def largest_difference(run: LoadedRun, answer: Answer, x: Array, lengths: Int64) -> float:
+    """Returns the largest `difference` between file and network on raw sequences."""
+    pairs = zip(answer(x, lengths), network_outputs(run, x, lengths), strict=True)
+    # `np.max` always returns NaN if a value is NaN; Python's `max` does not.
+    return float(np.max([difference(*pair) for pair in pairs]))
 
 
 def difference(result: Array, expected: Array) -> float:
@@ -68,22 +59,20 @@ def difference(result: Array, expected: Array) -> float:
     """
     if result.shape != expected.shape:
         raise ValueError(f"outputs: expected shape {expected.shape}, got {result.shape}")
-    differs = ~(np.isnan(result) & np.isnan(expected))
-    if not differs.any():
-        return 0.0
     with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN
-        distance = np.abs(result - expected)[differs].max()
-    return float(distance / max(1.0, np.abs(expected[differs]).max()))
+        distance = np.abs(result - expected)
+    distance[np.isnan(result) & np.isnan(expected)] = 0
+    return float(distance.max() / max(1.0, np.abs(np.nan_to_num(expected)).max()))
 
 
-def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
+def network_outputs(run: LoadedRun, x: Array, lengths: Int64) -> Outputs:
     """Returns the outputs of the run's network for raw sequences."""
     if run.scaling is not None:
         inputs = run.prepare(x, lengths)
     else:  # x is prepared outside, and only padded with zeros here
         is_valid = np.arange(x.shape[1]) < lengths[:, None]
-        values = np.where(is_valid[:, :, None], x, 0)
-        inputs = Inputs(torch.from_numpy(values), torch.from_numpy(lengths))
+        padded = np.where(is_valid[:, :, None], x, 0)
+        inputs = Inputs(torch.from_numpy(padded), torch.from_numpy(lengths))
     with torch.inference_mode():
         logits = logits_of(run.network, *inputs)
     return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
@@ -91,24 +80,22 @@ def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) ->
 
 def raw_sequences(
     run: LoadedRun, batch: int, steps: int, rng: np.random.Generator
-) -> tuple[Array, npt.NDArray[np.int64]]:
+) -> tuple[Array, Int64]:
     """Draws raw values (B, T, F) like the training split's, or symbols, and lengths (B,).
 
     Some values are missing if the run fills in missing values. The padding holds values that
     would change the outputs if they were read.
     """
-    scaling, scale = scaling_inside(run), source_scale(run)
-    shaping = None if scaling is None else scaling.shaping
-    cropped = 0 if shaping is None else shaping.first
-    steps += cropped  # a sequence must keep a step after the crop
-    lengths = rng.integers(cropped + 1, steps + 1, batch)
-    lengths[0] = steps  # `prepare` would cut off steps beyond the longest sequence
-    shape = (batch, steps, len(run.source_channels))
-    symbols = count_symbols(run)
-    x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0
-    x = x if scale is None else scale[0] + scale[1] * x
+    scaling, (mean, deviation), symbols = scaling_inside(run), source_scale(run), count_symbols(run)
+    # A sequence must keep a step after a crop, and `prepare` would cut off unused steps.
+    cropped = scaling.shaping.first if scaling is not None and scaling.shaping else 0
+    lengths = rng.integers(1, steps + 1, batch) + cropped
+    lengths[0] = steps + cropped
+    shape = (batch, steps + cropped, len(run.source_channels))
+    x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape)
+    x = mean + deviation * x
     if scaling is not None and scaling.fill is not None:
-        x[rng.random(x.shape) < 0.1] = np.nan
-    is_padding = np.arange(steps) >= lengths[:, None]
-    x[is_padding] = rng.choice([1e6, np.nan, np.inf], size=x.shape)[is_padding]
+        x[rng.random(shape) < 0.1] = np.nan
+    is_padding = np.arange(shape[1]) >= lengths[:, None]
+    x[is_padding] = rng.choice([1e6, np.nan, np.inf], size=shape)[is_padding]
     return x.astype(input_type(run)), lengths

@@ -1,7 +1,7 @@
 """Decides which networks become ONNX files, and what the files hold."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,25 +27,21 @@ def input_type(run: LoadedRun) -> type[np.floating[Any]]:
     return np.float64 if channels_beyond_float32(run) else np.float32
 
 
-def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
-    """Returns the means and standard deviations of the raw channels, if any."""
-    scaling = scaling_inside(run)
+def source_scale(run: LoadedRun) -> tuple[Float64, Float64]:
+    """Returns the means and standard deviations of the raw channels, 0 and 1 if not scaled."""
+    scaling, count = scaling_inside(run), len(run.source_channels)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
-        return None
-    # The scaling also has values for mask channels, and for each step of a frame after the first.
-    # These further values come last and are cut off.
-    count = len(run.source_channels)
+        return np.zeros(count), np.ones(count)
+    # Values for mask channels, and for each step of a frame after the first, come last.
     return scaling.mean[:count], scaling.deviation[:count]
 
 
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
     """Returns the channels that float32 would round too much, such as time stamps."""
-    scaling = scaling_inside(run)
+    scaling, (mean, deviation) = scaling_inside(run), source_scale(run)
     # Without standardisation the network itself reads the values as float32.
-    scale = source_scale(run)
-    if scaling is None or scaling.dtype == "float32" or scale is None:
+    if scaling is None or scaling.dtype == "float32" or scaling.mean is None:
         return []
-    mean, deviation = scale
     rounding = np.spacing((np.abs(mean) + deviation).astype(np.float32)).astype(np.float64) / 2
     is_coarse = rounding > _COARSE * deviation
     return [run.source_channels[f] for f in np.flatnonzero(is_coarse)]
@@ -57,8 +53,8 @@ def metadata(
     """Returns the metadata of an ONNX file: names, origin, kind of input, states."""
     content = {
         "seqsweep_version": version(),
-        "class_names": _text(run.class_names),
-        "channel_names": _text(run.source_channels),
+        "class_names": json.dumps(run.class_names, ensure_ascii=False),
+        "channel_names": json.dumps(run.source_channels, ensure_ascii=False),
         "input": _input(run),
     }
     if run.transform.window is not None:
@@ -83,10 +79,6 @@ def _input(run: LoadedRun) -> str:
         return f"prepared by {run.config['data'].get('_target_')}"
     rule = "" if run.scaling.missing == "error" else f"; NaN is filled in: {run.scaling.missing}"
     return f"raw values{rule}"
-
-
-def _text(names: Iterable[str]) -> str:
-    return json.dumps(list(names), ensure_ascii=False)
 
 
 def count_symbols(run: LoadedRun) -> int | None:

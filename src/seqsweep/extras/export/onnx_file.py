@@ -20,7 +20,7 @@ from seqsweep.extras.export.contents import count_symbols, input_type, metadata,
 from seqsweep.extras.export.onnx_cells import add_cell
 from seqsweep.extras.export.onnx_layers import add_embedding, add_layers, add_norm, add_pooling
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
-from seqsweep.extras.export.onnx_scaling import add_all_usable, add_scaled, add_scaling, add_usable
+from seqsweep.extras.export.onnx_scaling import add_scaled, add_scaling, add_usable
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.torch_operations import Untraceable
 from seqsweep.using.load import LoadedRun
@@ -98,7 +98,10 @@ def read(content: bytes) -> Answer:
 def _add_sequences(graph: Graph, network: RNNClassifier, run: LoadedRun) -> tuple[str, str]:
     """Adds the nodes up to the head's input (B, D*H), and the mask (B, 1) of usable outputs."""
     prepared = add_scaling(graph, scaling_inside(run), "x", "lengths")
-    usable = add_usable(graph, prepared, count_symbols(run))
+    usable = add_usable(graph, prepared.x, prepared.valid, count_symbols(run))
+    has_steps = graph.node("Greater", prepared.lengths, graph.axes(0))
+    has_steps = graph.node("Unsqueeze", has_steps, graph.axes(1))
+    usable = graph.node("And", usable, has_steps)
     embedding = network.embedding
     x = prepared.x if embedding is None else add_embedding(graph, embedding, prepared.x)
     output, state = add_layers(graph, layers_of(network), x, prepared)
@@ -126,8 +129,7 @@ def _add_step(graph: Graph, network: RNNClassifier, run: LoadedRun) -> tuple[str
     valid = graph.node("Less", steps, _number(graph, kept.stop))
     valid = graph.node("And", valid, graph.node("GreaterOrEqual", steps, start))
     x = graph.node("Where", valid, x, graph.constant("zero", np.zeros(1, dtype=np.float32)))
-    is_usable = add_all_usable(graph, x, valid, count_symbols(run), axes=[1])
-    is_usable = graph.node("Unsqueeze", is_usable, graph.axes(1))
+    is_usable = add_usable(graph, x, valid, count_symbols(run))
     one = graph.node("Where", is_usable, _number(graph, 1), _number(graph, math.nan))
     count = graph.node("Add", steps, one, output="new_steps")
     if network.embedding is not None:

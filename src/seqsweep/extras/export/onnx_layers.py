@@ -39,18 +39,15 @@ def add_layers(graph: Graph, layers: list[Layer], x: str, prepared: Prepared) ->
     Returns the last layer's outputs (T, B, D*H), 0 at padding, and its final states (B, D*H).
     """
     lengths = graph.cast(prepared.lengths, np.int32)
-    output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
+    output = graph.node("Transpose", x, perm=[1, 0, 2])
     for position, layer in enumerate(layers):
         output = add_norm(graph, layer, position, output)
         if isinstance(layer.rnn, CellLayers):
             valid = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
             output = add_cell(graph, layer, position, output, valid)
         else:
-            output, state = _add_layer(graph, layer.rnn, layer.number, position, output, lengths)
-    if not state:
-        return output, _add_final(graph, output, prepared.lengths, layers[-1].rnn)
-    by_sequence = graph.node("Transpose", state, perm=[1, 0, 2])  # (B, D, H)
-    return output, graph.node("Reshape", by_sequence, graph.axes(0, -1))
+            output = _add_layer(graph, layer, position, output, lengths)
+    return output, _add_final(graph, output, prepared.lengths, layers[-1].rnn)
 
 
 def add_norm(graph: Graph, layer: Layer, position: int, x: str) -> str:
@@ -74,10 +71,10 @@ def _add_final(graph: Graph, output: str, lengths: str, rnn: nn.RNNBase | CellLa
     return graph.node("Where", graph.constant("is_forward", is_forward), last, first)
 
 
-def _add_layer(
-    graph: Graph, rnn: nn.RNNBase, number: int, position: int, x: str, lengths: str
-) -> tuple[str, str]:
-    """Adds one layer of torch: (T, B, ...) -> (T, B, D*H), (D, B, H)."""
+def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) -> str:
+    """Adds one layer of torch: (T, B, ...) -> (T, B, D*H)."""
+    rnn = layer.rnn
+    assert isinstance(rnn, nn.RNNBase)
     attributes: dict[str, Any] = {
         "hidden_size": rnn.hidden_size,
         "direction": "bidirectional" if rnn.bidirectional else "forward",
@@ -88,11 +85,10 @@ def _add_layer(
     if isinstance(rnn, nn.RNN):
         # ONNX needs one activation for each direction.
         attributes["activations"] = [rnn.nonlinearity.capitalize()] * (1 + rnn.bidirectional)
-    inputs = (x, *_add_weights(graph, rnn, number, position), lengths)
-    outputs = (f"output_{position}", f"state_{position}")
-    output, state = graph.nodes(type(rnn).__name__, inputs, outputs, **attributes)
+    inputs = (x, *_add_weights(graph, rnn, layer.number, position), lengths)
+    output = graph.node(type(rnn).__name__, *inputs, **attributes)
     together = graph.node("Transpose", output, perm=[0, 2, 1, 3])  # (T, B, D, H)
-    return graph.node("Reshape", together, graph.axes(0, 0, -1)), state
+    return graph.node("Reshape", together, graph.axes(0, 0, -1))
 
 
 def _add_weights(graph: Graph, rnn: nn.RNNBase, number: int, position: int) -> tuple[str, str, str]:

@@ -35,27 +35,20 @@ def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> 
     return Prepared(graph.node("Where", valid, values, _zero(graph)), lengths, valid)
 
 
-def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
-    """Adds a mask (B, 1) of the sequences that can be classified.
+def add_usable(graph: Graph, x: str, valid: str, symbols: int | None) -> str:
+    """Adds a mask (B, 1) of the sequences or steps whose valid values can all be read.
 
     Args:
         symbols: the number of symbols if x holds their indices; None if values must be finite.
     """
-    all_usable = add_all_usable(graph, prepared.x, prepared.valid, symbols, axes=[1, 2])
-    has_steps = graph.node("Greater", prepared.lengths, graph.axes(0))
-    return graph.node("Unsqueeze", graph.node("And", all_usable, has_steps), graph.axes(1))
-
-
-def add_all_usable(graph: Graph, x: str, valid: str, symbols: int | None, axes: list[int]) -> str:
-    """Adds a mask (B,) of the sequences whose valid steps can all be read; see `add_usable`."""
     bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
     is_usable = graph.node("Less", graph.node("Abs", x), bound)  # False for NaN
     if symbols is not None:
         not_negative = graph.node("GreaterOrEqual", x, _zero(graph))
         is_usable = graph.node("And", is_usable, not_negative)
     counted = graph.cast(graph.node("Or", is_usable, graph.node("Not", valid)), np.float32)
-    all_usable = graph.node("ReduceMin", counted, axes=axes, keepdims=0)  # (B,) 0.0 or 1.0
-    return graph.cast(all_usable, np.bool_)
+    by_row = graph.node("Flatten", counted)  # (B, ...) 0.0 or 1.0
+    return graph.cast(graph.node("ReduceMin", by_row, axes=[1]), np.bool_)
 
 
 def add_scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:

@@ -17,9 +17,11 @@ from seqsweep.results.confusion import find_confusion
 from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import heading, split_words
+from seqsweep.results.importance import find_importance, importance_words
 from seqsweep.results.plot_parts import Drawing, Mark
 from seqsweep.results.ranks import MOST_RANKED
 from seqsweep.results.words import clique_rule
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import Metric, as_metric
 from seqsweep.text import count, upper_first
 
@@ -47,6 +49,8 @@ def draw_all(findings: Findings, columns: int) -> dict[str, Drawn]:
         name: _SEVERAL_SETS if findings.across else draw(findings, columns)
         for name, draw in of_one_set.items()
     }
+    if content := find_importance(findings.folder, findings.entries):
+        made["importance"] = draw_importance(content, columns)
     return {**made, "ranks": draw_ranks(findings.across, columns)}
 
 
@@ -182,6 +186,25 @@ def draw_matrix(findings: Findings, columns: int) -> Drawn:
         f"from {count(found.seeds, findings.unit)}. {' '.join(found.words)}"
     )
     return [Drawing("confusion", figure, caption)]
+
+
+def draw_importance(content: JsonObject, columns: int) -> Drawn:
+    """Draws how much the loss increases by channels (rows) and spans of steps."""
+    cells = content["cells"][: parts.MOST_LABELS]
+    figure, axes = parts.new_figure(columns, 25 + 4 * len(cells))
+    image = axes.imshow(cells, "Blues", vmin=0, aspect="auto")
+    spans = [span["name"].removeprefix("steps ") for span in content["spans"]]
+    axes.set_xticks(range(len(spans)), spans, rotation=90)
+    names = parts.class_labels([channel["name"] for channel in content["channels"]][: len(cells)])
+    axes.set_yticks(list(names), list(names.values()))
+    axes.set(xlabel="Steps of a sequence", ylabel="Channel")
+    figure.colorbar(image, label="Increase of the loss")
+    caption = (
+        f"Increase of the loss of {content['data']} when a channel is permuted among the sequences "
+        f"within a span of steps: means over {count(len(content['runs']), 'run')}. "
+        f"{upper_first(importance_words(content))}."
+    )
+    return [Drawing("importance", figure, caption)]
 
 
 def draw_ranks(across: AcrossSets | None, columns: int) -> Drawn:

@@ -25,6 +25,7 @@ from seqsweep.results.columns import estimate_text
 from seqsweep.results.comparison import By
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
+from seqsweep.results.importance import find_importance, importance_section
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
 from seqsweep.results.report.page_sections import (
@@ -148,6 +149,7 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         costs_section(findings),
         confusion_section(findings),
         lengths_section(findings),
+        importance_section(folder, entries),
         seeds_section(findings),
         Section("failures", "Failures", {"failures": ended}, is_shown=bool(ended)),
         Section("again", "Run it again", again),
@@ -330,6 +332,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     states = [[e.folder.run_id, e.state, e.record.digest, e.error] for e in entries]
     own = [version(), planned, read_baselines(folder).get(DIGEST), sorted(states, key=str)]
     others = [[point.name, point.value] for point in installed()]
+    others += [] if (found := find_importance(folder, entries)) is None else [found[DIGEST]]
     return _digest([*own, *others, *extra_contents(folder)])
 
 

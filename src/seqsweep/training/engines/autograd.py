@@ -43,7 +43,7 @@ class AutogradRun(Member):
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         super().__init__(planned, folder, parts.log)
-        self.parts = parts
+        self.parts, self.taken = parts, parts.taken
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(self.monitor)
@@ -130,7 +130,7 @@ class AutogradEngine(Engine[AutogradRun]):
     def _train(self, checkpoint: Path | None) -> End:
         """Trains and tests the run; returns its end."""
         run, config = self.run, self.run.planned.config
-        _, trainer, module, data, splits = run.parts
+        _, trainer, module, data, splits, _ = run.parts
         start = time.perf_counter()
         # Without AVX-512 oneDNN has no LSTM in bfloat16. `restored_torch_state` undoes this.
         is_half = trainer.precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu"
@@ -161,7 +161,7 @@ class AutogradEngine(Engine[AutogradRun]):
 
     def _test(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics."""
-        run, (_, trainer, module, data, known) = self.run, self.run.parts
+        run, (_, trainer, module, data, known, _) = self.run, self.run.parts
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = next(run.folder.path.glob("checkpoints/best.ckpt"), None)
         if "test" not in known.names or not is_overridden("test_step", module):

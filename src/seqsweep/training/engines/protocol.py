@@ -17,10 +17,12 @@ from seqsweep.runs.metrics import OURS, Metric, finite, monitor_of_config, propo
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
+from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.start import WEIGHTS, weights_digest
 
 
 class Progress(Protocol):
@@ -44,6 +46,7 @@ class Member(ABC):
         params: the number of trained parameters.
         num_train: the number of training sequences; 0 for data that are not `Splits`.
         warning: a line on the result that a person should read, if any.
+        taken: the weights that the run takes from another run, by name; see `start.first_weights`.
     """
 
     best: BestEpoch
@@ -57,6 +60,12 @@ class Member(ABC):
         self.monitor = monitor_of_config(planned.config)
         self.folder = RunFolder(folder)
         self.log = log
+        self.taken: dict[str, Any] = {}
+
+    def kept_weights(self) -> Mapping[str, Any]:
+        """Returns the weights of best.ckpt by name; none without this file."""
+        best = self.folder.path / "checkpoints" / "best.ckpt"
+        return load_sealed(best)["state_dict"] if best.is_file() else {}
 
     @property
     @abstractmethod
@@ -162,6 +171,8 @@ class Engine(ABC, Generic[M]):
             names = ("engine", "device", "first_weights")
             numerics = {key: self.origin[key] for key in names if key in self.origin}
             content = record_of(member, end) | numerics
+            if weights := member.kept_weights():
+                content[WEIGHTS] = weights_digest(weights)
             record = Record.of(content)
             member.folder.check_held()
             diagnosis = end.diagnosis if isinstance(end, Findings) else None

@@ -38,6 +38,7 @@ from seqsweep.training.fed_loggers import build_loggers
 from seqsweep.training.limits import BestEpoch, Patience, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.start import first_weights
 
 _WITHOUT_TRAINER = {
     CHECKPOINT: "seqsweep.training.limits.BestEpoch",
@@ -109,6 +110,7 @@ class PoolMember(Member):
                 else:
                     self.best: BestEpoch = part
         self.description = description(config, splits)
+        self.taken = first_weights(config, self.template.shapes, self.description)
         self.epochs = 0
         self.saved = 0.0
         # The number of finished epochs in last.ckpt, and the index of the epoch in best.ckpt.
@@ -119,12 +121,17 @@ class PoolMember(Member):
     def steps(self) -> int:
         return self.native.steps
 
+    def kept_weights(self) -> dict[str, Tensor]:
+        return self.template.named(self.best_weights)
+
     def start(self) -> None:
         """Builds the network with its first weights."""
+        first = self.template.first_weights(self.config["seed"])
+        first = self.template.vector(self.template.named(first) | self.taken)
         self.native = Network(
             self.shape,
             self.config["optimizer"]["_target_"].rpartition(".")[2],
-            self.template.first_weights(self.config["seed"]),
+            first,
             self.class_weights,
             self.label_smoothing,
             self.clip,
