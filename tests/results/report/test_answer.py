@@ -261,7 +261,7 @@ ANSWERS: dict[str, tuple[tuple[Any, ...], str]] = {
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path):
-    """tests/results/test_views.py shows that all views print this sentence."""
+    """The views print this sentence, as tests/results/test_views.py shows."""
     sweep, sentence = ANSWERS[kind]
     sweep_of(tmp_path, *sweep, about=split_and_source)
     assert boards_of(tmp_path, read_folder(tmp_path), None)["answer"].sentence == sentence
