@@ -205,8 +205,6 @@ def test_a_report_on_a_users_own_metrics_claims_nothing_about_them(tmp_path):
               if "hovertemplate" in t] for n in (0, 1)]  # fmt: skip
     assert shown[0][:2] == ["width=8, val_loss", "width=8, train_loss"]
     assert shown[1] == [f"width={width}, val_acc" for width in (8, 16, 4)]
-    rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
-    assert float(rows[0]["val_loss"]) == np.mean([value("val_loss", 8, s) for s in SEEDS])
 
 
 def split_and_source(config: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +261,7 @@ ANSWERS: dict[str, tuple[tuple[Any, ...], str]] = {
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_each_kind_of_sweep_has_its_answer(kind: str, tmp_path: Path):
-    """tests/results/test_views.py shows that all views print this sentence."""
+    """The views print this sentence, as tests/results/test_views.py shows."""
     sweep, sentence = ANSWERS[kind]
     sweep_of(tmp_path, *sweep, about=split_and_source)
     assert boards_of(tmp_path, read_folder(tmp_path), None)["answer"].sentence == sentence
