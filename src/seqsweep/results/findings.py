@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.baselines import Baseline, find_baselines
+from seqsweep.results.curves import Curve, Kind, curve_kinds, find_curves
 from seqsweep.results.data_sets import DataSet, data_sets
 from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.formatting import KeyNames, key_names, run_label
@@ -62,6 +63,16 @@ class Findings:
     def label(self, entry: Entry) -> str:
         """Returns the label of a run: the values of the keys in which runs differ."""
         return run_label(entry.config, self._label_names) or entry.folder.run_id
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """The kinds of metrics whose learning curves are drawn."""
+        return curve_kinds(self.entries, self.rows)
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """The learning curves of the best configs, or else of incomplete runs."""
+        return find_curves(self.kinds, self.rows, self.entries, self.label)
 
     @cached_property
     def run_names(self) -> dict[str, Name]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from seqsweep.results import plot_parts as parts
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.confusion import find_confusion
-from seqsweep.results.curves import Band, Curve, Kind, curve_kinds, find_curves
+from seqsweep.results.curves import Band, Curve, Kind
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import heading, split_words
 from seqsweep.results.importance import find_importance, importance_words
@@ -106,8 +106,7 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
 
 def draw_curves(findings: Findings, columns: int) -> Drawn:
     """Draws the learning curves of the best configs, a figure for each kind of metric."""
-    kinds = curve_kinds(findings.entries, findings.rows)
-    curves = find_curves(kinds, findings.rows, findings.entries, findings.label)[: len(parts.INKS)]
+    kinds, curves = findings.kinds, findings.curves[: len(parts.INKS)]
     names = [re.sub(r"\W+", "_", kind.words) for kind in kinds]
     drawings: list[Drawing] = []
     for kind, name in zip(kinds, names, strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqsweep.results.baselines import as_row
 from seqsweep.results.columns import board_columns
-from seqsweep.results.curves import Kind, curve_kinds, read_metrics, thinned
+from seqsweep.results.curves import Kind, read_metrics, thinned
 from seqsweep.results.findings import Findings
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import plotly_parts as plots
@@ -40,7 +40,7 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 def board_section(findings: Findings) -> Section:
     """Builds the leaderboard; a click on a row shows its runs."""
     runs = [*itertools.chain(*findings.runs)]
-    kinds = curve_kinds(findings.entries, findings.rows)
+    kinds = findings.kinds
     curves = run_curves(runs, findings.folder, kinds)
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)

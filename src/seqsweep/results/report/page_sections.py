@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from seqsweep.results.axis import choose_axis, keys_of_other_sets
 from seqsweep.results.comparison import By
 from seqsweep.results.confusion import find_confusion
-from seqsweep.results.curves import MOST_CURVES, curve_kinds, find_curves
+from seqsweep.results.curves import MOST_CURVES
 from seqsweep.results.effects import Interaction
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import key_names, run_label
@@ -93,8 +93,7 @@ def interaction_words(interaction: Interaction | None, names: Mapping[str, str])
 
 def curves_section(findings: Findings) -> Section:
     """Builds the section with learning curves of the best configs or incomplete runs."""
-    kinds = curve_kinds(findings.entries, findings.rows)
-    curves = find_curves(kinds, findings.rows, findings.entries, findings.label)
+    kinds, curves = findings.kinds, findings.curves
     drawn = {f"curves-{kind.key}": figures.curves_figure(curves, kind) for kind in kinds}
     shown = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]

@@ -132,7 +132,7 @@ def _band_traces(
 
 
 def pareto_figure(findings: Findings, cost: str) -> Figure | None:
-    """Draws the score against a cost, with the Pareto front; None if all costs are equal."""
+    """Draws the score against a cost; None if all costs are equal."""
     score = findings.score
     # The cost axis is logarithmic, so it cannot show zero.
     rows = [row for row in findings.scored if cost in row.metrics and row.metrics[cost].mean > 0]
