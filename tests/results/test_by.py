@@ -226,6 +226,29 @@ def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path
         only(tmp_path / "b", "h")
 
 
+def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_path: Path):
+    """mingru has settings of its own. So the others are tested as two values alone would be."""
+    settings = {"rnn": (0, 1), "lstm": (0, 1), "mingru": (2, 3)}
+    points = [({"cell": c, "g": g}, s) for c in settings for g in settings[c] for s in range(6)]
+    pairs = only(runs(tmp_path / "three", points)).pairs
+    (pair,) = only(runs(tmp_path / "two", [point for point in points if point[0]["g"] < 2])).pairs
+    assert [one for one in pairs if one.difference] == [pair]
+    assert pair.adjusted == pair.p == 2 / 2**6 and pair.verdict == "different"
+    assert [one.untested for one in pairs if not one.difference] == [
+        "no setting has both values"
+    ] * 2
+
+
+def test_a_key_with_one_value_on_a_data_set_is_named_in_the_reason(tmp_path: Path, said):
+    points = [*itertools.product("a", "xyz", (0, 1)), *itertools.product("b", "x", (0, 1))]
+    for number, (name, cell, seed) in enumerate(points):
+        run = {"data.source.name": name, "cell": cell, "seed": seed, "val/acc": 0.5}
+        folder = tmp_path / f"{number:016x}"
+        finish_run(folder, run, data_fingerprint=name, recordings=name)
+    code, printed = said("leaderboard", str(tmp_path), "--by", "cell")
+    assert code == 0 and "\ncell: has only one value\n" in printed
+
+
 def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
     folder = made(tmp_path, 9)
     (pair,) = only(folder).pairs

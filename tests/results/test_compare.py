@@ -1,5 +1,6 @@
 """`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
+import itertools
 import statistics
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from replicate_runs import crossed, ranked
 from terminals import console_text
 
 from seqsweep.results.compare import MOST_RUNS, compare
+from seqsweep.results.comparison import By
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -247,3 +249,59 @@ def test_a_users_own_metrics_are_compared_whatever_their_names_and_sizes(tmp_pat
     losses = [value("val_loss", width, 0) for width in (4, 8)]
     cells = [f"{losses[0]:.4g}", f"{losses[1]:.4g}", f"{losses[1] - losses[0]:+.4g}"]
     assert ["val_loss", *cells] in found
+
+
+def blocks(*folders: Path) -> list[By]:
+    content: dict[str, Any] = {}
+    printed(lambda console: content.update(compare(folders, console)))
+    return content["by"]
+
+
+def test_the_sweeps_are_values_of_a_key_on_each_data_set(tmp_path):
+    """The means of several data sets have no common scale, but each data set has its test."""
+    for name, sets, gain in (("a", "xy", 0.0), ("b", "xyz", 0.1), ("c", "x", -0.1)):
+        for number, (data, h, seed) in enumerate(itertools.product(sets, (1, 2), range(6))):
+            run = {"data.source.name": data, "h": h, "seed": seed, "lr": gain}
+            run["val/acc"] = 0.5 + gain + (seed + h) / 100
+            path = tmp_path / name / f"{number:016x}"
+            finish_run(path, run, data_fingerprint=data, recordings=data)
+    found = blocks(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    assert [(block.data, block.key, block.unit) for block in found] == [
+        ("x", "sweep", "seed"), ("y", "sweep", "seed"), ("x", "sweep", "seed"),
+    ]  # fmt: skip
+    pairs = [pair for block in found for pair in block.pairs]
+    assert [pair.values for pair in pairs] == [("b", "a"), ("b", "a"), ("a", "c")]
+    assert {pair.p for pair in pairs} == {pair.adjusted for pair in pairs} == {2 / 2**6}
+    assert found[0].notes == ["lr changes with sweep"]
+    assert pairs[0].sentence == (
+        "b is better than a: val/acc +0.1000, p 0.031, mean of 2 settings, 6 seeds; "
+        "better in 2, equal in 0, worse in 0."
+    )
+
+
+def test_settings_are_never_the_samples_of_sweeps(tmp_path):
+    """`--by` would test these ten settings; `compare` has too few seeds."""
+    runs = [{"h": h, "seed": s, "val/acc": h / 20} for h in range(10) for s in (0, 1)]
+    better = [run | {"val/acc": run["val/acc"] + 0.1} for run in runs]
+    (block,) = blocks(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *better))
+    (pair,) = block.pairs
+    assert (pair.verdict, pair.p, pair.settings) == ("undecided", None, 10)
+    assert pair.untested == "6 seeds would make a test: 'seed=range(6)'"
+
+
+def test_each_data_set_has_the_test_of_its_own_replicates(tmp_path):
+    """Only one of two data sets has folds; the seeds of the other are tested as such."""
+    for name, gain in (("a", 0.0), ("b", 0.1)):
+        for number in range(7):
+            for data in ("folds", "seeds"):
+                fold = number if data == "folds" else 0
+                part = {"sequences": 10, "fingerprint": f"{data}{fold}"}
+                scores = dict.fromkeys(("val/acc", "test/acc"), 0.5 + gain * (1 + number / 10))
+                run: dict[str, Any] = {"data.source.name": data, "data.fold": fold, **scores}
+                run["seed"] = number - fold
+                record: dict[str, Any] = {"splits": {"val": part, "test": part}, "num_train": 40}
+                record |= {"data_fingerprint": data, "recordings": data}
+                finish_run(tmp_path / name / f"{data}{number}", run, **record)
+    folds, seeds = blocks(tmp_path / "a", tmp_path / "b")
+    assert (folds.unit, folds.test) == ("replicate", "corrected resampled t-test, Holm")
+    assert (seeds.unit, seeds.pairs[0].p) == ("seed", 2 / 2**7)

@@ -80,8 +80,14 @@ def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
     assert second["verdict"] == "undecided"
     assert "significant" not in second and "low" not in second["difference"]
     assert content["replicates"] == {"have": 1, "least": 6}
-    overall = answer("compare", folder, other)["overall"]["other"]
+    content = answer("compare", folder, other)
+    overall, (pair,) = content["overall"]["other"], content["by"][0]["pairs"]
     assert overall.keys() == {"interval"} and overall["interval"]["n"] == 1
+    assert pair["verdict"] == "undecided" and "p" not in pair
+    finish_run(folder.with_name("apart") / f"{0:016x}", {"h": 3, "val/acc": 0.5, "test/acc": 0.5})
+    content = answer("compare", folder, folder.with_name("apart"))
+    assert content["overall"]["apart"] == {"reason": "no config is in both"}
+    assert content["by"] == []
 
 
 def test_each_data_set_has_its_winner(answer, tmp_path):
@@ -102,6 +108,10 @@ def test_two_sweeps_or_two_runs_are_compared(answer, compared):
     overall = content["overall"]["other"]
     assert overall["significant"] and overall["interval"]["mean"] == pytest.approx(0.05)
     assert [config["keys"] for config in content["configs"]] == [{"h": 1}, {"h": 2}]
+    ((pair,), by) = content["by"][0]["pairs"], content["by"][0]
+    assert (by["key"], by["unit"], by["notes"]) == ("sweep", "seed", ["gain changes with sweep"])
+    assert (pair["values"], pair["verdict"]) == (["other", "first"], "different")
+    assert (pair["p"], pair["difference"]) == (overall["p"], overall["interval"])
     runs = [folder / id_of(0) for folder in folders]
     (only,) = answer("compare", *runs)["overall"].values()
     assert only["interval"]["mean"] == pytest.approx(0.05)

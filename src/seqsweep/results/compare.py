@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +11,28 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import print_lines
+from seqsweep.results.by import Sweeps, compare_sweeps
 from seqsweep.results.columns import estimate_text
-from seqsweep.results.comparison import By, Matched, judge, match_rows
+from seqsweep.results.comparison import Matched
 from seqsweep.results.data_sets import (
-    data_key,
-    data_names,
     data_sets,
-    group_by,
-    recordings_key,
     sets_of,
     why_apart,
 )
 from seqsweep.results.formatting import KeyNames, key_names, run_label, status_line
-from seqsweep.results.keys import distinguishing_keys, follows, text_columns
+from seqsweep.results.keys import distinguishing_keys
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import (
     COSTS,
-    Variation,
-    newest,
     numbers,
     replicate_of,
-    shared_metric,
-    variation_of,
     varied_words,
 )
-from seqsweep.results.rows import Row, make_row
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.significance import LEVEL
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import CODE, REPLICATE_KEYS, FlatConfig, flatten
-from seqsweep.runs.ledger import Entry, read_folder, value_key
+from seqsweep.runs.identity import CODE, FlatConfig, flatten
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import BY_RECORDING, as_metric, own_metrics
 from seqsweep.runs.record import FINISHED
 from seqsweep.terminal_table import new_table, print_table
@@ -64,10 +55,6 @@ _LONGEST_VALUE = 20
 _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
 
-_SWEEP = "sweep"
-"""The key whose values are the compared sweeps."""
-
-
 @dataclass(frozen=True)
 class Side:
     """A folder to compare, with its label and its runs."""
@@ -80,10 +67,6 @@ class Side:
     def complete(self) -> list[Entry]:
         """The complete runs."""
         return [entry for entry in self.entries if entry.state == "complete"]
-
-
-Sides = tuple[Side, Side]
-"""The first sweep and another one."""
 
 
 def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) -> dict[str, Any]:
@@ -148,7 +131,7 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
     for side in sides:
         line = f"[bold]{escape(side.label)}[/]  {escape(status_line(side.folder, side.entries))}"
         print_lines(console, line, markup=True)
-    found = [_compare_two((sides[0], side), console) for side in sides[1:]]
+    found = [_compare_two(sides[0], side, console) for side in sides[1:]]
     for side in sides:
         print_lines(console, *_best_lines(side), markup=True)
     lists = {key: [each for one in found for each in one[key]] for key in ("configs", "by")}
@@ -156,131 +139,59 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
     return found[-1] | {"overall": overall} | lists
 
 
-def _compare_two(sides: Sides, console: Console) -> dict[str, Any]:
+def _compare_two(first: Side, other: Side, console: Console) -> dict[str, Any]:
     """Prints the differences of a sweep to the first one; returns them for `--json`."""
-    first, other = sides
-    fixed = _keys_between(sides)
+    sides = (first, other)
+    found = compare_sweeps((first.label, other.label), (first.complete, other.complete))
+    matched = found.matched
     configs = [side.complete[0].config if side.complete else {} for side in sides]
-    print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
-    (ours, theirs), measure = _rows_by_config(sides, fixed)
-    if not ours:
-        reason = "no metric is common to the complete runs"
-        print_lines(console, reason, style="yellow")
-        overall = {"interval": None, "reason": reason}
-        return {"overall": {other.label: overall}, "configs": [], "by": []}
-    matched = match_rows((other.label, first.label), theirs, ours, measure)
-    blocks = _blocks(matched, sides, fixed)
-    overall, line = _overall(matched, blocks)
-    settings = [row.config for row in (*ours.values(), *theirs.values())]
-    names = key_names(settings[0], settings)
+    print_sides(console, "the sweeps differ in", sides, config_rows(found.fixed, configs))
+    settings = [row.config for rows in found.rows for row in rows.values()]
+    names = key_names(settings[0] if settings else (), settings)
     if matched.matches:
         _print_matches(matched, names, console)
+    overall, line = _overall(found)
     lines = [line]
     reasons = Counter(match.apart for match in matched.matches if match.apart)
-    for why, configs in reasons.items():
-        apart = f"{count(configs, 'config')} of {other.label} not compared with"
+    for why, number_apart in reasons.items():
+        apart = f"{count(number_apart, 'config')} of {other.label} not compared with"
         lines.append(f"[yellow]{escape(f'{apart} {first.label}: {why}')}[/]")
-    for side, rows, others in ((first, ours, theirs), (other, theirs, ours)):
+    for side, rows, others in zip(sides, found.rows, found.rows[::-1], strict=True):
         if alone := [row.config for setting, row in rows.items() if setting not in others]:
             lines.append(_alone_line(side, alone, names))
     print_lines(console, *lines, markup=True)
-    variation = measure.variation
+    variation = matched.measure.variation
+    score = {"score": matched.measure.metric, "unit": variation.unit, "test": variation.test}
+    differences = [
+        {
+            "keys": match.rows[1].config,
+            "differences": {other.label: match.difference} if match.difference else {},
+        }
+        for match in matched.matches
+    ]
     return {
-        "score": measure.metric,
-        "unit": variation.unit,
-        "test": variation.test,
+        **(score if settings else {}),
         "overall": {other.label: overall},
-        "configs": [
-            {
-                "keys": match.rows[1].config,
-                "differences": {other.label: match.difference} if match.difference else {},
-            }
-            for match in matched.matches
-        ],
-        "by": blocks,
+        "configs": differences,
+        "by": found.blocks,
     }
 
 
-def _keys_between(sides: Sides) -> list[str]:
-    """Returns the keys that differ between the sweeps but not within one."""
-    entries = [(side.label, entry.config) for side in sides for entry in side.complete]
-    sweeps, configs = [label for label, _ in entries], [config for _, config in entries]
-    columns = text_columns(distinguishing_keys(configs, keep_shared=True), configs)
-    return [
-        key
-        for key, column in columns.items()
-        if key not in REPLICATE_KEYS and follows(sweeps, column)
-    ]
-
-
-def _rows_by_config(
-    sides: Sides, fixed: Sequence[str]
-) -> tuple[tuple[dict[str, Row], dict[str, Row]], Measure]:
-    """Returns each sweep's rows by config, empty without a common metric, and the metric."""
-    metric = shared_metric([side.complete for side in sides])
-    runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
-    if not all(runs):
-        return ({}, {}), Measure(metric, Variation())
-    every = [entry for of_side in runs for entry in of_side]
-    # The configs are matched without the fixed keys, because otherwise no config would match.
-    without = {*REPLICATE_KEYS, *fixed}
-    keys = [key for key in distinguishing_keys([e.config for e in every]) if key not in without]
-    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
-    data = data_names(every) if any(map(data_names, runs)) else {}
-
-    def setting(entry: Entry) -> str:
-        values = [entry.config.get(key) for key in keys]
-        return value_key([*values, data_key(entry)] if data else values)
-
-    groups = [group_by(of_side, setting) for of_side in runs]
-    variation = variation_of([group for of_side in groups for group in of_side.values()])
-    ours, theirs = (
-        {
-            setting: make_row(newest(group, variation), keys, data, {}, variation, metric)
-            for setting, group in of_side.items()
-        }
-        for of_side in groups
-    )
-    return (ours, theirs), Measure(metric, variation)
-
-
-def _blocks(matched: Matched, sides: Sides, fixed: Sequence[str]) -> list[By]:
-    """Returns the sweeps as values of a key, compared on each data set."""
-    entries = [entry for side in sides for entry in side.complete]
-    names = {entry.folder.path: one.name for one in data_sets(entries) for entry in one.entries}
-    notes = [f"{name} changes with {_SWEEP}" for name in key_names(fixed).values()]
-    sets = group_by(matched.matches, lambda match: recordings_key(match.rows[1].entries[0]))
-    blocks: list[By] = []
-    for matches in sets.values():
-        measure = matched.measure
-        if len(sets) > 1:  # only some data sets may have several splits
-            groups = [row.entries for match in matches for row in match.rows]
-            measure = replace(measure, variation=variation_of(groups))
-        data = names.get(matches[0].rows[1].entries[0].folder.path, "data")
-        unit, test = measure.variation.unit, measure.variation.test
-        block = By(data, _SWEEP, _SWEEP, measure.metric, unit, test, notes=notes)
-        blocks.append(judge(block, [Matched(matched.values, matches, measure)]))
-    return blocks
-
-
-def _overall(matched: Matched, blocks: Sequence[By]) -> tuple[dict[str, Any], str]:
+def _overall(found: Sweeps) -> tuple[dict[str, Any], str]:
     """Returns the mean difference over the configs for `--json`, and the line about it."""
-    means, measure, variation = matched.means, matched.measure, matched.measure.variation
-    reason = "" if means else matched.reason
-    if len(blocks) != 1:
-        apart = "scores of different data sets have no common scale"
-        reason = apart if blocks else "no config is in both"
-    if reason:
-        return {"interval": None, "reason": reason}, f"[yellow]no mean difference: {reason}[/]"
+    if found.reason:
+        before = "no mean difference: " if any(found.rows) else ""
+        return {"interval": None, "reason": found.reason}, f"[yellow]{before}{found.reason}[/]"
+    means, measure, pair = found.matched.means, found.matched.measure, found.blocks[0].pairs[0]
     overall: dict[str, Any] = {"interval": measure.difference(means)}
-    other, first = (f"[bold]{escape(label)}[/]" for label in matched.values)
-    runs = count(len(means), variation.unit)
-    runs += f" ({varied_words(means)})" if variation.resampled else ""
+    other, first = (f"[bold]{escape(label)}[/]" for label in found.matched.values)
+    runs = count(len(means), measure.variation.unit)
+    runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
+    configs = count(len(found.matched.differences), "config")
     line = f"{other} - {first}: {measure.metric} {escape(estimate_text(overall['interval'], '+'))}"
-    line += f", mean of {count(len(matched.differences), 'config')} in both, over {runs}"
-    pair = blocks[0].pairs[0]
+    line += f", mean of {configs} in both, over {runs}"
     if pair.p is not None:
-        line += f"; p = {pair.p:.2g} ({variation.test.partition(',')[0]})"
+        line += f"; p = {pair.p:.2g} ({measure.variation.test.partition(',')[0]})"
         return overall | {"p": pair.p, "significant": pair.verdict == "different"}, line
     return overall, line if len(means) == 1 else f"{line}; {measure.why_untested(means)}"
 
