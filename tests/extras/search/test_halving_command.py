@@ -1,7 +1,6 @@
 """A successive halving, interrupted anywhere, comes to the same decisions and bits."""
 
 import contextlib
-import io
 import itertools
 import json
 import threading
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.errors import RunLocked
 from seqsweep.extras.clusters.workers import Workers
+from seqsweep.extras.search.command import LOCK, search
 from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.halving_command import search
 from seqsweep.extras.search.searchfile import SearchFile
-from seqsweep.extras.search.session import LOCK
 from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
@@ -54,18 +51,12 @@ TIMES = ("train_seconds", "samples_per_s", "digest")
 @dataclass
 class Search:
     compose: MemberComposer
-    printed: str = ""
 
     def __call__(
         self, folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
     ) -> int:
-        halving = Halving(**{**SETTINGS, **settings})
-        local = Here(threads=1)
-        console = Console(file=io.StringIO(), width=200)
-        given = [*FIXED, *SPACE, *overrides]
-        code = search(halving, given, self.compose, launcher or local, folder, console)
-        self.printed = console.file.getvalue()  # type: ignore[attr-defined]
-        return code
+        plan, local = Halving(**{**SETTINGS, **settings}).plan, Here(threads=1)
+        return search(plan, [*FIXED, *SPACE, *overrides], self.compose, launcher or local, folder)
 
 
 @pytest.fixture
@@ -148,7 +139,9 @@ def test_the_survivors_equal_their_configs_alone(expected, undisturbed, compose,
     assert got == {name: expected["runs"][name] for name in got} and len(got) == 2
 
 
-def test_the_same_command_trains_nothing_again_and_decides_by_the_files(run, expected, undisturbed):
+def test_the_same_command_trains_nothing_again_and_decides_by_the_files(
+    run, expected, undisturbed, capsys
+):
     """A lost search.json is written again, with the same decisions."""
 
     def never(_: Train) -> Train:
@@ -158,7 +151,8 @@ def test_the_same_command_trains_nothing_again_and_decides_by_the_files(run, exp
         if is_lost:
             (undisturbed / "search.json").unlink()
         assert run(undisturbed, launcher=Changed(change=never)) == 0
-        assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed
+        printed = capsys.readouterr().out
+        assert "0 to train" in printed and "16 of 32 epochs" in printed
         assert found(undisturbed) == expected
 
 
@@ -189,7 +183,7 @@ def test_a_search_killed_at_any_rename_comes_to_the_same(run, expected, at_renam
     assert n > 20
 
 
-def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path):
+def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path, capsys):
     broken: list[str] = []
 
     def failing(train: Train) -> Train:
@@ -209,8 +203,9 @@ def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path):
     before = found(tmp_path)
     for _ in range(2):
         # A command that would train nothing is not suggested.
-        assert "the search has gone on without 1 failed run" in run.printed
-        assert "this trains what is missing" not in run.printed
+        printed = capsys.readouterr().out
+        assert "the search has gone on without 1 failed run" in printed
+        assert "this trains what is missing" not in printed
         assert run(tmp_path, top=0) == 1  # the rung was decided without the run
         assert found(tmp_path) == before
 
@@ -243,7 +238,7 @@ def test_launchers_that_cannot_end_runs_early_are_refused(run, tmp_path):
             run(tmp_path, launcher=launcher)
 
 
-def test_a_second_search_waits_for_the_first(run, expected, undisturbed):
+def test_a_second_search_waits_for_the_first(run, expected, undisturbed, capsys):
     """Two judges in one folder would overwrite each other's sweep.json."""
     with contextlib.ExitStack() as first:
         first.enter_context(RunLock(undisturbed, LOCK))
@@ -251,5 +246,5 @@ def test_a_second_search_waits_for_the_first(run, expected, undisturbed):
             run(undisturbed, "when_locked=skip")
         threading.Timer(0.3, first.close).start()
         assert run(undisturbed) == 0
-    assert "another process searches in" in run.printed
+    assert "another process searches in" in capsys.readouterr().out
     assert found(undisturbed) == expected

@@ -1,5 +1,6 @@
 """A search trains what its config asks for, and its exit code tells what has failed."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import search
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import read_trials
+from seqsweep.extras.search.window import Window
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -80,7 +82,8 @@ def run(compose: MemberComposer, tmp_path: Path) -> Search:
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
         del options["_target_"], options["params"]
-        return search(options, [*runs, *overrides], compose, launcher or Acting(), folder)
+        plan = functools.partial(Window.plan, options)
+        return search(plan, [*runs, *overrides], compose, launcher or Acting(), folder)
 
     return call
 

@@ -30,8 +30,8 @@ def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_pat
     written = SearchFile.read(tmp_path)
     assert written is not None
     for number in (6, 22):
-        study = SearchStudy(chosen, space, written.trials[:number])
-        assert choices(advance(study, 24)) == whole
+        again = advance(SearchStudy(chosen, space), 24, written.trials[:number])
+        assert choices(again) == whole
     assert len({str(params) for params, _ in whole}) == 24
     assert any(thresholds for _, thresholds in whole)
 

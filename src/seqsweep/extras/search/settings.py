@@ -197,6 +197,10 @@ class Settings:
         made = Median if self.pruner == "median" else Hyperband
         return made(self.max_epochs, self.monitor.lower_is_better, **self.pruner_options)
 
+    def needed(self, number: int) -> range:
+        """Returns the numbers of the trials whose results decide the choice of trial `number`."""
+        return range(number - self.parallel + 1)
+
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin; None stands for a trial without a result."""
         # A running trial counts with all its epochs, until it ends and its real number of epochs is
