@@ -12,9 +12,8 @@ from typed_commands import command
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.extras.search.searchfile import Trial
+from seqsweep.extras.search.searchfile import Choice, Numbers, Space, Trial
 from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.space import Choice, Numbers, Space
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import OURS

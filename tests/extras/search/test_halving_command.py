@@ -16,7 +16,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import LOCK, search
 from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.searchfile import SearchFile
+from seqsweep.extras.search.searchfile import Choice, SearchFile
 from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
@@ -123,7 +123,7 @@ def test_a_search_ends_each_run_at_its_rung(undisturbed):
         assert record is not None
         assert trial.state == record.status == ("complete" if trial.epochs == 4 else "pruned")
         assert trial.value == record.metrics["val/acc"]
-    assert file.space["model.cell"] == {"choices": ["rnn", "gru"]}
+    assert file.space["model.cell"] == Choice(["rnn", "gru"])
     assert not (SweepFile.read(undisturbed) or SweepFile((), 0, {}, open=True)).open
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
-from seqsweep.extras.search.space import described
 from seqsweep.extras.search.study import SearchStudy, read_study
 from seqsweep.runs.run_folder import RunFolder
 
@@ -26,7 +25,7 @@ def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_pat
     chosen = settings(sampler=sampler, **PRUNES)
     whole = choices(advance(SearchStudy(chosen, space), 24))
     trials = [Trial(n, params, [], limits) for n, (params, limits) in enumerate(whole)]
-    SearchFile("tpe", "none", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    SearchFile("tpe", "none", "val/acc", space, {}, {}, trials).write(tmp_path)
     written = SearchFile.read(tmp_path)
     assert written is not None
     for number in (6, 22):
@@ -59,7 +58,7 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
     params = {"model.hidden_size": 5, "optimizer.lr": 0.01, "model.cell": "gru"}
     trials = [Trial(0, params, ["a"]), Trial(1, params), Trial(2, params, ["b"], {1: 0.9})]
     trials += [Trial(3, params, ["c"])]
-    SearchFile("tpe", "median", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    SearchFile("tpe", "median", "val/acc", space, {}, {}, trials).write(tmp_path)
     for name, status in (("a", "complete"), ("b", "pruned")):
         run = RunFolder(tmp_path / name)
         run.path.mkdir()

@@ -56,7 +56,7 @@ def search(
     started = time.monotonic()
     is_plan = begin(compose, launcher)
     policy = plan(TrialPlanner.of(overrides, compose, folder))
-    if policy.prunes and not launcher.prunes:
+    if policy.new.pruner != "none" and not launcher.prunes:
         raise ValueError(
             "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"
             " search that ends runs early"

@@ -19,9 +19,9 @@ from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
 from seqsweep.console import print_lines
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
-from seqsweep.extras.search.searchfile import SearchFile, Trial, with_mode
+from seqsweep.extras.search.searchfile import SearchFile, Space, Trial, with_mode
 from seqsweep.extras.search.session import Policy, Search
-from seqsweep.extras.search.space import Space, described, overrides_of, value_at
+from seqsweep.extras.search.space import overrides_of, value_at
 from seqsweep.runs.metrics import Metric, epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.sweeping.launchers import RunLauncher
@@ -77,8 +77,8 @@ class Halving:
     def search_file(self, space: Space, monitor: Metric) -> SearchFile:
         """Returns the search.json of a search that has no trials yet."""
         settings = with_mode({"population": self.population, "seed": self.seed}, monitor)
-        keys, budget, rungs = described(space), {"trials": self.population}, list(self.rungs)
-        return SearchFile("halving", "halving", monitor, keys, settings, budget, rungs=rungs)
+        budget, rungs = {"trials": self.population}, list(self.rungs)
+        return SearchFile("halving", "halving", monitor, space, settings, budget, rungs=rungs)
 
     def plan(self, planner: TrialPlanner) -> "Population":
         """Draws, plans and checks a trial and a run for each distinct config."""
@@ -101,9 +101,6 @@ class Halving:
             new=self.search_file(planner.space, check_searchable(runs[0])),
             top=self.top,
             fresh=fresh[: self.seeds],
-            most_runs=0,
-            prunes=True,
-            is_synchronous=True,
             halving=self,
             trials=trials,
         )
@@ -126,7 +123,7 @@ def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
     Each value depends only on the seed of the search, the number of the config and the key. So a
     larger population begins with the configs of a smaller population.
 
-    >>> from seqsweep.extras.search.space import Numbers
+    >>> from seqsweep.extras.search.searchfile import Numbers
     >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
     {'optimizer.lr': 0.069148}
     """

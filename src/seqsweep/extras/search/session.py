@@ -47,9 +47,6 @@ class Policy(abc.ABC):
         new: the search.json of the search before its first trial.
         top: how many of the best trials are trained again at the end.
         fresh: the seeds of these new runs; the search itself uses none of them.
-        most_runs: the most runs that the search may have; 0 if it is unknown.
-        prunes: whether the search ends runs early.
-        is_synchronous: whether the runs wait for each other at rungs, to be judged together.
     """
 
     planner: TrialPlanner
@@ -57,9 +54,6 @@ class Policy(abc.ABC):
     new: SearchFile
     top: int
     fresh: Sequence[int]
-    most_runs: int
-    prunes: bool
-    is_synchronous: bool
 
     @abc.abstractmethod
     def runs(self, trial: Trial) -> list[SweepMember]:
@@ -132,7 +126,7 @@ class Search:
         self.trials.append(trial)
         for run in runs:
             self._members.setdefault(run.run_id, run)
-            if self.policy.prunes:
+            if self.policy.new.pruner != "none":
                 self.limits.setdefault(run.run_id, Limits(trial.thresholds))
 
     def decide(self) -> None:
@@ -151,7 +145,7 @@ class Search:
     def judge(self) -> Mapping[str, Limits]:
         """Decides, and writes the decisions; returns the limits of all runs."""
         self.decide()
-        if self.policy.is_synchronous:
+        if self.policy.new.rungs:
             # Workers read sweep.json. Without rungs, a run has its limits from the beginning.
             limits = {name: each.plain() for name, each in self.limits.items()}
             with SweepFile.changing(self.folder):
@@ -215,7 +209,7 @@ class Search:
             for trial in self.trials
         ]
         # A search at rungs has no budget of time. So its file depends only on its runs.
-        minutes = 0.0 if self.policy.is_synchronous else self.minutes()
+        minutes = 0.0 if self.policy.new.rungs else self.minutes()
         return replace(self.policy.new, trials=trials, confirmed=self._confirmed, minutes=minutes)
 
     def write(self) -> None:
@@ -251,14 +245,13 @@ class Search:
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
         """Yields the runs to train, or lets workers train them, until nothing changes."""
-        is_synchronous, before = self.policy.is_synchronous, None
-        folders = [run.folder for run in pending]
-        with show_progress(folders, console) if is_synchronous else contextlib.nullcontext():
+        folders, rungs, before = [run.folder for run in pending], self.policy.new.rungs, None
+        with show_progress(folders, console) if rungs else contextlib.nullcontext():
             # If the same runs have the same limits as before, another round would change nothing:
             # the search was stopped, other processes train the runs, or they cannot be trained.
             while pending and (left := {run.run_id: run.limits for run in pending}) != before:
                 before, known = left, len(self._members)
-                if is_synchronous:
+                if rungs:
                     # A pool (runs that train together) calls `judge` itself. Other runs pause at a
                     # rung, and are yielded again when all runs have reached the rung.
                     yield pending
@@ -273,9 +266,13 @@ class Search:
                     write_sweep(self.members(), pending, self.folder, console, is_open=True)
 
     def _counted(self) -> tuple[int, int]:
-        """Returns how many runs have ended in this command, and how many it may train."""
+        """Returns how many runs have ended in this command, of how many (0: unknown)."""
         ended = len(self._members) - len(self._left()) - self._done_before
-        return ended, max(0, self.policy.most_runs - self._done_before)
+        new, confirmed = self.policy.new, self.policy.top * len(self.policy.fresh)
+        if "trials" not in new.budget:
+            return ended, 0
+        trials = int(new.budget["trials"]) * new.settings["seeds"]
+        return ended, trials + confirmed - self._done_before
 
     def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
         """Trains the best trials again with fresh seeds; returns the exit code."""
@@ -285,9 +282,10 @@ class Search:
         run_ids = {n: [run.run_id for run in runs] for n, runs in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
-        runs = {run.run_id: run for each in planned.values() for run in each}
-        self._members = runs | self._members
-        left = [run for run in runs.values() if not run.was_done()]
+        runs = [run for each in planned.values() for run in each]
+        for run in runs:
+            self._members.setdefault(run.run_id, run)
+        left = [run for run in runs if not run.was_done()]
         if not left:
             return 0
         print_lines(
@@ -300,7 +298,6 @@ class Search:
     def _lost(self) -> list[str]:
         """Returns the run_ids of failed runs that are not tried again."""
         results = self.results()
-        ended = [trial for trial in self.trials if trial.number in results]
-        lost = [trial for trial in ended if self.policy.is_over(self, trial)]
+        lost = [t for t in self.trials if t.number in results and self.policy.is_over(self, t)]
         run_ids = dict.fromkeys(run_id for trial in lost for run_id in trial.run_ids)
         return [run_id for run_id in run_ids if not self.member(run_id).was_done()]

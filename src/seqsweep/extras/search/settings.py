@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.config.schema import check_range
-from seqsweep.extras.search.searchfile import SearchFile, with_mode
-from seqsweep.extras.search.space import Space, described
+from seqsweep.extras.search.searchfile import SearchFile, Space, with_mode
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import nearest_or_all
@@ -222,5 +221,5 @@ class Settings:
             "seeds": self.seeds,
             "max_epochs": self.max_epochs,
         }
-        keys, settings = described(space), with_mode(settings, self.monitor)
-        return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)
+        settings = with_mode(settings, self.monitor)
+        return SearchFile(self.sampler, self.pruner, self.monitor, space, settings, self.budget)

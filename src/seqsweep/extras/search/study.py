@@ -29,10 +29,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.console import place
-from seqsweep.extras.search.searchfile import NAME, SearchFile, Trial
-from seqsweep.extras.search.searchfile import Space as Described
+from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
 from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.space import Space, described, rounded
+from seqsweep.extras.search.space import rounded
 from seqsweep.extras.search.trials import Result, read_trials
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -59,7 +58,7 @@ def read_study(folder: Path | str) -> optuna.Study:
 class MemoryStudy:
     """An Optuna study in memory, filled with known trials."""
 
-    def __init__(self, space: Described, maximizes: bool) -> None:
+    def __init__(self, space: Space, maximizes: bool) -> None:
         self.distributions = {key: distribution(values) for key, values in space.items()}
         self.storage = InMemoryStorage()
         direction = "maximize" if maximizes else "minimize"
@@ -87,18 +86,18 @@ class MemoryStudy:
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
 
-def distribution(values: Mapping[str, Any]) -> BaseDistribution:
-    """Returns the Optuna distribution of a key's values in search.json."""
-    if "choices" in values:
-        return CategoricalDistribution(tuple(values["choices"]))
-    low, high, step = values["low"], values["high"], values["step"]
-    if values["integer"]:
-        return IntDistribution(round(low), round(high), log=values["log"], step=round(step or 1))
-    return FloatDistribution(low, high, log=values["log"], step=step)
+def distribution(values: Numbers | Choice) -> BaseDistribution:
+    """Returns the Optuna distribution of a key's values."""
+    if isinstance(values, Choice):
+        return CategoricalDistribution(tuple(values.choices))
+    low, high, log, step = values.low, values.high, values.log, values.step
+    if values.integer:
+        return IntDistribution(round(low), round(high), log=log, step=round(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)
 
 
 def importances(
-    trials: Sequence[Trial], costs: Mapping[int, float], space: Described
+    trials: Sequence[Trial], costs: Mapping[int, float], space: Space
 ) -> dict[str, float]:
     """Returns each key's importance by PED-ANOVA, largest first, with sum 1.
 
@@ -137,7 +136,7 @@ class SearchStudy(MemoryStudy):
     """
 
     def __init__(self, settings: Settings, space: Space) -> None:
-        super().__init__(described(space), not settings.monitor.lower_is_better)
+        super().__init__(space, not settings.monitor.lower_is_better)
         self.settings = settings
         self.space = space
         self._added = self._told = 0

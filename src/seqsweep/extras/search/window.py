@@ -46,16 +46,12 @@ class Window(Policy):
         settings = Settings(monitor, config["trainer"]["max_epochs"], **_plain(options))
         seeds = range(config["seed"], config["seed"] + settings.seeds)
         top, fresh = settings.confirm["top"], settings.confirm["seeds"]
-        trials = int(settings.budget.get("trials", 0))
         return cls(
             planner=planner,
             planned=ends,
             new=settings.search_file(planner.space),
             top=top,
             fresh=range(seeds.stop, seeds.stop + fresh),
-            most_runs=trials * settings.seeds + top * fresh if trials else 0,
-            prunes=settings.rule is not None,
-            is_synchronous=False,
             settings=settings,
             study=SearchStudy(settings, planner.space),
             seeds=seeds,
