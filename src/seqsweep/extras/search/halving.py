@@ -5,6 +5,7 @@ the last run has reached a rung, `judge` compares them all: the better ones trai
 and the others end. All decisions depend only on the files of the runs. The module imports no torch.
 """
 
+import functools
 import hashlib
 import itertools
 import math
@@ -148,9 +149,13 @@ class Population(Policy):
     halving: Halving
     trials: Sequence[Trial]
 
+    @functools.cached_property
+    def _runs(self) -> dict[int, SweepMember]:
+        pairs = zip(self.trials, self.planned, strict=True)
+        return {trial.number: run for trial, run in pairs}
+
     def runs(self, trial: Trial) -> list[SweepMember]:
-        runs = zip(self.trials, self.planned, strict=True)
-        return [run for each, run in runs if each.number == trial.number]
+        return [self._runs[trial.number]] if trial.number in self._runs else []
 
     def choose(self, search: Search) -> Trial | None:
         return next(itertools.islice(self.trials, len(search.trials), None), None)
