@@ -9,16 +9,16 @@ from typing import Any
 
 from made_sweeps import finish_run, id_of, write_rows
 
-from seqsweep.extras.search.searchfile import SearchFile, Trial
+from seqsweep.extras.search.searchfile import Choice, Numbers, SearchFile, Trial
 from seqsweep.extras.search.trials import Tried, ranked, read_trials
 
 LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
 DECAY = "optimizer.weight_decay"
-SPACE: dict[str, dict[str, Any]] = {
-    LR: {"low": 1e-4, "high": 0.1, "log": True, "integer": False, "step": None},
-    SIZE: {"low": 4, "high": 64, "log": True, "integer": True, "step": None},
-    CELL: {"choices": ["rnn", "gru", "lstm"]},
-    DECAY: {"low": 0.0, "high": 0.1, "log": False, "integer": False, "step": None},
+SPACE: dict[str, Numbers | Choice] = {
+    LR: Numbers(1e-4, 0.1, log=True),
+    SIZE: Numbers(4, 64, log=True, integer=True),
+    CELL: Choice(["rnn", "gru", "lstm"]),
+    DECAY: Numbers(0.0, 0.1),
 }
 EPOCHS = 27
 

@@ -3,6 +3,7 @@
 Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
+import functools
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,14 +181,13 @@ class HalvingSweeper(RunsSweeper):
     """Draws configs at random and trains the better ones for more epochs."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
-        from seqsweep.console import PlainConsole
+        from seqsweep.extras.search.command import search
         from seqsweep.extras.search.halving import Halving
-        from seqsweep.extras.search.halving_command import search
 
         confirm = self.options.pop("confirm")
         halving = Halving(**{**self.options, "rungs": list(self.options["rungs"])}, **confirm)
-        launcher, overrides = self.run_launcher(), self.overrides(arguments)
-        return search(halving, overrides, composer, launcher, self.folder, PlainConsole())
+        overrides, launcher = self.overrides(arguments), self.run_launcher()
+        return search(halving.plan, overrides, composer, launcher, self.folder)
 
 
 class OptunaSweeper(RunsSweeper):
@@ -201,6 +201,8 @@ class OptunaSweeper(RunsSweeper):
                 "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
             )
         from seqsweep.extras.search.command import search
+        from seqsweep.extras.search.window import Window
 
         overrides, launcher = self.overrides(arguments), self.run_launcher()
-        return search(self.options, overrides, composer, launcher, self.folder)
+        plan = functools.partial(Window.plan, self.options)
+        return search(plan, overrides, composer, launcher, self.folder)

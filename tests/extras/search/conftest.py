@@ -1,6 +1,6 @@
 """Settings, spaces, studies and configs of small searches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,9 +12,8 @@ from typed_commands import command
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.extras.search.searchfile import Trial
+from seqsweep.extras.search.searchfile import Choice, Numbers, Space, Trial
 from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.space import Choice, Numbers, Space
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import OURS
@@ -64,13 +63,14 @@ def outcome(trial: Trial) -> Result:
 
 
 @pytest.fixture
-def advance() -> Callable[[SearchStudy, int], list[Trial]]:
-    """Chooses trials in a study until it has some number of them; returns all its choices."""
+def advance() -> Callable[..., list[Trial]]:
+    """Chooses trials in a study until there are some number of them; returns all trials."""
 
-    def call(study: SearchStudy, number: int) -> list[Trial]:
-        while len(study.trials) < number:
-            results = {trial.number: outcome(trial) for trial in study.trials}
-            study.trials.append(study.choose(results))
-        return study.trials
+    def call(study: SearchStudy, number: int, before: Sequence[Trial] = ()) -> list[Trial]:
+        trials = list(before)
+        while len(trials) < number:
+            results = {trial.number: outcome(trial) for trial in trials}
+            trials.append(study.choose(trials, results))
+        return trials
 
     return call

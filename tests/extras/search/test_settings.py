@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 
-from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.halving_command import to_the_last_rung
+from seqsweep.extras.search.halving import Halving, to_the_last_rung
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.trials import Result
 

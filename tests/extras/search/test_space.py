@@ -7,8 +7,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seqsweep.extras.search.halving import draw
-from seqsweep.extras.search.searchfile import NAME, SearchFile, Trial
-from seqsweep.extras.search.space import Choice, Numbers, Space, parse, rounded, value_at
+from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
+from seqsweep.extras.search.space import parse, rounded, value_at
 
 PLACES = [i / 400 for i in range(401)]
 
@@ -72,8 +72,7 @@ TRIALS = [
 ]
 SEARCH = SearchFile(
     "tpe", "median", "val/acc",
-    {"lr": {"low": 0.1, "high": 1, "log": True, "integer": False, "step": None},
-     "cell": {"choices": ["rnn", "gru"]}},
+    {"lr": Numbers(0.1, 1, log=True), "cell": Choice(["rnn", "gru"])},
     {"seed": 0, "sampler_options": {}}, {"trials": 2}, TRIALS, [1, 3], {0: ["e"]}, 0.5,
 )  # fmt: skip
 

@@ -9,7 +9,6 @@ from made_sweeps import finish_run, write_rows
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
-from seqsweep.extras.search.space import described
 from seqsweep.extras.search.study import SearchStudy, read_study
 
 pytestmark = pytest.mark.slow
@@ -26,12 +25,12 @@ def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_pat
     chosen = settings(sampler=sampler, **PRUNES)
     whole = choices(advance(SearchStudy(chosen, space), 24))
     trials = [Trial(n, params, [], limits) for n, (params, limits) in enumerate(whole)]
-    SearchFile("tpe", "none", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    SearchFile("tpe", "none", "val/acc", space, {}, {}, trials).write(tmp_path)
     written = SearchFile.read(tmp_path)
     assert written is not None
     for number in (6, 22):
-        study = SearchStudy(chosen, space, written.trials[:number])
-        assert choices(advance(study, 24)) == whole
+        again = advance(SearchStudy(chosen, space), 24, written.trials[:number])
+        assert choices(again) == whole
     assert len({str(params) for params, _ in whole}) == 24
     assert any(thresholds for _, thresholds in whole)
 
@@ -59,7 +58,7 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
     params = {"model.hidden_size": 5, "optimizer.lr": 0.01, "model.cell": "gru"}
     trials = [Trial(0, params, ["a"]), Trial(1, params), Trial(2, params, ["b"], {1: 0.9})]
     trials += [Trial(3, params, ["c"])]
-    SearchFile("tpe", "median", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    SearchFile("tpe", "median", "val/acc", space, {}, {}, trials).write(tmp_path)
     for name, status in (("a", "complete"), ("b", "pruned")):
         pruned = {"epoch": 1, "value": 0.5, "threshold": 0.9}
         finish_run(tmp_path / name, {}, 0.5, status=status, epochs=1, pruned=pruned)

@@ -9,7 +9,7 @@ from made_sweeps import record_of, write_rows
 from own_metric_runs import finish_own_runs
 
 from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.searchfile import SearchFile, Trial
+from seqsweep.extras.search.searchfile import Choice, SearchFile, Trial
 from seqsweep.extras.search.trials import (
     Result,
     Tried,
@@ -94,7 +94,7 @@ def test_classes_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
     """A searched key may be new to the config, as in `+model._target_`."""
     key = "+model._target_"
     trials = [Trial(n, {key: f"{file}.Net"}, []) for n, file in enumerate(("one", "two"))]
-    space: dict[str, Any] = {key: {"choices": ["one.Net", "two.Net"]}}
+    space = {key: Choice(["one.Net", "two.Net"])}
     search = SearchFile("tpe", "none", "val/acc", space, {}, {}, trials)
     words = [trial_words(trial, search_names(search)) for trial in read_trials(search, tmp_path)]
     assert words == ["model=one.Net", "model=two.Net"]

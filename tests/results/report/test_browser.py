@@ -8,7 +8,7 @@ import made_search
 import pytest
 from report_pages import SIZE, started, trained
 
-from seqsweep.extras.search.searchfile import Trial
+from seqsweep.extras.search.searchfile import Choice, Numbers, Trial
 from seqsweep.results.report.write import write_report
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -189,8 +189,8 @@ def large_search(folder: Path) -> None:
     """Writes a search with malicious choices, of which the best 500 trials are drawn."""
     trials = made_search.write_values(folder, [number / 600 for number in range(600)])
     trials = [Trial(t.number, {"a": ATTACK, "b": t.number + 1}, t.run_ids) for t in trials]
-    interval = {"low": 1, "high": 700, "log": True, "integer": True, "step": None}
-    made_search.write_search(folder, trials, space={"a": {"choices": [ATTACK, "x"]}, "b": interval})
+    space = {"a": Choice([ATTACK, "x"]), "b": Numbers(1, 700, log=True, integer=True)}
+    made_search.write_search(folder, trials, space=space)
 
 
 SEARCHES: dict[str, Callable[[Path], Any]] = {

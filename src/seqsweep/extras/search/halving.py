@@ -1,21 +1,32 @@
-"""Draws the configs of a successive halving, and decides which runs continue.
+"""The policy of `hydra/sweeper=halving`: draws configs, and decides which runs continue.
 
-A rung is a number of epochs after which the worse runs end. The module imports no torch.
+A rung is a number of epochs after which the worse runs end. All runs train to the first rung. When
+the last run has reached a rung, `judge` compares them all: the better ones train to the next rung,
+and the others end. All decisions depend only on the files of the runs. The module imports no torch.
 """
 
+import functools
 import hashlib
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from hydra.errors import HydraException
+from rich.console import Console
 
 from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
-from seqsweep.extras.search.searchfile import SearchFile, with_mode
-from seqsweep.extras.search.space import Space, described, value_at
+from seqsweep.console import print_lines
+from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
+from seqsweep.extras.search.searchfile import SearchFile, Space, Trial, with_mode
+from seqsweep.extras.search.session import Policy, Search
+from seqsweep.extras.search.space import overrides_of, value_at
 from seqsweep.runs.metrics import Metric, epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
+from seqsweep.sweeping.launchers import RunLauncher
+from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
@@ -67,8 +78,44 @@ class Halving:
     def search_file(self, space: Space, monitor: Metric) -> SearchFile:
         """Returns the search.json of a search that has no trials yet."""
         settings = with_mode({"population": self.population, "seed": self.seed}, monitor)
-        keys, budget, rungs = described(space), {"trials": self.population}, list(self.rungs)
-        return SearchFile("halving", "halving", monitor, keys, settings, budget, rungs=rungs)
+        budget, rungs = {"trials": self.population}, list(self.rungs)
+        return SearchFile("halving", "halving", monitor, space, settings, budget, rungs=rungs)
+
+    def plan(self, planner: TrialPlanner) -> "Population":
+        """Draws, plans and checks a trial and a run for each distinct config."""
+        planner = to_the_last_rung(planner, self.rungs[-1])
+        drawn = [draw(planner.space, self.seed, n) for n in range(self.population)]
+        jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
+        # If several draws are equal, the first draw counts.
+        numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
+        runs = plan_members(jobs, planner.compose, planner.folder)
+        trials: list[Trial] = []
+        for run in runs:
+            check_searchable(run, self.rungs[0])
+            number = numbers[tuple(run.overrides)]
+            trials.append(Trial(number, drawn[number], [run.run_id]))
+        check_comparable(runs)
+        fresh = [seed for seed in range(self.seeds + 1) if seed != runs[0].config["seed"]]
+        return Population(
+            planner=planner,
+            planned=runs,
+            new=self.search_file(planner.space, check_searchable(runs[0])),
+            top=self.top,
+            fresh=fresh[: self.seeds],
+            halving=self,
+            trials=trials,
+        )
+
+
+def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
+    """Returns a planner whose runs train to the last rung."""
+    last = f"trainer.max_epochs={epochs}"
+    for text in planner.fixed:
+        if text.lstrip("+").startswith("trainer.max_epochs=") and text != last:
+            raise HydraException(
+                f"{text}: must be {epochs}, the last of hydra.sweeper.rungs, or left out"
+            )
+    return replace(planner, fixed=[*planner.fixed, last])
 
 
 def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
@@ -77,7 +124,7 @@ def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
     Each value depends only on the seed of the search, the number of the config and the key. So a
     larger population begins with the configs of a smaller population.
 
-    >>> from seqsweep.extras.search.space import Numbers
+    >>> from seqsweep.extras.search.searchfile import Numbers
     >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
     {'optimizer.lr': 0.069148}
     """
@@ -89,6 +136,49 @@ def _share(seed: int, number: int, key: str) -> float:
     # Unlike a generator of NumPy, a digest gives the same number in any version.
     digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+@dataclass(frozen=True)
+class Population(Policy):
+    """All configs of a successive halving, one run each. No choice depends on a result.
+
+    Attributes:
+        trials: the trials of the runs `planned`, in their order.
+    """
+
+    halving: Halving
+    trials: Sequence[Trial]
+
+    @functools.cached_property
+    def _runs(self) -> dict[int, SweepMember]:
+        pairs = zip(self.trials, self.planned, strict=True)
+        return {trial.number: run for trial, run in pairs}
+
+    def runs(self, trial: Trial) -> list[SweepMember]:
+        return [self._runs[trial.number]] if trial.number in self._runs else []
+
+    def choose(self, search: Search) -> Trial | None:
+        return next(itertools.islice(self.trials, len(search.trials), None), None)
+
+    def judge(self, search: Search) -> dict[str, Limits]:
+        runs = [search.member(run_id) for trial in search.trials for run_id in trial.run_ids]
+        return judge(runs, self.new.monitor, self.halving.rungs)
+
+    def is_over(self, search: Search, trial: Trial) -> bool:
+        # The rung was decided without the run. A run that has reached the rung at which it ends is
+        # launched once more to write its record, even if it failed in an earlier command.
+        (run,) = (search.member(run_id) for run_id in trial.run_ids)
+        ends_at = search.limits[run.run_id].ends_at
+        return ends_at is not None and not Standing(run).has_reached(ends_at)
+
+    def say(self, search: Search, launcher: RunLauncher, console: Console, is_plan: bool) -> None:
+        halving, runs = self.halving, self.planned
+        sizes = zip(halving.sizes(len(runs)), halving.rungs, strict=True)
+        steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
+        epochs, full = halving.epochs(len(runs)), len(runs) * halving.rungs[-1]
+        print_lines(console, f"successive halving: {steps}: {epochs:,} of {full:,} epochs")
+        pending, drawn, processes = search.pending(), halving.population, launcher.processes
+        say_plan(runs, pending, drawn, search.folder, console, processes=processes)
 
 
 class Standing:

@@ -10,7 +10,8 @@ from hydra.errors import HydraException
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain
-from seqsweep.extras.search.space import Choice, Space, overrides_of, parse, value_at
+from seqsweep.extras.search.searchfile import Choice, Space
+from seqsweep.extras.search.space import overrides_of, parse, value_at
 from seqsweep.results.data_sets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
@@ -79,12 +80,10 @@ class TrialPlanner:
         first = {key: value_at(values, 0.0) for key, values in self.space.items()}
         planned = self.plan(first)
         for key, values in self.space.items():
-            if isinstance(values, Choice):
-                for value in values.choices[1:]:
-                    planned += self.plan({**first, key: value})
-                continue
-            planned += self.plan({**first, key: value_at(values, 1.0)})
-            if values.integer:
+            is_choice = isinstance(values, Choice)
+            for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
+                planned += self.plan({**first, key: value})
+            if is_choice or values.integer:
                 continue
             try:
                 # A key may need whole numbers, although both ends of its interval are accepted.

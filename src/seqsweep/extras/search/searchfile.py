@@ -3,6 +3,7 @@
 The results of a trial are in the records of its runs.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,10 +15,38 @@ from seqsweep.runs.metrics import Metric, as_metric
 
 NAME = "search.json"
 
-Space = Mapping[str, Mapping[str, Any]]
-"""The values of each key: `{"choices": [...]}` or `{"low", "high", "log", "integer", "step"}`.
 
-The step is null for a step of 1, or if any number is possible."""
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of an interval.
+
+    Attributes:
+        low, high: the bounds; both belong to the interval.
+        log: whether the logarithm of the number is distributed evenly, instead of the number.
+        integer: whether only whole numbers are possible.
+        step: the distance between neighbours, from `low`; None for 1, or if any number is possible.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+    step: float | None = None
+
+    @property
+    def is_discrete(self) -> bool:
+        return self.integer or self.step is not None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`."""
+
+    choices: list[str]
+
+
+Space = Mapping[str, Numbers | Choice]
+"""The values of each searched key; the key is the left side of an override."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +135,10 @@ class SearchFile:
         values = {key: value for key, value in content.items() if key != DIGEST}
         values["trials"] = [_trial(trial) for trial in content["trials"]]
         values["confirmed"] = {int(k): v for k, v in content["confirmed"].items()}
+        values["space"] = {
+            key: Choice(**each) if "choices" in each else Numbers(**each)
+            for key, each in content["space"].items()
+        }
         return cls(**values)
 
     def write(self, folder: Path) -> None:
@@ -114,7 +147,8 @@ class SearchFile:
         The write is not synced: if a power failure destroys the file, the same command chooses the
         same trials again.
         """
-        write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
+        # Text makes the keys of all mappings texts, as they are when the file is read.
+        write_sealed(folder / NAME, json.loads(json.dumps(asdict(self))), sync=False)
 
 
 def with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]:
@@ -125,12 +159,3 @@ def with_mode(settings: Mapping[str, Any], monitor: Metric) -> Mapping[str, Any]
 def _trial(content: JsonObject) -> Trial:
     thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
     return replace(Trial(**content), thresholds=thresholds)
-
-
-def _with_text_keys(value: Any) -> Any:
-    """Returns a value whose mappings have texts as keys, as JSON needs them."""
-    if isinstance(value, Mapping):
-        return {str(key): _with_text_keys(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_with_text_keys(each) for each in value]
-    return value

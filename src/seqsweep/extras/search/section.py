@@ -9,6 +9,7 @@ from typing import Any
 
 from seqsweep.console import place
 from seqsweep.extras.search.findings import Confirmation, Search, find_search
+from seqsweep.extras.search.searchfile import Choice
 from seqsweep.extras.search.trials import Tried, trial_words
 from seqsweep.results.report.plotly_parts import GREY, PALETTE, label, layout, log_axis, rounded
 from seqsweep.results.sections import Figure, Section
@@ -75,15 +76,15 @@ def key_figure(key: str, search: Search) -> Figure:
     )  # fmt: skip
     values = search.file.space[key]
     figure = layout(search.names[key], search.file.monitor.words, 340)
-    if "choices" in values:
-        order = {"categoryorder": "array", "categoryarray": [*map(label, values["choices"])]}
+    if isinstance(values, Choice):
+        order = {"categoryorder": "array", "categoryarray": [*map(label, values.choices)]}
         figure["xaxis"] |= {"type": "category", **order}
-    elif values["log"]:
+    elif values.log:
         figure["xaxis"] |= log_axis([t.params[key] for t in drawn])
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers",
-            "x": [label(plain_text(t.params[key])) for t in trials] if "choices" in values
+            "x": [label(plain_text(t.params[key])) for t in trials] if isinstance(values, Choice)
             else rounded([t.params[key] for t in trials]),
             "y": rounded([trial.value or 0.0 for trial in trials]),
             "marker": {"color": colour, "symbol": symbol, "size": size},

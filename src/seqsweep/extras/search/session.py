@@ -1,143 +1,193 @@
-"""Trains the runs that a search chooses, and reads their results.
+"""The policy of a search, and its state: trials (configs), runs, limits, results.
 
-Optuna's search and halving share this module's checks, lock, fresh seeds and last report. The
-module imports no torch.
+The module imports no torch.
 """
 
 import abc
 import contextlib
-from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from hydra.errors import HydraException
 from rich.console import Console
 
-from seqsweep.command import current
-from seqsweep.config.compose import MemberComposer
-from seqsweep.config.shape.options import refuse_shape
-from seqsweep.console import place, print_lines
-from seqsweep.errors import RunLocked
+from seqsweep.console import place, print_lines, say_error
+from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
-from seqsweep.extras.search.trials import different, ranked, read_trials
-from seqsweep.runs.lock import RunLock
+from seqsweep.extras.search.trials import (
+    Result,
+    different,
+    owners_of,
+    ranked,
+    read_trials,
+    result_of,
+)
+from seqsweep.live.display import show_progress
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.launchers import RunLauncher
-from seqsweep.sweeping.planned_sweep import close_sweep
+from seqsweep.sweeping.planned_sweep import close_sweep, write_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.text import count
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import PlannedRun
-
-LOCK = ".searching"
-"""The lock file of the process that searches in a sweep's folder."""
 
 
-def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
-    """Refuses options that a search cannot use; returns whether to plan only.
+@dataclass(frozen=True)
+class Policy(abc.ABC):
+    """Chooses the trials of a search, and judges which of their runs continue.
 
-    Args:
-        prunes: whether the search ends runs early.
-    """
-    command = current()
-    is_plan = command.name == "plan"
-    for name in command.options:
-        if is_plan or name != "json":
-            raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
-    refuse_shape(compose.master.sweep)
-    if launcher.detach:
-        raise ValueError(
-            "hydra.launcher.detach=true: must be false; the command of a search must keep running"
-        )
-    if prunes and not launcher.prunes:
-        raise ValueError(
-            "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"
-            " search that ends runs early"
-        )
-    return is_plan
+    A policy is a value. What it decides depends only on the search that it is given.
 
-
-@contextlib.contextmanager
-def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
-    """Holds the lock of the search; first waits if another process holds it.
-
-    Raises:
-        RunLocked: another process searches here, and the config says `when_locked=skip`.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(RunLock(folder, LOCK))
-        except RunLocked:
-            if first.config["when_locked"] == "skip":
-                raise
-            print_lines(console, f"another process searches in {place(folder)}; waiting for it")
-            stack.enter_context(RunLock(folder, LOCK, waits=True))
-        yield
-
-
-class Search(abc.ABC):
-    """A search in a sweep's folder, which may have been interrupted.
-
-    Args:
-        new: the search that the command asks for, without trials.
+    Attributes:
+        planner: plans the runs of a config.
+        planned: the planned runs that were checked; they are built before the first run starts.
+        new: the search.json of the search before its first trial.
         top: how many of the best trials are trained again at the end.
-        fresh: the seeds of these new runs; the search itself has used none of them.
+        fresh: the seeds of these new runs; the search itself uses none of them.
+    """
+
+    planner: TrialPlanner
+    planned: Sequence[SweepMember]
+    new: SearchFile
+    top: int
+    fresh: Sequence[int]
+
+    @abc.abstractmethod
+    def runs(self, trial: Trial) -> list[SweepMember]:
+        """Returns the planned runs of a trial.
+
+        Raises:
+            HydraException, ValueError, TypeError: the trial's config is refused.
+        """
+
+    @abc.abstractmethod
+    def choose(self, search: "Search") -> Trial | None:
+        """Returns the next trial; None if the search has all, or must wait for results."""
+
+    @abc.abstractmethod
+    def judge(self, search: "Search") -> dict[str, Limits]:
+        """Returns the limits of all runs, by run_id."""
+
+    @abc.abstractmethod
+    def is_over(self, search: "Search", trial: Trial) -> bool:
+        """Returns whether the search has decided without a trial that failed.
+
+        Such a trial is not tried again. Other failed trials are, in the next command.
+        """
+
+    @abc.abstractmethod
+    def say(self, search: "Search", launcher: RunLauncher, console: Console, is_plan: bool) -> None:
+        """Prints what the search will train, with notes."""
+
+
+class Search:
+    """A search in a sweep's folder, which may have been interrupted.
 
     Attributes:
         before: the search as earlier commands have left it.
-        done_before: how many runs were done when the command began to train.
+        trials: all trials that were chosen.
         limits: the epochs after which runs end early or pause, by run_id.
 
     Raises:
         ValueError: the folder holds a different search.
     """
 
-    def __init__(
-        self, planner: TrialPlanner, new: SearchFile, top: int, fresh: Sequence[int]
-    ) -> None:
-        self.planner = planner
-        self.folder = planner.folder
-        self._new, self._top, self._fresh = new, top, fresh
-        self.before = SearchFile.read(self.folder) or new
-        if differences := self.before.differences(new):
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.folder = policy.planner.folder
+        self.before = SearchFile.read(self.folder) or policy.new
+        if differences := self.before.differences(policy.new):
             self._refuse(" and ".join(differences))
+        # The clock is monotonic, because the system clock may be changed during a long search.
+        self._started = time.monotonic()
         self._confirmed = self.before.confirmed
-        self.done_before = 0
-        self.limits: dict[str, Limits] = {}
+        self._done_before = 0
         self._members: dict[str, SweepMember] = {}
+        self._results: dict[int, Result] = {}
+        self.trials: list[Trial] = []
+        self.limits: dict[str, Limits] = {}
+        for trial in self.before.trials:
+            runs = policy.runs(trial) if trial.refusal is None else []
+            if [run.run_id for run in runs] != list(trial.run_ids):
+                self._refuse()
+            self._add(trial, runs)
 
-    @property
-    @abc.abstractmethod
-    def trials(self) -> Sequence[Trial]:
-        """All trials that were chosen."""
+    def _refuse(self, difference: str = "another config, other data or other code") -> None:
+        """Refuses a folder that holds a different search."""
+        raise ValueError(
+            f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
+        )
 
-    @abc.abstractmethod
-    def next_runs(self) -> Sequence[SweepMember]:
-        """Reads results, decides, writes search.json, and returns the runs to train."""
+    def _add(self, trial: Trial, runs: Sequence[SweepMember]) -> None:
+        """Adds a trial. Equal trials share their runs, so the first trial's thresholds count."""
+        self.trials.append(trial)
+        for run in runs:
+            self._members.setdefault(run.run_id, run)
+            if self.policy.new.pruner != "none":
+                self.limits.setdefault(run.run_id, Limits(trial.thresholds))
 
-    @abc.abstractmethod
-    def rounds(
-        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
-    ) -> Rounds:
-        """Yields the runs to train, or lets workers train them, until nothing changes."""
+    def decide(self) -> None:
+        """Chooses all trials that can be chosen now, and judges all runs; writes nothing."""
+        while (trial := self.policy.choose(self)) is not None:
+            runs, refusal = list[SweepMember](), None
+            try:
+                runs = self.policy.runs(trial)
+            except (HydraException, ValueError, TypeError) as error:
+                refusal = " ".join(str(error).split())
+                say_error(f"trial {trial.number} is refused: {refusal}")
+            run_ids = [run.run_id for run in runs]
+            self._add(replace(trial, run_ids=run_ids, refusal=refusal), runs)
+        self.limits = self.policy.judge(self)
 
     def judge(self) -> Mapping[str, Limits]:
-        """Returns the limits of all runs; a subclass may decide them again."""
+        """Decides, and writes the decisions; returns the limits of all runs."""
+        self.decide()
+        if self.policy.new.rungs:
+            # Workers read sweep.json. Without rungs, a run has its limits from the beginning.
+            limits = {name: each.plain() for name, each in self.limits.items()}
+            with SweepFile.changing(self.folder):
+                sweep = SweepFile.read(self.folder)
+                if sweep is not None and not limits.items() <= sweep.limits.items():
+                    replace(sweep, limits={**sweep.limits, **limits}).write(self.folder)
+        self.write()
         return self.limits
 
-    @abc.abstractmethod
-    def is_over(self) -> bool:
-        """Returns whether nothing is left to choose or to train."""
+    def next_runs(self) -> list[SweepMember]:
+        """Decides, and returns the runs to train; none if a failure has ended the search."""
+        if any(run.ends_sweep() for run in self._left()):
+            return []
+        self.judge()
+        return self.pending()
 
-    @abc.abstractmethod
-    def lost(self) -> Collection[str]:
-        """Returns the run_ids of failed runs that are not tried again."""
+    def pending(self) -> list[SweepMember]:
+        """Returns the runs that have not been trained up to their limits."""
+        return [run for run in self._left() if not run.is_over()]
 
-    def add(self, members: Sequence[SweepMember]) -> None:
-        """Adds the runs of a trial, except runs that an earlier trial has."""
-        for member in members:
-            self._members.setdefault(member.run_id, member)
+    def _left(self) -> list[SweepMember]:
+        """Returns the runs of the trials without a result."""
+        results = self.results()
+        left = [trial for trial in self.trials if trial.number not in results]
+        run_ids = dict.fromkeys(run_id for trial in left for run_id in trial.run_ids)
+        return [self.member(run_id) for run_id in run_ids]
+
+    def results(self) -> Mapping[int, Result]:
+        """Returns the results of the trials that have ended, by number. No result changes."""
+        owners = owners_of(self.trials)
+        for trial in self.trials:
+            if trial.number not in self._results and self._has_ended(trial):
+                result = result_of(trial, self.folder, self.policy.new.monitor, owners)
+                if result.state != "running":
+                    self._results[trial.number] = result
+        return self._results
+
+    def _has_ended(self, trial: Trial) -> bool:
+        # With `on_error=stop` the next command tries a failed trial again.
+        runs = [self.member(run_id) for run_id in trial.run_ids]
+        is_over = all(run.is_over() and not run.ends_sweep() for run in runs)
+        return is_over or self.policy.is_over(self, trial)
 
     def member(self, run_id: str) -> SweepMember:
         """Returns a run with its present limits."""
@@ -147,9 +197,20 @@ class Search(abc.ABC):
         """Returns the runs of all trials, and the planned runs with fresh seeds."""
         return [self.member(run_id) for run_id in self._members]
 
+    def minutes(self) -> float:
+        """Returns the minutes that all commands of the search have taken."""
+        return self.before.minutes + (time.monotonic() - self._started) / 60
+
     def file(self) -> SearchFile:
         """Returns the present content of search.json."""
-        return replace(self._new, trials=self.trials, confirmed=self._confirmed)
+        ends = {run_id: limits.ends_at for run_id, limits in self.limits.items()}
+        trials = [
+            replace(trial, ends_at=next((ends.get(run_id) for run_id in trial.run_ids), None))
+            for trial in self.trials
+        ]
+        # A search at rungs has no budget of time. So its file depends only on its runs.
+        minutes = 0.0 if self.policy.new.rungs else self.minutes()
+        return replace(self.policy.new, trials=trials, confirmed=self._confirmed, minutes=minutes)
 
     def write(self) -> None:
         """Writes search.json."""
@@ -161,47 +222,82 @@ class Search(abc.ABC):
         Args:
             started: when the command started, on the clock of `time.monotonic`.
         """
-        self.done_before = sum(member.was_done() for member in self.members())
+        self._done_before = sum(member.was_done() for member in self.members())
         code = 0
         # `next_runs` writes search.json before any run starts, so no choice is lost.
         if pending := self.next_runs():
             code = train_sweep(
                 self.members(), pending, launcher, self.folder, console,
-                self.rounds(pending, launcher, console), self.judge, is_open=True,
+                self._rounds(pending, launcher, console), self.judge, is_open=True,
             )  # fmt: skip
             self.write()
         # The search is not over if it was stopped, or if some trials have no result yet, for
         # example because other processes train them.
-        if code == 0 and self.is_over():
+        if code == 0 and not self.next_runs() and len(self.results()) == len(self.trials):
             code = self._train_fresh_seeds(launcher, console)
         # Workers wait for the fresh seeds, so the sweep is closed only now.
         close_sweep(self.folder)
         if members := self.members():
-            code = finish_sweep(members, self.folder, console, code, started, self.lost())
+            code = finish_sweep(members, self.folder, console, code, started, self._lost())
         return code
+
+    def _rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        """Yields the runs to train, or lets workers train them, until nothing changes."""
+        folders, rungs, before = [run.folder for run in pending], self.policy.new.rungs, None
+        with show_progress(folders, console) if rungs else contextlib.nullcontext():
+            # If the same runs have the same limits as before, another round would change nothing:
+            # the search was stopped, other processes train the runs, or they cannot be trained.
+            while pending and (left := {run.run_id: run.limits for run in pending}) != before:
+                before, known = left, len(self._members)
+                if rungs:
+                    # A pool (runs that train together) calls `judge` itself. Other runs pause at a
+                    # rung, and are yielded again when all runs have reached the rung.
+                    yield pending
+                elif isinstance(launcher, Workers):
+                    # The workers get new runs as soon as one run has ended.
+                    launcher.wait(pending, self.folder, until_one_ends=True)
+                else:
+                    yield from shown(pending, console, self._counted())
+                pending = self.next_runs()
+                if pending and len(self._members) > known:
+                    # Workers and tables read the list of runs from sweep.json.
+                    write_sweep(self.members(), pending, self.folder, console, is_open=True)
+
+    def _counted(self) -> tuple[int, int]:
+        """Returns how many runs have ended in this command, of how many (0: unknown)."""
+        ended = len(self._members) - len(self._left()) - self._done_before
+        new, confirmed = self.policy.new, self.policy.top * len(self.policy.fresh)
+        if "trials" not in new.budget:
+            return ended, 0
+        trials = int(new.budget["trials"]) * new.settings["seeds"]
+        return ended, trials + confirmed - self._done_before
 
     def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
         """Trains the best trials again with fresh seeds; returns the exit code."""
-        file = self.file()
-        best = different(ranked(read_trials(file, self.folder), file.sign))[: self._top]
-        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
-        run_ids = {n: [m.run_id for m in members] for n, members in planned.items()}
+        file, policy = self.file(), self.policy
+        best = different(ranked(read_trials(file, self.folder), file.sign))[: policy.top]
+        planned = {t.number: policy.planner.plan(t.params, policy.fresh) for t in best}
+        run_ids = {n: [run.run_id for run in runs] for n, runs in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
-        members = [member for each in planned.values() for member in each]
-        self.add(members)
-        left = [member for member in members if not member.was_done()]
+        runs = [run for each in planned.values() for run in each]
+        for run in runs:
+            self._members.setdefault(run.run_id, run)
+        left = [run for run in runs if not run.was_done()]
         if not left:
             return 0
         print_lines(
             console, f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
         )
-        ended = sum(member.was_done() for member in self.members()) - self.done_before
+        ended = sum(member.was_done() for member in self.members()) - self._done_before
         rounds = shown(left, console, (ended, ended + len(left)))
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
-    def _refuse(self, difference: str = "another config, other data or other code") -> None:
-        """Refuses a folder that holds a different search."""
-        raise ValueError(
-            f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
-        )
+    def _lost(self) -> list[str]:
+        """Returns the run_ids of failed runs that are not tried again."""
+        results = self.results()
+        lost = [t for t in self.trials if t.number in results and self.policy.is_over(self, t)]
+        run_ids = dict.fromkeys(run_id for trial in lost for run_id in trial.run_ids)
+        return [run_id for run_id in run_ids if not self.member(run_id).was_done()]

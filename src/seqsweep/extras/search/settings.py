@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.config.schema import check_range
-from seqsweep.extras.search.searchfile import SearchFile, with_mode
-from seqsweep.extras.search.space import Space, described
+from seqsweep.extras.search.searchfile import SearchFile, Space, with_mode
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import nearest_or_all
@@ -197,6 +196,10 @@ class Settings:
         made = Median if self.pruner == "median" else Hyperband
         return made(self.max_epochs, self.monitor.lower_is_better, **self.pruner_options)
 
+    def needed(self, number: int) -> range:
+        """Returns the numbers of the trials whose results decide the choice of trial `number`."""
+        return range(number - self.parallel + 1)
+
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin; None stands for a trial without a result."""
         # A running trial counts with all its epochs, until it ends and its real number of epochs is
@@ -218,5 +221,5 @@ class Settings:
             "seeds": self.seeds,
             "max_epochs": self.max_epochs,
         }
-        keys, settings = described(space), with_mode(settings, self.monitor)
-        return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)
+        settings = with_mode(settings, self.monitor)
+        return SearchFile(self.sampler, self.pruner, self.monitor, space, settings, self.budget)

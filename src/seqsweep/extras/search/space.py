@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -10,46 +9,9 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from seqsweep.config.shape.axes import swept_values
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The numbers of an interval, in the form of search.json.
-
-    Attributes:
-        low, high: the bounds; both belong to the interval.
-        log: whether the logarithm of the number is distributed evenly, instead of the number.
-        integer: whether only whole numbers are possible.
-        step: the distance between neighbours, from `low`; None for 1, or if any number is possible.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-    integer: bool = False
-    step: float | None = None
-
-    @property
-    def is_discrete(self) -> bool:
-        return self.integer or self.step is not None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`."""
-
-    choices: list[str]
-
-
-Space = Mapping[str, Numbers | Choice]
-"""The values of each searched key; the key is the left side of an override."""
+from seqsweep.extras.search.searchfile import Choice, Numbers, Space
 
 _DIGITS = 4  # after the leading digit of a number, or of the interval's size
-
-
-def described(space: Space) -> dict[str, dict[str, Any]]:
-    """Returns a space in the form of search.json."""
-    return {key: asdict(values) for key, values in space.items()}
 
 
 def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:

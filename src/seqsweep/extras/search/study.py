@@ -29,10 +29,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.console import place
-from seqsweep.extras.search.searchfile import NAME, SearchFile, Trial
-from seqsweep.extras.search.searchfile import Space as Described
+from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
 from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.space import Space, described, rounded
+from seqsweep.extras.search.space import rounded
 from seqsweep.extras.search.trials import Result, read_trials
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -59,7 +58,7 @@ def read_study(folder: Path | str) -> optuna.Study:
 class MemoryStudy:
     """An Optuna study in memory, filled with known trials."""
 
-    def __init__(self, space: Described, maximizes: bool) -> None:
+    def __init__(self, space: Space, maximizes: bool) -> None:
         self.distributions = {key: distribution(values) for key, values in space.items()}
         self.storage = InMemoryStorage()
         direction = "maximize" if maximizes else "minimize"
@@ -87,18 +86,18 @@ class MemoryStudy:
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
 
-def distribution(values: Mapping[str, Any]) -> BaseDistribution:
-    """Returns the Optuna distribution of a key's values in search.json."""
-    if "choices" in values:
-        return CategoricalDistribution(tuple(values["choices"]))
-    low, high, step = values["low"], values["high"], values["step"]
-    if values["integer"]:
-        return IntDistribution(round(low), round(high), log=values["log"], step=round(step or 1))
-    return FloatDistribution(low, high, log=values["log"], step=step)
+def distribution(values: Numbers | Choice) -> BaseDistribution:
+    """Returns the Optuna distribution of a key's values."""
+    if isinstance(values, Choice):
+        return CategoricalDistribution(tuple(values.choices))
+    low, high, log, step = values.low, values.high, values.log, values.step
+    if values.integer:
+        return IntDistribution(round(low), round(high), log=log, step=round(step or 1))
+    return FloatDistribution(low, high, log=log, step=step)
 
 
 def importances(
-    trials: Sequence[Trial], costs: Mapping[int, float], space: Described
+    trials: Sequence[Trial], costs: Mapping[int, float], space: Space
 ) -> dict[str, float]:
     """Returns each key's importance by PED-ANOVA, largest first, with sum 1.
 
@@ -132,44 +131,46 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
 class SearchStudy(MemoryStudy):
     """A study that chooses trials and adds their results in a fixed order.
 
-    Args:
-        trials: the trials that were chosen before; `choose` adds their results.
+    Raises:
+        ValueError, TypeError: the sampler refuses its options.
     """
 
-    def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
-        super().__init__(described(space), not settings.monitor.lower_is_better)
+    def __init__(self, settings: Settings, space: Space) -> None:
+        super().__init__(space, not settings.monitor.lower_is_better)
         self.settings = settings
         self.space = space
-        self.trials = list(trials)
-        self._told = 0
-        for trial in trials:
-            self.add(trial)
+        self._added = self._told = 0
+        self._set_sampler(settings.seed)
 
-    def needed(self) -> range:
-        """Returns the numbers of the trials whose results decide the next choice."""
-        return range(len(self.trials) - self.settings.parallel + 1)
-
-    def choose(self, results: Mapping[int, Result]) -> Trial:
-        """Returns the next trial; the caller adds its runs, and appends it to `trials`.
+    def choose(self, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
+        """Returns the next trial, without its runs.
 
         Args:
-            results: the results by number, at least for the trials in `needed`.
+            trials: all trials that were chosen before.
+            results: the results by number, at least for the trials in `Settings.needed`.
         """
-        number, needed = len(self.trials), self.needed()
+        number = len(trials)
+        for trial in trials[self._added :]:
+            self.add(trial)
+        needed = self.settings.needed(number)
         for told in needed[self._told :]:
             self.tell(told, results[told])
-        self._told = len(needed)
-        params = self._ask(_seed(self.settings.seed, number))
+        self._added, self._told = number + 1, len(needed)
+        params = self._ask(number)
         rule = self.settings.rule
         told = {each: results[each] for each in needed}
         return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
 
-    def _ask(self, seed: int) -> dict[str, Any]:
-        """Adds a trial whose params the sampler chooses; returns the params."""
+    def _set_sampler(self, seed: int) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             make = _SAMPLERS[self.settings.sampler]
             self.study.sampler = make(seed=seed, **self.settings.sampler_options)
+
+    def _ask(self, number: int) -> dict[str, Any]:
+        """Adds a trial whose params the sampler chooses; returns the params."""
+        digest = hashlib.sha256(f"{self.settings.seed}/{number}".encode()).digest()
+        self._set_sampler(int.from_bytes(digest[:4]))
         asked = self.study.ask(self.distributions)
         params = {key: rounded(self.space[key], value) for key, value in asked.params.items()}
         # The study gets the rounded numbers, with which the runs are trained.
@@ -178,16 +179,3 @@ class SearchStudy(MemoryStudy):
             drawn = self.distributions[key]
             self.storage.set_trial_param(trial_id, key, drawn.to_internal_repr(value), drawn)
         return params
-
-
-def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
-    """Returns the params that are chosen before the first result."""
-    study = SearchStudy(settings, space)
-    for _ in range(min(settings.parallel, int(settings.budget.get("trials", settings.parallel)))):
-        study.trials.append(study.choose({}))
-    return [trial.params for trial in study.trials]
-
-
-def _seed(seed: int, number: int) -> int:
-    """Returns the seed of a trial, from 0 to 2**32 - 1."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4])
