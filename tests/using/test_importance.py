@@ -1,4 +1,4 @@
-"""Only the values of a part change, and they come from other sequences."""
+"""The values of one part change, and they come from other sequences."""
 
 import json
 

@@ -8,6 +8,7 @@ from seqsweep.results.sections import Section
 from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.ledger import Entry
+from seqsweep.text import upper_first
 
 FILE = "importance.json"
 """The file in the folder of a sweep or of a run."""
@@ -52,6 +53,9 @@ def importance_section(folder: Path, entries: Sequence[Entry]) -> Section:
     """Builds the section with the map of channels by spans."""
     content = find_importance(folder, entries)
     largest = 0.0 if content is None else max(max(row) for row in content["cells"])
-    view: dict[str, Any] = {"largest": largest, "decides": content and importance_words(content)}
+    view: dict[str, Any] = {
+        "largest": largest,
+        "decides": content and upper_first(importance_words(content)),
+    }
     shown = {} if content is None else {"importance": content}
     return Section("importance", "Importance", shown, {}, view, is_shown=bool(content))

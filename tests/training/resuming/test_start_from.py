@@ -94,17 +94,17 @@ def test_the_weights_and_not_the_path_identify_a_run(first, tmp_path):
     assert "start_from" not in compose([*SMALL, "start_from=null"])
 
 
-@pytest.mark.parametrize(
-    ("engine", "hook"), [("native", "on_epochs"), ("autograd", "on_train_batch_end")]
-)
-def test_a_started_run_that_is_killed_and_resumed_is_the_same(first, column, at, engine, hook):
-    own = ("model.cell=gru", "model.hidden_size=5", "model.num_layers=1", "model.dropout=0.0")
+@pytest.mark.parametrize("engine", ["native", "autograd", "module"])
+def test_a_started_run_that_is_killed_and_resumed_is_the_same(column, at, engine):
+    """A module is a LightningModule of the user."""
+    own = () if engine == "module" else ("model.num_layers=1", "model.dropout=0.0")
     runs = column(engine, *own)
     runs.resume()
     runs = column(engine, *own, f"start_from={runs.folder}")
     for _ in range(2):
-        runs.kill(at(hook, 2 if engine == "native" else 8))
+        runs.kill(at("on_epochs", 2) if engine == "native" else at("on_train_batch_end", 8))
     runs.resume(repeated=None)
+    assert json.loads((runs.folder / "provenance.json").read_text())["taken_weights"]
 
 
 def test_reproduce_asks_for_a_run_with_these_weights(first, tmp_path, capsys):

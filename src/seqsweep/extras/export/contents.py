@@ -28,7 +28,7 @@ def input_type(run: LoadedRun) -> type[np.floating[Any]]:
 
 
 def source_scale(run: LoadedRun) -> tuple[Float64, Float64]:
-    """Returns the means and standard deviations of the raw channels, 0 and 1 if not scaled."""
+    """Returns mean and deviation of each raw channel, else 0 and 1."""
     scaling, count = scaling_inside(run), len(run.source_channels)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return np.zeros(count), np.ones(count)
