@@ -79,7 +79,7 @@ RANDOM = ("data=random", "data.batch_size=64", "model.hidden_size=10,16,32,64,96
 CASES = {
     "notebook": Case(("experiment=notebook_simple", "~logger.print_loss"), 256, 20),
     "temporal_order": Case(ORDER, 14, 15),
-    "japanese_vowels": Case((*VOWELS, "model.hidden_size=16,32,64", *DEPTH), 10, 60),
+    "japanese_vowels": Case((*VOWELS, "model.hidden_size=16,32,64,128", *DEPTH), 5, 60),
     "random": Case(RANDOM, 4, 5),
 }
 

@@ -39,7 +39,8 @@ def data(arguments: Sequence[str]) -> int:
     if command in ("-h", "--help", "help"):
         words = ["--help"]
     elif command != "info":
-        raise ValueError(f"no command 'data {command}'{nearest_or_all(command, ['info', 'example'])}")
+        known = nearest_or_all(command, ["info", "example"])
+        raise ValueError(f"no command 'data {command}'{known}")
     text = "Describes data: sizes, channels, classes, duplicates; proposes a command to train."
     parser = Parser("data info", text)
     text = "a file (.npz, .ts, .csv, .tsv, .txt, .parquet), a folder, digits or aeon:NAME"
