@@ -8,25 +8,22 @@ from pathlib import Path
 from seqsweep.arguments import Parser
 from seqsweep.console import say
 from seqsweep.runs.files import read_bytes, write_text
-from seqsweep.text import nearest_or_all
 
 _SHAPES = ("circle", "line", "zigzag")
-_NOISE = 0.1
+_WRITTEN = """\
+gestures.csv: 300 drawn circles, lines and zigzags, with a row for each point
+new.csv: 50 more without labels
+recordings/: 75 more of five persons, each in a file PERSON/SHAPE/NUMBER.csv
+
+seqsweep data info gestures.csv"""
 
 
 def example(arguments: Sequence[str]) -> int:
-    """Runs `seqsweep data example`. Returns the exit code.
-
-    Raises:
-        ValueError: there is no such example, or a file of another content has one of its names.
-    """
-    text = "Writes example tables into the current folder: gestures.csv, new.csv, recordings/."
-    parser = Parser("data example", text)
+    """Writes the files of an example, which never replace files of the user; returns 0."""
+    parser = Parser("data example", "Writes example tables into the current folder.")
     words = "gestures: drawn circles, lines and zigzags (the only example)"
-    parser.add_argument("name", nargs="?", default="gestures", metavar="NAME", help=words)
-    name = parser.parse(arguments).name
-    if name != "gestures":
-        raise ValueError(f"no example {name!r}{nearest_or_all(name, ['gestures'])}")
+    parser.add_argument("name", nargs="?", default="gestures", choices=["gestures"], help=words)
+    parser.parse(arguments)
     files = _gestures()
     for path, content in files.items():
         if path.exists() and read_bytes(path) != content.encode():
@@ -34,32 +31,26 @@ def example(arguments: Sequence[str]) -> int:
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, content, sync=False)
-    say("gestures.csv: 300 drawn circles, lines and zigzags, with a row for each point")
-    say("new.csv: 50 more without labels")
-    say("recordings/: 75 more of five persons, each in a file PERSON/SHAPE/NUMBER.csv")
-    say("\nseqsweep data info gestures.csv")
+    say(_WRITTEN)
     return 0
 
 
 def _gestures() -> dict[Path, str]:
     """Returns the content of each file, the same on every machine."""
     rng = random.Random(0)
-    files = {Path("gestures.csv"): _table(300, True, rng), Path("new.csv"): _table(50, False, rng)}
-    for gesture in range(75):
-        shape = _SHAPES[gesture % 3]
-        path = Path("recordings", f"P{gesture % 5}", shape, f"{gesture:02}.csv")
+    files: dict[Path, str] = {}
+    for name, label, total in (("gestures.csv", ",label", 300), ("new.csv", "", 50)):
+        lines = [f"id,time,x,y{label}"]
+        for number in range(total):
+            shape = _SHAPES[number % 3] if label else rng.choice(_SHAPES)
+            end = f",{shape}" if label else ""
+            lines += [f"g{number:03},{row}{end}" for row in _rows(shape, rng)]
+        files[Path(name)] = "\n".join([*lines, ""])
+    for number in range(75):
+        shape = _SHAPES[number % 3]
+        path = Path("recordings", f"P{number % 5}", shape, f"{number:02}.csv")
         files[path] = "\n".join(["time,x,y", *_rows(shape, rng), ""])
     return files
-
-
-def _table(count: int, labelled: bool, rng: random.Random) -> str:
-    """Returns the text of a table with a row for each point."""
-    lines = ["id,time,x,y,label" if labelled else "id,time,x,y"]
-    for gesture in range(count):
-        shape = _SHAPES[gesture % 3] if labelled else rng.choice(_SHAPES)
-        label = f",{shape}" if labelled else ""
-        lines += [f"g{gesture:03},{row}{label}" for row in _rows(shape, rng)]
-    return "\n".join([*lines, ""])
 
 
 def _rows(shape: str, rng: random.Random) -> Iterator[str]:
@@ -76,4 +67,4 @@ def _rows(shape: str, rng: random.Random) -> Iterator[str]:
             across = 0.6 * math.copysign(1, math.sin(8 * math.pi * part))
         x = left + size * (along * math.cos(angle) - across * math.sin(angle))
         y = low + size * (along * math.sin(angle) + across * math.cos(angle))
-        yield f"{time},{x + rng.gauss(0, _NOISE):.3f},{y + rng.gauss(0, _NOISE):.3f}"
+        yield f"{time},{x + rng.gauss(0, 0.1):.3f},{y + rng.gauss(0, 0.1):.3f}"
