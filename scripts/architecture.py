@@ -127,15 +127,15 @@ def _box(part: str, x: float, y: int) -> str:
 
 
 def table(sources: list[Source]) -> Iterator[str]:
-    """Yields a row for each package and each module beside the packages."""
+    """Yields a row for each package."""
     yield "| | |"
     yield "|---|---|"
     for source in sources:
         path = "/".join(source.name.split(".")[1:])
         if source.name.startswith(f"{PLUGINS}.") or not path:
             continue
-        if source.is_package or "/" not in path:
-            name = f"{path}/" if source.is_package else f"{path}.py"
+        if source.is_package:
+            name = f"{path}/"
             title = (ast.get_docstring(source.tree) or "").partition("\n")[0]
             yield f"| `{name}` | {title} |"
 

@@ -2,7 +2,7 @@
 
     python scripts/check_docs.py [--write] [README.md docs/data.md ...]
 
-The pages are README.md, llms.txt, those of docs/, and the notebooks of docs/notebooks. With `--write`
+The pages are README.md, llms.txt, those of docs/, and its notebooks. With `--write`
 a page gets the printed line in place of one that differs, and a notebook all its outputs; look at
 what changed.
 
