@@ -18,7 +18,7 @@ source_suffix = {".md": "markdown", ".ipynb": "markdown"}  # `change_source` mak
 html_theme = "furo"
 html_show_copyright = html_show_sphinx = False
 myst_heading_anchors = 4
-exclude_patterns = ["analysis.ipynb"]
+suppress_warnings = ["misc.highlighting_failure"]  # a line of a notebook that begins with !
 html_extra_path = ["schema.json", *([str(EXTRA)] if EXTRA.exists() else [])]
 
 
@@ -44,6 +44,11 @@ def notebook_page(text):
         parts.append(source if cell["cell_type"] == "markdown" else fenced("python", source))
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if "image/png" in data:
+                parts.append(
+                    f'<img alt="" src="data:image/png;base64,{data["image/png"].strip()}">'
+                )
+                continue
             html, plain = ("".join(data.get(f"text/{kind}", "")) for kind in ("html", "plain"))
             printed = "".join(output.get("text", "")) or plain
             # rich's lines are texts in both forms, and ours read better as such.
