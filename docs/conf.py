@@ -16,6 +16,7 @@ project = html_title = "seqsweep"
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}  # `change_source` makes Markdown of both
 html_theme = "furo"
+html_theme_options = {"top_of_page_buttons": []}  # the pages are written, not viewed, elsewhere
 html_show_copyright = html_show_sphinx = False
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # a line of a notebook that begins with !
@@ -66,10 +67,22 @@ def fenced(language, text):
 def open_to_keyboards(app, pagename, templatename, context, doctree):
     """Lets the arrow keys scroll blocks of code, and makes no headers of empty cells."""
     body = context.get("body", "")
-    body = re.sub(r"<pre>", '<pre tabindex="0">', body)
+    body = body.replace("<pre>", '<pre tabindex="0">')
+    body = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
     context["body"] = re.sub(r"<th([^>]*)>((?:<p></p>)?)</th>", r"<td\1>\2</td>", body)
 
 
+def name_asides(app, exception):
+    """Gives the theme's two side bars names, by which a screen reader tells them apart."""
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for kind, name in (("sidebar", "pages"), ("toc", "sections of this page")):
+            aside = f'<aside class="{kind}-drawer'
+            text = text.replace(aside, f'<aside aria-label="{name}" class="{kind}-drawer')
+        page.write_text(text, encoding="utf-8")
+
+
 def setup(app):
+    app.connect("build-finished", name_asides)
     app.connect("source-read", change_source)
     app.connect("html-page-context", open_to_keyboards)
