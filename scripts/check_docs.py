@@ -38,12 +38,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 import seqsweep
 
@@ -143,14 +140,18 @@ def check(page: str, folder: Path, program: str) -> Iterator[Difference]:
 
 def check_notebook(page: Path, is_written: bool) -> int:
     """Runs a notebook in an empty folder; returns the number of lines and cells that differ."""
+    # Only `make durability` installs these.
+    nbformat: Any = import_module("nbformat")
+    nbclient: Any = import_module("nbclient")
     stored = nbformat.read(page, as_version=4)
     notebook = copy.deepcopy(stored)
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}})
+        resources = {"metadata": {"path": folder}}
+        client = nbclient.NotebookClient(notebook, timeout=600, resources=resources)
         try:
             client.execute()
-        except CellExecutionError as error:
+        except nbclient.exceptions.CellExecutionError as error:
             print(f"{page.name}: {error}", flush=True)
             return 1
         # The folder differs each time.

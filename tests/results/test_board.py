@@ -21,7 +21,7 @@ def test_a_board_holds_the_answer_and_the_printed_text(tmp_path):
 def test_the_words_of_a_board_are_no_markup(tmp_path):
     grid(tmp_path, [8], [1], 1)
     board = load_board(tmp_path)
-    named = type(board)(type(board.answer)("alone", "<b>&"), "<b>&\n<i>\n")
+    named = type(board)(board.answer, "<b>&\n<i>\n")
     assert named._repr_html_() == (
         '<p><strong>&lt;b&gt;&amp;</strong></p><pre tabindex="0">&lt;i&gt;\n</pre>'
     )

@@ -91,21 +91,17 @@ class Board:
     text: str = field(repr=False)
 
     def _repr_html_(self) -> str:
-        table = escape(self.text.partition("\n")[2])  # the first line is the answer
-        return f'{self.answer._repr_html_()}<pre tabindex="0">{table}</pre>'
+        answer, _, table = map(escape, self.text.partition("\n"))
+        return f'<p><strong>{answer}</strong></p><pre tabindex="0">{table}</pre>'
 
 
 @raised_as(FolderError)
 def load_board(folder: Path | str) -> Board:
-    """Returns the leaderboard of a folder: its `answer`, with a `sentence`, and its `text`.
-
-    It raises the errors of `load_sweep`, and a FolderError if no run is complete.
-    """
+    """Returns a folder's leaderboard; it raises FileNotFoundError or FolderError."""
     folder, printed = Path(folder), io.StringIO()
     entries = read_folder(folder, of_all_versions=True)
-    answer = boards_of(folder, of_this_version(entries), None).get("answer")
-    if answer is None:
-        raise ValueError(f"{folder}: no run is complete")
+    nothing = Finding("none", "no run is complete")
+    answer = boards_of(folder, of_this_version(entries), None).get("answer", nothing)
     print_folder(PlainConsole(printed), folder, entries)
     return Board(answer, printed.getvalue())
 

@@ -60,11 +60,10 @@ def _rows(shape: str, rng: random.Random) -> Iterator[str]:
     left, low = rng.gauss(0, 1), rng.gauss(0, 1)
     for time in range(count):
         part = time / (count - 1)
-        along, across = 2 * part - 1, 0.0
+        along = 2 * part - 1
+        across = 0.6 * math.copysign(1, math.sin(8 * math.pi * part)) if shape == "zigzag" else 0.0
         if shape == "circle":
             along, across = math.cos(2 * math.pi * part), math.sin(2 * math.pi * part)
-        elif shape == "zigzag":
-            across = 0.6 * math.copysign(1, math.sin(8 * math.pi * part))
         x = left + size * (along * math.cos(angle) - across * math.sin(angle))
         y = low + size * (along * math.sin(angle) + across * math.cos(angle))
         yield f"{time},{x + rng.gauss(0, 0.1):.3f},{y + rng.gauss(0, 0.1):.3f}"

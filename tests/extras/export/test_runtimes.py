@@ -1,7 +1,7 @@
 """Other languages read an exported file, and compute the same numbers.
 
-The programs are those of docs/using.md, or files that it names. Node.js runs ONNX Runtime for the web, which is what a
-browser runs: WebAssembly.
+The programs are those of docs/using.md, or files that it names. Node.js runs ONNX Runtime for the
+web, which is what a browser runs: WebAssembly.
 """
 
 import json
