@@ -21,7 +21,7 @@ LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
   native-check wheels wheel-check hydra-check launcher-check newest-check floors docs-check \
   order-check site site-check clean
 
-sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
+sweep: native  ## the architecture sweep: 18 networks, ten seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
 test: $(TESTS) native  ## every promise; three processes, because some tests wait

@@ -1,18 +1,20 @@
-"""Draws the packages and their imports into docs/architecture.md.
+"""Draws the packages and their imports for docs/architecture.md.
 
-`python scripts/architecture.py` writes the picture and the table between the two markers of the
-page. tests/test_layers.py fails when the page is out of date.
+`python scripts/architecture.py` writes the picture docs/img/architecture.svg, and the table between
+the two markers of the page. tests/test_layers.py fails when one of them is out of date.
 """
 
 import ast
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 from code_figures import Source, own_imports, read_source
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
+PICTURE = ROOT / "docs" / "img" / "architecture.svg"
 BEGIN = "<!-- drawn by scripts/architecture.py: begin -->"
 END = "<!-- drawn by scripts/architecture.py: end -->"
 
@@ -26,6 +28,14 @@ BANDS = {
     "core": ("config", "data", "models", "native", "runs", "sweeping", "training"),
 }
 """The packages of each band. Parts in no band lead a user to them: commands, plugins, imports."""
+COLOURS = {"extras": "#fbe3cf", "results": "#dcefdc", "core": "#d9e7f5"}
+WIDTH = 760
+MARKER = (
+    '<rect width="100%" height="100%" fill="#fff"/><defs><marker id="head" refX="6" refY="4"'
+    ' markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/>'
+    "</marker></defs>"
+)
+"""The ground, white also on dark pages, and the head of each arrow."""
 
 
 def read_package(folder: Path) -> list[Source]:
@@ -77,56 +87,77 @@ def transitive_reduction(graph: Graph) -> Graph:
     }
 
 
-def mermaid(graph: Graph) -> Iterator[str]:
-    """Yields the lines of a flowchart, sorted by name within each band."""
-    yield "```mermaid"
-    yield "flowchart TD"
-    for part in sorted(graph.keys() - {part for band in BANDS.values() for part in band}):
-        yield f'    {node(part)}["{part}"]'
-    for band, parts in BANDS.items():
-        yield f'    subgraph {band}_band["{band}"]'
-        for part in parts:
-            yield f'        {node(part)}["{part}"]'
-        yield "    end"
-    for part in sorted(graph):
-        for other in sorted(graph[part]):
-            yield f"    {node(part)} --> {node(other)}"
-    yield "```"
+def draw(graph: Graph) -> str:
+    """Returns a picture in SVG: each part stands above all that it imports."""
+    heights: dict[str, int] = {}
+    for part in graphlib.TopologicalSorter(graph).static_order():
+        heights[part] = 1 + max((heights[other] for other in graph[part]), default=-1)
+    highest = max(heights.values())
+    places: dict[str, tuple[float, int]] = {}
+    for height in range(highest, -1, -1):
+        # A part stands below the parts that import it, so that few arrows cross.
+        row = sorted(part for part, own in heights.items() if own == height)
+        above = {part: [places[o][0] for o in graph if part in graph[o]] for part in row}
+        row.sort(key=lambda part: fmean(above[part] or [WIDTH]))
+        for index, part in enumerate(row):
+            x = WIDTH * (index + 0.5 + 0.5 * (len(row) % 2 == height % 2)) / (len(row) + 0.5)
+            places[part] = x, 25 + 70 * (highest - height)
+    lines = [
+        _arrow(places[part], places[other])
+        for part in sorted(graph)
+        for other in sorted(graph[part])
+    ]
+    lines += [_box(part, *places[part]) for part in sorted(graph)]
+    size = f'viewBox="0 0 {WIDTH} {50 + 70 * highest}" font-family="sans-serif" font-size="14"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} text-anchor="middle">'
+    return "\n".join([head, MARKER, *lines, "</svg>", ""])
 
 
-def node(part: str) -> str:
-    return part.replace(" ", "_")
+def _arrow(start: tuple[float, int], end: tuple[float, int]) -> str:
+    (x, y), (to_x, to_y) = start, end
+    curve = f"M{x:.0f} {y + 15}C{x:.0f} {y + 50},{to_x:.0f} {to_y - 55},{to_x:.0f} {to_y - 20}"
+    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#head)"/>'
 
 
-def table(sources: list[Source], graph: Graph) -> Iterator[str]:
-    """Yields a row for each package and each module beside the packages."""
-    yield "| | | imports |"
-    yield "|---|---|---|"
+def _box(part: str, x: float, y: int) -> str:
+    colour = next((COLOURS[band] for band, parts in BANDS.items() if part in parts), "#eee")
+    width = 30 + 8 * len(part)
+    box = f'<rect x="{x - width / 2:.0f}" y="{y - 15}" width="{width}" height="30" rx="5"'
+    return f'{box} fill="{colour}" stroke="#777"/><text x="{x:.0f}" y="{y + 5}">{part}</text>'
+
+
+def table(sources: list[Source]) -> Iterator[str]:
+    """Yields a row for each package."""
+    yield "| | |"
+    yield "|---|---|"
     for source in sources:
         path = "/".join(source.name.split(".")[1:])
         if source.name.startswith(f"{PLUGINS}.") or not path:
             continue
-        if source.is_package or "/" not in path:
-            name = f"{path}/" if source.is_package else f"{path}.py"
+        if source.is_package:
+            name = f"{path}/"
             title = (ast.get_docstring(source.tree) or "").partition("\n")[0]
-            imports = ", ".join(sorted(graph.get(path, ())))
-            yield f"| `{name}` | {title} | {imports} |"
+            yield f"| `{name}` | {title} |"
 
 
 def redraw(page: str, sources: list[Source]) -> str:
-    """Returns the page with a new picture and a new table between its markers."""
+    """Returns the page with a new table between its markers."""
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"{PAGE}: expected the lines {BEGIN!r} and {END!r}")
-    graph = imports_of_parts(sources)
-    lines = [BEGIN, *mermaid(transitive_reduction(graph)), "", *table(sources, graph), END]
-    return before + "\n".join(lines) + after
+    return before + "\n".join([BEGIN, *table(sources), END]) + after
+
+
+def picture(sources: list[Source]) -> str:
+    """Returns the picture without the arrows that follow from others."""
+    return draw(transitive_reduction(imports_of_parts(sources)))
 
 
 def main() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(redraw(page, read_package(ROOT / "src")), encoding="utf-8")
+    page, sources = PAGE.read_text(encoding="utf-8"), read_package(ROOT / "src")
+    PAGE.write_text(redraw(page, sources), encoding="utf-8")
+    PICTURE.write_text(picture(sources), encoding="utf-8")
 
 
 if __name__ == "__main__":

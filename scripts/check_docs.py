@@ -2,8 +2,9 @@
 
     python scripts/check_docs.py [--write] [README.md docs/data.md ...]
 
-The pages are README.md, llms.txt and those of docs/. With `--write` a page gets the printed line in
-place of one that differs; look at what changed.
+The pages are README.md, llms.txt, those of docs/, and its notebooks. With `--write`
+a page gets the printed line in place of one that differs, and a notebook all its outputs; look at
+what changed.
 
 Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
 In a `console` block the lines after `$` run in a shell, and the lines shown below them must be
@@ -18,12 +19,15 @@ These comments, which a rendered page hides, stand above a block:
 - `<!-- table: KEY SWEEP:KEY,KEY ... -->`: the block is a table of test accuracies, with a row for
   each value of the first key, and columns for the values of each sweep's other keys.
 
+A notebook runs from top to bottom in a kernel, and its cells must print the stored lines.
+
 RUN_FOLDER and RUN_ID stand for the newest run of the page; `scripts/` is the checkout's folder.
 A shell's `seqsweep` is a fork of a process that has imported torch, as in tests/end_to_end; behind
 another program, such as `timeout`, it is the installed program.
 """
 
 import argparse
+import copy
 import difflib
 import json
 import os
@@ -34,8 +38,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import seqsweep
 
@@ -71,11 +76,17 @@ class Block(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     pages = [CHECKOUT / "README.md", CHECKOUT / "llms.txt", *sorted(CHECKOUT.glob("docs/*.md"))]
+    pages += sorted(CHECKOUT.glob("docs/notebooks/*.ipynb"))
     parser.add_argument("pages", nargs="*", type=Path, default=pages)
     parser.add_argument("--write", action="store_true", help="puts what is printed into the pages")
     options = parser.parse_args()
+    # Commands and kernels find the installed programs.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ |= {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
     def count_wrong(page: Path) -> int:
+        if page.suffix == ".ipynb":
+            return check_notebook(page, options.write)
         wrong = 0
         text = page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as temporary:
@@ -125,6 +136,62 @@ def check(page: str, folder: Path, program: str) -> Iterator[Difference]:
         for command, shown in COMMAND.findall(block.text) if is_shell else ():
             if not command.startswith(NOT_RUN):
                 yield from compare(shell, command, shown, folder)
+
+
+def check_notebook(page: Path, is_written: bool) -> int:
+    """Runs a notebook in an empty folder; returns the number of lines and cells that differ."""
+    # Only `make durability` installs these.
+    nbformat: Any = import_module("nbformat")
+    nbclient: Any = import_module("nbclient")
+    stored = nbformat.read(page, as_version=4)
+    notebook = copy.deepcopy(stored)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        resources = {"metadata": {"path": folder}}
+        client = nbclient.NotebookClient(notebook, timeout=600, resources=resources)
+        try:
+            client.execute()
+        except nbclient.exceptions.CellExecutionError as error:
+            print(f"{page.name}: {error}", flush=True)
+            return 1
+        # The folder differs each time.
+        text = nbformat.writes(notebook).replace(f"{os.path.realpath(folder)}/", "")
+        notebook = nbformat.reads(text, as_version=4)
+    for cell, old in zip(notebook.cells, stored.cells, strict=True):
+        cell.metadata = old.metadata  # without the times of the run
+        if cell.cell_type == "code":
+            cell.outputs = merged(cell.outputs)
+        title = f"{page.name}, cell {cell.id}"
+        for complaint, *_ in differ(title, texts_of(old), texts_of(cell).splitlines(), 0):
+            print(complaint, flush=True)
+            wrong += 1
+    if is_written:
+        nbformat.write(notebook, page)
+    print(f"{page.name}: checked", flush=True)
+    return wrong
+
+
+def merged(outputs: list[Any]) -> list[Any]:
+    """Returns outputs whose printed parts are one, without colours and redrawn lines."""
+    result = list[Any]()
+    for output in outputs:
+        if output.output_type != "stream":
+            result.append(output)
+        elif result and result[-1].output_type == "stream":
+            result[-1].text += output.text
+        else:
+            result.append(output)
+    for output in result:
+        if output.output_type == "stream":
+            lines = re.sub(r"\x1b\[[\d;]*m", "", output.text).replace("\r\n", "\n").split("\n")
+            output.text = "\n".join(line.rpartition("\r")[2].rstrip() for line in lines)
+    return result
+
+
+def texts_of(cell: Any) -> str:
+    """Returns what a cell has printed and shown, as texts."""
+    outputs = cell.get("outputs", [])
+    return "\n".join(o["text"] if "text" in o else o["data"].get("text/plain", "") for o in outputs)
 
 
 def make_table(described: str, folder: Path) -> list[str]:
@@ -191,10 +258,8 @@ def agree(shown: str, printed: str, tolerance: float) -> bool:
 
 def run(arguments: list[str], folder: Path) -> tuple[int, str]:
     """Returns the exit code and the output of a command that runs in a folder."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     done = subprocess.run(
-        arguments, cwd=folder, env=variables, text=True, check=False,
+        arguments, cwd=folder, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, done.stdout

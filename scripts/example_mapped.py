@@ -1,6 +1,7 @@
 """A data set whose batches are read from a memory map.
 
-docs/data.md writes x.npy and y.npy, and trains on them by `data=mapped`.
+`python scripts/example_mapped.py` writes x.npy and y.npy, on which docs/data.md trains by
+`data=mapped`.
 """
 
 from typing import Any
@@ -55,3 +56,19 @@ class Mapped(L.LightningDataModule):
         return self._loader(self.parts[2], None)
 
     transfer_batch_to_device = SequenceDataModule.transfer_batch_to_device
+
+
+def write(count: int = 2_000, part: int = 500) -> None:
+    """Writes sequences in random order into one array, of which only a part is in memory."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=count)
+    x: Any = np.lib.format.open_memmap("x.npy", "w+", np.float32, (count, 50, 4))
+    for start in range(0, count, part):
+        rows = slice(start, start + part)
+        x[rows] = rng.normal(size=(part, 50, 4)) + 0.3 * y[rows, None, None]
+    x.flush()
+    np.save("y.npy", y)
+
+
+if __name__ == "__main__":
+    write()

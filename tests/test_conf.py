@@ -50,7 +50,7 @@ def test_the_notebook_experiments_have_the_notebooks_data(variant, checked):
     assert (source.train.labels.tolist(), source.num_classes) == ([0, 1, 0], 2)
 
 
-@pytest.mark.parametrize(("sweep", "members"), [("architecture", 120), ("seeds", 5)])
+@pytest.mark.parametrize(("sweep", "members"), [("architecture", 180), ("seeds", 5)])
 def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     config = composed(f"sweep={sweep}", return_hydra_config=True)
     params = OmegaConf.to_container(config.hydra.sweeper.params)

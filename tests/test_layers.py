@@ -261,6 +261,8 @@ def test_the_page_on_the_architecture_is_up_to_date_and_its_links_lead_to_files(
     page = architecture.PAGE.read_text(encoding="utf-8")
     redrawn = architecture.redraw(page, list(sources().values()))
     assert redrawn == page, "run: python scripts/architecture.py"
+    drawn = architecture.picture(list(sources().values()))
+    assert drawn == architecture.PICTURE.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)\)", page)
     assert len(links) > 20
     assert [link for link in links if not (architecture.PAGE.parent / link).is_file()] == []

@@ -13,8 +13,8 @@ import seqsweep
 NAMES = [
     "RNNClassifier", "SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN", "SequenceClassifier",
     "SequenceDataModule", "Sequences", "Splits", "make_sequences", "compose", "train", "sweep",
-    "load_run", "load_ensemble", "load_sweep", "load_curves", "compare_by", "ExactResume",
-    "Cell",
+    "load_run", "load_ensemble", "load_board", "load_sweep", "load_curves", "compare_by",
+    "ExactResume", "Cell",
 ]  # fmt: skip
 PACKAGE = Path(seqsweep.__file__).parent
 

@@ -1,7 +1,7 @@
 """Measures what a tracker adds to a sweep besides opening and closing its runs.
 
     python scripts/bench/loggers.py [--loggers wandb mlflow] [--repeats 2]
-        [--sweep sweep=architecture]
+        [--sweep data=digits seed=0,1]
 
 The sweep is trained without a tracker. The same command with `logger=wandb` then feeds its finished
 runs, as it does in the sweep. `feeding` is the CPU time of that command, without the time of the
@@ -20,6 +20,8 @@ from pathlib import Path
 
 from frame import SEQSWEEP, Table, read_options, run
 
+GRID = ("sweep=architecture", "model.hidden_size=16,32,64,128", "seed=range(5)")
+"""The sweep by default: 120 runs."""
 VARIABLES = {
     "WANDB_MODE": "offline", "WANDB_SILENT": "true", "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"
 }  # fmt: skip
@@ -53,7 +55,7 @@ for path in glob.glob('outputs/sweeps/*/*/metrics.csv'):
 
 
 def main() -> None:
-    options = read_options(__doc__, loggers=tuple(LOOPS), repeats=2, sweep=["sweep=architecture"])
+    options = read_options(__doc__, loggers=tuple(LOOPS), repeats=2, sweep=[*GRID])
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), options)
 

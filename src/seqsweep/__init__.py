@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         SimpleRNN,
     )
     from seqsweep.models.module import SequenceClassifier
-    from seqsweep.results.frame import compare_by, load_curves, load_sweep
+    from seqsweep.results.frame import compare_by, load_board, load_curves, load_sweep
     from seqsweep.sweeping.api import sweep, train
     from seqsweep.training.exact_resume import ExactResume
     from seqsweep.using.ensemble import load_ensemble
@@ -41,6 +41,7 @@ __all__ = [
     "__version__",
     "compare_by",
     "compose",
+    "load_board",
     "load_curves",
     "load_ensemble",
     "load_run",
@@ -64,6 +65,7 @@ _MODULES = {
     "Splits": "data.sequences",
     "compare_by": "results.frame",
     "compose": "config.from_overrides",
+    "load_board": "results.frame",
     "load_curves": "results.frame",
     "load_ensemble": "using.ensemble",
     "load_run": "using.load",

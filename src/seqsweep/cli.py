@@ -57,6 +57,7 @@ usage: seqsweep COMMAND ...
   bundle RUN --out FILE     write one file to pass on (.zip): weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
+  data example              write example tables: gestures.csv, new.csv, recordings/
   guide                     print one page for scripts and agents
 
   train --help              list all config groups and values

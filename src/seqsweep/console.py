@@ -75,7 +75,8 @@ class PlainConsole(Console):
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:
-        super().__init__(emoji=False, file=file)
+        # In a notebook rich would show what it shall write into a file.
+        super().__init__(emoji=False, file=file, force_jupyter=False if file else None)
 
     def show_cursor(self, show: bool = True) -> bool:
         return False

@@ -175,6 +175,19 @@ def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):
     ]
 
 
+def test_a_notebook_shows_the_progress_in_one_line(sweep, capsys) -> None:
+    out, found = io.StringIO(), sweep(config(), config(seed=1))
+    view = LiveView(found.progress(), Console(file=out, force_jupyter=True), None)
+    view.renew()
+    found.end(0)
+    view.renew()
+    found.end(1)
+    view.renew(is_last=True)
+    _, *lines = capsys.readouterr().out.split("\r")
+    assert [line[:6] for line in lines] == ["[0/2] ", "[1/2] ", "[2/2] "]
+    assert not any("\n" in line for line in lines) and out.getvalue() == ""
+
+
 def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> None:
     out = io.StringIO()
     runs = run_folders(tmp_path, 3)

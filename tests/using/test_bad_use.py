@@ -80,6 +80,7 @@ CASES = [
     ("report . --out .", "--out=.: is a folder; expected a file such as NAME.html"),
     ("report . --out no/r.html", "--out=no/r.html: there is no folder no"),
     ("data inf", "no command 'data inf'; did you mean 'info'"),
+    ("data example gesture", r"name: invalid choice: 'gesture' \(choose from '?gestures'?\)"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),

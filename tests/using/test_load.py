@@ -69,6 +69,11 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(trained, data, tmp_pa
     assert (loaded.class_names, loaded.channel_names) == (trained.classes, trained.channels)
     assert not loaded.network.training
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
+    assert loaded._repr_html_().split("<br>") == [
+        f"{loaded!r}, epoch {loaded.epoch}",
+        "classes: fall, rise, still",
+        "channels: left, right",
+    ]
 
 
 def predicted(data: str, folder: str) -> str:

@@ -145,6 +145,10 @@ class LiveView:
 
     def _print_lines(self, ended: Sequence[RunProgress]) -> None:
         lines, now = [self._line(run) for run in ended], self.progress.clock()
+        if self.console.is_jupyter:
+            # A notebook keeps all lines, except one that begins with a carriage return.
+            print(f"\r{self._line(None).plain:<60}", end="", flush=True)
+            return
         if not lines and now - self._last_line >= _QUIET_SECONDS:
             lines.append(self._line(None))
         if lines:  # Printing them one by one takes rich four times as long.

@@ -1,14 +1,20 @@
-"""Loads the runs of a folder as pandas tables."""
+"""Loads the runs of a folder as pandas tables, and its leaderboard."""
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqsweep.console import PlainConsole
 from seqsweep.errors import FolderError, raised_as
 from seqsweep.results.by import compare_values
+from seqsweep.results.folder_tables import boards_of, print_folder
 from seqsweep.results.formatting import column_values, key_names
+from seqsweep.results.words import Finding
 from seqsweep.runs.identity import FlatConfig
-from seqsweep.runs.ledger import differing_keys, read_folder
+from seqsweep.runs.ledger import differing_keys, of_this_version, read_folder
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.sweepfile import SweepFile
@@ -75,6 +81,29 @@ def load_curves(folder: Path | str) -> "DataFrame":
         # An empty table has these columns too, so that code that reads it does not fail.
         return runs[keys].iloc[:0].assign(epoch=pd.Series(dtype=int), step=pd.Series(dtype=int))
     return runs[keys].merge(pd.concat(curves), on="run_id", how="inner")
+
+
+@dataclass(frozen=True)
+class Board:
+    """A leaderboard; `text` is what `seqsweep leaderboard` prints."""
+
+    answer: Finding
+    text: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        answer, _, table = map(escape, self.text.partition("\n"))
+        return f'<p><strong>{answer}</strong></p><pre tabindex="0">{table}</pre>'
+
+
+@raised_as(FolderError)
+def load_board(folder: Path | str) -> Board:
+    """Returns a folder's leaderboard; it raises FileNotFoundError or FolderError."""
+    folder, printed = Path(folder), io.StringIO()
+    entries = read_folder(folder, of_all_versions=True)
+    nothing = Finding("none", "no run is complete")
+    answer = boards_of(folder, of_this_version(entries), None).get("answer", nothing)
+    print_folder(PlainConsole(printed), folder, entries)
+    return Board(answer, printed.getvalue())
 
 
 @raised_as(FolderError)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Literal
 
 from seqsweep.results.across_sets import AcrossSets
@@ -36,6 +37,9 @@ class Finding:
     verdict: Literal["none", "alone", "best", "different", "indistinguishable", "ranks"]
     sentence: str
     numbers: Mapping[str, Estimate | float] = field(default_factory=dict[str, Estimate | float])
+
+    def _repr_html_(self) -> str:
+        return f"<p><strong>{escape(self.sentence)}</strong></p>"
 
 
 def find_answer(board: Leaderboard) -> Finding:

@@ -1,4 +1,4 @@
-"""The command `data info`: describes data, and proposes a command. Imports no torch."""
+"""The command `data`: describes data, and proposes a command. Imports no torch."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ from seqsweep.text import count, did_you_mean, nearest_or_all
 from seqsweep.training.proposed_run import propose
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.using.data_doubts import doubts
+from seqsweep.using.data_example import example
 
 _MOST_ROWS = 20
 """The most channels or classes that are listed; --json lists all."""
@@ -31,12 +32,15 @@ _NAME = 20
 
 
 def data(arguments: Sequence[str]) -> int:
-    """Runs `seqsweep data info`. Returns the exit code."""
+    """Runs `seqsweep data info` or `data example`. Returns the exit code."""
     command, *words = arguments or ["--help"]
+    if command == "example":
+        return example(words)
     if command in ("-h", "--help", "help"):
         words = ["--help"]
     elif command != "info":
-        raise ValueError(f"no command 'data {command}'{nearest_or_all(command, ['info'])}")
+        known = nearest_or_all(command, ["info", "example"])
+        raise ValueError(f"no command 'data {command}'{known}")
     text = "Describes data: sizes, channels, classes, duplicates; proposes a command to train."
     parser = Parser("data info", text)
     text = "a file (.npz, .ts, .csv, .tsv, .txt, .parquet), a folder, digits or aeon:NAME"

@@ -5,6 +5,7 @@ B sequences, T time steps, F features (channels), C classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -87,6 +88,11 @@ class LoadedRun:
         classes, channels = len(self.class_names), len(self.channel_names)
         kind = type(self).__name__
         return f"{kind}({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
+
+    def _repr_html_(self) -> str:
+        classes, channels = ", ".join(self.class_names), ", ".join(self.channel_names)
+        lines = (f"{self!r}, epoch {self.epoch}", f"classes: {classes}", f"channels: {channels}")
+        return "<br>".join(map(escape, lines))
 
     @property
     def folder(self) -> Path | None:

@@ -1,7 +1,7 @@
 """Other languages read an exported file, and compute the same numbers.
 
-The programs are those of docs/using.md. Node.js runs ONNX Runtime for the web, which is what a
-browser runs: WebAssembly.
+The programs are those of docs/using.md, or files that it names. Node.js runs ONNX Runtime for the
+web, which is what a browser runs: WebAssembly.
 """
 
 import json
@@ -28,6 +28,7 @@ SECTION, _, STEPS = (
     .partition("## The exported file")[2]
     .partition("## Step by step")
 )
+SCRIPTS = PAGE.parents[1] / "scripts"
 WEB = "onnxruntime-web@1.30.0"
 HEADER = Path("/usr/include/onnxruntime/onnxruntime_cxx_api.h")
 
@@ -105,15 +106,15 @@ def test_the_page_shows_what_its_python_program_prints(vowels, expected):
 @pytest.mark.durability
 def test_the_program_in_javascript_prints_the_same(vowels, node, expected):
     shutil.copy(vowels / "vowels.onnx", node)
-    (node / "vowels.mjs").write_text(block("js"), encoding="utf-8")
-    assert run(node, "node", "vowels.mjs") == expected
+    shutil.copy(SCRIPTS / "example_vowels.mjs", node)
+    assert run(node, "node", "example_vowels.mjs") == expected
 
 
 @pytest.mark.durability
 def test_the_loop_over_steps_in_javascript_prints_the_same(vowels, node, expected):
     shutil.copy(vowels / "vowels-step.onnx", node)
-    (node / "steps.mjs").write_text(block("js", STEPS), encoding="utf-8")
-    lines = run(node, "node", "steps.mjs")
+    shutil.copy(SCRIPTS / "example_steps.mjs", node)
+    lines = run(node, "node", "example_steps.mjs")
     assert len(lines) == 20
     assert [lines[8], lines[19]] == expected
 
@@ -121,9 +122,10 @@ def test_the_loop_over_steps_in_javascript_prints_the_same(vowels, node, expecte
 @pytest.mark.durability
 def test_the_loop_over_steps_in_cpp_computes_the_same(vowels, expected):
     required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
-    source = PAGE.parents[1] / "scripts" / "bench" / "stream" / "stream.cpp"
+    source = str(SCRIPTS / "bench" / "stream" / "stream.cpp")
     compile_line, _ = commands()[-2:]
-    run(vowels, *compile_line.replace("vowels.cpp", str(source)).replace("vowels", "steps").split())
+    compile_line = compile_line.replace("scripts/example_vowels.cpp", source)
+    run(vowels, *compile_line.replace("-o vowels", "-o steps").split())
     np.full((20, 1, 12), 0.5, dtype=np.float32).tofile(vowels / "x.bin")
     run(vowels, "./steps", "20", "1", "12", "vowels-step.onnx")
     rows = np.fromfile(vowels / "vowels.cpp.bin", dtype=np.float32).reshape(20, 9)[[8, 19]]
@@ -133,9 +135,8 @@ def test_the_loop_over_steps_in_cpp_computes_the_same(vowels, expected):
 @pytest.mark.durability
 def test_the_program_in_cpp_prints_the_same(vowels, expected):
     required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
-    (vowels / "vowels.cpp").write_text(block("cpp"), encoding="utf-8")
     compile_line, run_line = commands()[-2:]
-    run(vowels, *compile_line.split())
+    run(vowels, *compile_line.replace("scripts/", f"{SCRIPTS}/").split())
     names, *rows = run(vowels, *run_line.split())
     named = [re.sub(r"^\d+", lambda at: json.loads(names)[int(at[0])], row) for row in rows]
     assert named == expected
