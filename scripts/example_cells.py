@@ -133,7 +133,7 @@ class SLSTM(Cell):
 
 
 class Householder(Cell):
-    """Each unit is a point in space that is reflected twice: Siems et al. 2025, arXiv:2502.10297."""
+    """A point in space for each unit, reflected twice: Siems et al. 2025, arXiv:2502.10297."""
 
     state_size = staticmethod(lambda hidden: 3 * hidden)  # the way from the point's start
 

@@ -15,12 +15,11 @@ from math import isnan, nan
 from pathlib import Path
 
 from seqsweep import compare_by, sweep
-from seqsweep.results.columns import estimate_text
 from seqsweep.results.formatting import probability
-from seqsweep.results.significance import estimate
+from seqsweep.results.significance import Estimate, estimate
 from seqsweep.runs.ledger import Entry, read_folder
 
-CELLS = "rnn gru lstm indrnn mingru minlstm lru".split()
+CELLS = ["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru"]
 OWN = ["example_cells.SLSTM", "example_cells.Householder"]
 DIAGONAL = {"indrnn", "mingru", "minlstm", "lru"}
 """The cells with two layers: each of their units sees only its own past."""
@@ -126,12 +125,19 @@ def table(task: str, folder: Path, entries: Sequence[Entry], rates: dict[str, st
         beside = p.get(frozenset((names[order[0]], names[cell])), nan)
         reached = sum(score >= REACHED for score in of)
         cells = [
-            names[cell], rates[cell], f"{max(of):.4f}", estimate_text(estimate(of)),
+            names[cell], rates[cell], f"{max(of):.4f}", interval(estimate(of)),
             f"{reached} of {len(of)}", "" if isnan(beside) else probability(beside),
             PUBLISHED.get(task, {}).get(cell, ""),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def interval(score: Estimate) -> str:
+    """Returns a mean accuracy with its interval, which ends at 1."""
+    if score.low is None or score.high is None:
+        return f"{score.mean:.4f}"
+    return f"{score.mean:.4f} [{score.low:.4f}, {min(score.high, 1):.4f}]"
 
 
 if __name__ == "__main__":

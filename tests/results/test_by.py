@@ -229,9 +229,9 @@ def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path
 def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_path: Path):
     """mingru has settings of its own. So the others are tested as two values alone would be."""
     settings = {"rnn": (0, 1), "lstm": (0, 1), "mingru": (2, 3)}
-    points = [({"cell": c, "g": g}, s) for c in settings for g in settings[c] for s in range(6)]
-    pairs = only(runs(tmp_path / "three", points)).pairs
-    (pair,) = only(runs(tmp_path / "two", [point for point in points if point[0]["g"] < 2])).pairs
+    configs = [{"cell": cell, "g": g} for cell, of in settings.items() for g in of]
+    pairs = only(sweep_of(tmp_path / "three", configs, 6, cell_score)).pairs
+    (pair,) = only(sweep_of(tmp_path / "two", configs[:4], 6, cell_score)).pairs
     assert [one for one in pairs if one.difference] == [pair]
     assert pair.adjusted == pair.p == 2 / 2**6 and pair.verdict == "different"
     assert [one.untested for one in pairs if not one.difference] == [
@@ -240,11 +240,8 @@ def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_p
 
 
 def test_a_key_with_one_value_on_a_data_set_is_named_in_the_reason(tmp_path: Path, said):
-    points = [*itertools.product("a", "xyz", (0, 1)), *itertools.product("b", "x", (0, 1))]
-    for number, (name, cell, seed) in enumerate(points):
-        run = {"data.source.name": name, "cell": cell, "seed": seed, "val/acc": 0.5}
-        folder = tmp_path / f"{number:016x}"
-        finish_run(folder, run, data_fingerprint=name, recordings=name)
+    configs = [{"data.source.name": name, "cell": cell} for name, cell in ("ax", "ay", "az", "bx")]
+    sweep_of(tmp_path, configs, 2, 0.5, about=lambda c: on_data(c["data.source.name"]))
     code, printed = said("leaderboard", str(tmp_path), "--by", "cell")
     assert code == 0 and "\ncell: has only one value\n" in printed
 

@@ -1,6 +1,5 @@
 """`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
-import itertools
 import statistics
 from pathlib import Path
 from typing import Any
@@ -253,18 +252,18 @@ def test_a_users_own_metrics_are_compared_whatever_their_names_and_sizes(tmp_pat
 
 def blocks(*folders: Path) -> list[By]:
     content: dict[str, Any] = {}
-    printed(lambda console: content.update(compare(folders, console)))
+    console_text(lambda console: content.update(compare(folders, console)))
     return content["by"]
 
 
 def test_the_sweeps_are_values_of_a_key_on_each_data_set(tmp_path):
     """The means of several data sets have no common scale, but each data set has its test."""
     for name, sets, gain in (("a", "xy", 0.0), ("b", "xyz", 0.1), ("c", "x", -0.1)):
-        for number, (data, h, seed) in enumerate(itertools.product(sets, (1, 2), range(6))):
-            run = {"data.source.name": data, "h": h, "seed": seed, "lr": gain}
-            run["val/acc"] = 0.5 + gain + (seed + h) / 100
-            path = tmp_path / name / f"{number:016x}"
-            finish_run(path, run, data_fingerprint=data, recordings=data)
+        sweep_of(
+            tmp_path / name, {"data.source.name": sets, "h": (1, 2), "lr": [gain]}, 6,
+            lambda c: {"val/acc": 0.5 + c["lr"] + (c["seed"] + c["h"]) / 100},
+            about=lambda c: on_data(c["data.source.name"]),
+        )  # fmt: skip
     found = blocks(tmp_path / "a", tmp_path / "b", tmp_path / "c")
     assert [(block.data, block.key, block.unit) for block in found] == [
         ("x", "sweep", "seed"), ("y", "sweep", "seed"), ("x", "sweep", "seed"),
@@ -283,7 +282,7 @@ def test_settings_are_never_the_samples_of_sweeps(tmp_path):
     """`--by` would test these ten settings; `compare` has too few seeds."""
     runs = [{"h": h, "seed": s, "val/acc": h / 20} for h in range(10) for s in (0, 1)]
     better = [run | {"val/acc": run["val/acc"] + 0.1} for run in runs]
-    (block,) = blocks(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *better))
+    (block,) = blocks(sweep_of(tmp_path / "a", runs), sweep_of(tmp_path / "b", better))
     (pair,) = block.pairs
     assert (pair.verdict, pair.p, pair.settings) == ("undecided", None, 10)
     assert pair.untested == "6 seeds would make a test: 'seed=range(6)'"

@@ -84,8 +84,8 @@ def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
     overall, (pair,) = content["overall"]["other"], content["by"][0]["pairs"]
     assert overall.keys() == {"interval"} and overall["interval"]["n"] == 1
     assert pair["verdict"] == "undecided" and "p" not in pair
-    finish_run(folder.with_name("apart") / f"{0:016x}", {"h": 3, "val/acc": 0.5, "test/acc": 0.5})
-    content = answer("compare", folder, folder.with_name("apart"))
+    apart = sweep_of(folder.with_name("apart"), [{"h": 3, "seed": 0}], None, 0.5)
+    content = answer("compare", folder, apart)
     assert content["overall"]["apart"] == {"reason": "no config is in both"}
     assert content["by"] == []
 
