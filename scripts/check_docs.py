@@ -139,7 +139,7 @@ def check(page: str, folder: Path, program: str) -> Iterator[Difference]:
 
 
 def check_notebook(page: Path, is_written: bool) -> int:
-    """Runs a notebook in an empty folder; returns the number of lines and cells that differ."""
+    """Runs a notebook in an empty folder; returns the number of different lines."""
     # Only `make durability` installs these.
     nbformat: Any = import_module("nbformat")
     nbclient: Any = import_module("nbclient")

@@ -59,7 +59,7 @@ class Mapped(L.LightningDataModule):
 
 
 def write(count: int = 2_000, part: int = 500) -> None:
-    """Writes sequences in random order into one array, of which only a part is in memory."""
+    """Writes sequences into one array, of which only a part is in memory."""
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=count)
     x: Any = np.lib.format.open_memmap("x.npy", "w+", np.float32, (count, 50, 4))
