@@ -1,26 +1,30 @@
-"""The truth of 225 sweeps is known: verdicts equal scipy's, and chance finds little.
+"""The truth of 300 sweeps is known: verdicts equal scipy's, and chance finds little.
 
 The accuracies are shares of 40 test sequences, so they tie. The configs of half of the sweeps are
 equal, and in the others each config is better than the next.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from made_sweeps import entries_of, on_data
-from own_statistics import TESTED, corrected_t, holm, signed_rank
+from own_statistics import TESTED, TRAINED, corrected_t, holm, signed_rank
+from scipy import stats
 
+from seqsweep.results.across_sets import across_sets
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.words import find_answer
+from seqsweep.results.words import answer_of_ranks, find_answer
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.record import Record
+from seqsweep.runs.run_folder import RunFolder
 
-SWEEPS = 225
-KINDS = ("seeds", "folds", "one seed")
+SWEEPS = 300
+KINDS = ("seeds", "folds", "one seed", "data sets")
 
 
 class Sweep(NamedTuple):
-    """The scores [config, replicate], and whether the configs truly differ."""
+    """The scores [data set, config, replicate], and whether the configs truly differ."""
 
     kind: str
     scores: np.ndarray[Any, Any]
@@ -28,34 +32,40 @@ class Sweep(NamedTuple):
 
     @property
     def entries(self) -> list[Entry]:
-        configs, replicates = map(range, self.scores.shape)
-        key = "data.fold" if self.kind == "folds" else "seed"
+        return [
+            self._run(*point, score=float(self.scores[point]))
+            for point in np.ndindex(self.scores.shape)
+        ]
 
-        def metrics(config: dict[str, Any]) -> dict[str, float]:
-            # Validation ranks the configs in the order of h.
-            score = float(self.scores[config["h"], config[key]])
-            return {"val/acc": 1 - config["h"] / 10, "test/acc": score}
-
-        return entries_of(
-            {"h": configs, key: replicates}, None, metrics,
-            about=lambda config: on_data("d", config.get("data.fold")),
-        )  # fmt: skip
+    def _run(self, source: int, h: int, replicate: int, score: float) -> Entry:
+        has_folds = self.kind == "folds"
+        config = {"h": h, "data.source.name": f"set{source}", "monitor": "val/acc"}
+        config |= {"data.fold": replicate, "data.folds": 5} if has_folds else {"seed": replicate}
+        part = {"sequences": TESTED, "fingerprint": f"{source} {replicate * has_folds}"}
+        # Validation ranks the configs in the order of h.
+        metrics = {"val/acc": 1 - h / 10, "test/acc": score}
+        record = {"config": config, "metrics": metrics, "num_train": TRAINED, "status": "complete"}
+        record |= {"splits": {"val": part, "test": part}, "data_fingerprint": f"{source}"}
+        folder = RunFolder(Path("sweep") / f"{source}-{h}-{replicate}")
+        return Entry(folder, "complete", config, Record.of(record), None)
 
 
 def sweep(number: int) -> Sweep:
     """Draws a sweep; its scores vary by replicate, and by chance of the test sequences."""
     draw, kind = np.random.default_rng(number), KINDS[number % len(KINDS)]
+    sets = int(draw.integers(6, 12)) if kind == "data sets" else 1
     configs = int(draw.integers(2, 5))
-    replicates = {"folds": 5, "one seed": 1}.get(kind) or int(draw.integers(6, 13))
+    replicates = {"folds": 5, "one seed": 1, "data sets": 2}.get(kind) or int(draw.integers(6, 13))
     differs = bool(number // len(KINDS) % 2)
-    means = 0.9 - 0.28 * np.arange(configs) * differs
-    chance = np.clip(means[:, None] + draw.normal(0, 0.03, size=(1, replicates)), 0.02, 0.98)
+    means = 0.8 - 0.2 * np.arange(configs) * differs
+    shared = draw.normal(0, 0.03, size=(sets, 1, replicates))
+    chance = np.clip(means[None, :, None] + shared, 0.02, 0.98)
     return Sweep(kind, draw.binomial(TESTED, chance) / TESTED, differs)
 
 
 def expected_verdicts(one: Sweep) -> list[str]:
     """The verdicts on all configs but the first, by scipy."""
-    scores = one.scores
+    scores = one.scores[0]
     differences = [scores[h] - scores[0] for h in range(1, len(scores))]
     test = corrected_t if one.kind == "folds" else signed_rank
     adjusted = holm([test(each) for each in differences])
@@ -79,7 +89,7 @@ def sweeps() -> list[Sweep]:
     return [sweep(number) for number in range(SWEEPS)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[:3])
 def test_the_verdicts_are_scipys_and_the_answer_counts_them(sweeps: list[Sweep], kind: str):
     for one in (each for each in sweeps if each.kind == kind):
         board = leaderboard(one.entries)
@@ -102,3 +112,19 @@ def test_equal_configs_rarely_differ_and_different_ones_always(sweeps: list[Swee
             found[one.differs].append("different" in verdicts)
     assert len(found[False]) > 20 and np.mean(found[False]) <= 0.1
     assert len(found[True]) > 20 and all(found[True])
+
+
+def test_the_ranks_over_data_sets_are_scipys(sweeps: list[Sweep]):
+    for one in (each for each in sweeps if each.kind == "data sets"):
+        across = across_sets(one.entries)
+        assert across is not None and across.ranking is not None
+        means = one.scores.mean(axis=2)
+        ranks = np.array([stats.rankdata(-row.round(9)) for row in means]).mean(axis=0)
+        assert across.ranking.mean_ranks == pytest.approx(sorted(ranks))
+        order = [method.keys["h"] for method in across.methods]
+        assert [ranks[h] for h in order] == pytest.approx(across.ranking.mean_ranks)
+        if across.ranking.friedman_p is not None and len(set(map(tuple, means))) > 1:
+            expected: Any = stats.friedmanchisquare(*means.round(9).T)
+            assert across.ranking.friedman_p == pytest.approx(expected.pvalue)
+        best = f"h={order[0]}"
+        assert answer_of_ranks(across).sentence.startswith(f"{best} has the lowest mean rank")
