@@ -227,7 +227,7 @@ def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path
 
 
 def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_path: Path):
-    """mingru has settings of its own. So the others are tested as two values alone would be."""
+    """The settings of mingru are its own, so the others are tested as alone."""
     settings = {"rnn": (0, 1), "lstm": (0, 1), "mingru": (2, 3)}
     configs = [{"cell": cell, "g": g} for cell, of in settings.items() for g in of]
     pairs = only(sweep_of(tmp_path / "three", configs, 6, cell_score)).pairs

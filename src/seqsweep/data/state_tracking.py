@@ -23,7 +23,7 @@ class _Task(NamedTuple):
 
 
 def _calculated(state: tuple[int, int, str], symbol: str) -> tuple[int, int, str]:
-    """Returns the sum but for its last term, this term, and the last sign, modulo 5."""
+    """Returns the sum without its last term, this term, and the last sign."""
     total, term, sign = state
     if symbol == "*":
         return total, term, symbol

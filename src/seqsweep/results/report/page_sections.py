@@ -136,7 +136,7 @@ def lengths_section(findings: Findings) -> Section:
 
 
 def mean_by_length(entries: Sequence[Entry]) -> list[JsonObject]:
-    """Returns the mean accuracy of runs in the ranges of lengths that the first one has."""
+    """Returns the mean accuracy of runs in each range of the first one."""
     ranges = [entry.record.by_length for entry in entries if entry.record.by_length]
     ends = [[(one["shortest"], one["longest"]) for one in of] for of in ranges]
     same = [of for of, bounds in zip(ranges, ends, strict=True) if bounds == ends[0]]
