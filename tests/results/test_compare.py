@@ -289,7 +289,7 @@ def test_settings_are_never_the_samples_of_sweeps(tmp_path):
 
 
 def test_each_data_set_has_the_test_of_its_own_replicates(tmp_path):
-    """Only one of two data sets has folds; the other one's seeds are tested."""
+    """A data set has folds, and the seeds of the other one are tested."""
     for name, gain in (("a", 0.0), ("b", 0.1)):
         for number in range(7):
             for data in ("folds", "seeds"):
