@@ -1,4 +1,4 @@
-"""Makes the rows of a key's values, or of two sweeps, by setting, and compares them.
+"""Compares the values of a key, or two sweeps, by setting.
 
 If only seeds vary and are too few for a test of all pairs of a key's values, the settings are the
 samples instead, if they are enough. Sweeps are never compared in this way.
