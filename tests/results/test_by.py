@@ -275,7 +275,7 @@ def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path
 
 
 def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_path: Path):
-    """mingru has settings of its own, so the others count alone."""
+    """The pair that has common settings is tested as if alone."""
     settings = {"rnn": (0, 1), "lstm": (0, 1), "mingru": (2, 3)}
     points = [({"cell": c, "g": g}, s) for c in settings for g in settings[c] for s in range(6)]
     pairs = only(runs(tmp_path / "three", points)).pairs

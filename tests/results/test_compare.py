@@ -297,7 +297,7 @@ def test_settings_are_never_the_samples_of_sweeps(tmp_path):
 
 
 def test_each_data_set_has_the_test_of_its_own_replicates(tmp_path):
-    """Only one of the two data sets has folds; the other has seeds."""
+    """One data set has folds, the other only seeds."""
     for name, gain in (("a", 0.0), ("b", 0.1)):
         for number in range(7):
             for data in ("folds", "seeds"):
