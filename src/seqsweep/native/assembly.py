@@ -285,7 +285,8 @@ class _Assembler:
             for name in i.results:
                 if name in self.names:
                     continue
-                place = "block" if len(runs[name]) == 1 else "chunk"
+                # A product writes all rows at once, also those of a result that nothing reads.
+                place = "block" if is_elementwise and len(runs[name]) == 1 else "chunk"
                 place = "slot" if name in saved else place
                 self._add(name, place, free[place].pop() if free.get(place) else None)
 
