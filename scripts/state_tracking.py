@@ -15,6 +15,7 @@ from math import isnan, nan
 from pathlib import Path
 
 from seqsweep import compare_by, sweep
+from seqsweep.results.baselines import read_baselines
 from seqsweep.results.formatting import probability
 from seqsweep.results.significance import Estimate, estimate
 from seqsweep.runs.ledger import Entry, read_folder
@@ -53,17 +54,17 @@ def main(words: Sequence[str]) -> int:
     for task in tasks:
         shared = [
             "experiment=state_tracking", f"data.source.task={task}", "diagnostics=false",
-            "logger=csv", "sweep.report=false", *TASKS[task], *overrides,
+            "logger=csv", *TASKS[task], *overrides,
         ]  # fmt: skip
         tried = sweep(
             *shared, f"sweep.name={task}_rates", f"sweep.list={listed(task, RATES)}",
-            f"seed=range({TRIED})",
+            f"seed=range({TRIED})", "sweep.report=false",
         )  # fmt: skip
         rates = chosen(read_folder(tried))
         members = [member for cell, rate in rates.items() for member in of_cell(task, cell, [rate])]
         folder = sweep(
             *shared, f"sweep.name={task}", f"sweep.list=[{','.join(members)}]",
-            f"seed=range({SEEDS})",
+            f"seed=range({SEEDS})", "sweep.report=true",
         )  # fmt: skip
         entries = read_folder(folder)
         is_complete &= all(entry.state == "complete" for entry in entries)
@@ -130,6 +131,8 @@ def table(task: str, folder: Path, entries: Sequence[Entry], rates: dict[str, st
             PUBLISHED.get(task, {}).get(cell, ""),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
+    for row in read_baselines(folder)["baselines"]:  # two of them read a bag of symbols
+        lines.append(f"| {row['name']} | | {row['metrics']['test/acc']:.4f} | | | | |")
     return "\n".join(lines)
 
 

@@ -190,6 +190,15 @@ def test_an_unlabelled_row_is_in_no_window_and_an_unlabelled_sequence_is_left_ou
     assert wide.train.x[:, 0, 0].tolist() == [1, 5]
 
 
+def test_a_column_that_names_the_recordings_of_a_second_table_is_not_a_feature(tmp_path: Path):
+    (tmp_path / "labels.csv").write_text("run,label\n1,a\n2,b\n")
+    labels, text = str(tmp_path / "labels.csv"), "run,x\n1,0.5\n1,1\n2,3\n2,4\n"
+    with pytest.raises(ValueError, match=r"column 'run' .*data.source.id=run"):
+        csv(tmp_path, text, labels=labels)
+    train = csv(tmp_path, text, labels=labels, id="run").train
+    assert train.x[:, :, 0].tolist() == [[0.5, 1], [3, 4]]
+
+
 DATES = {
     "30.01.2026 23:59:59,9 31.1.2026 9:05": None,
     "2026-01-30 23:59:59.9 2026-01-31 09:05": None,

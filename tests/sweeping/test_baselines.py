@@ -56,6 +56,21 @@ def test_baselines_of_japanese_vowels_match_the_published_accuracies():
     assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
 
 
+def test_baselines_of_longer_test_sequences_count_symbols():
+    """The more frequent of two symbols is found in sequences longer than any of train."""
+    rng, parts = np.random.default_rng(0), list[Sequences]()
+    for number, shortest, longest in ((400, 3, 9), (200, 11, 41)):
+        lengths = 2 * rng.integers(shortest // 2, longest // 2, number, endpoint=True) + 1
+        x = np.eye(2)[rng.integers(2, size=(number, longest))]
+        valid = np.arange(longest) < lengths[:, None]
+        frequent = (x * valid[:, :, None]).sum(axis=1).argmax(axis=1)
+        parts.append(make_sequences(x, frequent, lengths, class_names=["0", "1"]))
+    found, _ = measure(Splits(parts[0], test=parts[1]))
+    reached = {row["name"]: row["metrics"]["test/acc"] for row in found}
+    assert reached["majority class"] < 0.6
+    assert reached["logistic regression"] > 0.98
+
+
 def test_baselines_of_texts_count_symbols_and_know_no_order(tmp_path):
     """A class by a word is found wherever the word stands, and a class by the order is not."""
     rng = np.random.default_rng(0)

@@ -181,6 +181,9 @@ class Table:
                     f" {with_options({'label': usual})}"
                 )
         roles = choose_roles(self.where, names, options, self.texts, self.further)
+        if self.labels and (key := self.labels.of_source) in roles.features:
+            fact = f"column {key!r} names the recordings of data.source.labels"
+            raise ValueError(f"{self.where}: {fact}, so it is not a feature; data.source.id={key}")
         for role, unused in roles.unused.items():
             self.notes.append(f"{self.where}: {role}={{{role}}}; not used: {listed(unused)}")
         return roles

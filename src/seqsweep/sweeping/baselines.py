@@ -93,7 +93,8 @@ def measure(splits: Splits) -> tuple[list[JsonObject], list[str]]:
     The majority class is measured if there is a split val or test. Logistic regression (Cox 1958)
     and the nearest neighbour (Cover and Hart 1967), on the padded and flattened sequences, also
     need scikit-learn. For texts they use the count of each symbol (Joachims 1998), because the
-    indices of symbols are not quantities.
+    indices of symbols are not quantities; also for one-hot channels, where all test sequences are
+    longer than those of train.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
@@ -175,12 +176,21 @@ def _majority(splits: Splits) -> Predict:
 def _fitted(model: Any, splits: Splits) -> Predict:
     """Fits a model to the rows of the training split; returns its `predict`."""
     longest, vocabulary = splits.train.max_length, splits.vocabulary
+    are_longer = splits.test is not None and splits.test.lengths.min() > longest
+    counts_symbols = are_longer and _is_one_hot(splits.train)
 
-    def rows_of(part: Sequences) -> npt.NDArray[np.float32]:
-        return _flat(part, longest) if vocabulary is None else _counted(part, vocabulary)
+    def rows_of(part: Sequences) -> npt.NDArray[np.floating[Any]]:
+        if vocabulary is not None:
+            return _counted(part, vocabulary)
+        return part.x.sum(axis=1) if counts_symbols else _flat(part, longest)
 
     model.fit(rows_of(splits.train), splits.train.labels)
     return lambda sequences: model.predict(rows_of(sequences))
+
+
+def _is_one_hot(sequences: Sequences) -> bool:
+    x = sequences.x
+    return bool(((x == 0) | (x == 1)).all() and (x.sum(axis=2) == sequences.valid).all())
 
 
 def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
