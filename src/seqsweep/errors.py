@@ -1,4 +1,4 @@
-"""The errors that a caller can catch by name.
+"""The errors that a caller can catch by name, and two checks of arguments.
 
     SeqsweepError
       ConfigError       a config or an override is refused; also a ValueError and a TypeError
@@ -15,10 +15,13 @@ A missing file is an OSError. `Interrupted` is a BaseException, as KeyboardInter
 """
 
 import errno
+import operator
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, SupportsIndex
+
+from seqsweep.text import did_you_mean, listed
 
 
 class SeqsweepError(Exception):
@@ -103,3 +106,26 @@ def is_of_machine(error: Exception) -> bool:
 
 
 _OF_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+
+
+def integer(name: str, value: object, least: int, most: int | None = None, reason: str = "") -> int:
+    """Returns an argument as an int; refuses other types, and values out of range.
+
+    Args:
+        name: the argument as messages name it, such as `data.fold`.
+        reason: the end of the message, such as `, the number of sequences in train`.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{name}={value!r}: must be a whole number")
+    number = operator.index(value)
+    if number < least or (most is not None and number > most):
+        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise ValueError(f"{name}={value}: must be {allowed}{reason}")
+    return number
+
+
+def check_known(name: str, value: str, known: Sequence[str]) -> None:
+    """Refuses a value that is not one of the known texts."""
+    if value not in known:
+        hint = did_you_mean(str(value), known)
+        raise ValueError(f"{name}={value!r}: must be one of {listed(known)}{hint}")

@@ -3,14 +3,14 @@
 N sequences, T steps of the longest, F features (channels). Messages count all three from 0.
 """
 
-import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, SupportsIndex, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.errors import check_known
 from seqsweep.text import count, did_you_mean, listed, short
 
 Array = npt.NDArray[Any]
@@ -31,29 +31,6 @@ LONGEST = 1_000
 
 Layout = Literal["batch_first", "time_first", "channels_first"]
 """The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
-
-
-def integer(name: str, value: object, least: int, most: int | None = None, reason: str = "") -> int:
-    """Returns an argument as an int; refuses other types, and values out of range.
-
-    Args:
-        name: the argument as messages name it, such as `data.fold`.
-        reason: the end of the message, such as `, the number of sequences in train`.
-    """
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise TypeError(f"{name}={value!r}: must be a whole number")
-    number = operator.index(value)
-    if number < least or (most is not None and number > most):
-        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name}={value}: must be {allowed}{reason}")
-    return number
-
-
-def check_known(name: str, value: str, known: Sequence[str]) -> None:
-    """Refuses a value that is not one of the known texts."""
-    if value not in known:
-        hint = did_you_mean(str(value), known)
-        raise ValueError(f"{name}={value!r}: must be one of {listed(known)}{hint}")
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Int64, Mask, integer, numbered
+from seqsweep.data.checks import Array, Int64, Mask, numbered
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.errors import integer
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:

@@ -9,13 +9,14 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import channel_blocks, check_known, integer, ranges, refuse_missing
+from seqsweep.data.checks import channel_blocks, ranges, refuse_missing
 from seqsweep.data.folds import cut, divided, fractions_of, hold_out
 from seqsweep.data.scaling import Missing, Scaling, description, fill_value, first_channels, moments
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Shaping, Transform, TransformOptions, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.data.windows import cut_by_time, cut_windows
+from seqsweep.errors import check_known, integer
 from seqsweep.text import listed
 
 _MOST_WORKERS = 256

@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import Int64, check_known, integer
+from seqsweep.data.checks import Int64
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import Drawn, generated
+from seqsweep.errors import check_known, integer
 
 
 class _Task(NamedTuple):

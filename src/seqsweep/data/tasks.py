@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Int64, integer
+from seqsweep.data.checks import Float32, Int64
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
+from seqsweep.errors import integer
 
 Drawn = tuple[Float32, Int64, Int64 | int]
 """The values (N, T, F) of a split, its labels (N,), and its lengths (N,) or the length of all."""

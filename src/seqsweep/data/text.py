@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqsweep.data.checks import check_short, integer
+from seqsweep.data.checks import check_short
 from seqsweep.data.files import RawPart, Stored, existing_file, unpacked
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.vocabulary import Tokens, Vocabulary
+from seqsweep.errors import integer
 from seqsweep.text import did_you_mean, listed, short
 
 _FEW_LINES = 10

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self, TypedDict, get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Floats, Int64, Mask, check_known, integer
+from seqsweep.data.checks import Floats, Int64, Mask
+from seqsweep.errors import check_known, integer
 from seqsweep.text import nearest_or_all
 
 Impute = Literal["missing", "all"]

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from seqsweep.data.checks import Array, Int64, Mask, integer
+from seqsweep.data.checks import Array, Int64, Mask
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.transforms import Transform
+from seqsweep.errors import integer
 from seqsweep.text import count
 
 UNLABELLED = -1

@@ -5,14 +5,15 @@ C classes.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from seqsweep.errors import check_known, integer
 from seqsweep.models.cell import Cell
 from seqsweep.models.cell_layers import CellLayers, check_cell
 from seqsweep.models.cells import CELLS, cell_class, cell_name
@@ -94,13 +95,15 @@ class RNNClassifier(nn.Module):
         cell_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        _check_at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        _check_at_least(2, num_classes=num_classes)
+        integer("input_size", input_size, 1)
+        integer("hidden_size", hidden_size, 1)
+        integer("num_layers", num_layers, 1)
+        integer("num_classes", num_classes, 2)
         kind = cell_class(cell)
         name = cell_name(kind)
-        _check_choice(("tanh", "relu"), nonlinearity=nonlinearity)
-        _check_choice(("last", "mean", "max", "attention"), pooling=pooling)
-        _check_choice(("uniform", "orthogonal"), recurrent_init=recurrent_init)
+        check_known("nonlinearity", nonlinearity, ("tanh", "relu"))
+        check_known("pooling", pooling, get_args(Pooling))
+        check_known("recurrent_init", recurrent_init, get_args(RecurrentInit))
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
         features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
@@ -231,10 +234,10 @@ def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedd
         if count is not None:
             raise ValueError(f"num_embeddings={count}: must be left out without embedding_dim")
         return None
-    _check_at_least(1, embedding_dim=dim)
+    integer("embedding_dim", dim, 1)
     if count is None:
         raise ValueError(f"num_embeddings=None: must be a number with embedding_dim={dim}")
-    _check_at_least(1, num_embeddings=count)
+    integer("num_embeddings", count, 1)
     if input_size != 1:
         raise ValueError(
             f"input_size={input_size}: must be 1 with embedding_dim={dim}, the index of a symbol"
@@ -282,19 +285,6 @@ def _pool(output: Tensor | PackedSequence, pooling: Pooling) -> Tensor:
     if pooling == "max":
         return padded.amax(dim=1)
     return padded.sum(dim=1) / lengths.to(padded).unsqueeze(1)
-
-
-def _check_at_least(minimum: int, **arguments: int) -> None:
-    for name, value in arguments.items():
-        if value < minimum:
-            raise ValueError(f"{name}={value}: must be at least {minimum}")
-
-
-def _check_choice(allowed: Iterable[str], **arguments: str) -> None:
-    names = tuple(allowed)
-    for name, value in arguments.items():
-        if value not in names:
-            raise ValueError(f"{name}={value!r}: must be one of {', '.join(names)}")
 
 
 _CLASSES = {

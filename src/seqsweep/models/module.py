@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch, checked_batch
-from seqsweep.errors import RunDiverged
+from seqsweep.errors import RunDiverged, integer
 from seqsweep.models.cell_layers import parameter_groups
 from seqsweep.models.classifier import described_network
 from seqsweep.models.layers import logits_of
@@ -88,10 +88,7 @@ class SequenceClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         check_loss(label_smoothing, gradient_clip_val)
-        if accumulate_grad_batches < 1:
-            raise ValueError(
-                f"trainer.accumulate_grad_batches={accumulate_grad_batches}: must be at least 1"
-            )
+        integer("trainer.accumulate_grad_batches", accumulate_grad_batches, 1)
         self.automatic_optimization = False
         self.network = network
         self.make_optimizer = optimizer

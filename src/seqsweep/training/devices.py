@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
+from seqsweep.errors import integer
 from seqsweep.native.library import describe
 from seqsweep.runs.files import JsonObject
 from seqsweep.seeding import restored_generators
@@ -33,8 +34,7 @@ def check_trainer(max_epochs: int, accelerator: str, devices: int | str, every: 
     """
     if not 1 <= max_epochs <= _MOST_EPOCHS:
         raise ValueError(f"trainer.max_epochs={max_epochs}: must be between 1 and {_MOST_EPOCHS:,}")
-    if every < 1:
-        raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
+    integer("trainer.check_val_every_n_epoch", every, 1)
     gpus = _gpus()
     if accelerator == "gpu" and gpus == 0:
         raise ValueError(

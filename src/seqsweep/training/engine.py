@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from seqsweep.config.convert import BUILD_TRAINER
 from seqsweep.config.own_cell import our_cells
 from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.native.structs import Shape
@@ -17,26 +19,10 @@ from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.training.fed_loggers import why_in_trainer
 
 _MODELS = "seqsweep.models.classifier."
-_TRAINER = "seqsweep.training.trainer.build_trainer"
 _OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
-# The values of Trainer arguments that native accepts. With another value, autograd trains the run.
-_PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
-    "devices": (1, "auto"),
-    "strategy": ("auto",),
-    "precision": ("32",),
-    "limit_train_batches": (None,),
-    "limit_val_batches": (None,),
-    "limit_test_batches": (None,),
-    "overfit_batches": (0,),
-    "fast_dev_run": (False,),
-    "detect_anomaly": (False,),
-    "profiler": (None,),
-    "accumulate_grad_batches": (1,),
-    "gradient_clip_algorithm": ("norm",),
-}
 _FREE_TRAINER = (
     "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
     "gradient_clip_val", "progress_bar",
@@ -52,22 +38,16 @@ PROGRAM = "program"
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The data arguments that may differ in a pool, whose runs train together."""
 
-_LAYERS = (
-    "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "hidden_size", "dropout",
-)  # fmt: skip
-"""The arguments of our networks that native reads."""
-
 
 def architecture_of(model: Config) -> Shape | None:
     """Returns the layers of a model; None for a user's own model."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
-    hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
-    if kind == "RNNClassifier":
-        return Shape(0, num_classes=0, **{name: model[name] for name in _LAYERS})
-    if kind in ("SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN"):
-        both = kind == "BiDirectionalRNN"
-        return Shape(0, int(hidden or 0), 0, num_layers=layers, bidirectional=both)
-    return None
+    if kind not in ("RNNClassifier", "SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN"):
+        return None
+    layers = {name: model[name] for name in Shape._field_defaults if name in model}
+    if kind == "BiDirectionalRNN":
+        layers["bidirectional"] = True
+    return Shape(0, int(model.get("hidden_size") or 0), 0, **layers)
 
 
 def network_of(model: Config) -> Shape | None:
@@ -119,18 +99,17 @@ def why_not_native(config: Config) -> str | None:
         return f"model={config['model']['_target_']}, which is your own"
     if option := option_of_autograd(config["model"]):
         return option
-    for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
+    for section, target in (("data", DATA_MODULE), ("trainer", BUILD_TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
     optimizer = config["optimizer"]["_target_"]
     if optimizer.removeprefix("seqsweep.training.optimizers.") not in _OPTIMIZERS:
         return f"optimizer={optimizer}, which is your own"
-    for name, allowed in _PLAIN_TRAINER.items():
-        value = config["trainer"].get(name, allowed[0])
-        if value not in allowed:
-            return f"trainer.{name}={value}"
+    # A checked config has Lightning's defaults left out, and those of our function written out.
+    defaults = {name: each.default for name, each in signature_of(BUILD_TRAINER).parameters.items()}
     for name, value in config["trainer"].items():
-        if name not in (*_PLAIN_TRAINER, *_FREE_TRAINER):
+        is_plain = name in defaults and value == defaults[name]
+        if name not in _FREE_TRAINER and not is_plain and (name, value) != ("devices", "auto"):
             return f"trainer.{name}={value}"
     if reason := _why_not_called_back(config):
         return reason

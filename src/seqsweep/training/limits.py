@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seqsweep.errors import integer
 from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import as_metric, epoch_score, finite
 from seqsweep.runs.record import Direction, Pruned
@@ -87,8 +88,7 @@ class Patience:
         min_delta: float = 0.0,
         goal: float | None = None,
     ) -> None:
-        if patience < 0:
-            raise ValueError(f"patience={patience}: must be at least 0 validations")
+        integer("patience", patience, 0, reason=" validations")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
         self.monitor = as_metric(monitor)

@@ -11,7 +11,7 @@ from typing import Any
 
 from seqsweep.config.schema import Config
 from seqsweep.console import say
-from seqsweep.errors import LockLost
+from seqsweep.errors import LockLost, integer
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import refuse_links
 from seqsweep.runs.held_folders import unlink
@@ -121,8 +121,7 @@ class PrintLoss(RowLogger):
     """Prints the training loss every `every_n_epochs` epochs, as in docs/models.md."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
-        if every_n_epochs < 1:
-            raise ValueError(f"every_n_epochs={every_n_epochs}: must be at least 1")
+        integer("every_n_epochs", every_n_epochs, 1)
         self.max_epochs = max_epochs
         self.every_n_epochs = every_n_epochs
 

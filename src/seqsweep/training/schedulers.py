@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from seqsweep.elementary import cos_of_turns
+from seqsweep.errors import integer
 from seqsweep.runs.metrics import as_metric
 
 
@@ -43,8 +44,7 @@ def cosine(
 
 def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRScheduler:
     """Multiplies the lr by `gamma` in (0, 1] every `step_size` epochs."""
-    if step_size < 1:
-        raise ValueError(f"scheduler.step_size={step_size}: must be at least 1 epoch")
+    integer("scheduler.step_size", step_size, 1, reason=" epoch")
     if not 0 < gamma <= 1:
         raise ValueError(f"scheduler.gamma={gamma}: must be above 0 and at most 1")
     return StepLR(optimizer, step_size, gamma)
@@ -56,8 +56,7 @@ def plateau(
     """Multiplies the lr by `factor` after over `patience` values of `monitor` without gain."""
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
-    if patience < 0:
-        raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
+    integer("scheduler.patience", patience, 0, reason=" epochs")
     _check_min_lr(optimizer, min_lr)
     # The mode follows from the metric, so that a config cannot set the wrong mode.
     mode = "min" if as_metric(monitor).lower_is_better else "max"
