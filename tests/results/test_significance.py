@@ -197,10 +197,10 @@ def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
 
 
-def test_in_a_random_search_a_key_with_its_own_value_everywhere_has_no_effect():
+def test_in_a_random_search_another_key_may_explain_the_means_so_there_is_no_effect():
     source = random.Random(0)
     configs = [{"lr": source.random(), "cell": source.choice("ab")} for _ in range(20)]
-    assert [effect.key for effect in main_effects(configs, normal(20))] == ["cell"]
+    assert main_effects(configs, normal(20)) == []
 
 
 def accuracies(sets: int, methods: int, seed: int, apart: float = 0.0) -> list[list[float]]:
