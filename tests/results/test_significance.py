@@ -1,6 +1,7 @@
 """Intervals, tests and ranks equal those of scipy and aeon; effects recover known effects."""
 
 import itertools
+import math
 import random
 import statistics
 from typing import Any
@@ -18,7 +19,6 @@ from seqsweep.results.ranks import (
     mean_ranks_of,
     rank_methods,
     sets_needed,
-    sets_needed_for_p,
     upper_tail,
 )
 from seqsweep.results.replicates import Replicate, Variation
@@ -265,7 +265,7 @@ def test_fewer_sets_than_needed_never_tell_methods_apart(methods: int):
     last = methods - 1
     assert (0, last) in rank_methods(clear[: needed - 1]).cliques
     # Nor is a p of fewer sets significant than that p needs.
-    needed = sets_needed_for_p(methods)
+    needed = seeds_needed(math.comb(methods, 2) + 1)
     clear = [[value + n / 100 for value in range(methods)] for n in range(needed)]
     for scores, differs in ((clear, True), (clear[:-1], False)):
         against = rank_methods(scores).against
