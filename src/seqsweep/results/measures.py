@@ -139,7 +139,7 @@ class Measure:
         return signed_rank_p(units)
 
     def why_untested(self, differences: Mapping[Replicate, float]) -> str:
-        """Says why the differences of splits are not tested; empty if they are, and for seeds."""
+        """Says why splits are not tested; empty for tested ones and seeds."""
         if not self.variation.resampled:
             return ""
         means = self.units(differences)
