@@ -23,8 +23,10 @@ from seqsweep.data.padding import padded
 from seqsweep.data.sequences import Sequences
 from seqsweep.extras.clusters.slurm import SlurmJobs
 from seqsweep.extras.export.check import difference
-from seqsweep.results.measures import why_untested
+from seqsweep.results.measures import Measure
+from seqsweep.results.replicates import Variation
 from seqsweep.runs.lock_files import time_in
+from seqsweep.runs.metrics import OURS
 from seqsweep.sweeping.resolvers import absolute_path
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.optimizers import adam
@@ -110,7 +112,8 @@ def test_a_file_that_is_not_an_archive_is_not_a_bundle(tmp_path):
 
 
 def test_no_shared_split_is_said():
-    assert why_untested([], 0.2) == "no split has a score of both configs"
+    measure = Measure(OURS["test/acc"], Variation(resampled_data=frozenset({"data"})))
+    assert measure.why_untested({}) == "no split has a score of both configs"
 
 
 def test_missing_memory_is_not_a_mistake_of_the_config():

@@ -12,7 +12,6 @@ from scipy import stats
 from seqsweep.results.measures import (
     Measure,
     corrected_estimate,
-    corrected_t_p,
     split_means,
 )
 from seqsweep.results.power import (
@@ -137,13 +136,11 @@ def by_fold(values: list[float]) -> dict[Replicate, float]:
 def test_p_and_interval_have_the_formula_of_nadeau_and_bengio():
     n, mean, std = len(VALUES), statistics.fmean(VALUES), statistics.stdev(VALUES)
     error = std * math.sqrt(1 / n + SHARE)
-    assert corrected_t_p(VALUES, SHARE) == pytest.approx(2 * stats.t.sf(mean / error, n - 1))
+    assert paired_t_p(VALUES, SHARE) == pytest.approx(2 * stats.t.sf(mean / error, n - 1))
     found = corrected_estimate(by_fold(VALUES), SHARE)
     half = stats.t.ppf(0.975, n - 1) * error
     assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
     assert (found.n, found.mean, found.std) == pytest.approx((n, mean, std))
-    # Without an overlap it is the paired t-test.
-    assert corrected_t_p(VALUES, 0.0) == pytest.approx(paired_t_p(VALUES))
 
 
 def test_the_seeds_of_a_split_are_one_sample():
@@ -172,7 +169,7 @@ def test_differences_are_corrected_by_holm_and_paired_by_replicate():
     assert (far.n, near.n) == (9, 10)
     assert far.adjusted == pytest.approx(2 * (far.p or 0))
     values = [samples[1][key] - samples[0][key] for key in samples[1]]
-    assert far.p == pytest.approx(corrected_t_p(values, SHARE))
+    assert far.p == pytest.approx(paired_t_p(values, SHARE))
     assert measure.differences([samples[0]] * 2)[1].verdict == "indistinguishable"
 
 

@@ -193,7 +193,7 @@ def _overall(found: Sweeps) -> tuple[dict[str, Any], str]:
     if pair.p is not None:
         line += f"; p = {pair.p:.2g} ({measure.variation.test.partition(',')[0]})"
         return overall | {"p": pair.p, "significant": pair.verdict == "different"}, line
-    return overall, line if len(means) == 1 else f"{line}; {measure.why_untested(means)}"
+    return overall, line if len(means) == 1 else f"{line}; {pair.untested}"
 
 
 def _print_matches(matched: Matched, names: KeyNames, console: Console) -> None:

@@ -25,11 +25,9 @@ class Effect:
     Args:
         values: The values of the key; numbers are in ascending order.
         share: Eta squared, 0 to 1: the part of the variance between configs that the key explains.
-            None if the effect is confounded. None also if the other keys vary in the sweep but are
-            constant in the configs that are used: this key would then explain all of the variance.
+            None if the other keys vary in the sweep but are constant in the configs that are used:
+            this key would then explain all of the variance.
         configs: The number of configs that the means are computed from.
-        confounded: Whether other keys may explain the means: fewer than half of the configs have
-            values of the other keys that also occur with every other value of this key.
     """
 
     key: str
@@ -37,7 +35,6 @@ class Effect:
     means: list[float]
     share: float | None
     configs: int
-    confounded: bool
 
 
 @dataclass(frozen=True)
@@ -76,30 +73,26 @@ def main_effects(configs: Sequence[FlatConfig], scores: Sequence[float]) -> list
 
     Every config has the same weight. A setting is a combination of values of the other keys. If the
     grid has missing cells, a key's means are computed only from settings that occur with all values
-    of the key. Then only the key differs between the means. If fewer than half of the configs
-    remain, as in a random search, all configs are used and the effect is confounded. A key with a
-    different value in every config is then left out.
+    of the key. Then only the key differs between the means. A key is left out if fewer than half of
+    the configs remain, as in a random search, because other keys may then explain its means.
 
     Args:
         scores: The mean score of each config over its replicates.
     """
     table = _table(configs)
-    # Confounded effects come last, because another key may have caused them.
     effects = filter(None, (_effect(table, key, scores) for key in table.columns))
-    return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
+    return sorted(effects, key=lambda effect: -(effect.share or 0.0))
 
 
-def independent_keys(
-    keys: Sequence[str], configs: Sequence[FlatConfig], effects: Sequence[Effect]
-) -> list[str]:
+def independent_keys(keys: Sequence[str], configs: Sequence[FlatConfig]) -> list[str]:
     """Returns the keys that suffice to distinguish the configs.
 
-    These are the keys with an effect, and the keys with a different value in every config, as in a
-    random search. If several keys of the second kind have the same values as each other, only the
-    first is included. If one of the second kind is a `_target_`, which may set the others, none of
-    this kind is included. If the chosen keys do not suffice, all keys are returned.
+    These are the keys that vary independently, and the keys with a different value in every config,
+    as in a random search. If several keys of the second kind have the same values as each other,
+    only the first is included. If one of the second kind is a `_target_`, which may set the others,
+    none of this kind is included. If the chosen keys do not suffice, all keys are returned.
     """
-    chosen = {effect.key for effect in effects}
+    chosen = set(_table(configs).columns)
     single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
     if not choices_among(single):
         columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
@@ -223,26 +216,21 @@ def _values(key: str, configs: Sequence[FlatConfig]) -> dict[str, Any]:
 
 
 def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
-    values = table.values[key]
     used = table.full([key])
-    # Without complete settings the means of all configs are used.
-    confounded = not used
-    if confounded:
-        # A key with a different value in every config would explain all of the variance.
-        if len(values) == len(scores):
-            return None
-        used = list(range(len(scores)))
+    if not used:
+        return None
     cells = _cells(table, [key], scores, used)
     chosen = [scores[i] for i in used]
     mean = fmean(chosen)
     # The sum of squares between the values, as in a one-way analysis of variance.
     between = math.fsum(len(cell) * (fmean(cell) - mean) ** 2 for cell in cells.values())
+    values = table.values[key]
     means = [fmean(cells[(text,)]) for text in values]
     # The key is alone if other keys differ, but not in the used configs.
     others = [column for other, column in table.columns.items() if other != key]
     is_alone = bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
-    share = None if confounded or is_alone else _share(between, chosen)
-    return Effect(key, list(values.values()), means, share, len(used), confounded)
+    share = None if is_alone else _share(between, chosen)
+    return Effect(key, list(values.values()), means, share, len(used))
 
 
 def _interaction(

@@ -128,12 +128,14 @@ class Findings:
 
     @property
     def effects(self) -> list[Effect]:
-        """The main effects of the keys; empty if there are several data sets."""
-        return [] if self.across else self.board.effects
+        """The main effects on one data set; empty for one seed each."""
+        return self.board.effects if self.board.has_replicates and not self.across else []
 
     @cached_property
     def interaction(self) -> Interaction | None:
-        """The strongest interaction of two keys, if the configs can be compared."""
+        """The strongest interaction of two keys; None where `effects` has none."""
+        if not self.effects:
+            return None
         return strongest_interaction([row.config for row in self.compared], self.means)
 
     @property

@@ -116,7 +116,7 @@ class Leaderboard:
     @cached_property
     def telling_keys(self) -> list[str]:
         """The keys that suffice to distinguish the configs."""
-        return independent_keys(self.keys, [row.config for row in self.rows], self.effects)
+        return independent_keys(self.keys, [row.config for row in self.rows])
 
     @cached_property
     def words(self) -> list[str]:

@@ -13,21 +13,17 @@ from dataclasses import dataclass, replace
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.significance import (
-    LEVEL,
     Difference,
     Estimate,
     are_equal,
-    deviation,
     estimate,
     holm,
     is_significant,
     mean_of,
     paired,
     paired_t_p,
-    quantile,
     seeds_needed,
     signed_rank_p,
-    two_sided_p,
 )
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import count
@@ -48,42 +44,9 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
     Every split has the same weight, as in the test, even if it has more seeds than another split.
     The standard deviation is over all replicates. One split or equal means give no interval.
     """
-    means = split_means(sample)
-    values = list(sample.values())
-    plain = replace(estimate(values), mean=mean_of(means), low=None, high=None)
-    if share is None or len(means) < 2 or are_equal(means):
-        return plain
-    half = quantile(round(1 - LEVEL, 12), len(means) - 1) * corrected_error(means, share)
-    return replace(plain, low=plain.mean - half, high=plain.mean + half)
-
-
-def corrected_error(means: Sequence[float], share: float) -> float:
-    """Returns the mean's standard error, corrected for overlapping training sets."""
-    return math.sqrt(1 / len(means) + share) * deviation(means)
-
-
-def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why the splits' mean differences are not tested; empty if they are."""
-    if not means:
-        return "no split has a score of both configs"
-    if share is None:
-        return "the sizes of the splits are unknown, so there is no corrected t-test"
-    if len(means) < SPLITS_NEEDED:
-        splits, are = count(len(means), "shared split"), "is" if len(means) == 1 else "are"
-        return f"{splits} {are} too few: a corrected t-test needs at least {SPLITS_NEEDED} splits"
-    # Differences that are equal, but not zero, have no spread that could be tested.
-    if are_equal(means) and any(means):
-        return "the difference is the same on all splits, so a corrected t-test is not defined"
-    return ""
-
-
-def corrected_t_p(means: Sequence[float], share: float | None) -> float:
-    """Returns the two-sided p of the corrected resampled t-test; 1 if undefined."""
-    # The test needs several splits of known sizes, whose differences have a spread.
-    if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
-        return 1.0
-    t = math.fsum(means) / len(means) / corrected_error(means, share)
-    return two_sided_p(t, len(means) - 1)
+    every, splits = estimate([*sample.values()]), estimate(split_means(sample), share or 0.0)
+    low, high = (None, None) if share is None else (splits.low, splits.high)
+    return Estimate(every.n, splits.mean, every.std, low, high)
 
 
 def _clipped(value: Estimate, low: float, high: float) -> Estimate:
@@ -135,15 +98,15 @@ class Measure:
     def _judge(
         self, pairs: Mapping[Replicate, float], p: float, adjusted: float, by_t: float, needed: int
     ) -> Difference:
-        interval, resampled = self.difference(pairs) if pairs else None, self.variation.resampled
-        untested = self.why_untested(pairs) if resampled else ""
+        interval = self.difference(pairs) if pairs else None
+        untested = self.why_untested(pairs)
         if untested or not pairs:
             return Difference(interval, None, None, "undecided", untested=untested)
         verdict = "different" if is_significant(adjusted) else "indistinguishable"
         # With fewer seeds not even the clearest difference would be significant.
         if verdict == "indistinguishable" and len(pairs) < needed:
             verdict = "undecided"
-        t_adjusted = None if resampled else by_t
+        t_adjusted = None if self.variation.resampled else by_t
         return Difference(interval, p, adjusted, verdict, t_adjusted)
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
@@ -171,20 +134,27 @@ class Measure:
     def p(self, differences: Mapping[Replicate, float]) -> float:
         """Returns the two-sided p value of the test for seeds or splits."""
         units = self.units(differences)
-        return (
-            corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)
-        )
+        if self.variation.resampled:
+            return paired_t_p(units, self.share or 0.0)
+        return signed_rank_p(units)
 
     def why_untested(self, differences: Mapping[Replicate, float]) -> str:
-        """Says why no difference can be significant; empty if one can."""
-        units = self.units(differences)
-        if self.variation.resampled:
-            return why_untested(units, self.share)
-        needed = seeds_needed(configs=2)
-        if len(units) >= needed:
+        """Says why splits are not tested; empty for tested ones and seeds."""
+        if not self.variation.resampled:
             return ""
-        seeds, are = count(len(units), "seed"), "is" if len(units) == 1 else "are"
-        return f"{seeds} {are} too few for a signed-rank test, which needs at least {needed}"
+        means = self.units(differences)
+        if not means:
+            return "no split has a score of both configs"
+        if self.share is None:
+            return "the sizes of the splits are unknown, so there is no corrected t-test"
+        if len(means) < SPLITS_NEEDED:
+            splits, are = count(len(means), "shared split"), "is" if len(means) == 1 else "are"
+            few = f"{splits} {are} too few: a corrected t-test needs at least"
+            return f"{few} {SPLITS_NEEDED} splits"
+        # Differences that are equal, but not zero, have no spread that could be tested.
+        if are_equal(means) and any(means):
+            return "the difference is the same on all splits, so a corrected t-test is not defined"
+        return ""
 
 
 def sampling_error(first: float, second: float, score: Metric, tested: int) -> float:

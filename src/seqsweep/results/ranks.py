@@ -16,7 +16,6 @@ from seqsweep.results.significance import (
     is_rounding,
     one_sided_p,
     ranks_by_size,
-    seeds_needed,
     signed_rank_p,
 )
 
@@ -128,12 +127,6 @@ def sets_needed(methods: int) -> int:
     """
     smallest = 2.0 if methods == 2 else 1.0
     return next(n for n in count(1) if smallest / 2**n <= _ALPHA / (methods - 1))
-
-
-def sets_needed_for_p(methods: int) -> int:
-    """Returns the fewest data sets with which `Against.adjusted` can be significant."""
-    # `seeds_needed` expects a number of configs: the number of comparisons plus 1.
-    return seeds_needed(math.comb(methods, 2) + 1)
 
 
 def _cliques(

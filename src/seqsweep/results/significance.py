@@ -77,17 +77,20 @@ class Difference:
         return is_significant(self.t_adjusted)
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float], share: float = 0.0) -> Estimate:
     """Returns the mean of values with its interval by Student's t (Student 1908, Biometrika 6).
 
     >>> estimate([0.5])
     Estimate(n=1, mean=0.5, std=None, low=None, high=None)
+
+    Args:
+        share: The correction for splits whose training sets overlap, see `results.measures`.
     """
     n, mean = len(values), mean_of(values)
     std = deviation(values) if n > 1 else None
     if std is None or are_equal(values):
         return Estimate(n, mean, std)
-    half = quantile(_ALPHA, n - 1) * std / math.sqrt(n)
+    half = quantile(_ALPHA, n - 1) * std * math.sqrt(1 / n + share)
     return Estimate(n, mean, std, mean - half, mean + half)
 
 
@@ -165,17 +168,20 @@ def one_sided_p(differences: Sequence[float]) -> float:
     return _p_of_sum(sum(ranks) - above, ranks)
 
 
-def paired_t_p(differences: Sequence[float]) -> float:
+def paired_t_p(differences: Sequence[float], share: float = 0.0) -> float:
     """Returns the two-sided p of Student's paired t-test; 1 if undefined.
 
     The test is undefined for fewer than three differences and for equal differences. Accuracies are
     counts, so a few of their differences can be equal by chance.
+
+    Args:
+        share: The correction for splits whose training sets overlap, see `results.measures`.
     """
     n = len(differences)
     if n < 3 or are_equal(differences):
         return 1.0
-    mean = math.fsum(differences) / n
-    return two_sided_p(mean / deviation(differences) * math.sqrt(n), n - 1)
+    error = deviation(differences) * math.sqrt(1 / n + share)
+    return two_sided_p(math.fsum(differences) / n / error, n - 1)
 
 
 def is_significant(p: float | None) -> bool:

@@ -1,5 +1,6 @@
 """Writes the sentences on leaderboards and ranks, which all views share."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from seqsweep.results.formatting import probability, split_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import SPLITS_NEEDED, sampling_error
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates, replicates_override
-from seqsweep.results.ranks import RELIABLE_FROM, sets_needed, sets_needed_for_p
+from seqsweep.results.ranks import RELIABLE_FROM, sets_needed
 from seqsweep.results.replicates import Variation, shared_splits
 from seqsweep.results.significance import LEVEL, Difference, Estimate, is_significant, seeds_needed
 from seqsweep.runs.metrics import BY_RECORDING, Metric, has_other_windows, own_metrics
@@ -348,7 +349,8 @@ def ranking_words(found: AcrossSets) -> list[str]:
             f"Friedman's test: p {probability(ranking.friedman_p)}, {verdict}; "
             f"reliable from {RELIABLE_FROM} data sets on"
         )
-    bars, p = sets_needed(methods), sets_needed_for_p(methods)
+    # `seeds_needed` expects a number of configs: the number of comparisons plus 1.
+    bars, p = sets_needed(methods), seeds_needed(math.comb(methods, 2) + 1)
     if ranking.number < p:
         words.append(
             f"{count(methods, noun)} need at least {p} data sets for a significant p in the table, "

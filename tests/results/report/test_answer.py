@@ -77,7 +77,7 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split)
     """An accuracy of the same split may be 1 everywhere, and would contradict the ranking."""
     losses = {8: 0.03, 16: 0.0012, 32: 0.00017}
     trained(
-        tmp_path, {SIZE: losses, LAYERS: (1, 2), "monitor": [f"{split}/loss"]}, 1,
+        tmp_path, {SIZE: losses, LAYERS: (1, 2), "monitor": [f"{split}/loss"]}, 2,
         lambda c: {f"{split}/loss": losses[c[SIZE]] * c[LAYERS], f"{split}/acc": 1.0},
     )  # fmt: skip
     text = page(tmp_path).text

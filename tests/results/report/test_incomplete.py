@@ -63,17 +63,15 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
     assert head.count("<th ") == body.count("<td")
 
 
-def test_confounded_effects_are_named_and_have_no_share(tmp_path):
+def test_a_grid_that_is_not_full_says_so_and_has_no_effects_without_complete_settings(tmp_path):
     for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
         trained(
-            tmp_path, {SIZE: sizes, "model.cell": cells, "lr": rates}, 1,
+            tmp_path, {SIZE: sizes, "model.cell": cells, "lr": rates}, 2,
             lambda c: {"val/acc": c[SIZE] / 40 + c["lr"] / 99},
         )  # fmt: skip
     text = page(tmp_path).text
-    assert "the means are over all configs, and other keys may explain them" in text
-    assert text.count("confounded with other keys") == 3
-    assert "share of the variance between configs that" not in text
-    assert "not a full grid: 15 of 27 combinations of its values have" in text
+    assert "Main effects" not in text and data(tmp_path)["effects"] == []
+    assert "not a full grid: 30 of 54 combinations of its values have" in text
 
 
 def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):

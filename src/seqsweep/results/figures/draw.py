@@ -90,7 +90,6 @@ def draw_effects(findings: Findings, columns: int) -> Drawn:
     rows: list[Mark] = []
     for effect in effects:
         share = "alone" if effect.share is None else f"{effect.share * 100:.0f} %"
-        share = "confounded" if effect.confounded else share
         rows.append(Mark(f"{findings.names[effect.key]} ({share})"))
         for value, mean in zip(effect.values, effect.means, strict=True):
             ends = min(grand, mean), max(grand, mean)
