@@ -120,10 +120,7 @@ def confusion_section(findings: Findings) -> Section:
     rows = findings.board.rows
     confusion, absent = find_confusion(rows[0].entries if rows else [])
     content = {"confusion": confusion, "confusion_absent": absent}
-    drawn = {"confusion": figures.confusion_figure(confusion)} if confusion else {}
-    view = {"confusion_width": confusion and figures.confusion_width(confusion)}
-    is_shown = bool(confusion or absent)
-    return Section("confusion", "Confusion", content, drawn, view, is_shown=is_shown)
+    return Section("confusion", "Confusion", content, is_shown=bool(confusion or absent))
 
 
 def lengths_section(findings: Findings) -> Section:

@@ -23,12 +23,8 @@ PALETTE = (
 
 BAND, BAR = 0.16, 0.55
 """The opacity of a band and of an error bar."""
-HEAT = ("#F3F6F9", "#0B5C94")
-"""The colours of a cell with none and with all sequences of its row, as in report.css."""
 
 GREY = PALETTE[-1]
-GROUND = "white"
-"""The colour of the page itself, as in report.css."""
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -52,17 +48,6 @@ def faded(colour: str, alpha: float = BAND) -> str:
     """Returns a colour with an opacity of 0 to 1, by default a band's."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
-
-
-def between(low: str, high: str, share: float) -> str:
-    """Returns the colour at a share of the way between two colours.
-
-    >>> between("#000000", "#FFFFFF", 0.2)
-    '#333333'
-    """
-    starts = (1, 3, 5)
-    ends = [(int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in starts]
-    return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in ends)
 
 
 def rounded(values: Sequence[float]) -> list[float]:
