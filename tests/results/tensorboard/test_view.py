@@ -39,18 +39,6 @@ def test_a_view_writes_nothing_into_the_sweep_and_links_to_its_curves(sweep, tar
     assert links == set(sweep.folder.rglob("*.rows"))
 
 
-def test_without_links_the_curves_are_copied(sweep, target, runs_at, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise OSError("A required privilege is not held by the client")
-
-    sweep.done("0", {"h": 4}, 0.5)
-    sweep.done("1", {"h": 8}, 0.5)
-    monkeypatch.setattr(Path, "symlink_to", refuse)
-    make_view(sweep.folder, target, images=0)
-    assert runs_at(target) == ["h=4", "h=8"]
-    assert not any(path.is_symlink() for path in target.rglob("*"))
-
-
 def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, target):
     """A config without some of its seeds would look better or worse than it is."""
     best = sweep.grid()

@@ -151,3 +151,7 @@ def seeds_section(findings: Findings) -> Section:
     view = {"more_replicates": replicates_override(len(board.rows), board.variation.folds)}
     title, is_shown = f"{findings.unit.capitalize()}s", len(findings.rows) > 1
     return Section("seeds", title, figures=drawn, view=view, is_shown=is_shown)
+
+
+BELOW = (effects_section, curves_section, costs_section, confusion_section, lengths_section)
+"""The builders of the sections between the leaderboard and the importance, in their order."""

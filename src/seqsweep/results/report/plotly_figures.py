@@ -208,7 +208,7 @@ def seeds_figure(findings: Findings) -> Figure:
             f"{_config_words(row)}<br>{before}{name}: {number(value)}"
             for name, value in zip(names, values, strict=True)
         ]
-        bar = plots.path([mean.low, mean.high], [index, index], plots.faded(colour), 8)
+        bar = plots.path([mean.low, mean.high], [index, index], colour + plots.BAND, 8)
         level = [index] * len(values)
         dots = plots.points(values, level, colour, 7, "circle-open", texts)
         tick = plots.points([mean.mean], [index], colour, 16, "line-ns")

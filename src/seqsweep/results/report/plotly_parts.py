@@ -21,8 +21,8 @@ PALETTE = (
 )  # fmt: skip
 """Colours for any colour vision, after Okabe and Ito (2008); their yellow is darker here."""
 
-BAND, BAR = 0.16, 0.55
-"""The opacity of a band and of an error bar."""
+BAND, BAR = "29", "8C"
+"""The opacity of a band and of an error bar, which follows a colour: 16 % and 55 %."""
 
 GREY = PALETTE[-1]
 
@@ -44,12 +44,6 @@ def label(text: object) -> str:
     return escape(" ".join(str(text).split()), quote=False).replace("%{", "%\u200b{")
 
 
-def faded(colour: str, alpha: float = BAND) -> str:
-    """Returns a colour with an opacity of 0 to 1, by default a band's."""
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
-
-
 def rounded(values: Sequence[float]) -> list[float]:
     """Rounds values to five significant digits, which keeps the page small.
 
@@ -60,15 +54,9 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def layout(x: str, y: str, height: int) -> Figure:
-    """Returns a layout with titled axes; the page sets colours and fonts."""
-    return {
-        "height": height,
-        "margin": {"l": 12, "r": 16, "t": 12, "b": 12},
-        "xaxis": {"title": {"text": label(x), "standoff": 8}, "automargin": True},
-        "yaxis": {"title": {"text": label(y), "standoff": 8}, "automargin": True},
-        "hovermode": "closest",
-        "showlegend": False,
-    }
+    """Returns a layout with titled axes; the template in report.js sets the rest."""
+    xaxis, yaxis = ({"title": {"text": label(title)}} for title in (x, y))
+    return {"height": height, "xaxis": xaxis, "yaxis": yaxis}
 
 
 def description(figure: Figure) -> str:
@@ -125,7 +113,7 @@ def path(xs: Sequence[Any], ys: Sequence[Any], colour: str, width: float, **more
 def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str) -> Figure:
     """Returns the band between the smallest and the largest values."""
     return {
-        "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": faded(colour),
+        "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": colour + BAND,
         "x": [*xs, *reversed(xs)], "y": [*highs, *reversed(lows)],
         "line": {"width": 0, "color": colour}, "hoverinfo": "skip",
     }  # fmt: skip
@@ -178,7 +166,7 @@ def error_bars(estimates: Sequence[Estimate], colour: str) -> Figure:
     return {
         "error_y": {
             "type": "data", "symmetric": False, "array": above, "arrayminus": below,
-            "thickness": 1.2, "width": 3, "color": faded(colour, BAR),
+            "thickness": 1.2, "width": 3, "color": colour + BAR,
         }
     }  # fmt: skip
 

@@ -5,7 +5,6 @@ so in the sweep's folder plain `tensorboard --logdir` would show each run twice.
 links, so they grow while runs train.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +137,7 @@ def _ranked(shown: Sequence[Entry], monitor: Metric) -> list[Entry]:
 
 
 def _link_curves(run: Path, home: Path) -> bool:
-    """Links a run's event files, or copies them; returns whether there are any."""
+    """Links a run's event files; returns whether there are any."""
     found = all_event_files(run)
     for below, paths in found.items():
         (home / below).mkdir(parents=True, exist_ok=True)
@@ -146,11 +145,8 @@ def _link_curves(run: Path, home: Path) -> bool:
             link = home / below / path.name
             if link == home / _MADE:  # what is written under this name must not be replaced
                 continue
-            try:
-                # The path is not resolved, because it may have become a link since it was checked.
-                link.symlink_to(path.absolute())
-            except OSError:  # on Windows, links need a right that few users have
-                shutil.copyfile(path, link)
+            # The path is not resolved, because it may have become a link since it was checked.
+            link.symlink_to(path.absolute())
     return bool(found)
 
 
