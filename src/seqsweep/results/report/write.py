@@ -270,20 +270,12 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
-def _breakable(name: str) -> Any:
-    """Returns a name that may be broken after each `_`."""
-    from markupsafe import Markup, escape  # jinja2's own dependency
-
-    return Markup("_<wbr>").join(map(escape, name.split("_")))
-
-
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": text.number,
     "interval": lambda ends: " to ".join(text.interval_texts(*ends)),
     "estimate": estimate_text,
     "href": quote,
     "sizes": runs.size_words,
-    "breakable": _breakable,
     "probability": probability,
     "described": plots.description,
     "share": _share,
