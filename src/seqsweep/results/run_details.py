@@ -207,14 +207,12 @@ def reproduce_command(entry: Entry, where: str) -> str:
 def _targets_of(config: FlatConfig) -> Iterator[Any]:
     """Yields the values that name code, like `targets`, but from a flat config."""
     for key, value in config.items():
-        if isinstance(value, list):
+        section, _, name = key.rpartition(".")
+        is_cell = name == "cell" and f"{section}.{CHOICE}" in config and is_class_path(value)
+        if name == CHOICE or is_cell:
+            yield value
+        elif isinstance(value, list):
             yield from (target for _, target in targets(value))
-        # Few keys name code, and a report asks this of thousands of configs.
-        elif key.endswith((CHOICE, "cell")):
-            section, _, name = key.rpartition(".")
-            is_cell = name == "cell" and f"{section}.{CHOICE}" in config and is_class_path(value)
-            if name == CHOICE or is_cell:
-                yield value
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
