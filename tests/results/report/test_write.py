@@ -41,10 +41,8 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
     assert found.text.count(PAYLOAD) >= 6
     ours = ("style", "class")
     assert all(set(ours) & set(attributes) for tag, attributes in found.elements if tag in "bi")
-    figures = figures_of(source)
-    assert "<b>" not in json.dumps(figures)
-    assert "&lt;b&gt;x&lt;/b&gt;" in json.dumps(figures)
-    assert figures["confusion"]["layout"]["xaxis"]["ticktext"][1] == "&lt;i&gt;c&lt;/i&gt;"
+    figures = json.dumps(figures_of(source))
+    assert "<b>" not in figures and "&lt;b&gt;x&lt;/b&gt;" in figures
 
 
 def test_the_page_loads_nothing_from_the_network(tmp_path):

@@ -12,10 +12,8 @@ from seqsweep.runs.events import EventFile
 
 
 @pytest.fixture
-def target(tmp_path):
-    folder = tmp_path / "view"
-    folder.mkdir()
-    return folder
+def target(tmp_path_factory):
+    return tmp_path_factory.mktemp("view")
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -39,28 +37,14 @@ def test_a_view_writes_nothing_into_the_sweep_and_links_to_its_curves(sweep, tar
     assert links == set(sweep.folder.rglob("*.rows"))
 
 
-def test_without_links_the_curves_are_copied(sweep, target, runs_at, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise OSError("A required privilege is not held by the client")
-
-    sweep.done("0", {"h": 4}, 0.5)
-    sweep.done("1", {"h": 8}, 0.5)
-    monkeypatch.setattr(Path, "symlink_to", refuse)
-    make_view(sweep.folder, target, images=0)
-    assert runs_at(target) == ["h=4", "h=8"]
-    assert not any(path.is_symlink() for path in target.rglob("*"))
-
-
-def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, target):
+def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, target, tmp_path):
     """A config without some of its seeds would look better or worse than it is."""
     best = sweep.grid()
     view = make_view(sweep.folder, target, images=0, most=7)
     # A seed adds 0.01, and the configs are at least 0.02 apart.
     assert set(view.configs) == set(sorted(best, key=lambda name: best[name])[-6:])
     assert view.left_out == 18
-    shutil.rmtree(target)
-    target.mkdir()
-    assert len(make_view(sweep.folder, target, images=0, most=1).configs) == 2
+    assert len(make_view(sweep.folder, tmp_path, images=0, most=1).configs) == 2
 
 
 def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep, target):
@@ -74,13 +58,11 @@ def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep, targ
     assert (set(view.configs), view.left_out, view.unfinished) == ({worst}, 0, 0)
 
 
-def test_a_view_of_more_than_40_runs_names_the_best_40(sweep, target):
+def test_a_view_of_more_than_40_runs_names_the_best_40(sweep, target, tmp_path):
     for number in range(40):
         sweep.done(f"{number:02}", {"h": number}, 0.3 + number / 100)
-    assert not make_view(sweep.folder, target, images=0).best
+    assert not make_view(sweep.folder, tmp_path, images=0).best
     sweep.done("40", {"h": 40}, 0.7)
-    shutil.rmtree(target)
-    target.mkdir()
     best = make_view(sweep.folder, target, images=0).best
     assert best == [f"h={number:02}" for number in range(40, 0, -1)]
 
@@ -102,12 +84,12 @@ def test_only_a_regular_file_of_the_run_is_shown(sweep, target, runs_at):
     assert stat.S_ISFIFO((run / "events.out.tfevents.8").lstat().st_mode)
 
 
-def test_an_event_file_of_a_run_never_takes_the_place_of_what_the_view_writes(sweep, target):
+def test_a_runs_event_file_never_takes_the_place_of_what_the_view_writes(sweep, target, tmp_path):
     sweep.grid()
-    make_view(sweep.folder, target)
-    (made,) = {path.name for path in target.rglob("*") if path.is_file() and not path.is_symlink()}
-    shutil.rmtree(target)
-    target.mkdir()
+    (tmp_path / "first").mkdir()
+    make_view(sweep.folder, tmp_path / "first")
+    files = (tmp_path / "first").rglob("*")
+    (made,) = {path.name for path in files if path.is_file() and not path.is_symlink()}
     run = next(path.parent for path in sweep.folder.glob("*/config.yaml"))
     (run / made).write_bytes(b"of the run")
     before = listing(sweep.folder)

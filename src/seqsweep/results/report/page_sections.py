@@ -120,19 +120,16 @@ def confusion_section(findings: Findings) -> Section:
     rows = findings.board.rows
     confusion, absent = find_confusion(rows[0].entries if rows else [])
     content = {"confusion": confusion, "confusion_absent": absent}
-    drawn = {"confusion": figures.confusion_figure(confusion)} if confusion else {}
-    view = {"confusion_width": confusion and figures.confusion_width(confusion)}
-    is_shown = bool(confusion or absent)
-    return Section("confusion", "Confusion", content, drawn, view, is_shown=is_shown)
+    return Section("confusion", "Confusion", content, is_shown=bool(confusion or absent))
 
 
 def lengths_section(findings: Findings) -> Section:
     """Builds the section with the accuracy of the best configs by length."""
     rows = findings.compared[:MOST_CURVES]
-    found = {row.words: of for row in rows if (of := mean_by_length(row.entries))}
-    content = {"lengths": [{"label": label, "by_length": of} for label, of in found.items()]}
-    drawn = {"lengths": figures.lengths_figure(found)} if found else {}
-    return Section("lengths", "Lengths", content if found else {}, drawn, is_shown=bool(found))
+    means = ((row.words, mean_by_length(row.entries)) for row in rows)
+    found = [{"label": label, "by_length": ranges} for label, ranges in means if ranges]
+    content = {"lengths": found} if found else {}
+    return Section("lengths", "Lengths", content, is_shown=bool(found))
 
 
 def mean_by_length(entries: Sequence[Entry]) -> list[JsonObject]:
@@ -154,3 +151,7 @@ def seeds_section(findings: Findings) -> Section:
     view = {"more_replicates": replicates_override(len(board.rows), board.variation.folds)}
     title, is_shown = f"{findings.unit.capitalize()}s", len(findings.rows) > 1
     return Section("seeds", title, figures=drawn, view=view, is_shown=is_shown)
+
+
+BELOW = (effects_section, curves_section, costs_section, confusion_section, lengths_section)
+"""The builders of the sections between the leaderboard and the importance, in their order."""

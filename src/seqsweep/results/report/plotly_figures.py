@@ -1,29 +1,23 @@
 """Draws the figures of a report as dicts for plotly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.results.axis import Axis, Line, Point
 from seqsweep.results.columns import estimate_text
-from seqsweep.results.confusion import Confusion
 from seqsweep.results.curves import Band, Curve, Kind
 from seqsweep.results.findings import Findings
 from seqsweep.results.ranks import MOST_RANKED, Ranking
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.plotly_parts import PALETTE, Figure
 from seqsweep.results.rows import Row
-from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import as_metric
-from seqsweep.text import count, cut, number
+from seqsweep.text import count, number
 
 COSTS = {"params": "parameters", "train_seconds": "seconds of training"}
 """The costs that a score is drawn against, with their words."""
 
 _MOST_STRIPS = 12
-_MOST_NUMBERED = 20
-"""The most classes for which cells show their counts and axes show class names."""
-
-_LONGEST_CLASS = 18
 
 
 def axis_figure(axis: Axis, findings: Findings) -> Figure:
@@ -186,67 +180,6 @@ def _config_words(row: Row) -> str:
     return f"#{row.rank} {plots.label(row.words)}"
 
 
-def confusion_figure(confusion: Confusion) -> Figure:
-    """Draws a confusion matrix; a cell's colour is its share of the row."""
-    size = len(confusion.classes)
-    names = [plots.label(name) for name in short_classes(confusion)]
-    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row)]
-    shares = [n / (sum(confusion.counts[t]) or 1) for t, _, n in cells]
-    # The basic bundle of plotly has no heatmap, so the cells are bars of height 1.
-    trace = {
-        "type": "bar", "width": 1, "x": [p for _, p, _ in cells], "y": [1] * len(cells),
-        "base": [t - 0.5 for t, _, _ in cells],
-        "marker": {
-            "color": [plots.between(*plots.HEAT, share) for share in shares],
-            "line": {"color": plots.GROUND, "width": 1},
-        },
-        "hovertext": [
-            f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, {share:.1%} of its row"
-            for (t, p, n), share in zip(cells, shares, strict=True)
-        ],
-        "hoverinfo": "text",
-    }  # fmt: skip
-    room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
-    height = min(760, max(300, 110 + 30 * size)) + room
-    shape = plots.layout("predicted class", "true class", height)
-    marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
-    shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
-    shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}
-    if size > _MOST_NUMBERED:
-        shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
-    else:
-        # Plotly gives a text inside a bar a colour that contrasts with the bar.
-        trace["text"] = [f"{n}" if n else "" for _, _, n in cells]
-        trace |= {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0}
-    return {"data": [trace], "layout": shape}
-
-
-def short_classes(confusion: Confusion) -> list[str]:
-    """Returns the names of the classes, shortened to fit on an axis."""
-    return [cut(name, _LONGEST_CLASS) for name in confusion.classes]
-
-
-def confusion_width(confusion: Confusion) -> int:
-    """Returns the largest useful width in pixels; wider cells would look flat."""
-    longest = max(map(len, short_classes(confusion)))
-    return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)
-
-
-def lengths_figure(found: Mapping[str, Sequence[JsonObject]]) -> Figure:
-    """Draws the accuracy of each config over the middles of the ranges of lengths."""
-    traces = list[Figure]()
-    for index, (words, ranges) in enumerate(found.items()):
-        xs = [(one["shortest"] + one["longest"]) / 2 for one in ranges]
-        texts = [
-            "{}<br>{shortest} to {longest} steps: {accuracy:.4f}".format(plots.label(words), **one)
-            for one in ranges
-        ]
-        ys = plots.rounded([one["accuracy"] for one in ranges])
-        marks = plots.points(xs, ys, PALETTE[index], 7, plots.SYMBOLS[index], texts)
-        traces += [plots.path(xs, ys, PALETTE[index], 2), marks]
-    return {"data": traces, "layout": plots.layout("steps", "test accuracy", 320)}
-
-
 def seeds_figure(findings: Findings) -> Figure:
     """Draws the scores of the first configs' replicates, with mean and interval."""
     drawn, score = findings.scored[:_MOST_STRIPS], findings.score
@@ -259,7 +192,7 @@ def seeds_figure(findings: Findings) -> Figure:
             f"{_config_words(row)}<br>{before}{name}: {number(value)}"
             for name, value in zip(names, values, strict=True)
         ]
-        bar = plots.path([mean.low, mean.high], [index, index], plots.faded(colour), 8)
+        bar = plots.path([mean.low, mean.high], [index, index], colour + plots.BAND, 8)
         level = [index] * len(values)
         dots = plots.points(values, level, colour, 7, "circle-open", texts)
         tick = plots.points([mean.mean], [index], colour, 16, "line-ns")

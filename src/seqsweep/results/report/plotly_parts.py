@@ -21,14 +21,10 @@ PALETTE = (
 )  # fmt: skip
 """Colours for any colour vision, after Okabe and Ito (2008); their yellow is darker here."""
 
-BAND, BAR = 0.16, 0.55
-"""The opacity of a band and of an error bar."""
-HEAT = ("#F3F6F9", "#0B5C94")
-"""The colours of a cell with none and with all sequences of its row, as in report.css."""
+BAND, BAR = "29", "8C"
+"""The opacity of a band and of an error bar, which follows a colour: 16 % and 55 %."""
 
 GREY = PALETTE[-1]
-GROUND = "white"
-"""The colour of the page itself, as in report.css."""
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -48,23 +44,6 @@ def label(text: object) -> str:
     return escape(" ".join(str(text).split()), quote=False).replace("%{", "%\u200b{")
 
 
-def faded(colour: str, alpha: float = BAND) -> str:
-    """Returns a colour with an opacity of 0 to 1, by default a band's."""
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
-
-
-def between(low: str, high: str, share: float) -> str:
-    """Returns the colour at a share of the way between two colours.
-
-    >>> between("#000000", "#FFFFFF", 0.2)
-    '#333333'
-    """
-    starts = (1, 3, 5)
-    ends = [(int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in starts]
-    return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in ends)
-
-
 def rounded(values: Sequence[float]) -> list[float]:
     """Rounds values to five significant digits, which keeps the page small.
 
@@ -75,15 +54,9 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def layout(x: str, y: str, height: int) -> Figure:
-    """Returns a layout with titled axes; the page sets colours and fonts."""
-    return {
-        "height": height,
-        "margin": {"l": 12, "r": 16, "t": 12, "b": 12},
-        "xaxis": {"title": {"text": label(x), "standoff": 8}, "automargin": True},
-        "yaxis": {"title": {"text": label(y), "standoff": 8}, "automargin": True},
-        "hovermode": "closest",
-        "showlegend": False,
-    }
+    """Returns a layout with titled axes; the template in report.js sets the rest."""
+    xaxis, yaxis = ({"title": {"text": label(title)}} for title in (x, y))
+    return {"height": height, "xaxis": xaxis, "yaxis": yaxis}
 
 
 def description(figure: Figure) -> str:
@@ -140,7 +113,7 @@ def path(xs: Sequence[Any], ys: Sequence[Any], colour: str, width: float, **more
 def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str) -> Figure:
     """Returns the band between the smallest and the largest values."""
     return {
-        "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": faded(colour),
+        "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": colour + BAND,
         "x": [*xs, *reversed(xs)], "y": [*highs, *reversed(lows)],
         "line": {"width": 0, "color": colour}, "hoverinfo": "skip",
     }  # fmt: skip
@@ -193,7 +166,7 @@ def error_bars(estimates: Sequence[Estimate], colour: str) -> Figure:
     return {
         "error_y": {
             "type": "data", "symmetric": False, "array": above, "arrayminus": below,
-            "thickness": 1.2, "width": 3, "color": faded(colour, BAR),
+            "thickness": 1.2, "width": 3, "color": colour + BAR,
         }
     }  # fmt: skip
 

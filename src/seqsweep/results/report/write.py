@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from seqsweep import text
 from seqsweep.errors import Damaged
-from seqsweep.results import formatting
+from seqsweep.results import formatting, sections
 from seqsweep.results import run_details as runs
 from seqsweep.results.baselines import compare_best_baseline, read_baselines
 from seqsweep.results.columns import estimate_text
@@ -26,32 +26,11 @@ from seqsweep.results.comparison import By
 from seqsweep.results.findings import Findings
 from seqsweep.results.formatting import probability
 from seqsweep.results.importance import find_importance, importance_section
+from seqsweep.results.report import page_sections
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.board_section import as_csv, board_section
-from seqsweep.results.report.page_sections import (
-    by_section,
-    confusion_section,
-    costs_section,
-    curves_section,
-    effects_section,
-    lengths_section,
-    seeds_section,
-    sets_section,
-)
-from seqsweep.results.sections import (
-    TEMPLATES,
-    Section,
-    extra_contents,
-    extra_sections,
-    installed,
-    installed_sections,
-)
-from seqsweep.results.words import (
-    answer_of_ranks,
-    find_answer,
-    limit_words,
-    ranking_words,
-)
+from seqsweep.results.sections import Section
+from seqsweep.results.words import answer_of_ranks, find_answer, limit_words, ranking_words
 from seqsweep.runs.documents import DIGEST
 from seqsweep.runs.files import open_regular, write_text
 from seqsweep.runs.ledger import Entry, read_folder
@@ -139,25 +118,21 @@ def analyse(folder: Path, entries: Sequence[Entry], by: Sequence[By] = ()) -> Re
         "environment": runs.environment(run),
         "commands": runs.commands(findings.sweep, entries, run, folder),
     }
-    sections = [
-        sets_section(findings),
+    made = [
+        page_sections.sets_section(findings),
         board_section(findings),
-        *([by_section(by)] if by else []),
-        *extra_sections(folder, entries),
-        effects_section(findings),
-        curves_section(findings),
-        costs_section(findings),
-        confusion_section(findings),
-        lengths_section(findings),
+        *([page_sections.by_section(by)] if by else []),
+        *sections.extra_sections(folder, entries),
+        *(build(findings) for build in page_sections.BELOW),
         importance_section(folder, entries),
-        seeds_section(findings),
+        page_sections.seeds_section(findings),
         Section("failures", "Failures", {"failures": ended}, is_shown=bool(ended)),
         Section("again", "Run it again", again),
     ]
-    report = Report(findings, head | _head(findings), sections)
-    if points := installed():
+    report = Report(findings, head | _head(findings), made)
+    if points := sections.installed():
         # Before the last two, which say what failed and how to run it again.
-        sections[-2:-2] = installed_sections(points, json.loads(as_json(report.content)))
+        made[-2:-2] = sections.installed_sections(points, json.loads(as_json(report.content)))
     return report
 
 
@@ -231,12 +206,14 @@ def as_html(report: Report, name: str = "report") -> str:
     for section in report.sections:
         figures |= section.figures
         view |= section.view
-    shown = [section for section in report.sections if section.is_shown]
+    shown = [
+        (each, _compiled(each.template or sections.TEMPLATES / f"{each.name}.html.j2"))
+        for each in report.sections
+        if each.is_shown
+    ]
     page = _environment().get_template("report.html.j2")
     return page.render(
-        sections=[
-            (each, _compiled(each.template or TEMPLATES / f"{each.name}.html.j2")) for each in shown
-        ],
+        sections=shown,
         report=report.content,
         listed=findings.listed,
         has_seeds=findings.board.has_replicates,
@@ -249,8 +226,8 @@ def as_html(report: Report, name: str = "report") -> str:
         dashes=plots.DASHES,
         symbols=plots.SYMBOLS,
         policy=_NETWORK_DENIED,
-        style=_part(TEMPLATES / "report.css"),
-        script=_part(TEMPLATES / "report.js"),
+        style=_part(sections.TEMPLATES / "report.css"),
+        script=_part(sections.TEMPLATES / "report.js"),
         plotly=_part(_PLOTLY) if figures or view["curves"] else "",
     )
 
@@ -260,7 +237,7 @@ def _environment() -> Any:
     import jinja2  # its import takes a tenth of a second, so the runs' folders are checked first
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(sections.TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -293,24 +270,15 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
-def _breakable(name: str) -> Any:
-    """Returns a name that may be broken after each `_`."""
-    from markupsafe import Markup, escape  # jinja2's own dependency
-
-    return Markup("_<wbr>").join(map(escape, name.split("_")))
-
-
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": text.number,
     "interval": lambda ends: " to ".join(text.interval_texts(*ends)),
     "estimate": estimate_text,
     "href": quote,
     "sizes": runs.size_words,
-    "breakable": _breakable,
     "probability": probability,
     "described": plots.description,
     "share": _share,
-    "cost": lambda value, name: text.cost(name, value),
     "split": formatting.split_words,
     "heading": formatting.heading,
     "on": _on,
@@ -331,9 +299,9 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     # The digest of a record identifies its content.
     states = [[e.folder.run_id, e.state, e.record.digest, e.error] for e in entries]
     own = [version(), planned, read_baselines(folder).get(DIGEST), sorted(states, key=str)]
-    others = [[point.name, point.value] for point in installed()]
+    others = [[point.name, point.value] for point in sections.installed()]
     others += [] if (found := find_importance(folder, entries)) is None else [found[DIGEST]]
-    return _digest([*own, *others, *extra_contents(folder)])
+    return _digest([*own, *others, *sections.extra_contents(folder)])
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:

@@ -1,12 +1,12 @@
-"""Makes TensorBoard's events: hyperparameters with their results, texts, pictures."""
+"""Makes TensorBoard's events: hyperparameters with their results, pictures."""
 
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.image import metadata as image_metadata
-from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.formatting import column_values, key_names, plain_text
@@ -30,10 +30,10 @@ ENDED: Mapping[State, Any] = {
     "failed": api_pb2.STATUS_FAILURE,
 }
 """TensorBoard's word for how a run has ended; a run in training, interrupted or killed has none."""
-_TYPES: Mapping[type, tuple[Any, str]] = {
-    bool: (api_pb2.DATA_TYPE_BOOL, "bool_value"),
-    float: (api_pb2.DATA_TYPE_FLOAT64, "number_value"),
-    str: (api_pb2.DATA_TYPE_STRING, "string_value"),
+_TYPES: Mapping[type, Any] = {
+    bool: api_pb2.DATA_TYPE_BOOL,
+    float: api_pb2.DATA_TYPE_FLOAT64,
+    str: api_pb2.DATA_TYPE_STRING,
 }
 _TICK_BOXES = 24
 """The most tick boxes of a numeric key. A key with more values is filtered by a range."""
@@ -73,15 +73,8 @@ class Columns:
             means: the metrics of the row. TensorBoard shows their mean over the runs, so they are
                 the same in all runs of a row.
         """
-        start = plugin_data_pb2.SessionStartInfo(group_name=group)
-        for key, shown in self._shown.items():
-            if key in config:
-                value = shown[value_key(config[key])]
-                setattr(start.hparams[key], _TYPES[type(value)][1], value)
-        values = [
-            self._experiment,
-            _value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
-        ]
+        shown = {k: of[value_key(config[k])] for k, of in self._shown.items() if k in config}
+        values = [self._experiment, *hparams_pb(shown, group, start_time_secs=0).value]
         if state in ENDED:
             end = plugin_data_pb2.SessionEndInfo(status=ENDED[state])
             values.append(_value(metadata.SESSION_END_INFO_TAG, session_end_info=end))
@@ -109,7 +102,7 @@ def _shown(values: Sequence[Any]) -> list[Any]:
 
 def _column(key: str, name: str, shown: Sequence[Any]) -> Any:
     kind: type = type(shown[0]) if shown else str
-    column = api_pb2.HParamInfo(name=key, display_name=name, differs=True, type=_TYPES[kind][0])
+    column = api_pb2.HParamInfo(name=key, display_name=name, differs=True, type=_TYPES[kind])
     distinct = sorted(set(shown))
     if kind is float and len(distinct) > _TICK_BOXES:
         column.domain_interval.min_value = distinct[0]
@@ -122,13 +115,6 @@ def _column(key: str, name: str, shown: Sequence[Any]) -> Any:
 def _value(tag: str, **content: Any) -> Any:
     about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**content))
     return summary_pb2.Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
-
-
-def text(tag: str, content: str) -> Any:
-    """Returns an event value with a text for TensorBoard's Text page."""
-    about = text_metadata.create_summary_metadata(None, None)
-    tensor = make_tensor_proto([content.encode()], dtype=types_pb2.DT_STRING)
-    return summary_pb2.Summary.Value(tag=tag, metadata=about, tensor=tensor)
 
 
 def image(tag: str, title: str, png: bytes, width: int, height: int) -> Any:

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import errno
 import io
 import json
 import logging
@@ -56,12 +55,10 @@ def serve(
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        message = f"host={host}: must be an address of this machine, such as {HOST}"
-        if error.errno == errno.EADDRINUSE:
-            message = f"port={port}: is already in use; choose another port, or 0 for a free one"
-        elif error.errno == errno.EACCES:  # without root, most systems keep the ports below 1024
-            message = f"port={port}: needs root; must be from 1024 to 65535, or 0 for a free one"
-        raise ValueError(message) from None
+        reason = (error.strerror or "").partition(" (")[0]
+        why = f"host={host}, port={port}: {reason}"
+        cure = f"port=0 chooses a free port, and host={HOST} is always an address of this machine"
+        raise ValueError(f"{why}; {cure}") from None
     # SIGTERM's default action would leave the server and the links. An exception removes both.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

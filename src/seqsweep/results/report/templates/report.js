@@ -12,12 +12,14 @@
   const axis = {
     gridcolor: line, zerolinecolor: line, linecolor: "#b9c3ce",
     showline: true, zeroline: false, tickcolor: line, ticks: "outside", ticklen: 4,
+    automargin: true, title: { standoff: 8 },
   };
   const template = {
     layout: {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", size: 12.5, color: "#3b4654" },
-      xaxis: axis, yaxis: axis,
+      xaxis: axis, yaxis: axis, margin: { l: 12, r: 16, t: 12, b: 12 },
+      hovermode: "closest", showlegend: false,
       modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8a95a3", activecolor: "#3b4654" },
       hoverlabel: { bgcolor: "#ffffff", bordercolor: line, align: "left", font: { color: "#1c2430", size: 12.5 } },
     },
@@ -54,10 +56,9 @@
       }
       return traces;
     });
-    const axis = (title) => ({ title: { text: title, standoff: 8 }, automargin: true });
     const layout = {
-      height: place.clientHeight || 280, margin: { l: 12, r: 16, t: 12, b: 12 }, hovermode: "closest",
-      showlegend: false, xaxis: axis("epoch"), yaxis: axis(place.dataset.title),
+      height: place.clientHeight || 280,
+      xaxis: { title: { text: "epoch" } }, yaxis: { title: { text: place.dataset.title } },
     };
     const shown = data.flatMap((trace) => trace.y).filter((value) => value !== null);
     const low = Math.min(...shown);
