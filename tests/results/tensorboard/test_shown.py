@@ -48,6 +48,21 @@ def test_each_mean_has_one_point_at_the_step_of_the_best_epoch(grid):
     assert found.points("h008-L1-bi-s0", "mean/best_epoch") == [(18, 2)]
 
 
+def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
+    """Runs outside the leaderboard's best, and runs that have not ended, are included."""
+    module = "seqsweep.models.classifier"
+    sweep.done("0", {"model._target_": f"{module}.SimpleRNN"}, 0.5)
+    sweep.add("1", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
+    for number, file in enumerate(("one", "two")):
+        sweep.add(f"own{number}", {"model._target_": f"{file}.Net"}, [0.4])
+    found = shown(sweep.folder)
+    (text,) = found.events.Tensors("simple", "names")[-1].tensor_proto.string_val
+    _, *rows = [line.split() for line in text.decode().splitlines()[2:]]
+    ours = [["bidirectional", "model=bidirectional"], ["simple", "model=simple"]]
+    own = [["one.Net", "model=one.Net"], ["two.Net", "model=two.Net"]]
+    assert sorted(rows) == sorted(ours + own)
+
+
 METRICS = ["val/acc", "test/acc", "test/f1", "train_seconds", "params"]
 
 

@@ -126,10 +126,10 @@ def confusion_section(findings: Findings) -> Section:
 def lengths_section(findings: Findings) -> Section:
     """Builds the section with the accuracy of the best configs by length."""
     rows = findings.compared[:MOST_CURVES]
-    means = ((row.words, mean_by_length(row.entries)) for row in rows)
-    found = [{"label": label, "by_length": ranges} for label, ranges in means if ranges]
-    content = {"lengths": found} if found else {}
-    return Section("lengths", "Lengths", content, is_shown=bool(found))
+    found = {row.words: of for row in rows if (of := mean_by_length(row.entries))}
+    content = {"lengths": [{"label": label, "by_length": of} for label, of in found.items()]}
+    drawn = {"lengths": figures.lengths_figure(found)} if found else {}
+    return Section("lengths", "Lengths", content if found else {}, drawn, is_shown=bool(found))
 
 
 def mean_by_length(entries: Sequence[Entry]) -> list[JsonObject]:

@@ -1,6 +1,6 @@
 """Draws the figures of a report as dicts for plotly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.axis import Axis, Line, Point
@@ -11,6 +11,7 @@ from seqsweep.results.ranks import MOST_RANKED, Ranking
 from seqsweep.results.report import plotly_parts as plots
 from seqsweep.results.report.plotly_parts import PALETTE, Figure
 from seqsweep.results.rows import Row
+from seqsweep.runs.files import JsonObject
 from seqsweep.runs.metrics import as_metric
 from seqsweep.text import count, number
 
@@ -178,6 +179,21 @@ def _cost_marks(
 
 def _config_words(row: Row) -> str:
     return f"#{row.rank} {plots.label(row.words)}"
+
+
+def lengths_figure(found: Mapping[str, Sequence[JsonObject]]) -> Figure:
+    """Draws the accuracy of each config over the middles of the ranges of lengths."""
+    traces = list[Figure]()
+    for index, (words, ranges) in enumerate(found.items()):
+        xs = [(one["shortest"] + one["longest"]) / 2 for one in ranges]
+        texts = [
+            "{}<br>{shortest} to {longest} steps: {accuracy:.4f}".format(plots.label(words), **one)
+            for one in ranges
+        ]
+        ys = plots.rounded([one["accuracy"] for one in ranges])
+        marks = plots.points(xs, ys, PALETTE[index], 7, plots.SYMBOLS[index], texts)
+        traces += [plots.path(xs, ys, PALETTE[index], 2), marks]
+    return {"data": traces, "layout": plots.layout("steps", "test accuracy", 320)}
 
 
 def seeds_figure(findings: Findings) -> Figure:

@@ -279,6 +279,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "probability": probability,
     "described": plots.description,
     "share": _share,
+    "cost": lambda value, name: text.cost(name, value),
     "split": formatting.split_words,
     "heading": formatting.heading,
     "on": _on,

@@ -1,4 +1,4 @@
-"""Makes TensorBoard's events: hyperparameters with their results, pictures."""
+"""Makes TensorBoard's events: hyperparameters with their results, texts, pictures."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.formatting import column_values, key_names, plain_text
@@ -115,6 +116,11 @@ def _column(key: str, name: str, shown: Sequence[Any]) -> Any:
 def _value(tag: str, **content: Any) -> Any:
     about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**content))
     return summary_pb2.Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
+
+
+def text(tag: str, content: str) -> Any:
+    """Returns an event value with a text for TensorBoard's Text page."""
+    return text_pb(tag, content).value[0]
 
 
 def image(tag: str, title: str, png: bytes, width: int, height: int) -> Any:

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.findings import Findings
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.keys import DATA
 from seqsweep.results.replicates import numbers
 from seqsweep.results.rows import Row
-from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image
+from seqsweep.results.tensorboard.hparams import ENDED, Columns, event_file, image, text
 from seqsweep.runs.events import PREFIX, all_event_files
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import Metric, own_metrics
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.text import visible
 
 MOST_RUNS = 500
 """The most runs shown by default. Time Series selects no more by itself, and thousands are slow."""
@@ -85,6 +87,8 @@ def make_view(folder: Path, target: Path, images: int = 8, most: int = MOST_RUNS
     for entry in shown:
         name = names[entry.folder.run_id]
         values = _session(entry, name.config, rows.get(entry.folder.run_id), columns)
+        if entry is (ranked or shown)[0]:
+            values += _names_text(findings, shown)
         if entry.folder.run_id in pictured:
             values += _pictures(entry)
         when = (entry.folder.path / "config.yaml").stat().st_mtime
@@ -165,6 +169,19 @@ def _session(entry: Entry, group: str, row: Row | None, columns: Columns) -> lis
         group, config = f"{group}-{row.config[DATA]}", config | {DATA: row.config[DATA]}
     means = {name: estimate.mean for name, estimate in row.metrics.items()}
     return columns.session(config, group, entry.state, means)
+
+
+def _names_text(findings: Findings, shown: Sequence[Entry]) -> list[Any]:
+    """Returns the text with the short and the full names of configs."""
+    keys = [key for key in findings.board.keys if key != DATA]
+    keys = key_names(keys, findings.configs.values())
+    pairs = ((findings.run_names[entry.folder.run_id], entry.config) for entry in shown)
+    labels = {name.config: visible(run_label(config, keys)) for name, config in pairs}
+    full = {"config": "full name", **labels}
+    width = max(map(len, full))
+    # The text is a code block, because a Markdown table breaks words and numbers on a narrow page.
+    lines = [f"    {name.ljust(width)}  {label}" for name, label in full.items()]
+    return [text("names", "\n".join(["The names of all configs", "", *lines]))] if keys else []
 
 
 def _best_step(entry: Entry) -> int:
