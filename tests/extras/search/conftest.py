@@ -14,7 +14,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.extras.search.searchfile import Choice, Numbers, Space, Trial
 from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.study import SearchStudy
+from seqsweep.extras.search.study import choose
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metrics import OURS
 
@@ -63,14 +63,14 @@ def outcome(trial: Trial) -> Result:
 
 
 @pytest.fixture
-def advance() -> Callable[..., list[Trial]]:
-    """Chooses trials in a study until there are some number of them; returns all trials."""
+def advance(space: Space) -> Callable[..., list[Trial]]:
+    """Chooses trials until there are some number of them; returns all trials."""
 
-    def call(study: SearchStudy, number: int, before: Sequence[Trial] = ()) -> list[Trial]:
+    def call(settings: Settings, number: int, before: Sequence[Trial] = ()) -> list[Trial]:
         trials = list(before)
         while len(trials) < number:
             results = {trial.number: outcome(trial) for trial in trials}
-            trials.append(study.choose(trials, results))
+            trials.append(choose(settings, space, trials, results))
         return trials
 
     return call

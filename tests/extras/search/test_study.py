@@ -9,7 +9,7 @@ from made_sweeps import finish_run, write_rows
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
-from seqsweep.extras.search.study import SearchStudy, read_study
+from seqsweep.extras.search.study import read_study
 
 pytestmark = pytest.mark.slow
 
@@ -23,30 +23,28 @@ def choices(trials: Sequence[Trial]) -> list[tuple[Mapping[str, Any], Mapping[in
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_path):
     chosen = settings(sampler=sampler, **PRUNES)
-    whole = choices(advance(SearchStudy(chosen, space), 24))
+    whole = choices(advance(chosen, 24))
     trials = [Trial(n, params, [], limits) for n, (params, limits) in enumerate(whole)]
     SearchFile("tpe", "none", "val/acc", space, {}, {}, trials).write(tmp_path)
     written = SearchFile.read(tmp_path)
     assert written is not None
     for number in (6, 22):
-        again = advance(SearchStudy(chosen, space), 24, written.trials[:number])
+        again = advance(chosen, 24, written.trials[:number])
         assert choices(again) == whole
     assert len({str(params) for params, _ in whole}) == 24
     assert any(thresholds for _, thresholds in whole)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_seed_of_the_search_decides(sampler, settings, space, advance):
-    one, other, same = (
-        advance(SearchStudy(settings(sampler=sampler, seed=seed), space), 6) for seed in (0, 1, 0)
-    )
+def test_the_seed_of_the_search_decides(sampler, settings, advance):
+    one, other, same = (advance(settings(sampler=sampler, seed=seed), 6) for seed in (0, 1, 0))
     assert one == same
     assert one != other
 
 
-def test_each_version_of_optuna_chooses_these_trials(settings, space, advance):
+def test_each_version_of_optuna_chooses_these_trials(settings, advance):
     """Optuna 5 has other defaults than 4.9; the values here are those of both."""
-    trials = advance(SearchStudy(settings(), space), 18)
+    trials = advance(settings(), 18)
     assert [tuple(trial.params.values()) for trial in trials[14:]] == [
         (21, 0.084359, "gru"), (32, 0.0072306, "rnn"), (25, 0.0030356, "rnn"),
         (24, 0.0033434, "gru"),

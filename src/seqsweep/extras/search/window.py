@@ -17,7 +17,7 @@ from seqsweep.extras.search.searchfile import Trial
 from seqsweep.extras.search.session import Policy, Search
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
-from seqsweep.extras.search.study import SearchStudy
+from seqsweep.extras.search.study import choose, sampler_of
 from seqsweep.sweeping.estimates import engine_notes
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.queue import SweepMember
@@ -30,12 +30,10 @@ class Window(Policy):
     """Chooses the next trial by Optuna, while the budget allows one.
 
     Attributes:
-        study: keeps the trials as Optuna needs them; a new study makes the same choices.
         seeds: the seeds of a trial's runs.
     """
 
     settings: Settings
-    study: SearchStudy
     seeds: range
 
     @classmethod
@@ -44,6 +42,7 @@ class Window(Policy):
         ends = planner.plan_ends()
         config, monitor = ends[0].config, check_searchable(ends[0])
         settings = Settings(monitor, config["trainer"]["max_epochs"], **_plain(options))
+        sampler_of(settings, settings.seed)  # refuses wrong options
         seeds = range(config["seed"], config["seed"] + settings.seeds)
         top, fresh = settings.confirm["top"], settings.confirm["seeds"]
         return cls(
@@ -53,7 +52,6 @@ class Window(Policy):
             top=top,
             fresh=range(seeds.stop, seeds.stop + fresh),
             settings=settings,
-            study=SearchStudy(settings, planner.space),
             seeds=seeds,
         )
 
@@ -67,7 +65,7 @@ class Window(Policy):
         known = [results.get(trial.number) for trial in trials]
         if not self.settings.allows(known, search.minutes()):
             return None
-        return self.study.choose(trials, results)
+        return choose(self.settings, self.planner.space, trials, results)
 
     def judge(self, search: Search) -> dict[str, Limits]:
         return search.limits  # the thresholds were fixed when the trials were chosen
