@@ -1,6 +1,6 @@
 """Settings, spaces, studies and configs of small searches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +12,8 @@ from typed_commands import command
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.extras.search.searchfile import Choice, Numbers, Space, Trial
-from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.study import choose
-from seqsweep.extras.search.trials import Result
+from seqsweep.extras.search.searchfile import Choice, Numbers, SearchFile, Space
+from seqsweep.extras.search.settings import checked_options, optuna_search
 from seqsweep.runs.metrics import OURS
 
 __all__ = ["command"]
@@ -27,16 +25,6 @@ OPTIONS: dict[str, Any] = {
 
 
 @pytest.fixture
-def settings() -> Callable[..., Settings]:
-    """`settings(sampler="random")`: checked settings for runs of nine epochs."""
-
-    def call(**options: Any) -> Settings:
-        return Settings(OURS["val/acc"], 9, **{**OPTIONS, **options})
-
-    return call
-
-
-@pytest.fixture
 def space() -> Space:
     return {
         "model.hidden_size": Numbers(4, 32, integer=True),
@@ -45,32 +33,19 @@ def space() -> Space:
     }
 
 
+@pytest.fixture
+def made(space: Space) -> Callable[..., SearchFile]:
+    """`made(sampler="random")`: a search by Optuna, with runs of nine epochs."""
+
+    def call(**options: Any) -> SearchFile:
+        checked = checked_options({**OPTIONS, **options})
+        return optuna_search(checked, OURS["val/acc"], 9, space)
+
+    return call
+
+
 @pytest.fixture(scope="module")
 def compose() -> MemberComposer:
     with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
     return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
-
-
-def outcome(trial: Trial) -> Result:
-    """Returns the result of a trial without training: trials of size 20 are the best."""
-    value = -abs(trial.params["model.hidden_size"] - 20.0) - trial.number % 3
-    if trial.number % 5 == 3:
-        return Result("failed", epochs=2)
-    if trial.number % 5 == 4:
-        return Result("pruned", value - 1, 3, 0.1, [value - 2, value - 1, value - 1])
-    return Result("complete", value, 9, 0.3, [value - 1] * 8 + [value])
-
-
-@pytest.fixture
-def advance(space: Space) -> Callable[..., list[Trial]]:
-    """Chooses trials until there are some number of them; returns all trials."""
-
-    def call(settings: Settings, number: int, before: Sequence[Trial] = ()) -> list[Trial]:
-        trials = list(before)
-        while len(trials) < number:
-            results = {trial.number: outcome(trial) for trial in trials}
-            trials.append(choose(settings, space, trials, results))
-        return trials
-
-    return call

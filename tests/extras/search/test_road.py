@@ -1,7 +1,6 @@
 """A search by either policy, interrupted anywhere, comes to the same decisions and bits."""
 
 import contextlib
-import functools
 import itertools
 import json
 import re
@@ -17,7 +16,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import (
+    HalvingSweeperConf,
+    OptunaSweeperConf,
+)
 from seqsweep.config.compose import MemberComposer
 from seqsweep.errors import RunLocked
 from seqsweep.extras.clusters.workers import Workers
@@ -30,7 +32,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.launchers import AsJobs, Here, RunLauncher, launch_jobs
+from seqsweep.sweeping.launchers import AsJobs, Here, launch_jobs
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge
@@ -51,7 +53,9 @@ SPACE = (
     "optimizer.lr=tag(log,interval(0.0001,0.3))",
     "model.cell=rnn,gru",
 )
-HALVING: dict[str, Any] = {"population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1}
+HALVING: dict[str, Any] = {
+    "population": 8, "rungs": [1, 2, 4], "confirm": {"top": 1, "seeds": 1}
+}  # fmt: skip
 OPTUNA: dict[str, Any] = {
     "budget": {"trials": 4}, "parallel": 2, "sampler": "random", "confirm": {"top": 0}
 }  # fmt: skip
@@ -96,22 +100,19 @@ class Searcher:
     folder: Path
 
     def __call__(self, *overrides: str, **settings: Any) -> int:
-        structured = OmegaConf.structured(OptunaSweeperConf)
-        launcher, folder = settings.pop("launcher", None), settings.pop("folder", self.folder)
-        options: Any = OmegaConf.to_container(OmegaConf.merge(structured, OPTUNA, settings))
-        del options["_target_"], options["params"]
         of_all = ("trainer.max_epochs=1", *overrides)
-        return self._search(functools.partial(Window.plan, options), of_all, launcher, folder)
+        return self._search(Window, OptunaSweeperConf, OPTUNA, of_all, settings)
 
     def halving(self, *overrides: str, **settings: Any) -> int:
-        launcher, folder = settings.pop("launcher", None), settings.pop("folder", self.folder)
-        return self._search(Halving(**HALVING | settings).plan, overrides, launcher, folder)
+        return self._search(Halving, HalvingSweeperConf, HALVING, overrides, settings)
 
     def _search(
-        self, plan: Any, overrides: Sequence[str], launcher: RunLauncher | None, folder: Path
+        self, policy: Any, conf: Any, ours: Any, overrides: Sequence[str], settings: dict[str, Any]
     ) -> int:
+        launcher, folder = settings.pop("launcher", Acting()), settings.pop("folder", self.folder)
+        options: Any = OmegaConf.merge(OmegaConf.structured(conf), ours, settings)
         given = [*FIXED, *SPACE, *overrides]
-        return search(plan, given, self.compose, launcher or Acting(), folder)
+        return search(policy, options, given, self.compose, launcher, folder)
 
 
 @pytest.fixture
@@ -218,7 +219,8 @@ def test_the_same_command_trains_nothing_again(run, expected, undisturbed, tmp_p
 
 def test_runs_that_pause_at_rungs_come_to_the_same(run, expected, tmp_path):
     """Runs of autograd, of several pools and of workers have no pool that asks the judge."""
-    assert run.halving(launcher=Acting(asks_judge=False)) == 0
+    assert run.halving(launcher=Acting(asks_judge=False), confirm={"top": 0}) == 0
+    assert run.halving() == 0  # the fresh seeds alone
     assert trained(tmp_path) == expected
 
 
@@ -240,7 +242,7 @@ def test_a_search_killed_at_any_rename_comes_to_the_same(run, expected, at_renam
 
 
 def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, capsys):
-    assert run.halving(launcher=failing(0), top=0) == 1
+    assert run.halving(launcher=failing(0), confirm={"top": 0}) == 1
     failed = [trial.state == "failed" for trial in tried(tmp_path)]
     assert failed == [True] + [False] * 7
     assert states(tmp_path).count("complete") == 2
@@ -250,7 +252,7 @@ def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, caps
         # A command that would train nothing is not suggested.
         assert "the search has gone on without 1 failed run" in printed
         assert "this trains what is missing" not in printed
-        assert run.halving(top=0) == 1  # the rung was decided without the run
+        assert run.halving(confirm={"top": 0}) == 1  # the rung was decided without the run
         assert trained(tmp_path) == before
 
 

@@ -8,8 +8,9 @@ the top.
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import Policy, Search
+from seqsweep.extras.search.settings import checked_options
 from seqsweep.runs.lock import RunLock
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each
@@ -33,7 +35,8 @@ LOCK = ".searching"
 
 @interruptible()
 def search(
-    plan: Callable[[TrialPlanner], Policy],
+    policy_type: type[Policy],
+    options: Mapping[str, Any],
     overrides: Sequence[str],
     compose: MemberComposer,
     launcher: RunLauncher,
@@ -45,7 +48,7 @@ def search(
     search and trains nothing twice.
 
     Args:
-        plan: plans and checks the runs of the search, and returns its policy.
+        options: the keys of `hydra.sweeper`, without `params`.
         overrides: the space (values by key), and the values that all trials share.
 
     Raises:
@@ -55,7 +58,8 @@ def search(
     """
     started = time.monotonic()
     is_plan = begin(compose, launcher)
-    policy = plan(TrialPlanner.of(overrides, compose, folder))
+    planner = TrialPlanner.of(overrides, compose, folder)
+    policy = policy_type.plan(checked_options(options), planner)
     if policy.new.pruner != "none" and not launcher.prunes:
         raise ValueError(
             "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"

@@ -131,8 +131,7 @@ _STATES = ("complete", "pruned", "failed", "running")
 def search_words(search: Search) -> str:
     """Says how the search chose its trials, and within what budget."""
     file = search.file
-    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
-    budget = f" Budget: {limits}." if limits else ""
+    budget = f" Budget: {file.limits_text}." if file.budget else ""
     return f"Search by {file.method}, pruner {file.pruner}: {trials_words(search)}.{budget}"
 
 

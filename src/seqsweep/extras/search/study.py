@@ -15,12 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna import distributions
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
@@ -28,7 +23,7 @@ from optuna.trial import create_trial
 
 from seqsweep.console import place
 from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
-from seqsweep.extras.search.settings import Settings
+from seqsweep.extras.search.settings import needed, rule_of
 from seqsweep.extras.search.space import rounded
 from seqsweep.extras.search.trials import Result, TrialState, read_trials
 
@@ -66,7 +61,7 @@ def study_of(
         results: the known results by number; a trial without a result is running.
     """
     study = optuna.create_study(direction="maximize" if sign < 0 else "minimize")
-    distributions = {key: distribution(values) for key, values in space.items()}
+    possible = {key: distribution(values) for key, values in space.items()}
     for trial in trials:
         result = results.get(trial.number, Result())
         study.add_trial(
@@ -74,7 +69,7 @@ def study_of(
                 state=_STATES[result.state],
                 value=result.value,
                 params=dict(trial.params),
-                distributions=distributions,
+                distributions=possible,
                 intermediate_values={
                     epoch: value
                     for epoch, value in enumerate(result.curve, start=1)
@@ -85,14 +80,15 @@ def study_of(
     return study
 
 
-def distribution(values: Numbers | Choice) -> BaseDistribution:
+def distribution(values: Numbers | Choice) -> distributions.BaseDistribution:
     """Returns the Optuna distribution of a key's values."""
     if isinstance(values, Choice):
-        return CategoricalDistribution(tuple(values.choices))
+        return distributions.CategoricalDistribution(tuple(values.choices))
     low, high, log, step = values.low, values.high, values.log, values.step
     if values.integer:
-        return IntDistribution(round(low), round(high), log=log, step=round(step or 1))
-    return FloatDistribution(low, high, log=log, step=step)
+        step = round(step or 1)
+        return distributions.IntDistribution(round(low), round(high), log=log, step=step)
+    return distributions.FloatDistribution(low, high, log=log, step=step)
 
 
 def importances(
@@ -118,42 +114,38 @@ def importances(
     return {key: value / total if total > 0 else 0.0 for key, value in ordered}
 
 
-def sampler_of(settings: Settings, seed: int) -> BaseSampler:
+def sampler_of(search: SearchFile, seed: int) -> BaseSampler:
     """Returns a new sampler.
 
     Raises:
         ValueError, TypeError: the sampler refuses its options.
     """
-    if settings.sampler == "random":
+    if search.method == "random":
         return RandomSampler(seed)
     # Bergstra et al. 2011, NeurIPS. A trial without a result counts as bad, so that new trials do
     # not cluster around it. Each key is chosen by itself; Optuna 5 would choose all keys together.
     options: dict[str, Any] = {"constant_liar": True, "multivariate": False}
-    options |= settings.sampler_options
+    options |= search.settings["sampler_options"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=seed, **options)
 
 
-def choose(
-    settings: Settings, space: Space, trials: Sequence[Trial], results: Mapping[int, Result]
-) -> Trial:
+def choose(search: SearchFile, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
     """Returns the next trial of a search, without its runs.
 
     Args:
         trials: all trials that were chosen before.
-        results: the results by number, at least for the trials in `Settings.needed`.
+        results: the results by number, at least for the trials in `needed`.
     """
-    number = len(trials)
-    told = {each: results[each] for each in settings.needed(number)}
-    sign = 1 if settings.monitor.lower_is_better else -1
-    # The study gets the rounded numbers, with which the runs are trained. Random sampling reads no
-    # trials, so there may be very many.
-    known = [] if settings.sampler == "random" else trials
-    study = study_of(space, sign, known, told)
-    digest = hashlib.sha256(f"{settings.seed}/{number}".encode()).digest()
-    study.sampler = sampler_of(settings, int.from_bytes(digest[:4]))
+    number, space = len(trials), search.space
+    told = {each: results[each] for each in needed(search, number)}
+    # Random sampling reads no trials, so there may be very many.
+    study = study_of(space, search.sign, [] if search.method == "random" else trials, told)
+    digest = hashlib.sha256(f"{search.settings['seed']}/{number}".encode()).digest()
+    study.sampler = sampler_of(search, int.from_bytes(digest[:4]))
     asked = study.ask({key: distribution(values) for key, values in space.items()})
+    # The next study gets the rounded numbers, with which the runs are trained.
     params = {key: rounded(space[key], value) for key, value in asked.params.items()}
-    rule = settings.rule
+    rule = rule_of(search)
     return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
