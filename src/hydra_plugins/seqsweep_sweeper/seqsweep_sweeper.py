@@ -199,6 +199,6 @@ class OptunaSweeper(RunsSweeper):
             raise ModuleNotFoundError(
                 "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
             )
-        from seqsweep.extras.search.window import Window
+        from seqsweep.extras.search.study import Window
 
         return self.search(Window, arguments, composer)

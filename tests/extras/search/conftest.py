@@ -7,8 +7,10 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from typed_commands import command
 
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
@@ -17,11 +19,6 @@ from seqsweep.extras.search.settings import checked_options, optuna_search
 from seqsweep.runs.metrics import OURS
 
 __all__ = ["command"]
-
-OPTIONS: dict[str, Any] = {
-    "sampler": "tpe", "sampler_options": {}, "seed": 0, "budget": {"trials": 16}, "parallel": 4,
-    "pruner": "none", "pruner_options": {}, "seeds": 1, "confirm": {"top": 0, "seeds": 0},
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -37,9 +34,11 @@ def space() -> Space:
 def made(space: Space) -> Callable[..., SearchFile]:
     """`made(sampler="random")`: a search by Optuna, with runs of nine epochs."""
 
-    def call(**options: Any) -> SearchFile:
-        checked = checked_options({**OPTIONS, **options})
-        return optuna_search(checked, OURS["val/acc"], 9, space)
+    def call(budget: Any = None, **options: Any) -> SearchFile:
+        budget = {"trials": 16} if budget is None else budget
+        ours = {"parallel": 4, "budget": {"trials": None, **budget}, **options}
+        merged: Any = OmegaConf.merge(OmegaConf.structured(OptunaSweeperConf), ours)
+        return optuna_search(checked_options(merged), OURS["val/acc"], 9, space)
 
     return call
 

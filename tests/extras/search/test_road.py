@@ -26,8 +26,8 @@ from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import LOCK, search
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.searchfile import Choice, SearchFile
+from seqsweep.extras.search.study import Window
 from seqsweep.extras.search.trials import Tried, read_trials
-from seqsweep.extras.search.window import Window
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
@@ -312,26 +312,25 @@ def test_a_combination_that_is_refused_counts_as_a_failed_trial(run, tmp_path):
     assert set(refused) == {False, True}
 
 
-def test_the_folder_of_another_halving_is_refused(run, expected, undisturbed):
-    with pytest.raises(ValueError, match=r"a search with rungs=\[1, 2, 4\]; give another"):
-        run.halving(rungs=[1, 4], folder=undisturbed)
-    assert trained(undisturbed) == expected
-
-
 @pytest.mark.parametrize(
-    ("overrides", "settings", "words"),
+    ("policy", "overrides", "settings", "words"),
     [
-        ([], {"seed": 1}, "seed=0; give another sweep.name"),
-        ([], {"pruner": "median"}, "pruner=none and another pruner_options; give another"),
-        (["model.dropout=0.1,0.2"], {}, "another space; give another sweep.name"),
-        (["optimizer.weight_decay=0.1"], {}, "another config, other data or other code; give"),
+        (Searcher.__call__, [], {"seed": 1}, "seed=0; give another sweep.name"),
+        (Searcher.__call__, [], {"pruner": "median"}, "pruner=none and another pruner_options"),
+        (Searcher.__call__, ["model.dropout=0.1,0.2"], {}, "another space; give another sweep"),
+        (Searcher.__call__, ["optimizer.weight_decay=0.1"], {}, "other data or other code; give"),
+        (Searcher.halving, [], {"rungs": [1, 4]}, r"a search with rungs=\[1, 2\]; give another"),
+        (Searcher.halving, ["optimizer.weight_decay=0.1"], {}, "other data or other code; give"),
     ],
 )
-def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
-    assert run(budget={"trials": 1}) == 0
+def test_another_search_is_refused(run, tmp_path, policy, overrides, settings, words):
+    begun: dict[str, Any] = {"budget": {"trials": 1}} if policy is Searcher.__call__ else {
+        "population": 2, "rungs": [1, 2]
+    }  # fmt: skip
+    assert policy(run, **begun) == 0
     content = (tmp_path / "search.json").read_bytes()
     with pytest.raises(ValueError, match=words):
-        run(*overrides, **settings)
+        policy(run, *overrides, **begun | settings)
     assert (tmp_path / "search.json").read_bytes() == content
 
 
@@ -343,7 +342,12 @@ def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
         ("logger=none", "logger: must be csv or both for a search"),
         ("data.val_fraction=0", "monitor=val/acc: there is no validation split"),
         ("monitor=val/acc,val/loss", "monitor: must have one value in a search"),
-        ("data.source.seed=0,1", "data.source.seed=.: other data than data.source"),
+        ("data.fold=0,1,2", "data.fold: must have one value in a search"),
+        ("data.source.seed=0,1", "data.source.seed=.: other data than data.source.* of its own$"),
+        (
+            "data.val_fraction=interval(0.1,0.3)",
+            "^data.val_fraction=0.*: other validation set than data.val_fraction=0",
+        ),
     ],
 )
 def test_runs_that_cannot_be_judged_are_refused(run, tmp_path, policy, override, words):

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from seqsweep.extras.search.halving import check_rungs, sizes_at, to_the_last_rung
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile
-from seqsweep.extras.search.settings import allows
+from seqsweep.extras.search.settings import allows, checked_options
 from seqsweep.extras.search.trials import Result
 
 
@@ -18,9 +18,8 @@ from seqsweep.extras.search.trials import Result
     ("options", "words"),
     [
         ({"sampler": "tpee"}, "hydra.sweeper.sampler=tpee: unknown; did you mean 'tpe'"),
-        ({"population": 1}, "hydra.sweeper.population=1: must be at least 2"),
         ({"parallel": 0}, "hydra.sweeper.parallel=0: must be at least 1"),
-        ({"sampler_options": {"deterministic_objective": True}}, "sampler=tpe has no such option"),
+        ({"sampler": "random", "sampler_options": {"group": True}}, "random has no such option"),
         ({"pruner": "hyperband", "pruner_options": {"eta": 1}}, "eta=1: must be at least 2"),
         ({"budget": {}}, "must have trials, epochs or minutes"),
         ({"budget": {"trials": 0}}, "budget.trials=0: must be above 0"),
@@ -87,6 +86,11 @@ def test_impossible_rungs_are_refused(rungs):
         check_rungs(rungs)
 
 
+def test_a_population_of_one_is_refused():
+    with pytest.raises(ValueError, match=r"hydra.sweeper.population=1: must be at least 2"):
+        checked_options({"population": 1})
+
+
 def test_all_train_to_the_last_rung(compose):
     def fixed(*overrides: str) -> list[str]:
         planner = TrialPlanner.of(["a=1,2", *overrides], compose, Path())
@@ -96,3 +100,19 @@ def test_all_train_to_the_last_rung(compose):
     assert fixed("trainer.max_epochs=27") == ["trainer.max_epochs=27"] * 2
     with pytest.raises(HydraException, match=r"max_epochs=9: must be 27, the last of"):
         fixed("trainer.max_epochs=9")
+
+
+@pytest.mark.parametrize(
+    ("interval", "whole"),
+    [
+        ("model.hidden_size=interval(4,8)", "model.hidden_size=int(interval(4,8))"),
+        ("data.batch_size=tag(log,interval(8,64))", "data.batch_size=int(interval(8,64))"),
+        ("model.num_layers=range(1,3.2,0.5)", "model.num_layers=int(interval(1,3))"),
+    ],
+)
+def test_an_interval_of_real_numbers_for_a_key_of_whole_ones_is_refused(compose, interval, whole):
+    """The ends of the interval are whole and are accepted; hardly a number between them is."""
+    with pytest.raises(ValueError, match=r"must be a whole number.*; or give ") as error:
+        TrialPlanner.of(["data=digits", interval], compose, Path()).plan_ends()
+    assert f"'{whole}'" in str(error.value)
+    TrialPlanner.of(["data=digits", whole], compose, Path()).plan_ends()

@@ -8,7 +8,7 @@ the top.
 
 import contextlib
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,9 @@ def search(
         # A network that cannot be built is refused now, and not after hours of training.
         build_each(policy.planned, compose)
     console = PlainConsole()
-    is_alone = contextlib.nullcontext() if is_plan else searching(policy.planned[0], console)
-    with is_alone:
+    with contextlib.ExitStack() as stack:
+        if not is_plan:
+            lock_search(stack, policy.planned[0], console)
         found = Search(policy)
         found.decide()
         policy.say(found, launcher, console, is_plan)
@@ -92,20 +93,17 @@ def begin(compose: MemberComposer, launcher: RunLauncher) -> bool:
     return is_plan
 
 
-@contextlib.contextmanager
-def searching(first: SweepMember, console: Console) -> Generator[None]:
-    """Holds the lock of the search; first waits if another process holds it.
+def lock_search(stack: contextlib.ExitStack, first: SweepMember, console: Console) -> None:
+    """Takes the lock of the search; first waits if another process holds it.
 
     Raises:
         RunLocked: another process searches here, and the config says `when_locked=skip`.
     """
     folder = first.folder.path.parent
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(RunLock(folder, LOCK))
-        except RunLocked:
-            if first.config["when_locked"] == "skip":
-                raise
-            print_lines(console, f"another process searches in {place(folder)}; waiting for it")
-            stack.enter_context(RunLock(folder, LOCK, waits=True))
-        yield
+    try:
+        stack.enter_context(RunLock(folder, LOCK))
+    except RunLocked:
+        if first.config["when_locked"] == "skip":
+            raise
+        print_lines(console, f"another process searches in {place(folder)}; waiting for it")
+        stack.enter_context(RunLock(folder, LOCK, waits=True))

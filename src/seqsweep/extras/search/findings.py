@@ -104,7 +104,7 @@ def confirmation_of(
 
 
 def row_of(run_ids: Iterable[str], runs: Mapping[str, Entry]) -> Row | None:
-    """Returns the complete runs of a trial as the row of a leaderboard; None without one."""
+    """Returns a trial's complete runs as a row of a leaderboard, if any."""
     entries = [runs[run_id] for run_id in run_ids if run_id in runs]
     complete = [entry for entry in entries if entry.state == "complete"]
     return make_row(complete, [], {}, {}, Variation()) if complete else None

@@ -1,4 +1,4 @@
-"""Chooses trials by Optuna's samplers, and rebuilds the study of a search.
+"""The policy of `hydra/sweeper=optuna`: Optuna chooses trials (configs) from earlier results.
 
 Optuna's study (its list of trials with results) is rebuilt from search.json and the records of the
 runs. With a window of `parallel` trials, trial n is chosen when the study has exactly the results
@@ -11,8 +11,9 @@ has in memory.
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna import distributions
@@ -20,12 +21,19 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
+from rich.console import Console
 
-from seqsweep.console import place
+from seqsweep.console import place, print_lines, print_notes
+from seqsweep.extras.search.planning import TrialPlanner, check_searchable
 from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
-from seqsweep.extras.search.settings import needed, rule_of
-from seqsweep.extras.search.space import rounded
+from seqsweep.extras.search.session import Policy, Search
+from seqsweep.extras.search.settings import allows, needed, optuna_search, rule_of
+from seqsweep.extras.search.space import overrides_of, rounded
 from seqsweep.extras.search.trials import Result, TrialState, read_trials
+from seqsweep.sweeping.estimates import engine_notes
+from seqsweep.sweeping.launchers import RunLauncher
+from seqsweep.text import count
+from seqsweep.training.limits import Limits
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -35,6 +43,73 @@ _STATES: Mapping[TrialState, optuna.trial.TrialState] = {
     "pruned": optuna.trial.TrialState.PRUNED,
     "failed": optuna.trial.TrialState.FAIL,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Policy):
+    """Chooses the next trial by Optuna, while the budget allows one.
+
+    A trial has a run for each seed. At any time at most `parallel` trials have no result yet; these
+    trials are called the window.
+    """
+
+    @classmethod
+    def plan(cls, options: Mapping[str, Any], planner: TrialPlanner) -> Self:
+        ends, confirm = planner.plan_ends(), options["confirm"]
+        config, monitor = ends[0].config, check_searchable(ends[0])
+        new = optuna_search(options, monitor, config["trainer"]["max_epochs"], planner.space)
+        sampler_of(new, 0)  # refuses wrong options
+        seeds = range(config["seed"], config["seed"] + options["seeds"])
+        return cls(
+            planner=planner,
+            planned=ends,
+            new=new,
+            seeds=seeds,
+            top=confirm["top"],
+            fresh=range(seeds.stop, seeds.stop + confirm["seeds"]),
+        )
+
+    def choose(self, search: Search) -> Trial | None:
+        trials, results = search.trials, search.results()
+        if any(number not in results for number in needed(self.new, len(trials))):
+            return None
+        known = [results.get(trial.number) for trial in trials]
+        if not allows(self.new, known, search.minutes()):
+            return None
+        return choose(self.new, trials, results)
+
+    def judge(self, search: Search) -> dict[str, Limits]:
+        return search.limits  # the thresholds were fixed when the trials were chosen
+
+    def is_over(self, search: Search, trial: Trial) -> bool:
+        # Later trials were chosen from the result of such a trial.
+        return trial.number < len(search.trials) - self.new.settings["parallel"]
+
+    def say(self, search: Search, launcher: RunLauncher, console: Console, is_plan: bool) -> None:
+        first = self.planned[0]
+        lines = [
+            f"search by {self.new.method} in {place(search.folder)}: at most {self.new.limits_text}"
+        ]
+        if is_plan:
+            lines += self._plan_lines(search)
+        elif search.before.trials:
+            lines.append(f"{count(len(search.before.trials), 'trial')} chosen before")
+        print_lines(console, *lines)
+        print_notes([*engine_notes([first]), *first.notes], console)
+
+    def _plan_lines(self, search: Search) -> list[str]:
+        seeds, epochs = self.new.settings["seeds"], self.new.settings["max_epochs"]
+        first = search.trials[: self.new.settings["parallel"]]
+        lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
+        lines += [f"  {' '.join(overrides_of(self.planner.space, t.params))}" for t in first]
+        lines.append(f"a trial: {count(seeds, 'run')} of at most {count(epochs, 'epoch')}")
+        if confirmed := self.top * len(self.fresh):
+            lines.append(
+                f"at the end {count(self.top, 'best config')} again with {len(self.fresh)} fresh"
+                f" seeds: at most {count(confirmed, 'run')}, {confirmed * epochs:,} epochs besides"
+                " the budget"
+            )
+        return lines
 
 
 def read_study(folder: Path | str) -> optuna.Study:
