@@ -84,7 +84,8 @@ def confirmation_of(
         return None
     # Equal trials stay in the order of the search.
     found.sort(key=lambda pair: search.sign * pair[1].metrics[search.monitor].mean)
-    metric = compared_metric(search.monitor, set.intersection(*(_in_all(row) for _, row in found)))
+    shared = set.intersection(*(set(_means(row)) for _, row in found))
+    metric = compared_metric(search.monitor, shared)
     samples = [row.samples[metric] for _, row in found]
     differences = Measure(metric, Variation()).differences(samples)
     rows = [
@@ -110,9 +111,10 @@ def row_of(run_ids: Iterable[str], runs: Mapping[str, Entry]) -> Row | None:
     return make_row(complete, [], {}, {}, Variation()) if complete else None
 
 
-def _in_all(row: Row) -> set[str]:
-    """Returns the metrics that all runs of a row have."""
-    return {name for name, values in row.metrics.items() if values.n == row.n}
+def _means(row: Row) -> dict[str, float]:
+    """Returns the mean of each metric that all runs of a row have."""
+    means = {name: each.mean for name, each in row.metrics.items() if each.n == row.n}
+    return dict(sorted(means.items()))
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,12 @@ def find_search(
     values = {t.number: t.value_after(epochs) if epochs else t.value for t in trials}
     costs = {number: file.sign * v for number, v in values.items() if v is not None}
     best = row_of(order[0].run_ids, runs) if order else None
-    shared = sorted(_in_all(best)) if best else []
     return Search(
         file=replace(file, trials=()),  # `Search.trials` has them, with results
         trials=trials,
         names=names,
         best=[trial.number for trial in order],
-        best_metrics={name: best.metrics[name].mean for name in shared if best},
+        best_metrics=_means(best) if best else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=len(costs),
         compared_after=epochs,

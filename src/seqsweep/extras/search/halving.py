@@ -72,13 +72,12 @@ class Halving(Policy):
         return next(itertools.islice(self.trials, len(search.trials), None), None)
 
     def judge(self, search: Search) -> dict[str, Limits]:
-        runs = [search.member(run_id) for trial in search.trials for run_id in trial.run_ids]
-        return judge(runs, self.new.monitor, self.new.rungs)
+        return judge(search.runs_of(search.trials), self.new.monitor, self.new.rungs)
 
     def is_over(self, search: Search, trial: Trial) -> bool:
         # The rung was decided without the run. A run that has reached the rung at which it ends is
         # launched once more to write its record, even if it failed in an earlier command.
-        (run,) = (search.member(run_id) for run_id in trial.run_ids)
+        (run,) = search.runs_of([trial])
         ends_at = search.limits[run.run_id].ends_at
         return ends_at is not None and not Standing(run).has_reached(ends_at)
 
@@ -125,14 +124,12 @@ def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
     >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
     {'optimizer.lr': 0.069148}
     """
-    return {key: value_at(values, _share(seed, number, key)) for key, values in space.items()}
-
-
-def _share(seed: int, number: int, key: str) -> float:
-    """Returns a random number in [0, 1)."""
-    # Unlike a generator of NumPy, a digest gives the same number in any version.
-    digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    params: dict[str, Any] = {}
+    for key, values in space.items():
+        # Unlike a generator of NumPy, a digest gives the same number in any version.
+        digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
+        params[key] = value_at(values, (int.from_bytes(digest[:8], "big") >> 11) / 2**53)
+    return params
 
 
 def sizes_at(rungs: Sequence[int], runs: int) -> list[int]:

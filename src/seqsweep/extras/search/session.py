@@ -5,7 +5,6 @@ The module imports no torch.
 
 import abc
 import contextlib
-import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -171,9 +170,7 @@ class Search:
     def _left(self) -> list[SweepMember]:
         """Returns the runs of the trials without a result."""
         results = self.results()
-        left = [trial for trial in self.trials if trial.number not in results]
-        run_ids = dict.fromkeys(run_id for trial in left for run_id in trial.run_ids)
-        return [self.member(run_id) for run_id in run_ids]
+        return self.runs_of([trial for trial in self.trials if trial.number not in results])
 
     def results(self) -> Mapping[int, Result]:
         """Returns the results of the trials that have ended, by number. No result changes."""
@@ -187,13 +184,18 @@ class Search:
 
     def _has_ended(self, trial: Trial) -> bool:
         # With `on_error=stop` the next command tries a failed trial again.
-        runs = [self.member(run_id) for run_id in trial.run_ids]
+        runs = self.runs_of([trial])
         is_over = all(run.is_over() and not run.ends_sweep() for run in runs)
         return is_over or self.policy.is_over(self, trial)
 
     def member(self, run_id: str) -> SweepMember:
         """Returns a run with its present limits."""
         return replace(self._members[run_id], limits=self.limits.get(run_id))
+
+    def runs_of(self, trials: Sequence[Trial]) -> list[SweepMember]:
+        """Returns the distinct runs of trials with their present limits."""
+        run_ids = dict.fromkeys(run_id for trial in trials for run_id in trial.run_ids)
+        return [self.member(run_id) for run_id in run_ids]
 
     def members(self) -> list[SweepMember]:
         """Returns the runs of all trials, and the planned runs with fresh seeds."""
@@ -294,17 +296,17 @@ class Search:
             return []
         file, policy = self.file(), self.policy
         best = different(ranked(read_trials(file, self.folder), file.sign))[: policy.top]
-        planned = {t.number: policy.planner.plan(t.params, policy.fresh) for t in best}
-        run_ids = {n: [run.run_id for run in runs] for n, runs in planned.items()}
-        self._confirmed = {**self._confirmed, **run_ids}
+        left: list[SweepMember] = []
+        for trial in best:
+            runs = policy.planner.plan(trial.params, policy.fresh)
+            self._confirmed = {**self._confirmed, trial.number: [run.run_id for run in runs]}
+            self._members |= {r.run_id: r for r in runs if r.run_id not in self._members}
+            left += [run for run in runs if not run.was_done()]
         self.write()
-        for run in itertools.chain(*planned.values()):
-            self._members.setdefault(run.run_id, run)
-        return [run for runs in planned.values() for run in runs if not run.was_done()]
+        return left
 
     def _lost(self) -> list[str]:
         """Returns the run_ids of failed runs that are not tried again."""
         results = self.results()
         lost = [t for t in self.trials if t.number in results and self.policy.is_over(self, t)]
-        run_ids = dict.fromkeys(run_id for trial in lost for run_id in trial.run_ids)
-        return [run_id for run_id in run_ids if not self.member(run_id).was_done()]
+        return [run.run_id for run in self.runs_of(lost) if not run.was_done()]
