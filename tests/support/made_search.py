@@ -84,40 +84,43 @@ def write_values(folder: Path, values: Sequence[float | None]) -> list[Trial]:
     return [Trial(number, sampled(number), [f"v{number}"]) for number in range(len(values))]
 
 
-def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> SearchFile:
+def write_search(
+    folder: Path, trials: Sequence[Trial], seeds: int = 0, **changes: Any
+) -> SearchFile:
+    """Writes search.json; with `seeds` its five best trials are trained again with fresh seeds."""
     made: dict[str, Any] = {
         "method": "random", "pruner": "none", "metric": "val/acc", "space": SPACE,
         "settings": {}, "budget": {"trials": 64}, **changes,
     }  # fmt: skip
     params = [{k: v for k, v in t.params.items() if k in made["space"]} for t in trials]
     kept = [replace(trial, params=own) for trial, own in zip(trials, params, strict=True)]
-    search = SearchFile(**made, trials=kept)
+    SearchFile(**made, trials=kept).write(folder)
+    search, confirmed = found(folder), dict[int, list[str]]()
+    for trial in ranked(tried(folder), search.sign)[:5] if seeds else ():
+        confirmed[trial.number] = [id_of(trial.number + 4096 * n) for n in range(1, seeds + 1)]
+        for seed, run_id in enumerate(confirmed[trial.number], start=1):
+            write_run(folder, run_id, sampled(trial.number), seed, EPOCHS)
+    search = replace(search, confirmed=changes.get("confirmed", confirmed))
     search.write(folder)
     return search
 
 
-def tried(folder: Path) -> list[Tried]:
+def found(folder: Path) -> SearchFile:
+    """Returns the content of a folder's search.json."""
     search = SearchFile.read(folder)
     assert search is not None
-    return read_trials(search, folder)
+    return search
 
 
-def confirm(folder: Path, seeds: int, top: int = 5) -> dict[int, list[str]]:
-    """Writes runs of the best trials over fresh seeds; returns their run_ids by trial."""
-    result: dict[int, list[str]] = {}
-    for trial in ranked(tried(folder), -1)[:top]:
-        for seed in range(1, seeds + 1):
-            run_id = id_of(trial.number + 4096 * seed)
-            write_run(folder, run_id, dict(trial.params), seed, EPOCHS)
-            result.setdefault(trial.number, []).append(run_id)
-    return result
+def tried(folder: Path) -> list[Tried]:
+    """Returns the trials of a folder's search with their results."""
+    return read_trials(found(folder), folder)
 
 
 def random_search(folder: Path, count: int, seeds: int = 0, **changes: Any) -> SearchFile:
     """Writes a random search of complete trials, its best ones trained again over fresh seeds."""
     trials = [write_trial(folder, number, EPOCHS, whole=True) for number in range(count)]
-    write_search(folder, trials)
-    return write_search(folder, trials, **{"confirmed": confirm(folder, seeds), **changes})
+    return write_search(folder, trials, seeds, **changes)
 
 
 def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
@@ -132,8 +135,7 @@ def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
             del left[number]
     trials += [write_trial(folder, number, EPOCHS, whole=True) for number in left]
     trials.sort(key=lambda trial: trial.number)
-    changes: dict[str, Any] = {
-        "method": "halving", "pruner": "halving", "rungs": [1, 3, 9], "budget": {"trials": count}
-    }  # fmt: skip
-    write_search(folder, trials, **changes)
-    return write_search(folder, trials, confirmed=confirm(folder, seeds), **changes)
+    budget, rungs = {"trials": count}, [1, 3, 9]
+    return write_search(
+        folder, trials, seeds, method="halving", pruner="halving", rungs=rungs, budget=budget
+    )

@@ -3,7 +3,6 @@
 Every Hydra app of the environment imports this module first, so its top imports only Hydra.
 """
 
-import functools
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,9 +141,13 @@ class RunsSweeper(Sweeper):
     def run(self, arguments: list[str], composer: Any) -> int:
         """Trains the runs, whose configs a `MemberComposer` composes; returns the exit code."""
 
-    def overrides(self, arguments: list[str]) -> list[str]:
-        """Returns `params` and then the arguments of the command line."""
-        return [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+    def search(self, policy: Any, arguments: list[str], composer: Any) -> int:
+        """Searches with a policy; returns the exit code."""
+        from seqsweep.extras.search.command import search
+
+        overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        launcher = self.run_launcher()
+        return search(policy, self.options, overrides, composer, launcher, self.folder)
 
     def run_launcher(self) -> Any:
         """Returns a RunLauncher, which says where the runs are trained.
@@ -181,13 +184,9 @@ class HalvingSweeper(RunsSweeper):
     """Draws configs at random and trains the better ones for more epochs."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
-        from seqsweep.extras.search.command import search
         from seqsweep.extras.search.halving import Halving
 
-        confirm = self.options.pop("confirm")
-        halving = Halving(**{**self.options, "rungs": list(self.options["rungs"])}, **confirm)
-        overrides, launcher = self.overrides(arguments), self.run_launcher()
-        return search(halving.plan, overrides, composer, launcher, self.folder)
+        return self.search(Halving, arguments, composer)
 
 
 class OptunaSweeper(RunsSweeper):
@@ -200,9 +199,6 @@ class OptunaSweeper(RunsSweeper):
             raise ModuleNotFoundError(
                 "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
             )
-        from seqsweep.extras.search.command import search
-        from seqsweep.extras.search.window import Window
+        from seqsweep.extras.search.study import Window
 
-        overrides, launcher = self.overrides(arguments), self.run_launcher()
-        plan = functools.partial(Window.plan, self.options)
-        return search(plan, overrides, composer, launcher, self.folder)
+        return self.search(Window, arguments, composer)

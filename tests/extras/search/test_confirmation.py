@@ -6,18 +6,16 @@ import pytest
 from made_search import LR, SIZE, SPACE, sampled, write_search
 from made_sweeps import finish_run
 
-from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
+from seqsweep.extras.search.findings import Confirmation, find_search
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.section import optimism_words, order_words
 from seqsweep.extras.search.study import importances
-from seqsweep.extras.search.trials import ranked, read_trials, search_names
 from seqsweep.runs.ledger import read_folder
 
 
-def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
-    order = ranked(read_trials(search, folder), search.sign)
-    runs = {entry.folder.run_id: entry for entry in read_folder(folder)}
-    return confirmation_of(search, order, runs, search_names(search))
+def confirmed(folder: Path) -> Confirmation | None:
+    found = find_search(folder, read_folder(folder), with_importance=False)
+    return found and found.confirmation
 
 
 def write(folder: Path, run_id: str, seed: int, accuracy: float, test: bool = True) -> str:
@@ -43,7 +41,7 @@ def two(tmp_path: Path) -> tuple[Path, SearchFile]:
 
 def test_ranks_change_with_fresh_seeds(two):
     folder, search = two
-    found = confirmed(folder, search)
+    found = confirmed(folder)
     assert found is not None
     assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1)]
     assert found.metric == "test/acc"
@@ -54,16 +52,18 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
     assert found.missing == 0
     assert order_words(found).endswith("Significantly different from it: 1 of 1.")
-    search.confirmed[0].append("a")  # a seed of the search is not fresh
-    again = confirmed(folder, search)
+    # A seed of the search is not fresh.
+    ids = {**search.confirmed, 0: ["a", *search.confirmed[0]]}
+    write_search(folder, search.trials, confirmed=ids)
+    again = confirmed(folder)
     assert again is not None and again.first.fresh.n == 6
 
 
 def test_runs_that_are_not_complete_are_counted(two):
-    folder, search = two
+    folder, _ = two
     for name in ("c01", "c12"):
         (folder / name / "record.json").unlink()
-    found = confirmed(folder, search)
+    found = confirmed(folder)
     assert found is not None
     assert found.missing == 2
     assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
@@ -79,7 +79,8 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     runs = [write(folder, f"c2{seed}", seed, 0.1, test=False) for seed in range(1, 7)]
     third = Trial(2, sampled(2), [write(folder, "c", 0, 0.7, test=False)])
     ids = {**search.confirmed, 2: runs}
-    found = confirmed(folder, write_search(folder, [*search.trials, third], confirmed=ids))
+    write_search(folder, [*search.trials, third], confirmed=ids)
+    found = confirmed(folder)
     assert found is not None
     assert found.metric == "val/acc"
     assert [row.number for row in found.trials] == [1, 0, 2]

@@ -5,12 +5,13 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.pruners import MedianPruner as OptunaMedian
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState
 
+from seqsweep.extras.search.searchfile import Numbers, Trial
 from seqsweep.extras.search.settings import Hyperband, Median
+from seqsweep.extras.search.study import study_of
 from seqsweep.extras.search.trials import Result
 from seqsweep.training.limits import BestEpoch, Limits
 
@@ -32,9 +33,9 @@ def decided_by_optuna(
     pruner: BasePruner, told: list[Result], values: list[float], minimize: bool
 ) -> int | None:
     """Returns after how many epochs one of Optuna's pruners ends a trial."""
-    study = optuna.create_study(direction="minimize" if minimize else "maximize")
-    for trial in told:
-        study.add_trial(frozen(trial))
+    trials = [Trial(number, {"x": 0.5}) for number in range(len(told))]
+    space = {"x": Numbers(0, 1)}
+    study = study_of(space, 1 if minimize else -1, trials, dict(enumerate(told)))
     running = study.ask()
     for epoch, value in enumerate(values[:-1], start=1):
         running.report(value, epoch)
@@ -52,15 +53,6 @@ def pruned_after(values: list[Any], thresholds: dict[int, float], minimize: bool
         if limits.judge(best) is not None:
             return epoch
     return None
-
-
-def frozen(trial: Result) -> FrozenTrial:
-    steps = {n: value for n, value in enumerate(trial.curve, start=1) if value is not None}
-    state = TrialState.COMPLETE if trial.state == "complete" else TrialState.PRUNED
-    return create_trial(
-        state=state, value=trial.curve[-1], intermediate_values=steps,
-        params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)},
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("minimize", [False, True])

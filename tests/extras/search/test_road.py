@@ -1,7 +1,6 @@
 """A search by either policy, interrupted anywhere, comes to the same decisions and bits."""
 
 import contextlib
-import functools
 import itertools
 import json
 import re
@@ -15,22 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_search import found, tried
 from omegaconf import OmegaConf, open_dict
 
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import (
+    HalvingSweeperConf,
+    OptunaSweeperConf,
+)
 from seqsweep.config.compose import MemberComposer
 from seqsweep.errors import RunLocked
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import LOCK, search
 from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.searchfile import Choice, SearchFile
-from seqsweep.extras.search.trials import Tried, read_trials
-from seqsweep.extras.search.window import Window
+from seqsweep.extras.search.searchfile import Choice
+from seqsweep.extras.search.study import Window
 from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.launchers import AsJobs, Here, RunLauncher, launch_jobs
+from seqsweep.sweeping.launchers import AsJobs, Here, launch_jobs
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge
@@ -51,7 +53,9 @@ SPACE = (
     "optimizer.lr=tag(log,interval(0.0001,0.3))",
     "model.cell=rnn,gru",
 )
-HALVING: dict[str, Any] = {"population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1}
+HALVING: dict[str, Any] = {
+    "population": 8, "rungs": [1, 2, 4], "confirm": {"top": 1, "seeds": 1}
+}  # fmt: skip
 OPTUNA: dict[str, Any] = {
     "budget": {"trials": 4}, "parallel": 2, "sampler": "random", "confirm": {"top": 0}
 }  # fmt: skip
@@ -96,37 +100,24 @@ class Searcher:
     folder: Path
 
     def __call__(self, *overrides: str, **settings: Any) -> int:
-        structured = OmegaConf.structured(OptunaSweeperConf)
-        launcher, folder = settings.pop("launcher", None), settings.pop("folder", self.folder)
-        options: Any = OmegaConf.to_container(OmegaConf.merge(structured, OPTUNA, settings))
-        del options["_target_"], options["params"]
         of_all = ("trainer.max_epochs=1", *overrides)
-        return self._search(functools.partial(Window.plan, options), of_all, launcher, folder)
+        return self._search(Window, OptunaSweeperConf, OPTUNA, of_all, settings)
 
     def halving(self, *overrides: str, **settings: Any) -> int:
-        launcher, folder = settings.pop("launcher", None), settings.pop("folder", self.folder)
-        return self._search(Halving(**HALVING | settings).plan, overrides, launcher, folder)
+        return self._search(Halving, HalvingSweeperConf, HALVING, overrides, settings)
 
     def _search(
-        self, plan: Any, overrides: Sequence[str], launcher: RunLauncher | None, folder: Path
+        self, policy: Any, conf: Any, ours: Any, overrides: Sequence[str], settings: dict[str, Any]
     ) -> int:
+        launcher, folder = settings.pop("launcher", Acting()), settings.pop("folder", self.folder)
+        options: Any = OmegaConf.merge(OmegaConf.structured(conf), ours, settings)
         given = [*FIXED, *SPACE, *overrides]
-        return search(plan, given, self.compose, launcher or Acting(), folder)
+        return search(policy, options, given, self.compose, launcher, folder)
 
 
 @pytest.fixture
 def run(compose: MemberComposer, tmp_path: Path) -> Searcher:
     return Searcher(compose, tmp_path)
-
-
-def found(folder: Path) -> SearchFile:
-    file = SearchFile.read(folder)
-    assert file is not None
-    return file
-
-
-def tried(folder: Path) -> list[Tried]:
-    return read_trials(found(folder), folder)
 
 
 def states(folder: Path) -> list[str]:
@@ -218,7 +209,8 @@ def test_the_same_command_trains_nothing_again(run, expected, undisturbed, tmp_p
 
 def test_runs_that_pause_at_rungs_come_to_the_same(run, expected, tmp_path):
     """Runs of autograd, of several pools and of workers have no pool that asks the judge."""
-    assert run.halving(launcher=Acting(asks_judge=False)) == 0
+    assert run.halving(launcher=Acting(asks_judge=False), confirm={"top": 0}) == 0
+    assert run.halving() == 0  # the fresh seeds alone
     assert trained(tmp_path) == expected
 
 
@@ -240,7 +232,7 @@ def test_a_search_killed_at_any_rename_comes_to_the_same(run, expected, at_renam
 
 
 def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, capsys):
-    assert run.halving(launcher=failing(0), top=0) == 1
+    assert run.halving(launcher=failing(0), confirm={"top": 0}) == 1
     failed = [trial.state == "failed" for trial in tried(tmp_path)]
     assert failed == [True] + [False] * 7
     assert states(tmp_path).count("complete") == 2
@@ -250,7 +242,7 @@ def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, caps
         # A command that would train nothing is not suggested.
         assert "the search has gone on without 1 failed run" in printed
         assert "this trains what is missing" not in printed
-        assert run.halving(top=0) == 1  # the rung was decided without the run
+        assert run.halving(confirm={"top": 0}) == 1  # the rung was decided without the run
         assert trained(tmp_path) == before
 
 
@@ -310,26 +302,25 @@ def test_a_combination_that_is_refused_counts_as_a_failed_trial(run, tmp_path):
     assert set(refused) == {False, True}
 
 
-def test_the_folder_of_another_halving_is_refused(run, expected, undisturbed):
-    with pytest.raises(ValueError, match=r"a search with rungs=\[1, 2, 4\]; give another"):
-        run.halving(rungs=[1, 4], folder=undisturbed)
-    assert trained(undisturbed) == expected
-
-
 @pytest.mark.parametrize(
-    ("overrides", "settings", "words"),
+    ("policy", "overrides", "settings", "words"),
     [
-        ([], {"seed": 1}, "seed=0; give another sweep.name"),
-        ([], {"pruner": "median"}, "pruner=none and another pruner_options; give another"),
-        (["model.dropout=0.1,0.2"], {}, "another space; give another sweep.name"),
-        (["optimizer.weight_decay=0.1"], {}, "another config, other data or other code; give"),
+        (Searcher.__call__, [], {"seed": 1}, "seed=0; give another sweep.name"),
+        (Searcher.__call__, [], {"pruner": "median"}, "pruner=none and another pruner_options"),
+        (Searcher.__call__, ["model.dropout=0.1,0.2"], {}, "another space; give another sweep"),
+        (Searcher.__call__, ["optimizer.weight_decay=0.1"], {}, "other data or other code; give"),
+        (Searcher.halving, [], {"rungs": [1, 4]}, r"a search with rungs=\[1, 2\]; give another"),
+        (Searcher.halving, ["optimizer.weight_decay=0.1"], {}, "other data or other code; give"),
     ],
 )
-def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
-    assert run(budget={"trials": 1}) == 0
+def test_another_search_is_refused(run, tmp_path, policy, overrides, settings, words):
+    begun: dict[str, Any] = {"budget": {"trials": 1}} if policy is Searcher.__call__ else {
+        "population": 2, "rungs": [1, 2]
+    }  # fmt: skip
+    assert policy(run, **begun) == 0
     content = (tmp_path / "search.json").read_bytes()
     with pytest.raises(ValueError, match=words):
-        run(*overrides, **settings)
+        policy(run, *overrides, **begun | settings)
     assert (tmp_path / "search.json").read_bytes() == content
 
 
@@ -341,7 +332,12 @@ def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
         ("logger=none", "logger: must be csv or both for a search"),
         ("data.val_fraction=0", "monitor=val/acc: there is no validation split"),
         ("monitor=val/acc,val/loss", "monitor: must have one value in a search"),
-        ("data.source.seed=0,1", "data.source.seed=.: other data than data.source"),
+        ("data.fold=0,1,2", "data.fold: must have one value in a search"),
+        ("data.source.seed=0,1", "data.source.seed=.: other data than data.source.* of its own$"),
+        (
+            "data.val_fraction=interval(0.1,0.3)",
+            "^data.val_fraction=0.*: other validation set than data.val_fraction=0",
+        ),
     ],
 )
 def test_runs_that_cannot_be_judged_are_refused(run, tmp_path, policy, override, words):
@@ -421,13 +417,7 @@ def test_workers_train_the_trials_that_one_machine_trains(run, tmp_path):
     by_workers, here, cluster = tmp_path / "by_workers", tmp_path / "here", Processes()
     assert run(*overrides, launcher=Workers(cluster, 2), folder=by_workers, **settings) == 0
     assert run(*overrides, folder=here, **settings) == 0
-    assert found(by_workers).trials == found(here).trials
-    assert found(by_workers).confirmed == found(here).confirmed
-    results = [
-        [(trial.state, trial.value, trial.epochs) for trial in tried(folder)]
-        for folder in (by_workers, here)
-    ]
-    assert results[0] == results[1]
-    assert "pruned" in {state for state, _, _ in results[0]}
+    assert trained(by_workers) == trained(here)
+    assert "pruned" in states(here)
     # The workers leave by themselves, since the search has ended.
     assert [process.wait(timeout=180) for process in cluster.processes] == [0, 0]

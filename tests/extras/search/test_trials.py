@@ -8,8 +8,7 @@ import pytest
 from made_sweeps import record_of, write_rows
 from own_metric_runs import finish_own_runs
 
-from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.searchfile import Choice, SearchFile, Trial
+from seqsweep.extras.search.searchfile import Choice, SearchFile, Trial, with_mode
 from seqsweep.extras.search.trials import (
     Result,
     Tried,
@@ -102,15 +101,18 @@ def test_classes_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
 
 def test_a_search_remembers_the_direction_of_a_users_own_metric(tmp_path):
     """The file of a metric of ours stays as it was."""
-    monitor, halving = Metric("val_mae", "min"), Halving(4, [1, 3], 0, 1, 3)
+
+    def search_by(monitor: Metric) -> SearchFile:
+        return SearchFile("tpe", "none", monitor, {}, with_mode({"seed": 0}, monitor), {})
+
     finish_own_runs(tmp_path, "val_mae", "min", {"val_mae": "min"}, lambda *given: 300.0 + given[1])
     trials = [Trial(n, {}, [f"{5 * n:016x}"]) for n in range(3)]
-    replace(halving.search_file({}, monitor), trials=trials).write(tmp_path)
+    replace(search_by(Metric("val_mae", "min")), trials=trials).write(tmp_path)
     search = SearchFile.read(tmp_path)
     assert search is not None and search.monitor.direction == "min"
     found = read_trials(search, tmp_path)
     assert [trial.value for trial in found] == [304.0, 308.0, 316.0]
     assert [trial.number for trial in ranked(found, search.sign)] == [0, 1, 2]
-    other = halving.search_file({}, Metric("val_mae", "max"))
+    other = search_by(Metric("val_mae", "max"))
     assert other.differences(search) == ["monitor_mode=max"]
-    assert "monitor_mode" not in halving.search_file({}, OURS["val/acc"]).settings
+    assert "monitor_mode" not in search_by(OURS["val/acc"]).settings

@@ -79,11 +79,14 @@ def test_without_optuna_the_report_names_the_package(tmp_path, monkeypatch: pyte
     assert "All trials" in text
 
 
-def test_a_damaged_search_json_counts_as_missing(tmp_path):
-    write_values(tmp_path, [0.5, 0.6])
-    (tmp_path / "search.json").write_text('{"method": "tpe", "trials": [')
+@pytest.mark.parametrize("change", [lambda text: text[:50], lambda text: text.replace("gru", "x")])
+def test_a_damaged_or_edited_search_json_counts_as_missing(tmp_path, change, capsys):
+    write_search(tmp_path, write_values(tmp_path, [0.5, 0.6]))
+    path = tmp_path / "search.json"
+    path.write_text(change(path.read_text()))
     assert "The search" not in page(tmp_path).headings
     assert table_lines(tmp_path, read_folder(tmp_path)) == []
+    assert "it counts as missing" in capsys.readouterr().err
 
 
 def rarely_validated(folder: Path) -> Trial:

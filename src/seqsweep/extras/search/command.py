@@ -8,8 +8,9 @@ the top.
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ from seqsweep.errors import RunLocked
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import Policy, Search
+from seqsweep.extras.search.settings import checked_options
 from seqsweep.runs.lock import RunLock
 from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import build_each
@@ -33,7 +35,8 @@ LOCK = ".searching"
 
 @interruptible()
 def search(
-    plan: Callable[[TrialPlanner], Policy],
+    policy_type: type[Policy],
+    options: Mapping[str, Any],
     overrides: Sequence[str],
     compose: MemberComposer,
     launcher: RunLauncher,
@@ -45,7 +48,7 @@ def search(
     search and trains nothing twice.
 
     Args:
-        plan: plans and checks the runs of the search, and returns its policy.
+        options: the keys of `hydra.sweeper`, without `params`.
         overrides: the space (values by key), and the values that all trials share.
 
     Raises:
@@ -55,7 +58,8 @@ def search(
     """
     started = time.monotonic()
     is_plan = begin(compose, launcher)
-    policy = plan(TrialPlanner.of(overrides, compose, folder))
+    planner = TrialPlanner.of(overrides, compose, folder)
+    policy = policy_type.plan(checked_options(options), planner)
     if policy.new.pruner != "none" and not launcher.prunes:
         raise ValueError(
             "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"
@@ -65,8 +69,9 @@ def search(
         # A network that cannot be built is refused now, and not after hours of training.
         build_each(policy.planned, compose)
     console = PlainConsole()
-    is_alone = contextlib.nullcontext() if is_plan else searching(policy.planned[0], console)
-    with is_alone:
+    with contextlib.ExitStack() as stack:
+        if not is_plan:
+            lock_search(stack, policy.planned[0], console)
         found = Search(policy)
         found.decide()
         policy.say(found, launcher, console, is_plan)
@@ -88,20 +93,17 @@ def begin(compose: MemberComposer, launcher: RunLauncher) -> bool:
     return is_plan
 
 
-@contextlib.contextmanager
-def searching(first: SweepMember, console: Console) -> Generator[None]:
-    """Holds the lock of the search; first waits if another process holds it.
+def lock_search(stack: contextlib.ExitStack, first: SweepMember, console: Console) -> None:
+    """Takes the lock of the search; first waits if another process holds it.
 
     Raises:
         RunLocked: another process searches here, and the config says `when_locked=skip`.
     """
     folder = first.folder.path.parent
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(RunLock(folder, LOCK))
-        except RunLocked:
-            if first.config["when_locked"] == "skip":
-                raise
-            print_lines(console, f"another process searches in {place(folder)}; waiting for it")
-            stack.enter_context(RunLock(folder, LOCK, waits=True))
-        yield
+    try:
+        stack.enter_context(RunLock(folder, LOCK))
+    except RunLocked:
+        if first.config["when_locked"] == "skip":
+            raise
+        print_lines(console, f"another process searches in {place(folder)}; waiting for it")
+        stack.enter_context(RunLock(folder, LOCK, waits=True))

@@ -13,7 +13,6 @@ from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import (
     Tried,
     different,
-    mean_metrics,
     ranked,
     read_trials,
     search_names,
@@ -21,7 +20,8 @@ from seqsweep.extras.search.trials import (
 )
 from seqsweep.results.formatting import KeyNames
 from seqsweep.results.measures import Measure
-from seqsweep.results.replicates import Replicate, Variation, numbers, replicate_of
+from seqsweep.results.replicates import Variation
+from seqsweep.results.rows import Row, make_row
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metrics import compared_metric
@@ -73,48 +73,48 @@ def confirmation_of(
 ) -> Confirmation | None:
     """Compares the best trials over fresh seeds; None without a complete run."""
     order = different(order)
-    samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
-    if not samples:
+    found: list[tuple[Tried, Row]] = []
+    for trial in order:
+        # A seed that the search itself has used is not fresh.
+        run_ids = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
+        row = row_of(run_ids, runs)
+        if row is not None and search.monitor in row.metrics:
+            found.append((trial, row))
+    if not found:
         return None
-
-    def values(trial: Tried, metric: str) -> dict[Replicate, float]:
-        return {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
-
-    trials = [trial for trial in order if trial.number in samples]
-    measure = Measure(search.monitor, Variation())
-    fresh = {t.number: measure.mean(values(t, search.metric)) for t in trials}
     # Equal trials stay in the order of the search.
-    trials.sort(key=lambda trial: search.sign * fresh[trial.number].mean)
-    available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
-    metric = compared_metric(search.monitor, available)
-    columns = [values(trial, metric) for trial in trials]
-    measure = Measure(metric, Variation())
-    differences = measure.differences(columns)
+    found.sort(key=lambda pair: search.sign * pair[1].metrics[search.monitor].mean)
+    shared = set.intersection(*(set(_means(row)) for _, row in found))
+    metric = compared_metric(search.monitor, shared)
+    samples = [row.samples[metric] for _, row in found]
+    differences = Measure(metric, Variation()).differences(samples)
     rows = [
         Confirmed(
             trial.number,
             trial_words(trial, names),
             1 + order.index(trial),
             trial.value or 0.0,
-            fresh[trial.number],
-            measure.mean(column),
+            row.metrics[search.monitor],
+            row.metrics[metric],
             difference,
         )
-        for trial, column, difference in zip(trials, columns, differences, strict=True)
+        for (trial, row), difference in zip(found, differences, strict=True)
     ]
     planned = len(set[str]().union(*search.confirmed.values()))
-    return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
+    return Confirmation(metric, rows, max(0, planned - sum(row.fresh.n for row in rows)))
 
 
-def _samples(
-    trial: Tried, search: SearchFile, runs: Mapping[str, Entry]
-) -> dict[Replicate, dict[str, float]]:
-    """Returns the metrics of a trial's complete runs with fresh seeds, by seed."""
-    # A seed that the search itself has used is not fresh.
-    run_ids = search.confirmed.get(trial.number, ())
-    entries = [runs[i] for i in run_ids if i in runs and i not in trial.run_ids]
-    metrics = {replicate_of(e): numbers(e) for e in entries if e.state == "complete"}
-    return {seed: each for seed, each in metrics.items() if search.metric in each}
+def row_of(run_ids: Iterable[str], runs: Mapping[str, Entry]) -> Row | None:
+    """Returns a trial's complete runs as a row of a leaderboard, if any."""
+    entries = [runs[run_id] for run_id in run_ids if run_id in runs]
+    complete = [entry for entry in entries if entry.state == "complete"]
+    return make_row(complete, [], {}, {}, Variation()) if complete else None
+
+
+def _means(row: Row) -> dict[str, float]:
+    """Returns the mean of each metric that all runs of a row have."""
+    means = {name: each.mean for name, each in row.metrics.items() if each.n == row.n}
+    return dict(sorted(means.items()))
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,13 @@ def find_search(
     epochs = _least_epochs(trials)
     values = {t.number: t.value_after(epochs) if epochs else t.value for t in trials}
     costs = {number: file.sign * v for number, v in values.items() if v is not None}
+    best = row_of(order[0].run_ids, runs) if order else None
     return Search(
         file=replace(file, trials=()),  # `Search.trials` has them, with results
         trials=trials,
         names=names,
         best=[trial.number for trial in order],
-        best_metrics=mean_metrics(order[0].run_ids, runs) if order else {},
+        best_metrics=_means(best) if best else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=len(costs),
         compared_after=epochs,

@@ -5,105 +5,101 @@ the last run has reached a rung, `judge` compares them all: the better ones trai
 and the others end. All decisions depend only on the files of the runs. The module imports no torch.
 """
 
-import functools
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from hydra.errors import HydraException
 from rich.console import Console
 
-from seqsweep.config.schema import check_range
 from seqsweep.config.shape.axes import check_size
 from seqsweep.console import print_lines
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.extras.search.searchfile import SearchFile, Space, Trial, with_mode
 from seqsweep.extras.search.session import Policy, Search
-from seqsweep.extras.search.space import overrides_of, value_at
+from seqsweep.extras.search.space import value_at
 from seqsweep.runs.metrics import Metric, epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.sweeping.launchers import RunLauncher
-from seqsweep.sweeping.members import plan_members, say_plan
+from seqsweep.sweeping.members import say_plan
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
 
-@dataclass(frozen=True)
-class Halving:
-    """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
+@dataclass(frozen=True, kw_only=True)
+class Halving(Policy):
+    """Draws all configs at the beginning, one run each. No choice depends on a result.
 
     Attributes:
-        population: the number of configs that are drawn; equal configs are trained once.
-        rungs: the numbers of epochs after which the runs are judged; the runs end at the last one.
-        seed: the seed of the draws. The seed of the runs is a key of their config.
-        top: how many of the best configs are trained again at the end.
-        seeds: the number of fresh seeds for each of the best configs.
+        trials: the trials of the runs `planned`, in their order.
     """
 
-    population: int
-    rungs: Sequence[int]
-    seed: int
-    top: int
-    seeds: int
+    trials: Sequence[Trial]
 
-    def __post_init__(self) -> None:
-        check_range("hydra.sweeper.population", self.population, 2)
-        check_range("hydra.sweeper.seed", self.seed, 0)
-        check_range("hydra.sweeper.confirm.top", self.top, 0)
-        check_range("hydra.sweeper.confirm.seeds", self.seeds, 0)
-        check_size(f"hydra.sweeper.population={self.population}", self.population)
-        is_increasing = all(a < b for a, b in itertools.pairwise(self.rungs))
-        if len(self.rungs) < 2 or self.rungs[0] < 1 or not is_increasing:
-            listed = ",".join(map(str, self.rungs))
-            raise ValueError(
-                f"hydra.sweeper.rungs=[{listed}]: must be at least two increasing numbers of"
-                " epochs, as in [1,3,9,27]"
-            )
-
-    def sizes(self, configs: int) -> list[int]:
-        """Returns how many runs train to each rung, if none fails."""
-        sizes = [configs]
-        for rung, following in itertools.pairwise(self.rungs):
-            sizes.append(-(-sizes[-1] * rung // following))
-        return sizes
-
-    def epochs(self, configs: int) -> int:
-        """Returns the number of epochs of all rungs, if no run fails or stops early."""
-        steps = [self.rungs[0], *(b - a for a, b in itertools.pairwise(self.rungs))]
-        return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
-
-    def search_file(self, space: Space, monitor: Metric) -> SearchFile:
-        """Returns the search.json of a search that has no trials yet."""
-        settings = with_mode({"population": self.population, "seed": self.seed}, monitor)
-        budget, rungs = {"trials": self.population}, list(self.rungs)
-        return SearchFile("halving", "halving", monitor, space, settings, budget, rungs=rungs)
-
-    def plan(self, planner: TrialPlanner) -> "Population":
-        """Draws, plans and checks a trial and a run for each distinct config."""
-        planner = to_the_last_rung(planner, self.rungs[-1])
-        drawn = [draw(planner.space, self.seed, n) for n in range(self.population)]
-        jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
-        # If several draws are equal, the first draw counts.
-        numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
-        runs = plan_members(jobs, planner.compose, planner.folder)
-        trials: list[Trial] = []
-        for run in runs:
-            check_searchable(run, self.rungs[0])
-            number = numbers[tuple(run.overrides)]
-            trials.append(Trial(number, drawn[number], [run.run_id]))
+    @classmethod
+    def plan(cls, options: Mapping[str, Any], planner: TrialPlanner) -> Self:
+        population, rungs, seed = (options[key] for key in ("population", "rungs", "seed"))
+        check_size(f"hydra.sweeper.population={population}", population)
+        check_rungs(rungs)
+        planner = to_the_last_rung(planner, rungs[-1])
+        trials: dict[str, Trial] = {}
+        for number in range(population):
+            params = draw(planner.space, seed, number)
+            (run,) = planner.plan(params)
+            # If several draws are equal, the first draw counts.
+            trials.setdefault(run.run_id, Trial(number, params))
+        runs = [run for trial in trials.values() for run in planner.plan(trial.params)]
+        monitors = [check_searchable(run, rungs[0]) for run in runs]
         check_comparable(runs)
-        fresh = [seed for seed in range(self.seeds + 1) if seed != runs[0].config["seed"]]
-        return Population(
+        settings = with_mode({"population": population, "seed": seed}, monitors[0])
+        budget, confirm = {"trials": population}, options["confirm"]
+        fresh = [each for each in range(confirm["seeds"] + 1) if each != runs[0].config["seed"]]
+        return cls(
             planner=planner,
             planned=runs,
-            new=self.search_file(planner.space, check_searchable(runs[0])),
-            top=self.top,
-            fresh=fresh[: self.seeds],
-            halving=self,
-            trials=trials,
+            new=SearchFile(
+                "halving", "halving", monitors[0], planner.space, settings, budget, rungs=rungs
+            ),
+            top=confirm["top"],
+            fresh=fresh[: confirm["seeds"]],
+            trials=[*trials.values()],
+        )
+
+    def choose(self, search: Search) -> Trial | None:
+        return next(itertools.islice(self.trials, len(search.trials), None), None)
+
+    def judge(self, search: Search) -> dict[str, Limits]:
+        return judge(search.runs_of(search.trials), self.new.monitor, self.new.rungs)
+
+    def is_over(self, search: Search, trial: Trial) -> bool:
+        # The rung was decided without the run. A run that has reached the rung at which it ends is
+        # launched once more to write its record, even if it failed in an earlier command.
+        (run,) = search.runs_of([trial])
+        ends_at = search.limits[run.run_id].ends_at
+        return ends_at is not None and not Standing(run).has_reached(ends_at)
+
+    def say(self, search: Search, launcher: RunLauncher, console: Console, is_plan: bool) -> None:
+        runs, rungs, population = self.planned, self.new.rungs, self.new.settings["population"]
+        sizes = sizes_at(rungs, len(runs))
+        steps = ", ".join(f"{n:,} to epoch {rung}" for n, rung in zip(sizes, rungs, strict=True))
+        begins = [0, *rungs[:-1]]
+        parts = zip(sizes, begins, rungs, strict=True)
+        epochs, full = sum(n * (end - begin) for n, begin, end in parts), len(runs) * rungs[-1]
+        print_lines(console, f"successive halving: {steps}: {epochs:,} of {full:,} epochs")
+        processes, pending = launcher.processes, search.pending()
+        say_plan(runs, pending, population, search.folder, console, processes=processes)
+
+
+def check_rungs(rungs: Sequence[int]) -> None:
+    """Refuses rungs that are not at least two increasing numbers of epochs."""
+    is_increasing = all(a < b for a, b in itertools.pairwise(rungs))
+    if len(rungs) < 2 or rungs[0] < 1 or not is_increasing:
+        raise ValueError(
+            f"hydra.sweeper.rungs=[{','.join(map(str, rungs))}]: must be at least two increasing"
+            " numbers of epochs, as in [1,3,9,27]"
         )
 
 
@@ -128,57 +124,29 @@ def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
     >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
     {'optimizer.lr': 0.069148}
     """
-    return {key: value_at(values, _share(seed, number, key)) for key, values in space.items()}
+    params: dict[str, Any] = {}
+    for key, values in space.items():
+        # Unlike a generator of NumPy, a digest gives the same number in any version.
+        digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
+        params[key] = value_at(values, (int.from_bytes(digest[:8], "big") >> 11) / 2**53)
+    return params
 
 
-def _share(seed: int, number: int, key: str) -> float:
-    """Returns a random number in [0, 1)."""
-    # Unlike a generator of NumPy, a digest gives the same number in any version.
-    digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+def sizes_at(rungs: Sequence[int], runs: int) -> list[int]:
+    """Returns how many runs train to each rung, if none fails.
 
-
-@dataclass(frozen=True)
-class Population(Policy):
-    """All configs of a successive halving, one run each. No choice depends on a result.
-
-    Attributes:
-        trials: the trials of the runs `planned`, in their order.
+    >>> sizes_at([1, 3, 9, 27], 256)
+    [256, 86, 29, 10]
     """
+    sizes = [runs]
+    for rung, following in itertools.pairwise(rungs):
+        sizes.append(kept(sizes[-1], rung, following))
+    return sizes
 
-    halving: Halving
-    trials: Sequence[Trial]
 
-    @functools.cached_property
-    def _runs(self) -> dict[int, SweepMember]:
-        pairs = zip(self.trials, self.planned, strict=True)
-        return {trial.number: run for trial, run in pairs}
-
-    def runs(self, trial: Trial) -> list[SweepMember]:
-        return [self._runs[trial.number]] if trial.number in self._runs else []
-
-    def choose(self, search: Search) -> Trial | None:
-        return next(itertools.islice(self.trials, len(search.trials), None), None)
-
-    def judge(self, search: Search) -> dict[str, Limits]:
-        runs = [search.member(run_id) for trial in search.trials for run_id in trial.run_ids]
-        return judge(runs, self.new.monitor, self.halving.rungs)
-
-    def is_over(self, search: Search, trial: Trial) -> bool:
-        # The rung was decided without the run. A run that has reached the rung at which it ends is
-        # launched once more to write its record, even if it failed in an earlier command.
-        (run,) = (search.member(run_id) for run_id in trial.run_ids)
-        ends_at = search.limits[run.run_id].ends_at
-        return ends_at is not None and not Standing(run).has_reached(ends_at)
-
-    def say(self, search: Search, launcher: RunLauncher, console: Console, is_plan: bool) -> None:
-        halving, runs = self.halving, self.planned
-        sizes = zip(halving.sizes(len(runs)), halving.rungs, strict=True)
-        steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
-        epochs, full = halving.epochs(len(runs)), len(runs) * halving.rungs[-1]
-        print_lines(console, f"successive halving: {steps}: {epochs:,} of {full:,} epochs")
-        pending, drawn, processes = search.pending(), halving.population, launcher.processes
-        say_plan(runs, pending, drawn, search.folder, console, processes=processes)
+def kept(runs: int, rung: int, following: int) -> int:
+    """Returns how many of some runs continue after a rung, rounded up."""
+    return -(-runs * rung // following)
 
 
 class Standing:
@@ -247,8 +215,8 @@ def judge(runs: Sequence[SweepMember], monitor: Metric, rungs: Sequence[int]) ->
         if not all(run.is_settled(rung, was_judged) for run in alive.values()):
             return limits | dict.fromkeys(alive, Limits(until=rung))
         ranked = sorted(alive, key=lambda run_id: alive[run_id].rank(rung, monitor))
-        kept = set(ranked[: -(-len(alive) * rung // following)])
-        left = {name: run for name, run in alive.items() if name in kept and not run.is_lost(rung)}
+        best = set(ranked[: kept(len(alive), rung, following)])
+        left = {name: run for name, run in alive.items() if name in best and not run.is_lost(rung)}
         limits |= dict.fromkeys(alive.keys() - left.keys(), Limits(ends_at=rung))
         alive = left
     return limits | dict.fromkeys(alive, Limits())

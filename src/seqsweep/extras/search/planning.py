@@ -1,5 +1,6 @@
 """Plans the runs of trials (chosen configs); refuses runs that a search cannot compare."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from seqsweep.training.planned_run import PlannedRun
 
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
-_NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
+_NEEDS_ONE_VALUE = (
+    "monitor", "monitor_mode", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS
+)  # fmt: skip
 """Keys that a search must not vary: they change the ranking or the folder, or let luck decide."""
 
 _INSIDE = 0.2361
@@ -64,9 +67,16 @@ class TrialPlanner:
     ) -> list[SweepMember]:
         """Plans a trial's run for each seed, or one run with the config's seed."""
         # If a key has two values, the last value counts.
-        job = [*self.fixed, *overrides_of(self.space, params)]
-        jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
-        return plan_members(jobs, self.compose, self.folder)
+        job = (*self.fixed, *overrides_of(self.space, params))
+        jobs = (job,) if seeds is None else tuple((*job, f"seed={seed}") for seed in seeds)
+        if jobs not in self._planned:
+            self._planned[jobs] = plan_members(jobs, self.compose, self.folder)
+        return self._planned[jobs]
+
+    @functools.cached_property
+    def _planned(self) -> dict[Sequence[Sequence[str]], list[SweepMember]]:
+        """The planned runs by their overrides, since planning takes a millisecond."""
+        return {}
 
     def plan_ends(self) -> list[SweepMember]:
         """Plans runs with all choices and both ends of intervals, as a check.
@@ -78,7 +88,7 @@ class TrialPlanner:
                 be compared.
         """
         first = {key: value_at(values, 0.0) for key, values in self.space.items()}
-        planned = self.plan(first)
+        planned = [*self.plan(first)]
         for key, values in self.space.items():
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:

@@ -110,6 +110,11 @@ class SearchFile:
         """Returns -1 for a metric whose higher values are better, otherwise 1."""
         return 1 if self.monitor.lower_is_better else -1
 
+    @property
+    def limits_text(self) -> str:
+        """The limits of the budget: `50 trials, 1,000 epochs`."""
+        return ", ".join(f"{limit:,g} {unit}" for unit, limit in self.budget.items())
+
     def differences(self, other: Self) -> list[str]:
         """Names the decisive settings of this search that differ from another search.
 

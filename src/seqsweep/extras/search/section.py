@@ -1,6 +1,5 @@
 """Builds the report's section on a search, and the lines below a leaderboard."""
 
-import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -58,10 +57,9 @@ def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
 
 def _trials_with_value(search: Search) -> list[Tried]:
     """Returns the trials with a value: complete trials by rank, then pruned trials."""
-    having = [trial for trial in search.trials if trial.value is not None]
-    rank = {number: place for place, number in enumerate(search.best)}
-    sign = search.file.sign
-    return sorted(having, key=lambda t: (rank.get(t.number, math.inf), sign * (t.value or 0.0)))
+    pruned = [t for t in search.trials if t.state == "pruned" and t.value is not None]
+    pruned.sort(key=lambda trial: search.file.sign * (trial.value or 0.0))
+    return [*search.complete, *pruned]
 
 
 def key_figure(key: str, search: Search) -> Figure:
@@ -131,8 +129,7 @@ _STATES = ("complete", "pruned", "failed", "running")
 def search_words(search: Search) -> str:
     """Says how the search chose its trials, and within what budget."""
     file = search.file
-    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
-    budget = f" Budget: {limits}." if limits else ""
+    budget = f" Budget: {file.limits_text}." if file.budget else ""
     return f"Search by {file.method}, pruner {file.pruner}: {trials_words(search)}.{budget}"
 
 

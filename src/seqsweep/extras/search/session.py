@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from hydra.errors import HydraException
 from rich.console import Console
@@ -35,7 +36,7 @@ from seqsweep.text import count
 from seqsweep.training.limits import Limits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy(abc.ABC):
     """Chooses the trials of a search, and judges which of their runs continue.
 
@@ -45,6 +46,7 @@ class Policy(abc.ABC):
         planner: plans the runs of a config.
         planned: the planned runs that were checked; they are built before the first run starts.
         new: the search.json of the search before its first trial.
+        seeds: the seeds of a trial's runs; None for one run with the config's seed.
         top: how many of the best trials are trained again at the end.
         fresh: the seeds of these new runs; the search itself uses none of them.
     """
@@ -54,14 +56,12 @@ class Policy(abc.ABC):
     new: SearchFile
     top: int
     fresh: Sequence[int]
+    seeds: Sequence[int] | None = None
 
+    @classmethod
     @abc.abstractmethod
-    def runs(self, trial: Trial) -> list[SweepMember]:
-        """Returns the planned runs of a trial.
-
-        Raises:
-            HydraException, ValueError, TypeError: the trial's config is refused.
-        """
+    def plan(cls, options: Mapping[str, Any], planner: TrialPlanner) -> Self:
+        """Plans and checks a search with these keys of `hydra.sweeper`, without `params`."""
 
     @abc.abstractmethod
     def choose(self, search: "Search") -> Trial | None:
@@ -110,7 +110,8 @@ class Search:
         self.trials: list[Trial] = []
         self.limits: dict[str, Limits] = {}
         for trial in self.before.trials:
-            runs = policy.runs(trial) if trial.refusal is None else []
+            is_refused = trial.refusal is not None
+            runs = [] if is_refused else policy.planner.plan(trial.params, policy.seeds)
             if [run.run_id for run in runs] != list(trial.run_ids):
                 self._refuse()
             self._add(trial, runs)
@@ -134,7 +135,7 @@ class Search:
         while (trial := self.policy.choose(self)) is not None:
             runs, refusal = list[SweepMember](), None
             try:
-                runs = self.policy.runs(trial)
+                runs = self.policy.planner.plan(trial.params, self.policy.seeds)
             except (HydraException, ValueError, TypeError) as error:
                 refusal = " ".join(str(error).split())
                 say_error(f"trial {trial.number} is refused: {refusal}")
@@ -169,9 +170,7 @@ class Search:
     def _left(self) -> list[SweepMember]:
         """Returns the runs of the trials without a result."""
         results = self.results()
-        left = [trial for trial in self.trials if trial.number not in results]
-        run_ids = dict.fromkeys(run_id for trial in left for run_id in trial.run_ids)
-        return [self.member(run_id) for run_id in run_ids]
+        return self.runs_of([trial for trial in self.trials if trial.number not in results])
 
     def results(self) -> Mapping[int, Result]:
         """Returns the results of the trials that have ended, by number. No result changes."""
@@ -185,13 +184,18 @@ class Search:
 
     def _has_ended(self, trial: Trial) -> bool:
         # With `on_error=stop` the next command tries a failed trial again.
-        runs = [self.member(run_id) for run_id in trial.run_ids]
+        runs = self.runs_of([trial])
         is_over = all(run.is_over() and not run.ends_sweep() for run in runs)
         return is_over or self.policy.is_over(self, trial)
 
     def member(self, run_id: str) -> SweepMember:
         """Returns a run with its present limits."""
         return replace(self._members[run_id], limits=self.limits.get(run_id))
+
+    def runs_of(self, trials: Sequence[Trial]) -> list[SweepMember]:
+        """Returns the distinct runs of trials with their present limits."""
+        run_ids = dict.fromkeys(run_id for trial in trials for run_id in trial.run_ids)
+        return [self.member(run_id) for run_id in run_ids]
 
     def members(self) -> list[SweepMember]:
         """Returns the runs of all trials, and the planned runs with fresh seeds."""
@@ -225,16 +229,14 @@ class Search:
         self._done_before = sum(member.was_done() for member in self.members())
         code = 0
         # `next_runs` writes search.json before any run starts, so no choice is lost.
-        if pending := self.next_runs():
+        pending = self.next_runs()
+        if first := pending or self._fresh_runs():
+            rounds = self._rounds(pending, launcher, console)
             code = train_sweep(
-                self.members(), pending, launcher, self.folder, console,
-                self._rounds(pending, launcher, console), self.judge, is_open=True,
+                self.members(), first, launcher, self.folder, console, rounds, self.judge,
+                is_open=True,
             )  # fmt: skip
             self.write()
-        # The search is not over if it was stopped, or if some trials have no result yet, for
-        # example because other processes train them.
-        if code == 0 and not self.next_runs() and len(self.results()) == len(self.trials):
-            code = self._train_fresh_seeds(launcher, console)
         # Workers wait for the fresh seeds, so the sweep is closed only now.
         close_sweep(self.folder)
         if members := self.members():
@@ -244,9 +246,12 @@ class Search:
     def _rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        """Yields the runs to train, or lets workers train them, until nothing changes."""
+        """Yields the runs to train, or lets workers train them, until nothing changes.
+
+        The fresh seeds of the best trials are the last round.
+        """
         folders, rungs, before = [run.folder for run in pending], self.policy.new.rungs, None
-        with show_progress(folders, console) if rungs else contextlib.nullcontext():
+        with show_progress(folders, console) if rungs and folders else contextlib.nullcontext():
             # If the same runs have the same limits as before, another round would change nothing:
             # the search was stopped, other processes train the runs, or they cannot be trained.
             while pending and (left := {run.run_id: run.limits for run in pending}) != before:
@@ -264,6 +269,13 @@ class Search:
                 if pending and len(self._members) > known:
                     # Workers and tables read the list of runs from sweep.json.
                     write_sweep(self.members(), pending, self.folder, console, is_open=True)
+        if fresh := self._fresh_runs():
+            write_sweep(self.members(), fresh, self.folder, console, is_open=True)
+            print_lines(
+                console, f"confirming the best configs: {count(len(fresh), 'run')} with fresh seeds"
+            )
+            ended = sum(member.was_done() for member in self.members()) - self._done_before
+            yield from shown(fresh, console, (ended, ended + len(fresh)))
 
     def _counted(self) -> tuple[int, int]:
         """Returns how many runs have ended in this command, of how many (0: unknown)."""
@@ -274,30 +286,27 @@ class Search:
         trials = int(new.budget["trials"]) * new.settings["seeds"]
         return ended, trials + confirmed - self._done_before
 
-    def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
-        """Trains the best trials again with fresh seeds; returns the exit code."""
+    def _fresh_runs(self) -> list[SweepMember]:
+        """Returns the runs of the best trials with fresh seeds that are left to train.
+
+        There are none before the search is over. It is not over if it was stopped, or if some
+        trials have no result yet, for example because other processes train them.
+        """
+        if len(self.results()) < len(self.trials):
+            return []
         file, policy = self.file(), self.policy
         best = different(ranked(read_trials(file, self.folder), file.sign))[: policy.top]
-        planned = {t.number: policy.planner.plan(t.params, policy.fresh) for t in best}
-        run_ids = {n: [run.run_id for run in runs] for n, runs in planned.items()}
-        self._confirmed = {**self._confirmed, **run_ids}
+        left: list[SweepMember] = []
+        for trial in best:
+            runs = policy.planner.plan(trial.params, policy.fresh)
+            self._confirmed = {**self._confirmed, trial.number: [run.run_id for run in runs]}
+            self._members |= {r.run_id: r for r in runs if r.run_id not in self._members}
+            left += [run for run in runs if not run.was_done()]
         self.write()
-        runs = [run for each in planned.values() for run in each]
-        for run in runs:
-            self._members.setdefault(run.run_id, run)
-        left = [run for run in runs if not run.was_done()]
-        if not left:
-            return 0
-        print_lines(
-            console, f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
-        )
-        ended = sum(member.was_done() for member in self.members()) - self._done_before
-        rounds = shown(left, console, (ended, ended + len(left)))
-        return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
+        return left
 
     def _lost(self) -> list[str]:
         """Returns the run_ids of failed runs that are not tried again."""
         results = self.results()
         lost = [t for t in self.trials if t.number in results and self.policy.is_over(self, t)]
-        run_ids = dict.fromkeys(run_id for trial in lost for run_id in trial.run_ids)
-        return [run_id for run_id in run_ids if not self.member(run_id).was_done()]
+        return [run.run_id for run in self.runs_of(lost) if not run.was_done()]

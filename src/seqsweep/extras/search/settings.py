@@ -1,4 +1,4 @@
-"""Checks the settings of an Optuna search, and computes when trials end early.
+"""Checks the options of searches, and computes when Optuna's trials end early.
 
 The thresholds of a trial are computed when the trial is chosen, from the results known by then. So
 the thresholds do not depend on the speed of the runs, nor on other runs that train at the same
@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from seqsweep.config.schema import check_range
 from seqsweep.extras.search.searchfile import SearchFile, Space, with_mode
 from seqsweep.extras.search.trials import Result
+from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import Metric
 from seqsweep.text import nearest_or_all
 
@@ -116,110 +119,112 @@ SAMPLERS: Mapping[str, Sequence[str]] = {
 }
 """The options of each sampler."""
 
-PRUNERS: Mapping[str, Mapping[str, int]] = {
-    "none": {},
-    "median": {"n_startup_trials": 0, "n_warmup_epochs": 0, "interval": 1},
-    "hyperband": {"min_epochs": 1, "eta": 2},
+PRUNERS: Mapping[str, Sequence[str]] = {
+    "none": (),
+    "median": ("n_startup_trials", "n_warmup_epochs", "interval"),
+    "hyperband": ("min_epochs", "eta"),
 }
-"""The options of each pruner, with their smallest allowed values."""
+"""The options of each pruner."""
+
+_RULES = {"median": Median, "hyperband": Hyperband}
+
+_LEAST = {
+    "population": 2, "seed": 0, "parallel": 1, "seeds": 1, "confirm.top": 0, "confirm.seeds": 0,
+    "pruner_options.n_startup_trials": 0, "pruner_options.n_warmup_epochs": 0,
+    "pruner_options.interval": 1, "pruner_options.min_epochs": 1, "pruner_options.eta": 2,
+}  # fmt: skip
+"""The smallest allowed values of the keys of `hydra.sweeper`."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The keys of `hydra.sweeper` without null options, `monitor` and `max_epochs`; all checked.
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the keys of `hydra.sweeper` as plain values, without null options.
 
-    Attributes:
-        monitor: the metric by which the trials are judged.
-        seed: the seed of the sampler. The seed of the runs is a key of their config.
-        budget: the limits of the search: `trials`, `epochs` of all runs, and `minutes` of all
-            commands. The first limit that is reached ends the search.
-        parallel: the most trials that are without a result at the same time.
-        seeds: the number of runs of a trial; a trial is judged by the mean of its runs.
-        confirm: how many of the best trials are trained again at the end (`top`), and with how
-            many fresh seeds (`seeds`).
+    Raises:
+        ValueError: a number is below its smallest allowed value.
     """
+    plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
+    for key, group in plain.items():
+        if isinstance(group, dict):
+            plain[key] = {name: each for name, each in group.items() if each is not None}
+    for key, value in flatten(plain):
+        if key in _LEAST:
+            check_range(f"hydra.sweeper.{key}", value, _LEAST[key])
+    return plain
 
-    monitor: Metric
-    max_epochs: int
-    sampler: str
-    sampler_options: Mapping[str, Any]
-    seed: int
-    budget: Mapping[str, float]
-    parallel: int
-    pruner: str
-    pruner_options: Mapping[str, int]
-    seeds: int
-    confirm: Mapping[str, int]
 
-    def __post_init__(self) -> None:
-        for kind, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
-            name, options = getattr(self, kind), getattr(self, f"{kind}_options")
-            if name not in known:
-                hint = nearest_or_all(name, known)
-                raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{hint}")
-            for key in options.keys() - set(known[name]):
-                raise ValueError(
-                    f"hydra.sweeper.{kind}_options.{key}={options[key]}: {kind}={name} has no such"
-                    f" option{nearest_or_all(key, known[name])}"
-                )
-        least = {"seed": (self.seed, 0), "parallel": (self.parallel, 1), "seeds": (self.seeds, 1)}
-        least |= {f"confirm.{key}": (value, 0) for key, value in self.confirm.items()}
-        least |= {
-            f"pruner_options.{key}": (value, PRUNERS[self.pruner][key])
-            for key, value in self.pruner_options.items()
-        }
-        for key, (value, number) in least.items():
-            check_range(f"hydra.sweeper.{key}", value, number)
-        limits = self.budget
-        if not limits:
-            raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
-        for unit, limit in limits.items():
-            if not (limit > 0 and math.isfinite(limit)):
-                raise ValueError(f"hydra.sweeper.budget.{unit}={limit}: must be above 0")
-        if limits.get("epochs", math.inf) < self.cost:
+def optuna_search(
+    options: Mapping[str, Any], monitor: Metric, max_epochs: int, space: Space
+) -> SearchFile:
+    """Returns the search.json of an Optuna search that has chosen no trial yet.
+
+    Args:
+        options: the keys of `hydra.sweeper` as `checked_options` returns them. `seed` is the seed
+            of the sampler, and the seed of the runs is a key of their config. `parallel` is the
+            most trials that are without a result at the same time. `seeds` is the number of runs
+            of a trial, which is judged by their mean. `budget` has the limits of the search:
+            `trials`, `epochs` of all runs, and `minutes` of all commands.
+
+    Raises:
+        ValueError: an option is refused.
+    """
+    for kind, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+        name, given = options[kind], options[f"{kind}_options"]
+        if name not in known:
+            raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{nearest_or_all(name, known)}")
+        for key in given.keys() - set(known[name]):
             raise ValueError(
-                f"hydra.sweeper.budget.epochs={limits['epochs']}: must be at least {self.cost}, the"
-                f" epochs of one trial (hydra.sweeper.seeds={self.seeds},"
-                f" trainer.max_epochs={self.max_epochs})"
+                f"hydra.sweeper.{kind}_options.{key}={given[key]}: {kind}={name} has no such"
+                f" option{nearest_or_all(key, known[name])}"
             )
-
-    @property
-    def cost(self) -> int:
-        """The most epochs of all runs of a trial together."""
-        return self.max_epochs * self.seeds
-
-    @functools.cached_property
-    def rule(self) -> Median | Hyperband | None:
-        """The rule that ends trials early; None if no trial ends early."""
-        if self.pruner == "none":
-            return None
-        made = Median if self.pruner == "median" else Hyperband
-        return made(self.max_epochs, self.monitor.lower_is_better, **self.pruner_options)
-
-    def needed(self, number: int) -> range:
-        """Returns the numbers of the trials whose results decide the choice of trial `number`."""
-        return range(number - self.parallel + 1)
-
-    def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
-        """Returns whether one more trial may begin; None stands for a trial without a result."""
-        # A running trial counts with all its epochs, until it ends and its real number of epochs is
-        # known. So the end of a trial may change the answer from no to yes, but never back.
-        used = sum(self.cost if result is None else result.epochs for result in results)
-        return (
-            len(results) < self.budget.get("trials", math.inf)
-            and used + self.cost <= self.budget.get("epochs", math.inf)
-            and minutes < self.budget.get("minutes", math.inf)
+    limits, seeds = options["budget"], options["seeds"]
+    if not limits:
+        raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
+    for unit, limit in limits.items():
+        if not (limit > 0 and math.isfinite(limit)):
+            raise ValueError(f"hydra.sweeper.budget.{unit}={limit}: must be above 0")
+    if limits.get("epochs", math.inf) < max_epochs * seeds:
+        raise ValueError(
+            f"hydra.sweeper.budget.epochs={limits['epochs']}: must be at least"
+            f" {max_epochs * seeds}, the epochs of one trial (hydra.sweeper.seeds={seeds},"
+            f" trainer.max_epochs={max_epochs})"
         )
+    rule = _RULES.get(options["pruner"])
+    settings = {
+        "sampler_options": options["sampler_options"],
+        # The class has the defaults of the options that are not given.
+        "pruner_options": {key: getattr(rule, key) for key in PRUNERS[options["pruner"]]}
+        | options["pruner_options"],
+        "seed": options["seed"],
+        "parallel": options["parallel"],
+        "seeds": seeds,
+        "max_epochs": max_epochs,
+    }
+    settings = with_mode(settings, monitor)
+    return SearchFile(options["sampler"], options["pruner"], monitor, space, settings, limits)
 
-    def search_file(self, space: Space) -> SearchFile:
-        """Returns the search.json of a search that has chosen no trial yet."""
-        settings: Mapping[str, Any] = {
-            "sampler_options": self.sampler_options,
-            "pruner_options": {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]},
-            "seed": self.seed,
-            "parallel": self.parallel,
-            "seeds": self.seeds,
-            "max_epochs": self.max_epochs,
-        }
-        settings = with_mode(settings, self.monitor)
-        return SearchFile(self.sampler, self.pruner, self.monitor, space, settings, self.budget)
+
+def rule_of(search: SearchFile) -> Median | Hyperband | None:
+    """Returns the rule that ends trials early; None if no trial ends early."""
+    rule, settings = _RULES.get(search.pruner), search.settings
+    if rule is None:
+        return None
+    minimize = search.monitor.lower_is_better
+    return rule(settings["max_epochs"], minimize, **settings["pruner_options"])
+
+
+def needed(search: SearchFile, number: int) -> range:
+    """Returns the numbers of the trials whose results decide the choice of trial `number`."""
+    return range(number - search.settings["parallel"] + 1)
+
+
+def allows(search: SearchFile, results: Sequence[Result | None], minutes: float) -> bool:
+    """Returns whether one more trial may begin; None stands for a trial without a result."""
+    # A running trial counts with all its epochs, until it ends and its real number of epochs is
+    # known. So the end of a trial may change the answer from no to yes, but never back.
+    cost, budget = search.settings["max_epochs"] * search.settings["seeds"], search.budget
+    used = sum(cost if result is None else result.epochs for result in results)
+    return (
+        len(results) < budget.get("trials", math.inf)
+        and used + cost <= budget.get("epochs", math.inf)
+        and minutes < budget.get("minutes", math.inf)
+    )

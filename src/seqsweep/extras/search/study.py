@@ -1,4 +1,4 @@
-"""Chooses trials by Optuna's samplers, and rebuilds the study of a search.
+"""The policy of `hydra/sweeper=optuna`: Optuna chooses trials (configs) from earlier results.
 
 Optuna's study (its list of trials with results) is rebuilt from search.json and the records of the
 runs. With a window of `parallel` trials, trial n is chosen when the study has exactly the results
@@ -8,33 +8,108 @@ the results, and not on which run ends first, where the search was interrupted, 
 has in memory.
 """
 
-import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna import distributions
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import create_trial
+from rich.console import Console
 
-from seqsweep.console import place
+from seqsweep.console import place, print_lines, print_notes
+from seqsweep.extras.search.planning import TrialPlanner, check_searchable
 from seqsweep.extras.search.searchfile import NAME, Choice, Numbers, SearchFile, Space, Trial
-from seqsweep.extras.search.settings import Settings
-from seqsweep.extras.search.space import rounded
-from seqsweep.extras.search.trials import Result, read_trials
+from seqsweep.extras.search.session import Policy, Search
+from seqsweep.extras.search.settings import allows, needed, optuna_search, rule_of
+from seqsweep.extras.search.space import overrides_of, rounded
+from seqsweep.extras.search.trials import Result, TrialState, read_trials
+from seqsweep.sweeping.estimates import engine_notes
+from seqsweep.sweeping.launchers import RunLauncher
+from seqsweep.text import count
+from seqsweep.training.limits import Limits
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+_STATES: Mapping[TrialState, optuna.trial.TrialState] = {
+    "running": optuna.trial.TrialState.RUNNING,
+    "complete": optuna.trial.TrialState.COMPLETE,
+    "pruned": optuna.trial.TrialState.PRUNED,
+    "failed": optuna.trial.TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Policy):
+    """Chooses the next trial by Optuna, while the budget allows one.
+
+    A trial has a run for each seed. At any time at most `parallel` trials have no result yet; these
+    trials are called the window.
+    """
+
+    @classmethod
+    def plan(cls, options: Mapping[str, Any], planner: TrialPlanner) -> Self:
+        ends, confirm = planner.plan_ends(), options["confirm"]
+        config, monitor = ends[0].config, check_searchable(ends[0])
+        new = optuna_search(options, monitor, config["trainer"]["max_epochs"], planner.space)
+        sampler_of(new, 0)  # refuses wrong options
+        seeds = range(config["seed"], config["seed"] + options["seeds"])
+        return cls(
+            planner=planner,
+            planned=ends,
+            new=new,
+            seeds=seeds,
+            top=confirm["top"],
+            fresh=range(seeds.stop, seeds.stop + confirm["seeds"]),
+        )
+
+    def choose(self, search: Search) -> Trial | None:
+        trials, results = search.trials, search.results()
+        if any(number not in results for number in needed(self.new, len(trials))):
+            return None
+        known = [results.get(trial.number) for trial in trials]
+        if not allows(self.new, known, search.minutes()):
+            return None
+        return choose(self.new, trials, results)
+
+    def judge(self, search: Search) -> dict[str, Limits]:
+        return search.limits  # the thresholds were fixed when the trials were chosen
+
+    def is_over(self, search: Search, trial: Trial) -> bool:
+        # Later trials were chosen from the result of such a trial.
+        return trial.number < len(search.trials) - self.new.settings["parallel"]
+
+    def say(self, search: Search, launcher: RunLauncher, console: Console, is_plan: bool) -> None:
+        first = self.planned[0]
+        lines = [
+            f"search by {self.new.method} in {place(search.folder)}: at most {self.new.limits_text}"
+        ]
+        if is_plan:
+            lines += self._plan_lines(search)
+        elif search.before.trials:
+            lines.append(f"{count(len(search.before.trials), 'trial')} chosen before")
+        print_lines(console, *lines)
+        print_notes([*engine_notes([first]), *first.notes], console)
+
+    def _plan_lines(self, search: Search) -> list[str]:
+        seeds, epochs = self.new.settings["seeds"], self.new.settings["max_epochs"]
+        first = search.trials[: self.new.settings["parallel"]]
+        lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
+        lines += [f"  {' '.join(overrides_of(self.planner.space, t.params))}" for t in first]
+        lines.append(f"a trial: {count(seeds, 'run')} of at most {count(epochs, 'epoch')}")
+        if confirmed := self.top * len(self.fresh):
+            lines.append(
+                f"at the end {count(self.top, 'best config')} again with {len(self.fresh)} fresh"
+                f" seeds: at most {count(confirmed, 'run')}, {confirmed * epochs:,} epochs besides"
+                " the budget"
+            )
+        return lines
 
 
 def read_study(folder: Path | str) -> optuna.Study:
@@ -47,53 +122,48 @@ def read_study(folder: Path | str) -> optuna.Study:
     search = SearchFile.read(folder)
     if search is None:
         raise FileNotFoundError(f"{place(folder / NAME)}: no such file: the folder holds no search")
-    study = MemoryStudy(search.space, search.sign < 0)
-    for tried in read_trials(search, folder):
-        study.add(tried)
-        if tried.state != "running":
-            study.tell(tried.number, tried.result)
-    return study.study
+    trials = read_trials(search, folder)
+    return study_of(search.space, search.sign, trials, {t.number: t.result for t in trials})
 
 
-class MemoryStudy:
-    """An Optuna study in memory, filled with known trials."""
+def study_of(
+    space: Space, sign: int, trials: Sequence[Trial], results: Mapping[int, Result]
+) -> optuna.Study:
+    """Returns a study in memory with these trials, in their order.
 
-    def __init__(self, space: Space, maximizes: bool) -> None:
-        self.distributions = {key: distribution(values) for key, values in space.items()}
-        self.storage = InMemoryStorage()
-        direction = "maximize" if maximizes else "minimize"
-        self.study = optuna.create_study(storage=self.storage, direction=direction)
-        self._id = self.storage.get_study_id_from_name(self.study.study_name)
-
-    def add(self, trial: Trial) -> None:
-        """Adds the next trial, which counts as running until `tell`."""
-        state, params = TrialState.RUNNING, dict(trial.params)
-        added = create_trial(state=state, params=params, distributions=self.distributions)
-        self.study.add_trial(added)
-
-    def tell(self, number: int, result: Result) -> None:
-        """Adds the result of a trial to the study."""
-        trial_id = self.trial_id(number)
-        for epoch, value in enumerate(result.curve, start=1):
-            if value is not None:
-                self.storage.set_trial_intermediate_value(trial_id, epoch, value)
-        values = result.value if result.state == "complete" else None
-        state = "fail" if result.state == "failed" else result.state
-        self.study.tell(number, values, TrialState[state.upper()])
-
-    def trial_id(self, number: int) -> int:
-        """Returns the id that the storage gives to a trial."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+    Args:
+        sign: -1 to maximize, 1 to minimize.
+        results: the known results by number; a trial without a result is running.
+    """
+    study = optuna.create_study(direction="maximize" if sign < 0 else "minimize")
+    possible = {key: distribution(values) for key, values in space.items()}
+    for trial in trials:
+        result = results.get(trial.number, Result())
+        study.add_trial(
+            create_trial(
+                state=_STATES[result.state],
+                value=result.value,
+                params=dict(trial.params),
+                distributions=possible,
+                intermediate_values={
+                    epoch: value
+                    for epoch, value in enumerate(result.curve, start=1)
+                    if value is not None
+                },
+            )
+        )
+    return study
 
 
-def distribution(values: Numbers | Choice) -> BaseDistribution:
+def distribution(values: Numbers | Choice) -> distributions.BaseDistribution:
     """Returns the Optuna distribution of a key's values."""
     if isinstance(values, Choice):
-        return CategoricalDistribution(tuple(values.choices))
+        return distributions.CategoricalDistribution(tuple(values.choices))
     low, high, log, step = values.low, values.high, values.log, values.step
     if values.integer:
-        return IntDistribution(round(low), round(high), log=log, step=round(step or 1))
-    return FloatDistribution(low, high, log=log, step=step)
+        step = round(step or 1)
+        return distributions.IntDistribution(round(low), round(high), log=log, step=step)
+    return distributions.FloatDistribution(low, high, log=log, step=step)
 
 
 def importances(
@@ -106,76 +176,51 @@ def importances(
     Args:
         costs: the values of the compared trials by number; lower is better.
     """
-    study = MemoryStudy(space, maximizes=False)
-    for number, trial in enumerate(trial for trial in trials if trial.number in costs):
-        study.add(trial)
-        study.study.tell(number, costs[trial.number])
+    compared = [trial for trial in trials if trial.number in costs]
+    results = {number: Result("complete", cost) for number, cost in costs.items()}
+    study = study_of(space, 1, compared, results)
     # Optuna warns if all keys are equally important, and because `normalize` is experimental.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator()
-        found = get_param_importances(study.study, evaluator=evaluator, normalize=False)
+        found = get_param_importances(study, evaluator=evaluator, normalize=False)
     total = sum(found.values())
     ordered = sorted(found.items(), key=lambda item: -item[1])
     return {key: value / total if total > 0 else 0.0 for key, value in ordered}
 
 
-_SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
-    # Bergstra et al. 2011, NeurIPS. A trial without a result counts as bad, so that new trials do
-    # not cluster around it. Each key is chosen by itself; Optuna 5 would choose all keys together.
-    "tpe": functools.partial(TPESampler, constant_liar=True, multivariate=False),
-    "random": RandomSampler,
-}
-
-
-class SearchStudy(MemoryStudy):
-    """A study that chooses trials and adds their results in a fixed order.
+def sampler_of(search: SearchFile, seed: int) -> BaseSampler:
+    """Returns a new sampler.
 
     Raises:
         ValueError, TypeError: the sampler refuses its options.
     """
+    if search.method == "random":
+        return RandomSampler(seed)
+    # Bergstra et al. 2011, NeurIPS. A trial without a result counts as bad, so that new trials do
+    # not cluster around it. Each key is chosen by itself; Optuna 5 would choose all keys together.
+    options: dict[str, Any] = {"constant_liar": True, "multivariate": False}
+    options |= search.settings["sampler_options"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, **options)
 
-    def __init__(self, settings: Settings, space: Space) -> None:
-        super().__init__(space, not settings.monitor.lower_is_better)
-        self.settings = settings
-        self.space = space
-        self._added = self._told = 0
-        self._set_sampler(settings.seed)
 
-    def choose(self, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
-        """Returns the next trial, without its runs.
+def choose(search: SearchFile, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
+    """Returns the next trial of a search, without its runs.
 
-        Args:
-            trials: all trials that were chosen before.
-            results: the results by number, at least for the trials in `Settings.needed`.
-        """
-        number = len(trials)
-        for trial in trials[self._added :]:
-            self.add(trial)
-        needed = self.settings.needed(number)
-        for told in needed[self._told :]:
-            self.tell(told, results[told])
-        self._added, self._told = number + 1, len(needed)
-        params = self._ask(number)
-        rule = self.settings.rule
-        told = {each: results[each] for each in needed}
-        return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
-
-    def _set_sampler(self, seed: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            make = _SAMPLERS[self.settings.sampler]
-            self.study.sampler = make(seed=seed, **self.settings.sampler_options)
-
-    def _ask(self, number: int) -> dict[str, Any]:
-        """Adds a trial whose params the sampler chooses; returns the params."""
-        digest = hashlib.sha256(f"{self.settings.seed}/{number}".encode()).digest()
-        self._set_sampler(int.from_bytes(digest[:4]))
-        asked = self.study.ask(self.distributions)
-        params = {key: rounded(self.space[key], value) for key, value in asked.params.items()}
-        # The study gets the rounded numbers, with which the runs are trained.
-        trial_id = self.trial_id(asked.number)
-        for key, value in params.items():
-            drawn = self.distributions[key]
-            self.storage.set_trial_param(trial_id, key, drawn.to_internal_repr(value), drawn)
-        return params
+    Args:
+        trials: all trials that were chosen before.
+        results: the results by number, at least for the trials in `needed`.
+    """
+    number, space = len(trials), search.space
+    told = {each: results[each] for each in needed(search, number)}
+    # Random sampling reads no trials, so there may be very many.
+    study = study_of(space, search.sign, [] if search.method == "random" else trials, told)
+    digest = hashlib.sha256(f"{search.settings['seed']}/{number}".encode()).digest()
+    study.sampler = sampler_of(search, int.from_bytes(digest[:4]))
+    asked = study.ask({key: distribution(values) for key, values in space.items()})
+    # The next study gets the rounded numbers, with which the runs are trained.
+    params = {key: rounded(space[key], value) for key, value in asked.params.items()}
+    rule = rule_of(search)
+    return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})

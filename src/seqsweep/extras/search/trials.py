@@ -9,9 +9,7 @@ from typing import Literal
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.results.data_sets import group_by
-from seqsweep.results.formatting import KeyNames, key_names
-from seqsweep.results.replicates import numbers
-from seqsweep.runs.ledger import Entry
+from seqsweep.results.formatting import KeyNames, key_names, run_label
 from seqsweep.runs.metrics import Metric
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
@@ -147,13 +145,6 @@ def different(trials: Sequence[Tried]) -> list[Tried]:
     return [group[0] for group in groups.values()]
 
 
-def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
-    """Returns the mean of each metric that all known runs of a trial have."""
-    each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
-    names = sorted(set.intersection(*map(set, each))) if each else []
-    return {name: statistics.fmean(run[name] for run in each) for name in names}
-
-
 def search_names(search: SearchFile) -> KeyNames:
     """Returns the short names of the searched keys."""
     plain = {key: key.lstrip("+") for key in search.space}
@@ -166,8 +157,5 @@ def search_names(search: SearchFile) -> KeyNames:
 
 def trial_words(trial: Tried, names: KeyNames) -> str:
     """Returns a trial's params, numbers with four digits: `lr=0.0123 hidden_size=32`."""
-    texts = {
-        key: f"{value:.4g}" if isinstance(value, float) else names.text(key, value)
-        for key, value in trial.params.items()
-    }
-    return " ".join(f"{name}={texts[key]}" for key, name in names.items() if key in texts)
+    params = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in trial.params.items()}
+    return run_label(params, names, [key for key in names if key in params])
