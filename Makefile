@@ -30,7 +30,7 @@ test: $(TESTS) native  ## every promise; three processes, because some tests wai
 
 check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
-	@$(BIN)/python scripts/code_figures.py --above
+	@$(BIN)/python scripts/rooms.py --above
 
 durability: durability-tests $(ZIG)  ## all faults; then the checks, two at a time, long ones first
 	@$(MAKE) --no-print-directory -j 2 -o native native-check docs-check wheels order-check newest-check \

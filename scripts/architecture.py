@@ -9,8 +9,7 @@ import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-
-from code_figures import Source, own_imports, read_source
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -38,13 +37,34 @@ MARKER = (
 """The ground, white also on dark pages, and the head of each arrow."""
 
 
+class Source(NamedTuple):
+    """The syntax tree of a module."""
+
+    name: str
+    is_package: bool
+    tree: ast.Module
+
+
 def read_package(folder: Path) -> list[Source]:
     """Reads the modules below `folder`, such as src: the package and Hydra's plugins."""
-    return [
-        read_source(path, folder / name)
-        for name in (PACKAGE, PLUGINS)
-        for path in sorted((folder / name).rglob("*.py"))
-    ]
+    sources: list[Source] = []
+    paths = [sorted((folder / name).rglob("*.py")) for name in (PACKAGE, PLUGINS)]
+    for path in (*paths[0], *paths[1]):
+        name = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        sources.append(Source(name, path.name == "__init__.py", tree))
+    return sources
+
+
+def imported_names(node: ast.AST, modules: set[str]) -> set[str]:
+    """Returns the modules that a statement imports; none if it is not an import."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    base = node.module or ""
+    names = {f"{base}.{alias.name}" for alias in node.names}
+    return {name if name in modules else base for name in names}
 
 
 def part_of(module: str) -> str:
@@ -65,8 +85,11 @@ def imports_of_parts(sources: list[Source]) -> Graph:
     graph: Graph = {package: set() for package in packages}
     for source in sources:
         part = part_of(source.name)
-        imported = {part_of(own.imported) for own in own_imports(source, modules)}
-        graph.setdefault(part, set()).update(imported & packages - {part})
+        imported = {
+            name for node in ast.walk(source.tree) for name in imported_names(node, modules)
+        }
+        parts = {part_of(name) for name in imported & modules}
+        graph.setdefault(part, set()).update(parts & packages - {part})
     return {part: graph[part] for part in graph if part in packages or graph[part]}
 
 

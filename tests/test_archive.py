@@ -149,16 +149,6 @@ def test_the_steps_and_epochs_of_each_set_follow_from_its_size(sets: Path, archi
     }
 
 
-@pytest.mark.durability
-def test_the_readers_are_fuzzed_for_a_second_each():
-    command = [sys.executable, str(SCRIPT.with_name("fuzz_readers.py")), "--seconds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    counts = re.findall(r"^(\w+): ([\d,]+) inputs", done.stdout, re.MULTILINE)
-    assert [name for name, _ in counts] == ["npz", "ts", "csv", "parquet"]
-    assert all(int(number.replace(",", "")) > 5 for _, number in counts)
-
-
 def test_the_page_has_the_numbers_of_its_csv_rounded_once():
     docs = SCRIPT.parents[1] / "docs"
     with (docs / "cells.csv").open(newline="") as file:

@@ -80,7 +80,6 @@ class Import(NamedTuple):
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(ROOT / "scripts")
     architecture: Any = importlib.import_module("architecture")
-    code_figures: Any = importlib.import_module("code_figures")
 
 
 @functools.cache
@@ -91,11 +90,12 @@ def sources() -> dict[str, Any]:
 
 def imports_of(module: str) -> Iterator[Import]:
     tree: ast.Module = sources()[module].tree
-    functions = [node for node in ast.walk(tree) if isinstance(node, code_figures.FUNCTIONS)]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     inner, modules = {node for function in functions for node in ast.walk(function)}, set(sources())
     for node in ast.walk(tree):
         assert getattr(node, "level", 0) == 0, f"{module}: relative import"
-        for name in code_figures.imported_names(node, sources()[module], modules):
+        for name in architecture.imported_names(node, modules):
             yield Import(module, name, node not in inner)
 
 

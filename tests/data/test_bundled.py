@@ -1,4 +1,4 @@
-"""The bundled data are what their sources say, and their files can be made again."""
+"""The bundled data are what their sources say."""
 
 import numpy as np
 

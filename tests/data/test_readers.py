@@ -1,14 +1,22 @@
 """Every layout and format gives the same sequences; every broken file gives one message."""
 
+import gzip
+import io
 import os
 import zipfile
 from contextlib import suppress
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
 
 from seqsweep.data.files import read_file
 from seqsweep.data.readers import npz
+from seqsweep.data.tables import table
+from seqsweep.data.ts import ts
 
 LENGTHS = np.array([4, 1, 2])
 X = np.arange(1.0, 25.0).reshape(3, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
@@ -146,6 +154,53 @@ def test_a_file_cut_off_or_flipped_anywhere_is_refused_or_read_alike(tmp_path):
         # The flip may be in what the reader does not need; any other error fails the test.
         with suppress(ValueError, TypeError):
             assert same(npz(str(path)), good)
+
+
+LONG = b"case,time,x,y,class\np,0,1.5,2,a\np,1,?,3,a\nq,0,4,5,b\nq,1,1e3,5,b\n"
+WIDE = b"a;b;c;lengths;split;subject;label\n1;2;3;3;train;s1;x\n4;5;6;2;val;s2;y\n"
+TS = b"@timeStamps false\n@dimensions 2\n@classLabel true a b\n@data\n1,2,?:4,5,6:a\n7,8:9,10:b\n"
+
+
+def parquet_file() -> bytes:
+    content = io.BytesIO()
+    columns = {"id": list("ppq"), "x": [1.0, None, 3], "label": list("aab")}
+    parquet.write_table(pa.table(columns), content)
+    return content.getvalue()
+
+
+DAMAGED = {
+    "rows.csv": (table, LONG),
+    "cells.csv": (table, WIDE),
+    "rows.csv.gz": (table, gzip.compress(LONG)),
+    "rows.parquet": (table, parquet_file()),
+    "cases.ts": (ts, TS),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=12),
+    cut=st.none() | st.tuples(st.integers(0, 1 << 16), st.integers(0, 1 << 16)),
+)
+@settings(max_examples=60)
+def test_a_damaged_file_is_read_or_refused_by_one_message(tmp_path_factory, name, changes, cut):
+    """Some bytes are replaced, and a part may be cut out; any other error fails the test."""
+    read, whole = DAMAGED[name]
+    content = bytearray(whole)
+    for position, value in changes:
+        content[position % len(content)] = value
+    if cut is not None:
+        start, end = sorted(position % len(content) for position in cut)
+        del content[start:end]
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    message = ""
+    try:
+        read(str(path))
+    except (ValueError, TypeError) as error:
+        message = str(error)
+    # Further lines are indented: they are to be copied.
+    assert "\n" not in message.replace("\n    ", "") and len(message) <= 2000
 
 
 def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
