@@ -52,7 +52,7 @@ def test_the_ensemble_is_the_mean_of_the_seeds_in_python_and_in_both_commands(
     [
         ({"data.fold": 1}, "the runs of the config differ in data.fold, so one run would be"),
         ({"data.split_seed": 1}, "the runs of the config differ in data.split_seed, so one"),
-        ({"train": "another"}, "have different data or scaling"),
+        ({"train": "another"}, "differ in data, so one"),
         (None, "has one run of the config; an ensemble needs several seeds"),
     ],
 )

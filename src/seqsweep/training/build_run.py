@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.own_cell import our_cells
@@ -40,7 +39,6 @@ from seqsweep.training.findings import findings_of
 from seqsweep.training.logged import LoggedMetrics, check_logs
 from seqsweep.training.loggers import MemberLog, RowLogger, RunTensorBoardLogger, TrainerLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
-from seqsweep.training.start import first_weights
 
 
 class Parts(NamedTuple):
@@ -51,7 +49,6 @@ class Parts(NamedTuple):
     module: L.LightningModule
     data: L.LightningDataModule | None
     splits: Splits | OwnData
-    taken: dict[str, torch.Tensor]
 
 
 @translate_memory_errors()
@@ -77,12 +74,6 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         # The optimizer and the scheduler check their arguments when they are made.
         module.configure_optimizers()
         module.findings = functools.partial(findings_of, config, module)
-    described = description(config, splits)
-    taken: dict[str, torch.Tensor] = {}
-    if config.get("start_from") is not None:
-        shapes = {n: w.shape for n, w in module.state_dict().items() if not is_lazy(w)}
-        taken = first_weights(config, shapes, described)
-        module.load_state_dict(taken, strict=False)
     form_batches(data, module)
     if data is not None:
         for hook in ("setup", "configure_model"):  # they may make layers
@@ -90,7 +81,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
             setattr(module, hook, stream(getattr(module, hook)))
     rows, loggers = _build_loggers(config, folder)
     log = MemberLog(folder, rows)
-    logged = LoggedMetrics(config, described, log)
+    logged = LoggedMetrics(config, description(config, splits), log)
     # What other callbacks log at the start of an epoch belongs to this epoch.
     first = LambdaCallback(on_train_epoch_start=logged.begin_epoch)
     further = [first, *further, logged]
@@ -104,7 +95,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
             "sequences in the smallest split (1 for a data module without Splits, or a "
             "LightningModule of your own; see hydra.launcher.processes=auto)"
         )
-    return Parts(log, trainer, module, data, splits, taken)
+    return Parts(log, trainer, module, data, splits)
 
 
 def _built(config: Config, splits: Splits | OwnData) -> Any:

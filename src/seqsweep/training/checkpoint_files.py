@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,16 @@ def save_in_run(checkpoint: CheckpointContent, path: Path, sync: bool = True) ->
         OSError: the file cannot be written.
     """
     save_sealed(checkpoint, path, sync, functools.partial(check_held, path.parent.parent))
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Returns 16 hex digits of the sha256 of the names, shapes and bytes of weights."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name} {weight.dtype} {list(weight.shape)}\n".encode())
+        values = weight.detach().cpu().contiguous().reshape(-1)
+        digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
 
 
 def plain(value: Any, where: str) -> Any:

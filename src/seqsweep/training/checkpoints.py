@@ -1,12 +1,10 @@
 """The checkpoints that Lightning's Trainer writes and reads."""
 
-import hashlib
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
@@ -21,6 +19,7 @@ from seqsweep.training.checkpoint_files import (
     publish,
     save_in_run,
     sizes_of_logs,
+    weights_digest,
 )
 from seqsweep.training.limits import BestEpoch
 from seqsweep.training.logged import logged_in
@@ -63,6 +62,7 @@ class BestAndLast(Checkpoint):
         self.folder = Path(dirpath).parent  # a run gives each callback of checkpoints a path
         self.best = BestEpoch(monitor)
         self.first_weights: str | None = None
+        self.best_weights: str | None = None  # their digest, once a test has read them
         self._clock = time.perf_counter()
         self._logged_later: dict[str, float] = {}
 
@@ -109,19 +109,21 @@ class BestAndLast(Checkpoint):
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
         if trainer.testing:
             # A callback may have loaded other weights, as Lightning's WeightAveraging does.
-            pl_module.load_state_dict(checkpoint["state_dict"], strict=pl_module.strict_loading)
+            self.load_best(pl_module, checkpoint["state_dict"])
         else:
             self.best.load_state_dict(checkpoint["callbacks"][self.state_key])
             self.first_weights = checkpoint.get("first_weights", "")
             self._logged_later = checkpoint["logged_later"]
 
+    def load_best(self, module: L.LightningModule, weights: dict[str, Any]) -> None:
+        """Gives a module the weights of best.ckpt, and keeps their digest."""
+        module.load_state_dict(weights, strict=module.strict_loading)
+        self.best_weights = weights_digest(weights)
+
 
 def digest_of(module: nn.Module) -> str:
     """Returns a digest of the trained weights; "" if a lazy layer has none yet."""
-    digest = hashlib.sha256()
-    for weight in module.parameters():
-        if is_lazy(weight):
-            return ""
-        if weight.requires_grad:
-            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    weights = dict(module.named_parameters())
+    if any(map(is_lazy, weights.values())):
+        return ""
+    return weights_digest({name: w for name, w in weights.items() if w.requires_grad})

@@ -21,7 +21,6 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.text import did_you_mean
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_fingerprint
-from seqsweep.training.start import check_start
 
 
 def saved_member(
@@ -58,11 +57,10 @@ def member_of(config: Config, allowed: Sequence[str], where: Path) -> PlannedRun
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
-    if START in config:
-        check_start(config)
-    # `plan` adds these keys anew.
+    # `plan` adds these keys; it adds the code anew, and checks the first weights.
     given = {key: value for key, value in config.items() if key not in (CODE, START)}
-    return plan(check(OmegaConf.create(given)))
+    start = {START: config[START]} if START in config else {}
+    return plan(check(OmegaConf.create(given)) | start)
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:

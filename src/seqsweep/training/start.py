@@ -1,9 +1,7 @@
 """The start of a run from the weights of another run. Imports no torch (which is slow)."""
 
 import functools
-import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +22,30 @@ _OF_DATA = {"network.fc.": "class_names", "network.embedding.": "vocabulary"}
 def with_start(config: Config) -> Config:
     """Returns a config with the digest of the weights that `start_from` names, if any.
 
+    A saved config has this digest already, and its weights must have it.
+
     Raises:
         ValueError: `start_from` is not the folder of a complete run with a best checkpoint.
     """
     path = config.get("start_from")
-    return config if path is None else config | {START: digest_of_run(path)}
-
-
-def digest_of_run(path: str) -> str:
-    """Returns the digest of a complete run's best weights; see `with_start`."""
-    folder, checkpoint = Path(path).expanduser(), _checkpoint(path)
+    if path is None:
+        return config
+    folder, checkpoint = Path(path).expanduser(), _best_of(path)
     record = RunFolder(folder).record() or NO_RECORD
-    if record.status != "complete" or not checkpoint.is_file():
+    digest = None
+    if record.status == "complete" and checkpoint.is_file():
+        # Earlier versions wrote no digest.
+        digest = record.content.get(WEIGHTS) or _read(checkpoint)[1]
+    if digest != config.get(START, digest):
+        raise ValueError(
+            f"start_from={path}: is not a run whose best weights have the digest {config[START]};"
+            " give one: reproduce RUN_FOLDER --start-from RUN_FOLDER"
+        )
+    if digest is None:
         near = did_you_mean(folder.name, (other.name for other in folder.parent.glob("*")))
         must = "must be the folder of a complete run with checkpoints/best.ckpt"
         raise ValueError(f"start_from={path}: {must}{near}")
-    known = record.content.get(WEIGHTS)
-    return known if isinstance(known, str) else weights_digest(_load(checkpoint)["state_dict"])
-
-
-def check_start(config: Config) -> None:
-    """Refuses a saved config whose first weights are gone or have changed."""
-    with suppress(ValueError):
-        if digest_of_run(config["start_from"]) == config[START]:
-            return
-    raise ValueError(
-        f"start_from={config['start_from']}: is not a run whose best weights have the digest"
-        f" {config[START]}; give one: reproduce RUN_FOLDER --start-from RUN_FOLDER"
-    )
+    return config | {START: digest}
 
 
 def first_weights(
@@ -69,49 +63,37 @@ def first_weights(
     path = config.get("start_from")
     if path is None:
         return {}
-    content = _content(_checkpoint(path).absolute(), config[START])
+    content, digest = _read(_best_of(path))
+    if digest != config[START]:
+        raise ValueError(f"start_from={path}: its weights do not match the digest in record.json")
     others = tuple(of for of, key in _OF_DATA.items() if content.get(key) != described.get(key))
-    taken: dict[str, Any] = {}
-    for name, weight in content["state_dict"].items():
-        if name in shapes and not name.startswith(others):
-            if weight.shape != shapes[name]:
-                there, here = tuple(weight.shape), tuple(shapes[name])
-                raise ValueError(f"start_from={path}: {name} is {there} there, but {here} here")
-            taken[name] = weight
+    weights = content["state_dict"]
+    taken = {n: weights[n] for n in shapes if n in weights and not n.startswith(others)}
     if not taken:
         raise ValueError(f"start_from={path}: no weight there has a name of this network")
+    for name, weight in taken.items():
+        if weight.shape != shapes[name]:
+            there, here = tuple(weight.shape), tuple(shapes[name])
+            raise ValueError(f"start_from={path}: {name} is {there} there, but {here} here")
     drawn = ", ".join(name for name in shapes if name not in taken)
     more = f"; drawn anew: {drawn}" if drawn else ""
     say_once(f"start_from={path}: {len(taken)} of {len(shapes)} weights taken{more}")
     return taken
 
 
-def weights_digest(weights: Mapping[str, Any]) -> str:
-    """Returns 16 hex digits of the sha256 of the names, shapes and bytes of weights."""
-    import torch  # late, because planning needs no weights
-
-    digest = hashlib.sha256()
-    for name, weight in sorted(weights.items()):
-        digest.update(f"{name} {weight.dtype} {list(weight.shape)}\n".encode())
-        values = weight.detach().cpu().contiguous().reshape(-1)
-        digest.update(values.view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
-
-
-def _checkpoint(path: str) -> Path:
+def _best_of(path: str) -> Path:
     return Path(path).expanduser() / "checkpoints" / "best.ckpt"
 
 
-def _load(checkpoint: Path) -> dict[str, Any]:
-    from seqsweep.training.checkpoint_files import load_sealed  # imports torch
-
-    return load_sealed(checkpoint)
+def _read(checkpoint: Path) -> tuple[dict[str, Any], str]:
+    """Returns the content of a checkpoint, and the digest of its weights."""
+    return _read_once(checkpoint.absolute(), checkpoint.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4)
-def _content(checkpoint: Path, digest: str) -> dict[str, Any]:
-    """Returns a checkpoint whose weights have a digest; members of a sweep share it."""
-    content = _load(checkpoint)
-    if weights_digest(content["state_dict"]) != digest:
-        raise ValueError(f"{checkpoint}: its weights do not match the digest in record.json")
-    return content
+def _read_once(checkpoint: Path, changed: int) -> tuple[dict[str, Any], str]:
+    """Reads a checkpoint that the members of a sweep share; see `_read`."""
+    from seqsweep.training.checkpoint_files import load_sealed, weights_digest  # imports torch
+
+    content = load_sealed(checkpoint)
+    return content, weights_digest(content["state_dict"])

@@ -98,32 +98,28 @@ def readme(run: LoadedRun, record: Record, choice: str | None) -> str:
         choice: how the run was chosen from a sweep; None if there was no choice.
     """
     config = dict(flatten(run.config))
-    facts = [*_network(run, config), *_data(run, config, record)]
-    settings = [key for key in _SETTINGS if key in config]
-    facts.append(("settings", f"{run_label(config, key_names(settings))}; all: config.json"))
-    if choice is not None:
-        facts.append(("choice", choice))
-    facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
+    parameters = sum(weights.numel() for weights in run.network.parameters())
+    settings = run_label(config, key_names([key for key in _SETTINGS if key in config]))
+    sizes = [f"{part.get('sequences', 0):,} {name}" for name, part in record.splits.items()]
+    facts = {
+        "network": f"{config['model._target_']}, {parameters:,} parameters",
+        "classes": ", ".join(map(_literal, run.class_names)),
+        "channels": ", ".join(map(_literal, run.source_channels)),
+        "symbols": run.vocabulary and f"{len(run.vocabulary)} {run.vocabulary.tokens}",
+        "data": " ".join(_data(config)),
+        "sequences": ", ".join(sizes),
+        "settings": f"{settings}; all: config.json",
+        "choice": choice,
+        "weights": f"of epoch {run.epoch}, counted from 0",
+    }
     # The record's metrics belong to the best epoch, so other epochs show none.
     if record.best_epoch == run.epoch:
         metrics = record.metrics.items()
-        facts += [(n, f"{value:.4f}") for n, value in metrics if n.startswith(("val/", "test/"))]
-    lines = [f"{name}: {value}" for name, value in facts]
+        facts |= {n: f"{value:.4f}" for n, value in metrics if n.startswith(("val/", "test/"))}
+    lines = [f"{name}: {value}" for name, value in facts.items() if value]
     # Names come from files, so they must not start a new line or control a terminal.
     lines = [visible(" ".join(line.splitlines())) for line in lines]
     return "\n".join([*lines, "", *_use(run)]) + "\n"
-
-
-def _network(run: LoadedRun, config: FlatConfig) -> Iterator[tuple[str, str]]:
-    parameters = sum(weights.numel() for weights in run.network.parameters())
-    yield "network", f"{config['model._target_']}, {parameters:,} parameters"
-    if run.is_module:
-        return
-    yield "classes", ", ".join(map(_literal, run.class_names))
-    if run.vocabulary is None:
-        yield "channels", ", ".join(map(_literal, run.source_channels))
-    else:
-        yield "symbols", f"{len(run.vocabulary)} {run.vocabulary.tokens}"
 
 
 def _literal(name: str) -> str:
@@ -131,17 +127,15 @@ def _literal(name: str) -> str:
     return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 
-def _data(run: LoadedRun, config: FlatConfig, record: Record) -> Iterator[tuple[str, str]]:
-    words = [str(config.get("data.source._target_", config.get("data._target_")))]
+def _data(config: FlatConfig) -> Iterator[str]:
+    """Yields the source of the data, then its options."""
+    yield str(config.get("data.source._target_", config.get("data._target_")))
     for key, value in config.items():
         name = key.removeprefix("data.source.")
         if name not in (key, "_target_") and value is not None:
             # The full path on the training machine would mean nothing on another machine.
             text = Path(str(value)).name if name in _PATHS else plain_text(value)
-            words.append(f"{name}={_literal(text)}")
-    yield "data", " ".join(words)
-    if sizes := [f"{part.get('sequences', 0):,} {name}" for name, part in record.splits.items()]:
-        yield "sequences", ", ".join(sizes)
+            yield f"{name}={_literal(text)}"
 
 
 def _use(run: LoadedRun) -> list[str]:
@@ -149,21 +143,20 @@ def _use(run: LoadedRun) -> list[str]:
     names = [str(name) for _, name in targets(run.config["model"])]
     foreign = [name for name in names if not name.startswith("seqsweep.")]
     allow = f", allow={json.dumps(foreign)}" if foreign else ""
-    option = "".join(f" --allow {name}" for name in foreign)
+    load = f'seqsweep.load_run("bundle.zip"{allow})'
     if run.is_module:
-        load = f'seqsweep.load_run("bundle.zip"{allow}).module'
-        return ["Use it in Python, where its code can be imported:", "", f"    {load}"]
-    new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
+        return ["Use it in Python, where its code can be imported:", "", f"    {load}.module"]
+    option = "".join(f" --allow {name}" for name in foreign)
+    x = f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
     if run.transform.window is not None:
         x = f"{x}, windows of {run.transform.window} steps; the commands cut files by themselves"
-    if run.vocabulary is not None:
-        new, x = "csv", "a list of texts"
+    new, x = ("npz", x) if run.vocabulary is None else ("csv", "a list of texts")
     return [
         "Use it with the package seqsweep. Data are given raw:",
         "",
         f"    seqsweep predict bundle.zip new.{new} --out predictions.csv{option}",
         f"    seqsweep evaluate bundle.zip labelled.{new}{option}",
         "",
-        f'    run = seqsweep.load_run("bundle.zip"{allow})',
+        f"    run = {load}",
         f"    run.predict(x), run.predict_proba(x)  # x: {x}",
     ]

@@ -5,9 +5,8 @@ M members, B sequences, C classes.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -75,28 +74,26 @@ def load_ensemble(
     entries, choice = find_seeds(Path(folder), config)
     if len(entries) < 2:
         raise ValueError(f"{folder}: has one run of the config; an ensemble needs several seeds")
-    for key in REPLICATE_KEYS[1:]:
-        if len({entry.config.get(key) for entry in entries}) > 1:
+    known = {key: [entry.config.get(key) for entry in entries] for key in REPLICATE_KEYS[1:]}
+    known["data"] = [(sets_of(entry), entry.record.splits.get("train")) for entry in entries]
+    for name, values in known.items():
+        if any(value != values[0] for value in values):
             why = "one run would be scored on what another was trained on"
-            raise ValueError(f"{folder}: the runs of the config differ in {key}, so {why}")
-    trained_on = {str(entry.record.splits.get("train")) for entry in entries}
-    is_same = len({sets_of(entry) for entry in entries}) == len(trained_on) == 1
-    members = [load_run(entry.folder.path, checkpoint, allow) for entry in entries if is_same]
-    parts = list(map(_preparation, members))
-    if not is_same or not all(all(map(np.array_equal, parts[0], one)) for one in parts):
-        raise ValueError(f"{folder}: the runs of the config have different data or scaling")
+            raise ValueError(f"{folder}: the runs of the config differ in {name}, so {why}")
+    members = [load_run(entry.folder.path, checkpoint, allow) for entry in entries]
+    if len(set(map(_preparation, members))) > 1:
+        raise ValueError(f"{folder}: the runs of the config differ in scaling, classes or channels")
     if members[0].is_module:
         name = members[0].config["model"]["_target_"]
         raise ValueError(f"{folder}: {name} is a LightningModule, whose outputs have no mean here")
-    shared = {field.name: getattr(members[0], field.name) for field in fields(LoadedRun)}
-    return Ensemble(**shared, members=tuple(members), choice=choice)
+    return Ensemble(**vars(members[0]), members=tuple(members), choice=choice)
 
 
-def _preparation(run: LoadedRun) -> list[Any]:
+def _preparation(run: LoadedRun) -> str:
     """Returns what prepares sequences for a network, and what names its inputs and outputs."""
-    scaling = () if run.scaling is None else fields(run.scaling)
-    values = [getattr(run.scaling, field.name) for field in scaling]
-    return [run.class_names, run.channel_names, run.vocabulary, len(values), *values]
+    scaling = {} if run.scaling is None else vars(run.scaling)
+    plain = [of.tolist() if isinstance(of, np.ndarray) else of for of in scaling.values()]
+    return str([run.class_names, run.channel_names, run.vocabulary, plain])
 
 
 def origin_of(run: LoadedRun) -> JsonObject:

@@ -2,7 +2,8 @@
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,18 @@ from seqsweep.arguments import (
 )
 from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.batch import checked_batch
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.importance import FILE, importance_words
 from seqsweep.results.significance import LEVEL, Estimate, estimate
-from seqsweep.runs.files import write_json
+from seqsweep.runs.documents import write_sealed
+from seqsweep.runs.files import JsonObject, write_json
 from seqsweep.runs.identity import DATA_MODULE
-from seqsweep.runs.ledger import read_folder
 from seqsweep.terminal_table import new_table, print_table
 from seqsweep.text import count, number
 from seqsweep.training.run_data import dataloader_of
 from seqsweep.using.ensemble import open_chosen, origin_of
-from seqsweep.using.importance import Labelled, Labels, importance
-from seqsweep.using.input_data import open_data
+from seqsweep.using.find_run import find_seeds, is_one_run
+from seqsweep.using.importance import importance_of
+from seqsweep.using.input_data import Labelled, open_data, open_run
 from seqsweep.using.load import BATCH_SIZE, Inputs, LoadedRun, load_run
 from seqsweep.using.predict import inputs_of, known_labels
 from seqsweep.using.scores import FEWEST_UNITS, OF_A_CLASS, Evaluation, Float64, Int64, Score
@@ -44,6 +46,9 @@ _MOST_CLASSES, _MOST_ROWS = 20, 100
 The JSON file has all classes.
 """
 _MOST_RESAMPLES = 100_000
+Answer = tuple[JsonObject, Callable[[], None]]
+"""The content for JSON, and what prints it as text."""
+
 _FOR_NETWORKS = {"data": None, "resamples": 1000, "seed": 0, "batch_size": BATCH_SIZE}
 
 
@@ -51,10 +56,21 @@ def evaluate(arguments: Sequence[str]) -> int:
     """Runs the command `evaluate`: prints or writes scores. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
     if options.importance:
-        return importance(options, labelled)
-    run, choice = open_chosen(options)
-    if run.is_module:
-        return _evaluate_own(run, choice, options)
+        content, show = _importance(options)
+    else:
+        run, choice = open_chosen(options)
+        content, show = (_evaluate_own if run.is_module else _evaluate)(run, choice, options)
+    if options.out is not None:
+        write_json(options.out, content)
+    if options.json:
+        print_json(content)
+    else:
+        show()
+    return 0
+
+
+def _evaluate(run: LoadedRun, choice: str | None, options: argparse.Namespace) -> Answer:
+    """Returns the scores of a run or an ensemble."""
     name, batches, units = labelled(run, options)
     each, labels, lengths = _probabilities(run, name, batches, options.batch_size)
     of = run.class_names, options.resamples, options.seed, units, lengths
@@ -65,18 +81,12 @@ def evaluate(arguments: Sequence[str]) -> int:
     content = head | result.as_json() | {"intervals": settings}
     if seeds.n > 1:
         content["mean_of_seeds"] = dataclasses.asdict(seeds)
-    if options.out is not None:
-        write_json(options.out, content)
-    if options.json:
-        print_json(content)
-        return 0
-    kind = "sequence" if units is None else "window"
-    print_evaluation(result, f"{name}: {count(len(labels), kind)}", PlainConsole(), seeds)
-    return 0
+    title = f"{name}: {count(len(labels), 'sequence' if units is None else 'window')}"
+    return content, lambda: print_evaluation(result, title, PlainConsole(), seeds)
 
 
-def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespace) -> int:
-    """Prints or writes what a LightningModule of the user logs in its test. Returns 0."""
+def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespace) -> Answer:
+    """Returns what a LightningModule of the user logs in its test."""
     for name, usual in _FOR_NETWORKS.items():
         if (given := getattr(options, name)) != usual:
             raise ValueError(f"{name}={given}: is for networks; a LightningModule runs test_step")
@@ -84,24 +94,45 @@ def _evaluate_own(run: LoadedRun, choice: str | None, options: argparse.Namespac
 
     runs = [run]
     if choice is not None:  # of a sweep
-        entries = leaderboard(read_folder(options.run)).rows[0].entries
-        folders = [each.folder.path for each in entries if each.state == "complete"]
-        runs = [load_run(each, options.checkpoint or "best", options.allow) for each in folders]
+        runs, _ = _runs_of_config(options)
     results = [tested(each, options) for each in runs]
     names = [name for name in results[0] if all(name in each for each in results)]
     means = {name: estimate([each[name] for each in results]) for name in names}
     metrics = {name: dataclasses.asdict(mean) for name, mean in means.items()}
     content = {"runs": [str(each.checkpoint) for each in runs], "metrics": metrics}
-    if options.out is not None:
-        write_json(options.out, content)
-    if options.json:
-        print_json(content)
-        return 0
     title = f"mean of {len(runs)} runs, ± standard deviation" if choice else str(run.checkpoint)
     for name, mean in means.items():
         title += f"\n{name}  {number(mean.mean)}" + (f" ±{number(mean.std)}" if mean.std else "")
-    print_lines(PlainConsole(), title)
-    return 0
+    return content, lambda: print_lines(PlainConsole(), title)
+
+
+def _importance(options: argparse.Namespace) -> Answer:
+    """Returns what decides; without DATA it is also kept in the folder."""
+    for name, usual in (("ensemble", False), ("resamples", 1000)):
+        if getattr(options, name) != usual:
+            raise ValueError(f"--{name}: has no effect with --importance; leave it out")
+    if not is_one_run(options.run):
+        runs, choice = _runs_of_config(options)
+        say_error(f"{options.run}: {choice}")
+    elif options.config is None:
+        runs = [open_run(options)[0]]
+    else:
+        raise ValueError(f"--config={options.config}: {options.run} is a single run")
+    read = partial(labelled, options=options)
+    content = importance_of(runs, read, options.seed, options.batch_size)
+    if options.data is None and options.run.is_dir():
+        try:
+            write_sealed(options.run / FILE, content)
+        except OSError as error:
+            say_error(f"nothing for the report and the figures: {error}")
+    return content, lambda: _print_importance(content)
+
+
+def _runs_of_config(options: argparse.Namespace) -> tuple[list[LoadedRun], str]:
+    """Loads the runs of a sweep's config; also returns how the config was chosen."""
+    entries, choice = find_seeds(options.run, options.config or 1)
+    name = options.checkpoint or "best"
+    return [load_run(each.folder.path, name, options.allow) for each in entries], choice
 
 
 def _parser() -> Parser:
@@ -153,11 +184,11 @@ def labelled(run: LoadedRun, options: argparse.Namespace) -> Labelled:
 
 
 def _probabilities(
-    run: LoadedRun, name: str, batches: Iterable[tuple[Inputs, Labels]], batch_size: int
-) -> tuple[Float64, Labels, Int64]:
+    run: LoadedRun, name: str, batches: Iterable[tuple[Inputs, Int64]], batch_size: int
+) -> tuple[Float64, Int64, Int64]:
     """Returns each member's probabilities (M, N, C), the labels (N,) and the lengths (N,)."""
     parts: list[Float64] = []
-    labels: list[Labels] = []
+    labels: list[Int64] = []
     lengths: list[Int64] = []
     for inputs, y in batches:
         try:
@@ -210,24 +241,41 @@ def print_evaluation(
         print_lines(console, f"in brackets: {LEVEL:.0%} intervals{of}, {kinds}")
 
 
-def _classes_table(result: Evaluation) -> Table:
+def _print_importance(content: JsonObject) -> None:
+    """Prints by how much each channel and each span worsens loss and accuracy."""
+    table = _table("permuted", "loss", "", "accuracy", "")
+    channels = sorted(content["channels"], key=lambda part: -part["loss"]["mean"])
+    for part in (*channels, *content["spans"]):
+        means = (Estimate(**part[metric]) for metric in ("loss", "accuracy"))
+        loss, accuracy = (_texts(Score(of.mean, of.low, of.high), "+.4f") for of in means)
+        table.add_row(escape(part["name"]), *loss, *accuracy)
+    console = PlainConsole()
+    print_lines(console, f"{content['data']}: {count(content['sequences'], 'sequence')}")
+    print_table(console, table)
+    print_lines(console, importance_words(content))
+
+
+def _table(name: str, *numbers: str) -> Table:
+    """Returns a table without rows: a column of names, then columns of numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("class")
-    for key in ("precision", "recall", "F1", "", "support"):
-        table.add_column(key, justify="right")
+    table.add_column(name)
+    for head in numbers:
+        table.add_column(escape(head), justify="right")
+    return table
+
+
+def _classes_table(result: Evaluation) -> Table:
+    table = _table("class", "precision", "recall", "F1", "", "support")
     support = result.support
     for name, scores in list(result.classes.items())[:_MOST_ROWS]:
         values = [f"{scores[key].value:.3f}" for key in OF_A_CLASS]
         # Three intervals would be too wide here; the JSON file has all of them.
-        table.add_row(escape(name), *values, _texts(scores["f1"], digits=3)[1], str(support[name]))
+        table.add_row(escape(name), *values, _texts(scores["f1"], ".3f")[1], str(support[name]))
     return table
 
 
 def _confusion_table(result: Evaluation) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("true \\ predicted")
-    for name in result.class_names:
-        table.add_column(escape(name), justify="right")
+    table = _table("true \\ predicted", *result.class_names)
     for index, name in enumerate(result.class_names):
         cells = [str(number) if number else "." for number in result.confusion[index].tolist()]
         cells[index] = f"[bold]{cells[index]}[/]"
@@ -243,9 +291,7 @@ def _lengths_table(result: Evaluation) -> Table:
     return table
 
 
-def _texts(score: Score, digits: int = 4) -> tuple[str, str]:
+def _texts(score: Score, form: str = ".4f") -> tuple[str, str]:
     """Returns the value, and its interval in brackets."""
-    value = f"{score.value:.{digits}f}"
-    if score.low is None or score.high is None:
-        return value, ""
-    return value, escape(f"[{score.low:.{digits}f}, {score.high:.{digits}f}]")
+    value, low, high = (None if of is None else f"{of:{form}}" for of in score)
+    return str(value), "" if low is None else escape(f"[{low}, {high}]")

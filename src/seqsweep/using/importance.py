@@ -6,47 +6,28 @@ the run becomes (Fisher, Rudin, Dominici 2019, All Models are Wrong, but Many ar
 R runs, N sequences, T steps, F features (channels), P parts.
 """
 
-import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from rich.markup import escape
-from rich.table import Table
 from torch import nn
 
-from seqsweep.console import PlainConsole, print_json, print_lines, say_error
 from seqsweep.data.checks import Float32, Int64, Mask
 from seqsweep.elementary import log
 from seqsweep.models.layers import takes_lengths
-from seqsweep.results.importance import FILE, importance_words
 from seqsweep.results.significance import estimate
-from seqsweep.runs.documents import write_sealed
-from seqsweep.runs.files import JsonObject, write_json
-from seqsweep.terminal_table import print_table
-from seqsweep.text import count, cut
-from seqsweep.using.find_run import find_seeds, is_one_run
-from seqsweep.using.input_data import open_run
-from seqsweep.using.load import Inputs, LoadedRun, load_run
+from seqsweep.runs.files import JsonObject
+from seqsweep.text import cut
+from seqsweep.using.input_data import Labelled
+from seqsweep.using.load import Inputs, LoadedRun
 from seqsweep.using.scores import Float64
 
 _SPANS, _REPEATS, _LONGEST = 10, 5, 40
 """The most spans, the permutations of a part, and the most characters of a name."""
 
-Labels = npt.NDArray[np.int64]
 Part = tuple[Mask, Mask]
 """The steps (N, T) and the channels (F,) that are permuted."""
-
-
-class Labelled(NamedTuple):
-    """The name, inputs with labels, and `Sequences.units` of DATA or of a split."""
-
-    name: str
-    batches: Iterable[tuple[Inputs, Labels]]
-    units: npt.NDArray[Any] | None
 
 
 def parts_of(x: Float32, lengths: Int64, names: tuple[str, ...]) -> list[dict[str, Part]]:
@@ -75,7 +56,7 @@ def parts_of(x: Float32, lengths: Int64, names: tuple[str, ...]) -> list[dict[st
 
 
 def worsening(
-    run: LoadedRun, inputs: Inputs, labels: Labels, parts: list[Part], seed: int, batch_size: int
+    run: LoadedRun, inputs: Inputs, labels: Int64, parts: list[Part], seed: int, batch_size: int
 ) -> Float64:
     """Returns loss and accuracy, then by how much each part worsens them: (1 + P, 2).
 
@@ -101,96 +82,50 @@ def worsening(
     return np.concatenate([[before], sums / _REPEATS])
 
 
-def importance(
-    options: argparse.Namespace, read: Callable[[LoadedRun, argparse.Namespace], Labelled]
-) -> int:
-    """Runs `evaluate --importance`: prints or writes what decides. Returns 0."""
-    for name, usual in (("ensemble", False), ("resamples", 1000)):
-        if getattr(options, name) != usual:
-            raise ValueError(f"--{name}: has no effect with --importance; leave it out")
-    if is_one_run(options.run):
-        if options.config is not None:
-            raise ValueError(f"--config={options.config}: {options.run} is a single run")
-        runs = [open_run(options)[0]]
-    else:
-        entries, choice = find_seeds(options.run, options.config or 1)
-        say_error(f"{options.run}: {choice}")
-        checkpoint = options.checkpoint or "best"
-        runs = [load_run(one.folder.path, checkpoint, options.allow) for one in entries]
-    results, names, title, size = list[Float64](), list[list[str]](), "", 0
-    for run in runs:
-        title, batches, _ = read(run, options)
-        inputs, labels = _whole(run, title, list(batches))
-        kinds = parts_of(inputs.x.numpy(), inputs.lengths.numpy(), run.channel_names)
-        parts = [part for kind in kinds for part in kind.values()]
-        results.append(worsening(run, inputs, labels, parts, options.seed, options.batch_size))
-        names, size = list(map(list, kinds)), len(labels)
-    content = _content(runs, title, size, names, np.array(results))
-    if options.data is None and options.run.is_dir():
-        try:
-            write_sealed(options.run / FILE, content)
-        except OSError as error:
-            say_error(f"nothing for the report and the figures: {error}")
-    if options.out is not None:
-        write_json(options.out, content)
-    if options.json:
-        print_json(content)
-        return 0
-    _print(content, f"{title}: {count(size, 'sequence')}")
-    return 0
-
-
-def _whole(
-    run: LoadedRun, title: str, batches: list[tuple[Inputs, Labels]]
-) -> tuple[Inputs, Labels]:
-    """Returns batches as one; raises ValueError if forward would read the padding."""
-    rows = [row[:n] for of, _ in batches for row, n in zip(of.x, of.lengths, strict=True)]
-    if len(set(map(len, rows))) > 1 and not takes_lengths(type(run.network)):
-        raise ValueError(f"{title}: has sequences of different lengths, but forward takes x alone")
-    x, lengths = nn.utils.rnn.pad_sequence(rows, batch_first=True), [len(row) for row in rows]
-    return Inputs(x, torch.tensor(lengths)), np.concatenate([labels for _, labels in batches])
-
-
-def _content(
-    runs: list[LoadedRun], title: str, size: int, names: list[list[str]], results: Float64
+def importance_of(
+    runs: Sequence[LoadedRun],
+    read: Callable[[LoadedRun], Labelled],
+    seed: int,
+    batch_size: int,
 ) -> JsonObject:
-    """Returns the answer for JSON; results are (R, 1 + P, 2)."""
+    """Returns how much each part worsens the runs of a config, for JSON.
+
+    Args:
+        read: returns the sequences as a run reads them.
+
+    Raises:
+        ValueError: a network would read the padding.
+    """
+    results, kinds = list[Float64](), list[dict[str, Part]]()
+    title, labels = "", np.empty(0, np.int64)
+    for run in runs:
+        title, given, _ = read(run)
+        batches = list(given)
+        rows = [row[:n] for of, _ in batches for row, n in zip(of.x, of.lengths, strict=True)]
+        lengths = torch.tensor([len(row) for row in rows])
+        if len(lengths.unique()) > 1 and not takes_lengths(type(run.network)):
+            why = "has sequences of different lengths, but forward takes x alone"
+            raise ValueError(f"{title}: {why}")
+        inputs = Inputs(nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+        labels = np.concatenate([of for _, of in batches])
+        kinds = parts_of(inputs.x.numpy(), lengths.numpy(), run.channel_names)
+        parts = [part for kind in kinds for part in kind.values()]
+        results.append(worsening(run, inputs, labels, parts, seed, batch_size))
+    # The loss and the accuracy, then the increase of both by part, over the runs.
     means = [
-        {
-            key: asdict(estimate(of[:, metric].tolist()))
-            for metric, key in enumerate(("loss", "accuracy"))
-        }
-        for of in results.swapaxes(0, 1)
+        {"loss": asdict(estimate(loss)), "accuracy": asdict(estimate(accuracy))}
+        for loss, accuracy in np.stack(results, axis=-1).tolist()
     ]
-    channels, spans, _ = names
-    named = zip([*channels, *spans], means[1:], strict=False)
-    parts = [{"name": name} | of for name, of in named]
-    cells = results[:, 1 + len(parts) :, 0].mean(axis=0).reshape(len(channels), len(spans))
+    channels, spans, _ = kinds
+    named = [{"name": name} | of for name, of in zip([*channels, *spans], means[1:], strict=False)]
+    cells = np.mean(results, axis=0)[1 + len(named) :, 0].reshape(len(channels), len(spans))
     return {
         "runs": [str(run.checkpoint) for run in runs],
         "run_ids": [run.folder.name for run in runs if run.folder is not None],
         "data": title,
-        "sequences": size,
+        "sequences": len(labels),
         **means[0],
-        "channels": parts[: len(channels)],
-        "spans": parts[len(channels) :],
+        "channels": named[: len(channels)],
+        "spans": named[len(channels) :],
         "cells": cells.tolist(),
     }
-
-
-def _print(content: JsonObject, title: str) -> None:
-    """Prints what permuting the channels and the spans worsens."""
-    console, table = PlainConsole(), Table(box=None, padding=(0, 2, 0, 0))
-    for head in ("permuted", "loss", "", "accuracy", ""):
-        table.add_column(head, justify="right" if head in ("loss", "accuracy") else "left")
-    channels = sorted(content["channels"], key=lambda part: -part["loss"]["mean"])
-    for part in (*channels, *content["spans"]):
-        cells: list[str] = []
-        for metric in ("loss", "accuracy"):
-            mean, low, high = (part[metric][key] for key in ("mean", "low", "high"))
-            ends = "" if low is None else escape(f"[{low:+.4f}, {high:+.4f}]")
-            cells += [f"{mean:+.4f}", ends]
-        table.add_row(escape(part["name"]), *cells)
-    print_lines(console, title)
-    print_table(console, table)
-    print_lines(console, importance_words(content))

@@ -6,10 +6,10 @@ N sequences, T steps, F features (channels).
 import argparse
 import filecmp
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
-from seqsweep.data.checks import Array, class_indices, label_array, label_texts
+from seqsweep.data.checks import Array, Int64, class_indices, label_array, label_texts
 from seqsweep.data.files import RawPart, Stored, check_options, existing_file, read_file, source_of
 from seqsweep.data.folders import has_matches
 from seqsweep.data.raw import id_notes
@@ -30,7 +30,7 @@ from seqsweep.data.windows import Windows, majority, windows_in
 from seqsweep.runs.files import read_object
 from seqsweep.text import count, did_you_mean, listed
 from seqsweep.using.find_run import find_run
-from seqsweep.using.load import LoadedRun, load_run
+from seqsweep.using.load import Inputs, LoadedRun, load_run
 
 _SOURCE = "seqsweep.data.tables.table"
 _RUN_COLUMNS = ("id", "step", "label", "length", "target")
@@ -90,6 +90,14 @@ def _plain(ids: Array) -> list[Any]:
         return np.char.decode(ids, "utf-8", "replace").tolist()
     # JSON cannot hold ids of other types, such as dates, so these become texts.
     return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
+
+
+class Labelled(NamedTuple):
+    """The name, inputs with labels, and `Sequences.units` of DATA or of a split."""
+
+    name: str
+    batches: Iterable[tuple[Inputs, Int64]]
+    units: Array | None
 
 
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:

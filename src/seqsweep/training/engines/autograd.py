@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch.nn.parameter import is_lazy
 
 from seqsweep.data.sequences import Splits
 from seqsweep.errors import RunDiverged
@@ -25,6 +26,7 @@ from seqsweep.training.build_run import Parts, build_run
 from seqsweep.training.callbacks import ChecksSignal, DrawsProgress, StopAtLimit
 from seqsweep.training.checkpoint_files import check_written, load_sealed, newest_checkpoint
 from seqsweep.training.checkpoints import BestAndLast, digest_of
+from seqsweep.training.description import description
 from seqsweep.training.devices import numerics
 from seqsweep.training.engines.protocol import End, Engine, Findings, Member, Progress, record_of
 from seqsweep.training.fed_loggers import writes_rows
@@ -34,6 +36,7 @@ from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import DATA_STREAM
+from seqsweep.training.start import first_weights
 
 _FIRST_PROCESS = "SEQSWEEP_FIRST_PROCESS"
 
@@ -43,16 +46,24 @@ class AutogradRun(Member):
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         super().__init__(planned, folder, parts.log)
-        self.parts, self.taken = parts, parts.taken
+        self.parts = parts
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(self.monitor)
         self.params = 0
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else 0
+        config, module = planned.config, parts.module
+        shapes = {n: w.shape for n, w in module.state_dict().items() if not is_lazy(w)}
+        self.taken = first_weights(config, shapes, description(config, parts.splits))
+        if self.taken:
+            module.load_state_dict(self.taken, strict=False)
 
     @property
     def steps(self) -> int:
         return self.parts.trainer.global_step
+
+    def best_digest(self) -> str | None:
+        return self.checkpoints and self.checkpoints.best_weights
 
     def see_weights(self) -> None:
         """Counts the trained weights; sets the warning, and prints it once, if none has changed."""
@@ -130,7 +141,7 @@ class AutogradEngine(Engine[AutogradRun]):
     def _train(self, checkpoint: Path | None) -> End:
         """Trains and tests the run; returns its end."""
         run, config = self.run, self.run.planned.config
-        _, trainer, module, data, splits, _ = run.parts
+        _, trainer, module, data, splits = run.parts
         start = time.perf_counter()
         # Without AVX-512 oneDNN has no LSTM in bfloat16. `restored_torch_state` undoes this.
         is_half = trainer.precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu"
@@ -161,12 +172,12 @@ class AutogradEngine(Engine[AutogradRun]):
 
     def _test(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics."""
-        run, (_, trainer, module, data, known, _) = self.run, self.run.parts
+        run, (_, trainer, module, data, known) = self.run, self.run.parts
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = next(run.folder.path.glob("checkpoints/best.ckpt"), None)
         if "test" not in known.names or not is_overridden("test_step", module):
-            if best is not None:
-                module.load_state_dict(load_sealed(best)["state_dict"], module.strict_loading)
+            if best is not None and run.checkpoints is not None:
+                run.checkpoints.load_best(module, load_sealed(best)["state_dict"])
             return {}
         seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         # Lightning loads the checkpoint after `setup`, with the states of the user's callbacks.

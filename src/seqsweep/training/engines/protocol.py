@@ -17,12 +17,11 @@ from seqsweep.runs.metrics import OURS, Metric, finite, monitor_of_config, propo
 from seqsweep.runs.record import NO_RECORD, Record
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import StopOnSignal
-from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.start import WEIGHTS, weights_digest
+from seqsweep.training.start import WEIGHTS
 
 
 class Progress(Protocol):
@@ -62,10 +61,9 @@ class Member(ABC):
         self.log = log
         self.taken: dict[str, Any] = {}
 
-    def kept_weights(self) -> Mapping[str, Any]:
-        """Returns the weights of best.ckpt by name; none without this file."""
-        best = self.folder.path / "checkpoints" / "best.ckpt"
-        return load_sealed(best)["state_dict"] if best.is_file() else {}
+    @abstractmethod
+    def best_digest(self) -> str | None:
+        """Returns the digest of the weights in best.ckpt; None if no test has read them."""
 
     @property
     @abstractmethod
@@ -171,8 +169,8 @@ class Engine(ABC, Generic[M]):
             names = ("engine", "device", "first_weights")
             numerics = {key: self.origin[key] for key in names if key in self.origin}
             content = record_of(member, end) | numerics
-            if weights := member.kept_weights():
-                content[WEIGHTS] = weights_digest(weights)
+            if digest := member.best_digest():
+                content[WEIGHTS] = digest
             record = Record.of(content)
             member.folder.check_held()
             diagnosis = end.diagnosis if isinstance(end, Findings) else None

@@ -27,6 +27,7 @@ from seqsweep.training.checkpoint_files import (
     publish,
     save_in_run,
     sizes_of_logs,
+    weights_digest,
 )
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.description import description
@@ -121,8 +122,8 @@ class PoolMember(Member):
     def steps(self) -> int:
         return self.native.steps
 
-    def kept_weights(self) -> dict[str, Tensor]:
-        return self.template.named(self.best_weights)
+    def best_digest(self) -> str:
+        return weights_digest(self.template.named(self.best_weights))
 
     def start(self) -> None:
         """Builds the network with its first weights."""
