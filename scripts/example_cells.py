@@ -1,9 +1,9 @@
-"""Five cells of papers, each one class that the native engine trains.
+"""Seven cells of papers, each one class that the native engine trains.
 
     cd scripts
     seqsweep train -m data=digits model.cell=rnn,example_cells.MGU,example_cells.SRU
 
-Each cell has at most fifteen lines of code. docs/models.md describes such classes.
+Each cell has at most sixteen lines of code. docs/extend.md describes such classes.
 """
 
 # pyright: basic, reportAttributeAccessIssue=false

@@ -2,11 +2,11 @@
 
     python scripts/bench/core_peak.py
 
-docs/benchmarks.md gives the cost of a sweep as a multiple of a floor, the time of its products at
-the speed of this core. torch's product library does not reach the core's peak everywhere (MKL uses
-AVX2 on AMD processors that have AVX-512), so both speeds are printed. A loop of independent fused
-multiply-adds in registers measures the peak, for AVX2, and for AVX-512 if the processor has it.
-It needs a C compiler (`cc`). Each figure is the best of many turns on one thread.
+docs/benchmarks/steps.csv gives the cost of a step as a multiple of a floor, the time of its
+products at the speed of this core. torch's product library does not reach the core's peak
+everywhere (MKL uses AVX2 on AMD processors that have AVX-512), so both speeds are printed. A loop
+of independent fused multiply-adds in registers measures the peak, for AVX2, and for AVX-512 if the
+processor has it. It needs a C compiler (`cc`). Each figure is the best of many turns on one thread.
 """
 
 import ctypes

@@ -56,7 +56,7 @@ def describe_pool(runs: Sequence[PlannedRun]) -> str:
 
 
 _RATES = {"native": 5e10, "autograd": 5e9}
-"""The floating-point operations per second on one core, rounded from docs/benchmarks.md."""
+"""The floating-point operations per second on one core, rounded from docs/benchmarks."""
 
 _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 """The seconds of an epoch that do not depend on its size: metrics, logs, Lightning."""
