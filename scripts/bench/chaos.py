@@ -34,6 +34,7 @@ import crash
 from chaos_fleet import Disk, Fleet, Member
 from chaos_journal import STALE_SECONDS, Journals, stop_file, taken_over, written_by_two
 from frame import read_options
+from run_files import record
 
 SILENCE_SECONDS = 120.0
 """The time without any epoch or lock after which the sweep counts as hung."""
@@ -188,7 +189,7 @@ def grid(runs: int, epochs: int) -> tuple[str, ...]:
 
 def epochs_of(folder: Path) -> int:
     """Returns the number of epochs of all runs below a folder."""
-    return sum(int(crash.record_of(run)["epochs"]) for run in crash.runs(folder).values())
+    return sum(int(record(run)["epochs"]) for run in crash.runs(folder).values())
 
 
 def disturb(fleet: Fleet, storm: Storm, journals: Journals, alone: Path) -> list[str]:

@@ -20,25 +20,25 @@ which must be 0. It compares run folders, records, weights, metrics.csv, TensorB
 left-over files.
 """
 
-import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import torch
 from frame import BENCH, ONE_THREAD, SEQSWEEP, read_options
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import is_locked
 
-TIMES = ("train_seconds", "samples_per_s", "digest")
+SUPPORT = BENCH.parents[1] / "tests" / "support"
+sys.path.append(str(SUPPORT))
+
+from run_files import epochs_in_log, result  # noqa: E402
+
 RUN = (
     "data=digits", "model.num_layers=2", "model.dropout=0.2", "scheduler=plateau",
     "scheduler.patience=3", "callbacks=early_stopping", "callbacks.early_stopping.patience=25",
@@ -76,7 +76,7 @@ def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*SEQSWEEP, "train", f"output_dir={folder}", *overrides],
         cwd=folder,
-        env=ONE_THREAD | {"PYTHONPATH": str(BENCH.parents[1] / "tests" / "support")},
+        env=ONE_THREAD | {"PYTHONPATH": str(SUPPORT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -194,60 +194,20 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Returns the differences of two folders of the same run."""
-    found: list[str] = []
-    names, others = ({p.name.split(".")[0] for p in run.iterdir()} for run in (one, other))
-    if names != others:
-        found.append("other files")
-    if record_of(one) != record_of(other):
-        found.append("record.json")
-    if (one / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes():
-        found.append("metrics.csv")
-    if _curves(one) != _curves(other):
-        found.append("TensorBoard curves")
-    for name in ("best.ckpt", "last.ckpt"):
-        weights = [
-            torch.load(run / "checkpoints" / name, weights_only=True) for run in (one, other)
-        ]
-        for key in ("state_dict", "optimizer_states", "lr_schedulers"):
-            states = [checkpoint.get(key) for checkpoint in weights]
-            if not _is_equal(*states):
-                found.append(f"{key} of {name}")
+    """Returns the parts of the results in which two folders of the same run differ."""
+    found, expected = result(one), result(other)
+    parts = [part for part, value in expected.items() if found[part] != value]
     # The line itself may be missing, after a kill between record.json and this line.
     if " INFO epoch " in (one / "train.log").read_text().partition(" INFO done: ")[2]:
-        found.append("trained again after it was complete")
-    return found
-
-
-def _is_equal(one: Any, other: Any) -> bool:
-    """Returns whether nested values are equal, tensors bit by bit."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_is_equal(one[k], other[k]) for k in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_is_equal, one, other))
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-
-
-def record_of(run: Path) -> dict[str, Any]:
-    record = json.loads((run / "record.json").read_text())
-    config = {k: v for k, v in record["config"].items() if k != "output_dir"}
-    return {key: value for key, value in record.items() if key not in TIMES} | {"config": config}
-
-
-def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(run))
-    events.Reload()
-    tags = events.Tags()["scalars"]
-    assert isinstance(tags, list)
-    curves = [tag for tag in tags if not tag.startswith("summary/")]  # summaries hold times
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in curves}
+        parts.append("trained again after it was complete")
+    return parts
 
 
 def epochs_lost(folder: Path) -> list[int]:
     """Returns for each run the number of epochs that were trained more than once."""
     lost: list[int] = []
     for run in runs(folder).values():
-        epochs = re.findall(r" INFO epoch (\d+) ", (run / "train.log").read_text())
+        epochs = epochs_in_log(run)
         lost.append(len(epochs) - len(set(epochs)))
     return lost
 
@@ -261,8 +221,8 @@ def kill_trainings(
     disturbed.mkdir()
     seconds = finish(alone, overrides)
     print(f"  undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
-    records = (json.loads((run / "record.json").read_text()) for run in runs(alone).values())
-    training = sum(record["train_seconds"] for record in records)  # without starts of processes
+    records = [read_object(run / "record.json") for run in runs(alone).values()]
+    training = sum(each["train_seconds"] for each in records)  # without starts of processes
     done, in_write = disturb(disturbed, overrides, kills, draw, training)
     finish(disturbed, overrides, commands=2)
     print(f"  kills {done}, {in_write} of them inside a checkpoint's write")

@@ -2,21 +2,20 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.importing import is_class_path
 from seqsweep.results import formatting
 from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import split_words
-from seqsweep.results.keys import CHOICE, DATA
+from seqsweep.results.keys import DATA
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.replicates import Variation, numbers, replicate_of
 from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import REPLICATE_KEYS, FlatConfig, targets
+from seqsweep.runs.identity import REPLICATE_KEYS, nested, targets
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import is_evaluated
 from seqsweep.runs.record import Split
@@ -199,20 +198,9 @@ def reproduce_command(entry: Entry, where: str) -> str:
         where: The run's folder, relative to the report's folder.
     """
     # `reproduce` builds only allowed classes. The classes of seqsweep are always allowed.
-    names = dict.fromkeys(str(target) for target in _targets_of(entry.config))
+    names = dict.fromkeys(str(target) for _, target in targets(nested(entry.config)))
     allowed = [word for name in names if not name.startswith(_OURS) for word in ("--allow", name)]
     return shlex.join(["seqsweep", "reproduce", where, *allowed])
-
-
-def _targets_of(config: FlatConfig) -> Iterator[Any]:
-    """Yields the values that name code, like `targets`, but from a flat config."""
-    for key, value in config.items():
-        section, _, name = key.rpartition(".")
-        is_cell = name == "cell" and f"{section}.{CHOICE}" in config and is_class_path(value)
-        if name == CHOICE or is_cell:
-            yield value
-        elif isinstance(value, list):
-            yield from (target for _, target in targets(value))
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
