@@ -11,7 +11,7 @@ has in memory.
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -215,8 +215,10 @@ def choose(search: SearchFile, trials: Sequence[Trial], results: Mapping[int, Re
     """
     number, space = len(trials), search.space
     told = {each: results[each] for each in needed(search, number)}
-    # Random sampling reads no trials, so there may be very many.
-    study = study_of(space, search.sign, [] if search.method == "random" else trials, told)
+    # Optuna copies each trial for each choice. It reads the curves of pruned trials alone, and
+    # random sampling reads no trials, of which there may be very many.
+    short = {n: r if r.state == "pruned" else replace(r, curve=()) for n, r in told.items()}
+    study = study_of(space, search.sign, [] if search.method == "random" else trials, short)
     digest = hashlib.sha256(f"{search.settings['seed']}/{number}".encode()).digest()
     study.sampler = sampler_of(search, int.from_bytes(digest[:4]))
     asked = study.ask({key: distribution(values) for key, values in space.items()})
