@@ -156,7 +156,7 @@ class MemoryStudy:
         self.study.add_trial(added)
 
     def tell(self, number: int, result: Result) -> None:
-        """Adds the result of a trial to the study; a running trial stays as it is."""
+        """Adds the result of a trial; a running trial stays as it is."""
         if result.state == "running":
             return
         for epoch, value in enumerate(result.curve, start=1):
@@ -223,7 +223,7 @@ def sampler_of(search: SearchFile, seed: int) -> BaseSampler:
 
 
 class SearchStudy(MemoryStudy):
-    """A study that chooses the trials of a search; a new one makes the same choices."""
+    """A study that chooses trials; a new one makes the same choices."""
 
     def __init__(self, search: SearchFile) -> None:
         super().__init__(search.space, search.sign)
