@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from seqsweep.extras.search.searchfile import Numbers, Trial
 from seqsweep.extras.search.settings import Hyperband, Median
-from seqsweep.extras.search.study import study_of
+from seqsweep.extras.search.study import MemoryStudy
 from seqsweep.extras.search.trials import Result
 from seqsweep.training.limits import BestEpoch, Limits
 
@@ -33,9 +33,11 @@ def decided_by_optuna(
     pruner: BasePruner, told: list[Result], values: list[float], minimize: bool
 ) -> int | None:
     """Returns after how many epochs one of Optuna's pruners ends a trial."""
-    trials = [Trial(number, {"x": 0.5}) for number in range(len(told))]
-    space = {"x": Numbers(0, 1)}
-    study = study_of(space, 1 if minimize else -1, trials, dict(enumerate(told)))
+    known = MemoryStudy({"x": Numbers(0, 1)}, 1 if minimize else -1)
+    for number, result in enumerate(told):
+        known.add(Trial(number, {"x": 0.5}))
+        known.tell(number, result)
+    study = known.study
     running = study.ask()
     for epoch, value in enumerate(values[:-1], start=1):
         running.report(value, epoch)

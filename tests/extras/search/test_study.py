@@ -9,7 +9,7 @@ from made_sweeps import finish_run, write_rows
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
-from seqsweep.extras.search.study import choose, read_study
+from seqsweep.extras.search.study import SearchStudy, read_study
 from seqsweep.extras.search.trials import Result
 
 pytestmark = pytest.mark.slow
@@ -27,10 +27,10 @@ def outcome(trial: Trial) -> Result:
 
 def advance(search: SearchFile, number: int) -> Sequence[Trial]:
     """Chooses trials of a search until there are some number of them; returns all trials."""
-    trials = list(search.trials)
+    trials, study = list(search.trials), SearchStudy(search)
     while len(trials) < number:
         results = {trial.number: outcome(trial) for trial in trials}
-        trials.append(replace(choose(search, trials, results), run_ids=[]))
+        trials.append(replace(study.choose(trials, results), run_ids=[]))
     return trials
 
 

@@ -41,6 +41,15 @@ class Halving(Policy):
 
     @classmethod
     def plan(cls, options: Mapping[str, Any], planner: TrialPlanner) -> Self:
+        """Plans a halving.
+
+        Args:
+            options: `population` is the number of configs that are drawn, and equal configs are
+                trained once. `rungs` are the numbers of epochs after which the runs are judged; the
+                runs end at the last one. `seed` is the seed of the draws, and the seed of the runs
+                is a key of their config. `confirm` says how many of the best configs are trained
+                again at the end (`top`), and with how many fresh seeds each (`seeds`).
+        """
         population, rungs, seed = (options[key] for key in ("population", "rungs", "seed"))
         check_size(f"hydra.sweeper.population={population}", population)
         check_rungs(rungs)

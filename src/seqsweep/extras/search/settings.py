@@ -10,7 +10,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -119,14 +119,13 @@ SAMPLERS: Mapping[str, Sequence[str]] = {
 }
 """The options of each sampler."""
 
-PRUNERS: Mapping[str, Sequence[str]] = {
-    "none": (),
-    "median": ("n_startup_trials", "n_warmup_epochs", "interval"),
-    "hyperband": ("min_epochs", "eta"),
-}
-"""The options of each pruner."""
-
 _RULES = {"median": Median, "hyperband": Hyperband}
+
+PRUNERS: Mapping[str, Mapping[str, int]] = {"none": {}} | {
+    name: {each.name: each.default for each in fields(rule) if each.default is not MISSING}
+    for name, rule in _RULES.items()
+}
+"""The options of each pruner, with their defaults."""
 
 _LEAST = {
     "population": 2, "seed": 0, "parallel": 1, "seeds": 1, "confirm.top": 0, "confirm.seeds": 0,
@@ -188,12 +187,9 @@ def optuna_search(
             f" {max_epochs * seeds}, the epochs of one trial (hydra.sweeper.seeds={seeds},"
             f" trainer.max_epochs={max_epochs})"
         )
-    rule = _RULES.get(options["pruner"])
     settings = {
         "sampler_options": options["sampler_options"],
-        # The class has the defaults of the options that are not given.
-        "pruner_options": {key: getattr(rule, key) for key in PRUNERS[options["pruner"]]}
-        | options["pruner_options"],
+        "pruner_options": {**PRUNERS[options["pruner"]], **options["pruner_options"]},
         "seed": options["seed"],
         "parallel": options["parallel"],
         "seeds": seeds,

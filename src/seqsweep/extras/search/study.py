@@ -8,6 +8,7 @@ the results, and not on which run ends first, where the search was interrupted, 
 has in memory.
 """
 
+import functools
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from optuna import distributions
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import create_trial
 from rich.console import Console
 
@@ -69,6 +71,10 @@ class Window(Policy):
             fresh=range(seeds.stop, seeds.stop + confirm["seeds"]),
         )
 
+    @functools.cached_property
+    def _study(self) -> "SearchStudy":
+        return SearchStudy(self.new)
+
     def choose(self, search: Search) -> Trial | None:
         trials, results = search.trials, search.results()
         if any(number not in results for number in needed(self.new, len(trials))):
@@ -76,7 +82,7 @@ class Window(Policy):
         known = [results.get(trial.number) for trial in trials]
         if not allows(self.new, known, search.minutes()):
             return None
-        return choose(self.new, trials, results)
+        return self._study.choose(trials, results)
 
     def judge(self, search: Search) -> dict[str, Limits]:
         return search.limits  # the thresholds were fixed when the trials were chosen
@@ -122,37 +128,46 @@ def read_study(folder: Path | str) -> optuna.Study:
     search = SearchFile.read(folder)
     if search is None:
         raise FileNotFoundError(f"{place(folder / NAME)}: no such file: the folder holds no search")
-    trials = read_trials(search, folder)
-    return study_of(search.space, search.sign, trials, {t.number: t.result for t in trials})
+    study = MemoryStudy(search.space, search.sign)
+    for trial in read_trials(search, folder):
+        study.add(trial)
+        study.tell(trial.number, trial.result)
+    return study.study
 
 
-def study_of(
-    space: Space, sign: int, trials: Sequence[Trial], results: Mapping[int, Result]
-) -> optuna.Study:
-    """Returns a study in memory with these trials, in their order.
+class MemoryStudy:
+    """An Optuna study in memory, filled with known trials in their order.
 
     Args:
         sign: -1 to maximize, 1 to minimize.
-        results: the known results by number; a trial without a result is running.
     """
-    study = optuna.create_study(direction="maximize" if sign < 0 else "minimize")
-    possible = {key: distribution(values) for key, values in space.items()}
-    for trial in trials:
-        result = results.get(trial.number, Result())
-        study.add_trial(
-            create_trial(
-                state=_STATES[result.state],
-                value=result.value,
-                params=dict(trial.params),
-                distributions=possible,
-                intermediate_values={
-                    epoch: value
-                    for epoch, value in enumerate(result.curve, start=1)
-                    if value is not None
-                },
-            )
-        )
-    return study
+
+    def __init__(self, space: Space, sign: int) -> None:
+        self.distributions = {key: distribution(values) for key, values in space.items()}
+        self.storage = InMemoryStorage()
+        direction = "maximize" if sign < 0 else "minimize"
+        self.study = optuna.create_study(storage=self.storage, direction=direction)
+        self._id = self.storage.get_study_id_from_name(self.study.study_name)
+
+    def add(self, trial: Trial) -> None:
+        """Adds the next trial, which counts as running until `tell`."""
+        state, params = _STATES["running"], dict(trial.params)
+        added = create_trial(state=state, params=params, distributions=self.distributions)
+        self.study.add_trial(added)
+
+    def tell(self, number: int, result: Result) -> None:
+        """Adds the result of a trial; a running trial stays as it is."""
+        if result.state == "running":
+            return
+        for epoch, value in enumerate(result.curve, start=1):
+            if value is not None:
+                self.storage.set_trial_intermediate_value(self.trial_id(number), epoch, value)
+        value = result.value if result.state == "complete" else None
+        self.study.tell(number, value, _STATES[result.state])
+
+    def trial_id(self, number: int) -> int:
+        """Returns the id that the storage gives to a trial."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
 
 def distribution(values: Numbers | Choice) -> distributions.BaseDistribution:
@@ -176,14 +191,15 @@ def importances(
     Args:
         costs: the values of the compared trials by number; lower is better.
     """
-    compared = [trial for trial in trials if trial.number in costs]
-    results = {number: Result("complete", cost) for number, cost in costs.items()}
-    study = study_of(space, 1, compared, results)
+    study = MemoryStudy(space, sign=1)
+    for number, trial in enumerate(trial for trial in trials if trial.number in costs):
+        study.add(trial)
+        study.tell(number, Result("complete", costs[trial.number]))
     # Optuna warns if all keys are equally important, and because `normalize` is experimental.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator()
-        found = get_param_importances(study, evaluator=evaluator, normalize=False)
+        found = get_param_importances(study.study, evaluator=evaluator, normalize=False)
     total = sum(found.values())
     ordered = sorted(found.items(), key=lambda item: -item[1])
     return {key: value / total if total > 0 else 0.0 for key, value in ordered}
@@ -206,21 +222,41 @@ def sampler_of(search: SearchFile, seed: int) -> BaseSampler:
         return TPESampler(seed=seed, **options)
 
 
-def choose(search: SearchFile, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
-    """Returns the next trial of a search, without its runs.
+class SearchStudy(MemoryStudy):
+    """A study that chooses trials; a new one makes the same choices."""
 
-    Args:
-        trials: all trials that were chosen before.
-        results: the results by number, at least for the trials in `needed`.
-    """
-    number, space = len(trials), search.space
-    told = {each: results[each] for each in needed(search, number)}
-    # Random sampling reads no trials, so there may be very many.
-    study = study_of(space, search.sign, [] if search.method == "random" else trials, told)
-    digest = hashlib.sha256(f"{search.settings['seed']}/{number}".encode()).digest()
-    study.sampler = sampler_of(search, int.from_bytes(digest[:4]))
-    asked = study.ask({key: distribution(values) for key, values in space.items()})
-    # The next study gets the rounded numbers, with which the runs are trained.
-    params = {key: rounded(space[key], value) for key, value in asked.params.items()}
-    rule = rule_of(search)
-    return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
+    def __init__(self, search: SearchFile) -> None:
+        super().__init__(search.space, search.sign)
+        self.search = search
+        self._added = self._told = 0
+
+    def choose(self, trials: Sequence[Trial], results: Mapping[int, Result]) -> Trial:
+        """Returns the next trial of the search, without its runs.
+
+        Args:
+            trials: all trials that were chosen before.
+            results: the results by number, at least for the trials in `needed`.
+        """
+        number, told = len(trials), needed(self.search, len(trials))
+        for trial in trials[self._added :]:
+            self.add(trial)
+        for each in told[self._told :]:
+            self.tell(each, results[each])
+        self._added, self._told = number + 1, len(told)
+        params, rule = self._ask(number), rule_of(self.search)
+        known = {each: results[each] for each in told}
+        return Trial(number, params, thresholds=rule.thresholds(number, known) if rule else {})
+
+    def _ask(self, number: int) -> dict[str, Any]:
+        """Adds a trial whose params the sampler chooses; returns the params."""
+        digest = hashlib.sha256(f"{self.search.settings['seed']}/{number}".encode()).digest()
+        self.study.sampler = sampler_of(self.search, int.from_bytes(digest[:4]))
+        asked = self.study.ask(self.distributions)
+        space = self.search.space
+        params = {key: rounded(space[key], value) for key, value in asked.params.items()}
+        # The study gets the rounded numbers, with which the runs are trained.
+        for key, value in params.items():
+            drawn = self.distributions[key]
+            internal = drawn.to_internal_repr(value)
+            self.storage.set_trial_param(self.trial_id(number), key, internal, drawn)
+        return params
