@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ENVIRONMENT
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"
 OPTIONS = ("--events", "6", "--runs", "4", "--workers", "2", "--epochs", "30", "--seed", "5")
@@ -21,7 +22,7 @@ RUN = "0123456789abcdef"
 def test_six_events_change_nothing(tmp_path):
     process = subprocess.Popen(
         [sys.executable, BENCH / "chaos.py", *OPTIONS],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | ENVIRONMENT | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
