@@ -116,24 +116,20 @@ def table(task: str, folder: Path, entries: Sequence[Entry], rates: dict[str, st
     order = sorted(scores, key=lambda cell: -statistics.fmean(scores[cell]))
     p = {frozenset((pair["first"], pair["second"])): pair["adjusted"] for pair in pairs}
     names = {cell: cell.rpartition(".")[2] for cell in order}
-    lines = [
-        "| cell | rate | best seed | mean of seeds | seeds at .9995 | p against the first"
-        " | published |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = [("cell", "rate", "best", "mean of seeds", ".9995", "p", "published")]
     for cell in order:
         of = scores[cell]
         beside = p.get(frozenset((names[order[0]], names[cell])), nan)
         reached = sum(score >= REACHED for score in of)
-        cells = [
+        rows.append((
             names[cell], rates[cell], f"{max(of):.4f}", interval(estimate(of)),
-            f"{reached} of {len(of)}", "" if isnan(beside) else probability(beside),
+            f"{reached}/{len(of)}", "" if isnan(beside) else probability(beside),
             PUBLISHED.get(task, {}).get(cell, ""),
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        ))  # fmt: skip
     for row in read_baselines(folder)["baselines"]:  # two of them read a bag of symbols
-        lines.append(f"| {row['name']} | | {row['metrics']['test/acc']:.4f} | | | | |")
-    return "\n".join(lines)
+        rows.append((row["name"], "", f"{row['metrics']['test/acc']:.4f}", "", "", "", ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def interval(score: Estimate) -> str:
