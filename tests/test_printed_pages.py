@@ -59,7 +59,7 @@ def test_the_page_has_each_public_name_argument_and_expected_failure():
     assert [name for name in (*arguments, *estimators) if name not in text] == []
     tests = (Path(__file__).parent / "sklearn" / "test_classifier.py").read_text(encoding="utf-8")
     (expected,) = re.findall(r"^EXPECTED = \{(.*?)^\}", tests, re.MULTILINE | re.DOTALL)
-    listed = set(re.findall(r"\| `(check_\w+)` \|", text))
+    listed = {*re.findall(r"`(check_\w+)`", text)} - {"check_estimator"}
     assert listed == set(re.findall(r'"(check_\w+)":', expected))
 
 
