@@ -191,7 +191,9 @@ def merged(outputs: list[Any]) -> list[Any]:
 def texts_of(cell: Any) -> str:
     """Returns what a cell has printed and shown, as texts."""
     outputs = cell.get("outputs", [])
-    return "\n".join(o["text"] if "text" in o else o["data"].get("text/plain", "") for o in outputs)
+    texts = (o["text"] if "text" in o else o["data"].get("text/plain", "") for o in outputs)
+    # A thread prints the line of progress, so its place among the outputs is left to chance.
+    return "\n".join(sorted("\n".join(texts).split("\n"), key=lambda line: line.startswith("[")))
 
 
 def make_table(described: str, folder: Path) -> list[str]:

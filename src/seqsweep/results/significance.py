@@ -90,7 +90,7 @@ def estimate(values: Sequence[float], share: float = 0.0) -> Estimate:
     std = deviation(values) if n > 1 else None
     if std is None or are_equal(values):
         return Estimate(n, mean, std)
-    half = quantile(_ALPHA, n - 1) * std * math.sqrt(1 / n + share)
+    half = quantile(_ALPHA, n - 1) * std / math.sqrt(n / (1 + n * share))
     return Estimate(n, mean, std, mean - half, mean + half)
 
 
@@ -180,8 +180,8 @@ def paired_t_p(differences: Sequence[float], share: float = 0.0) -> float:
     n = len(differences)
     if n < 3 or are_equal(differences):
         return 1.0
-    error = deviation(differences) * math.sqrt(1 / n + share)
-    return two_sided_p(math.fsum(differences) / n / error, n - 1)
+    mean = math.fsum(differences) / n
+    return two_sided_p(mean / deviation(differences) * math.sqrt(n / (1 + n * share)), n - 1)
 
 
 def is_significant(p: float | None) -> bool:
