@@ -71,6 +71,16 @@ def page_rows(source: str) -> list[dict[str, str]]:
     return [dict(zip(names, map(text_of, row), strict=True)) for row in cells]
 
 
+def page_answer(source: str) -> str:
+    """Returns the answer as one sentence: the page has its first parts as the title."""
+    answer = re.search(
+        r"<h1[^>]*>(.*?)</h1>\s*(?:<p[^>]* id=\"others\">(.*?)\.</p>)?", source, re.DOTALL
+    )
+    assert answer is not None
+    title, others = answer.groups()
+    return text_of(f"{title}; {others[0].lower()}{others[1:]}" if others else title)
+
+
 def text_of(source: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source.replace("<wbr>", ""))).split())
 
@@ -115,7 +125,7 @@ def check_views(folder: Path, entries: list[Entry]) -> None:
     sentences += [pair["sentence"] for block in boards.get("by", []) for pair in block["pairs"]]
     assert report["answer"]["sentence"] == sentences[0] and report.get("by") == boards.get("by")
     printed = console_text(lambda c: print_folder(c, folder, entries, by=by), width=1000)
-    text = Page(without_plotly(source)).text
+    text = Page(without_plotly(source)).text + "\n" + page_answer(source)
     assert all(sentence in text and sentence in printed for sentence in sentences)
     boards_shown = [leaderboard(one.entries) for one in data_sets(entries)]
     if len(boards_shown) == 1:
