@@ -23,7 +23,6 @@ def main() -> None:
     run(CHECKOUT, sys.executable, "-m", "venv", "--clear", FOLDER)
     if "--torch" not in sys.argv:
         floors["torch"] = version("torch").partition("+")[0]
-    print(f"torch {floors['torch']}", flush=True)
     constraints = FOLDER / "floors.txt"
     constraints.write_text("".join(f"{name}=={floor}\n" for name, floor in floors.items()))
     run(CHECKOUT, *INSTALL, "--editable", ".[test]", "-c", constraints)

@@ -1,16 +1,13 @@
 """Compares the three trainings of the teaching notebook with ours.
 
-    python scripts/notebook_parity.py                # compares the losses of each epoch
-    python scripts/notebook_parity.py --seeds 500    # also: the printed losses among many seeds
+    python scripts/notebook_parity.py
 
 The notebook: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb.
 B batch, T time steps, F features, H hidden, D directions, C classes.
 """
 
-import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +16,12 @@ import torch
 from torch import Tensor, nn, optim
 
 from seqsweep import compose
-from seqsweep.arguments import whole_number
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
-INPUT_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH, BATCH_SIZE = 5, 10, 6, 3
-LABELS = (0, 1, 0)
+INPUT_SIZE, HIDDEN_SIZE = 5, 10
 EPOCHS = 20
 PRINTED_EPOCHS = (5, 10, 15, 20)
 BOUND = 5e-7
@@ -81,27 +76,12 @@ class BiDirectionalRNN(nn.Module):
         return self.fc(out_combined)
 
 
-class Block(NamedTuple):
-    """One training of the notebook: its model with new weights, and its printed losses."""
-
-    make: Callable[[], nn.Module]
-    printed: tuple[float, float, float, float]
-
-
-BLOCKS = {
-    "simple": Block(
-        lambda: SimpleRNN(INPUT_SIZE, HIDDEN_SIZE, num_classes=2),
-        (0.4133, 0.1958, 0.0717, 0.0265),
-    ),
-    "multilayer": Block(
-        lambda: MultiLayerRNN(INPUT_SIZE, HIDDEN_SIZE, num_layers=4, num_classes=2),
-        (0.5117, 0.1344, 0.0332, 0.0134),
-    ),
-    "bidirectional": Block(
-        lambda: BiDirectionalRNN(INPUT_SIZE, HIDDEN_SIZE, num_layers=2, num_classes=2),
-        (2.2887, 1.8511, 1.6225, 1.4792),
-    ),
+BLOCKS: dict[str, Callable[[], nn.Module]] = {
+    "simple": lambda: SimpleRNN(INPUT_SIZE, HIDDEN_SIZE, num_classes=2),
+    "multilayer": lambda: MultiLayerRNN(INPUT_SIZE, HIDDEN_SIZE, num_layers=4, num_classes=2),
+    "bidirectional": lambda: BiDirectionalRNN(INPUT_SIZE, HIDDEN_SIZE, num_layers=2, num_classes=2),
 }
+"""The models of the notebook's three trainings, with new weights."""
 
 
 def notebook_losses(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[float]:
@@ -140,7 +120,7 @@ def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
     (batch,) = data.train_dataloader()
     weights = build_module(planned.config, data.splits).network.state_dict()
     outcome = train(planned, folder)
-    model = BLOCKS[variant].make()
+    model = BLOCKS[variant]()
     model.load_state_dict(weights)
     return Parity(logged_losses(outcome.folder.path), notebook_losses(model, batch.x, batch.labels))
 
@@ -153,17 +133,6 @@ def logged_losses(run: Path) -> list[float]:
 def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
     """Returns the largest difference between two losses of one epoch."""
     return max(abs(x - y) for x, y in zip(a, b, strict=True))
-
-
-def seed_losses(block: Block, seeds: int) -> Tensor:
-    """Trains a block from new weights and inputs for each seed; returns (seeds, EPOCHS)."""
-    curves: list[list[float]] = []
-    for seed in range(seeds):
-        torch.manual_seed(seed)
-        model = block.make()
-        inputs = torch.randn(BATCH_SIZE, SEQUENCE_LENGTH, INPUT_SIZE)
-        curves.append(notebook_losses(model, inputs, torch.tensor(LABELS)))
-    return torch.tensor(curves, dtype=torch.float64)
 
 
 def print_parity() -> bool:
@@ -182,43 +151,13 @@ def print_parity() -> bool:
     return largest <= BOUND
 
 
-def print_seeds(name: str, block: Block, seeds: int) -> None:
-    """Prints the spread of the losses over seeds, and the notebook's losses."""
-    losses = seed_losses(block, seeds)
-    printed = torch.tensor(block.printed, dtype=torch.float64)
-    compared = losses[:, [epoch - 1 for epoch in PRINTED_EPOCHS]]  # (seeds, 4)
-    distances = (compared - printed).abs().amax(dim=1)  # (seeds,)
-    nearest = int(distances.argmin())
-    print(f"\n{name}, {seeds} seeds")
-    print(f"{'epoch':>12}{1:>9}" + "".join(f"{epoch:>9}" for epoch in PRINTED_EPOCHS))
-    for label, q in (("min", 0.0), ("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95), ("max", 1.0)):
-        _print_seed_row(label, losses.quantile(q, dim=0).tolist())
-    _print_seed_row(f"seed {nearest}", losses[nearest].tolist())
-    print(f"{'printed':>12}{'':9}" + "".join(f"{loss:9.4f}" for loss in block.printed))
-    print(f"    the nearest is seed {nearest}, at most {distances[nearest]:.4f} away")
-
-
-def _print_seed_row(label: str, losses: Sequence[float]) -> None:
-    print(f"{label:>12}{losses[0]:9.4f}{_row(losses, 9, 4)}")
-
-
 def _row(losses: Sequence[float], width: int, digits: int) -> str:
     return "".join(f"{losses[epoch - 1]:{width}.{digits}f}" for epoch in PRINTED_EPOCHS)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Compares the notebook's trainings with ours.")
-    words = "also train the notebook's blocks from N seeds and compare its printed losses"
-    parser.add_argument("--seeds", type=whole_number(0), default=0, metavar="N", help=words)
-    seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
-    equal = print_parity()
-    if seeds > 0:
-        start = time.perf_counter()
-        for name, block in BLOCKS.items():
-            print_seeds(name, block, seeds)
-        print(f"\n{seeds} seeds: {time.perf_counter() - start:.0f} s")
-    return 0 if equal else 1
+    return 0 if print_parity() else 1
 
 
 if __name__ == "__main__":

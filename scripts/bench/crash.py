@@ -7,9 +7,9 @@
 - `pool`: a sweep of 28 short runs with shuffling, dropout, a scheduler, early stopping and best
   checkpoints;
 - `single`: one such run by autograd;
-- `own`, `own-workers`, `own-steps`, `own-halving`: the data module and the network of
-  tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
-  `max_steps`, and in a search by halving. They need `--epochs 200`;
+- `own`, `own-workers`, `own-halving`: the data module and the network of
+  tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, and in a
+  search by halving. They need `--epochs 200`;
 - `classify`, `binary`, `collected`, `manual`, `tag`: the LightningModules of
   tests/support/their_modules.py with their data, and `binary-halving` in a search; also need
   `--epochs 200`.
@@ -57,7 +57,6 @@ MODES = {
     "single": (*RUN, "engine=autograd", "model.cell=gru"),
     "own": OWN,
     "own-workers": (*OWN, "+data.num_workers=2"),
-    "own-steps": (*OWN, "trainer.max_steps=590"),
     "own-halving": (
         "-m", "hydra/sweeper=halving", "sweep.name=killed", *OWN, "hydra.sweeper.population=9",
         "hydra.sweeper.rungs=[20,60,200]", "optimizer.lr=tag(log,interval(0.001,0.1))",

@@ -46,31 +46,23 @@ def make_two_of_five(path: Path) -> list[str]:
     return ["data=npz", f"data.source.path={path}", "data.batch_size=50", "optimizer.lr=0.01"]
 
 
-def inputs_of(run: LoadedRun) -> tuple[Inputs, npt.NDArray[np.int64]]:
-    """Returns the test split of a run, as the network reads it, and its labels."""
+def sequences_of(run: LoadedRun) -> tuple[Inputs, npt.NDArray[np.int64], list[dict[str, Part]]]:
+    """Returns the test split of a run, its labels, its channels and spans."""
     part = data_of(run.config["data"]).prepared.test
     assert part is not None
-    return Inputs(torch.from_numpy(part.x), torch.from_numpy(part.lengths)), part.labels
+    inputs = Inputs(torch.from_numpy(part.x), torch.from_numpy(part.lengths))
+    return inputs, part.labels, parts_of(part.x, part.lengths, run.channel_names)[:2]
 
 
 def named(run: LoadedRun) -> tuple[set[str], set[str]]:
     """Returns the channels and the spans that decide."""
-    inputs, labels = inputs_of(run)
-    channels, spans, _ = parts_of(inputs.x.numpy(), inputs.lengths.numpy(), run.channel_names)
+    inputs, labels, kinds = sequences_of(run)
     found: list[set[str]] = []
-    for kind in (channels, spans):
+    for kind in kinds:
         drops = worsening(run, inputs, labels, list(kind.values()), 0, 512)[1:, 0]
         means = [{"mean": float(drop), "low": None} for drop in drops]
-        found.append(
-            set(
-                deciding(
-                    [
-                        {"name": n, "loss": m, "accuracy": m}
-                        for n, m in zip(kind, means, strict=True)
-                    ]
-                )
-            )
-        )
+        parts = [{"name": n, "loss": m, "accuracy": m} for n, m in zip(kind, means, strict=True)]
+        found.append({*deciding(parts)})
     return found[0], found[1]
 
 
@@ -97,23 +89,19 @@ class Columns:
 
 def differs_from_sklearn(run: LoadedRun) -> float:
     """Returns the largest difference of the two means of a part, in standard errors."""
-    inputs, labels = inputs_of(run)
-    channels, spans, _ = parts_of(inputs.x.numpy(), inputs.lengths.numpy(), run.channel_names)
+    inputs, labels, kinds = sequences_of(run)
     worst = 0.0
-    for kind in (channels, spans):
+    for kind in kinds:
         parts = list(kind.values())
         ours = np.array([worsening(run, inputs, labels, parts, s, 512)[1:, 0] for s in range(8)])
         columns = np.tile(np.arange(len(labels))[:, None], (1, len(parts)))
-        estimator = Columns(run, inputs, parts)
-        theirs: Any = permutation_importance(
-            estimator, columns, labels, n_repeats=40, random_state=0
-        )
+        sample: Any = Columns(run, inputs, parts), columns, labels
+        theirs: Any = permutation_importance(*sample, n_repeats=40, random_state=0)
         error = np.sqrt(theirs["importances_std"] ** 2 / 40 + ours.var(axis=0, ddof=1) / 8)
-        distance = np.abs(ours.mean(axis=0) - theirs["importances_mean"])
+        means = ours.mean(axis=0), theirs["importances_mean"]
+        distance = np.abs(means[0] - means[1])
         worst = max(worst, float((distance / np.maximum(error, 1e-9)).max()))
-        for name, mine, other in zip(
-            kind, ours.mean(axis=0), theirs["importances_mean"], strict=True
-        ):
+        for name, mine, other in zip(kind, *means, strict=True):
             print(f"  {name:42} {mine:+.4f}  scikit-learn {other:+.4f}")
     return worst
 
@@ -132,19 +120,13 @@ def main() -> int:
              "sweep.report=false", "diagnostics=false", "hydra.launcher.threads=2"]
         )  # fmt: skip
         table = seqsweep.load_sweep(folder / "sweeps" / task)
-        learned = [
-            Path(path)
-            for path, acc in zip(table["folder"], table["test/acc"], strict=True)
-            if acc >= LEARNED
-        ][:RUNS]
-        right, others = 0, []
-        for path in learned:
-            found = named(seqsweep.load_run(path))
-            right += found == (channels, spans)
-            others += [] if found == (channels, spans) else [found]
+        learned = [Path(path) for path in table["folder"][table["test/acc"] >= LEARNED]][:RUNS]
+        found = [named(seqsweep.load_run(path)) for path in learned]
+        others = [names for names in found if names != (channels, spans)]
+        right = len(learned) - len(others)
         print(f"{task}: right in {right} of {len(learned)} runs that have learned")
-        for found in others:
-            print("  named instead:", found)
+        for names in others:
+            print("  named instead:", names)
         errors = differs_from_sklearn(seqsweep.load_run(learned[0]))
         print(f"  differs from scikit-learn by at most {errors:.1f} standard errors", flush=True)
         is_right &= len(learned) == RUNS and right >= LEAST * RUNS and errors <= 4

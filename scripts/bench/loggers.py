@@ -9,8 +9,6 @@ command that finds all runs complete, and without the time of a loop that import
 tracker, opens and closes as many runs, and logs nothing. So it does not contain the noise of a
 whole sweep. CPU is the user and system time of a process and its children; the least of the repeats
 counts. W&B is offline, and MLflow writes to sqlite; its tables are made beforehand.
-
-For MLflow, `its own store` is what a loop takes that gives it the same values in one call a run.
 """
 
 import argparse
@@ -37,21 +35,6 @@ LOOPS = {
     "    mlflow.end_run()",
 }
 """The program that opens and closes runs, by logger."""
-MLFLOW_VALUES = """
-import csv, glob, mlflow, lightning.pytorch.loggers
-from mlflow.entities import Metric
-mlflow.set_experiment('values')
-for path in glob.glob('outputs/sweeps/*/*/metrics.csv'):
-    rows = list(csv.DictReader(open(path)))
-    values = [
-        Metric(key, float(value), 0, int(row['step']))
-        for row in rows for key, value in row.items() if key != 'step' and value
-    ]
-    run = mlflow.start_run()
-    mlflow.MlflowClient().log_batch(run.info.run_id, metrics=values)
-    mlflow.end_run()
-"""
-"""The program that gives MLflow the values of the finished runs."""
 
 
 def main() -> None:
@@ -79,10 +62,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             fed.append(cpu_of([*command, f"logger={name}"], folder))
         feeding = min(fed) - done - bare
         table.row(name, min(fed), bare, feeding, f"{feeding / sweep:.1%}")
-        if name == "mlflow":
-            program = [sys.executable, "-c", MLFLOW_VALUES]
-            own = min(cpu_of(program, folder) for _ in range(options.repeats)) - bare
-            table.row("its own store", None, None, own, f"{own / sweep:.1%}")
 
 
 def cpu_of(command: list[str], folder: Path) -> float:

@@ -1,13 +1,12 @@
-"""Measures the cost of a sweep of small networks in four ways.
+"""Measures the cost of a sweep of small networks in three ways.
 
     python scripts/bench/sweep.py [--cases notebook random] [--ways pool plain] [--share 0.1]
         [--seeds 8] [--epochs 2] [--repeats 3]
 
-Four ways train the same grid of configs, each in separate processes, with the same data, splits,
+Three ways train the same grid of configs, each in separate processes, with the same data, splits,
 initial weights, Adam, clipping and epochs, a validation after each epoch and a test at the end:
 
 - `pool`: `seqsweep train -m` with its defaults, on all cores, with all files that it writes;
-- `basic`: the same with hydra/launcher=basic;
 - `plain`: the PyTorch loop of single_run.py on one thread, one run after another;
 - `template`: Lightning's defaults as in single_run.py, on one thread, one run after another.
 
@@ -43,8 +42,7 @@ from seqsweep.runs.metrics_csv import read_rows
 # memory of its parent.
 
 SHORT = 30.0  # seconds
-OURS = {"pool": [], "basic": ["hydra/launcher=basic"]}
-WAYS = (*OURS, "plain", "template")
+WAYS = ("pool", "plain", "template")
 START = ["trainer=cpu", "experiment=notebook_simple", "~logger.print_loss", "trainer.max_epochs=1"]
 
 
@@ -100,11 +98,11 @@ Results = list[dict[str, float]]
 
 def train_grid(way: str, overrides: list[str]) -> tuple[Usage, Results]:
     """Trains a grid in a process of its own."""
-    if way not in OURS:
+    if way != "pool":
         usage = run(call_command(train_here, way, overrides))
         return usage, usage.value
     # The other ways write no report.
-    fixed = ["train", "-m", "--yes", "sweep.report=false", *OURS[way]]
+    fixed = ["train", "-m", "--yes", "sweep.report=false"]
     with tempfile.TemporaryDirectory() as folder:
         usage = run([*SEQSWEEP, *fixed, f"output_dir={folder}", *overrides], Path(folder))
         return usage, records(Path(folder))
@@ -136,7 +134,7 @@ def cost_of(way: str, case: Case, start: Usage, options: argparse.Namespace) -> 
     usage, results = repeated(lambda: train_grid(way, case.grid(seeds)), options.repeats)
     members, scale = len(seeds) * case.architectures, case.seeds / len(seeds)
     assert len(results) == members, f"{way}: {len(results)} of {members} members"
-    cpu = usage.cpu - start.cpu if way in OURS else sum(result["cpu"] for result in results)
+    cpu = usage.cpu - start.cpu if way == "pool" else sum(result["cpu"] for result in results)
     compared = [result for result in results if result["seed"] in sample]
     acc, loss = (fmean(result[key] for result in compared) for key in ("acc", "loss"))
     return Cost(cpu * scale, usage.mib, acc, loss)
