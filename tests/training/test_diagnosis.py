@@ -1,6 +1,5 @@
 """A run's files for pictures are true to its numbers, and off by a switch."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,13 +40,6 @@ def test_a_diagnosis_can_be_switched_off_and_changes_no_number(run):
     assert "val" not in record(off.path).get("confusion", {})
     assert record(on.path)["metrics"] == record(off.path)["metrics"]
     assert (on.path / "metrics.csv").read_bytes() == (off.path / "metrics.csv").read_bytes()
-
-
-def test_a_diagnosis_without_other_splits_uses_64_sequences_of_the_training_data(run):
-    folder = run("data.val_fraction=0", "data.test_fraction=0", "data.source.num_sequences=90")
-    found = json.loads((folder.path / "diagnostics.json").read_text())
-    assert (found["split"], found["sequences"]) == ("train", 64)
-    assert "confusion" not in record(folder.path)
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])

@@ -72,9 +72,7 @@ def test_a_run_that_pauses_and_resumes_has_each_row_once(planned, tmp_path, engi
     assert tracked(tmp_path, member.run_id, "exit") == [0, 0, 0]
 
 
-def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fails(
-    planned, at, tmp_path
-):
+def test_a_run_that_fails_and_resumes_has_each_row_once(planned, at, tmp_path):
     member = planned("engine=autograd")
     with pytest.raises(RunFailed):
         train_with(member, tmp_path, at("on_train_epoch_start", 3, RuntimeError))
@@ -83,10 +81,6 @@ def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fa
     assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
     assert tracked(tmp_path, member.run_id, "end") == ["failed", "success"]
     assert tracked(tmp_path, member.run_id, "exit") == [1, 0]
-    diverges = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
-    member = planned(*diverges, "optimizer.lr=1000")
-    assert train(member, tmp_path).record.status == "diverged"
-    assert tracked(tmp_path, member.run_id, "end") == ["failed"]
 
 
 def test_an_error_of_a_logger_is_one_warning_and_the_rest_is_fed_later(planned, tmp_path, capsys):
@@ -137,37 +131,13 @@ from one_open_run import Tracker
 class Reads(Tracker):
     def finalize(self, status):
         print(self.trainer.current_epoch)
-
-
-class Mentions(Tracker):
-    '''Needs no trainer.'''
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [("Reads", "logger.own=reading.Reads, which reads `trainer`"), ("Mentions", None)],
-)
-def test_a_logger_that_reads_the_trainer_means_autograd(planned, tmp_path, monkeypatch, name, why):
+def test_a_logger_that_reads_the_trainer_means_autograd(planned, tmp_path, monkeypatch):
     (tmp_path / "reading.py").write_text(READS)
     monkeypatch.syspath_prepend(tmp_path)
-    member = planned(logger=f"+logger.own={{_target_: reading.{name}, folder: '{tmp_path}'}}")
+    member = planned(logger=f"+logger.own={{_target_: reading.Reads, folder: '{tmp_path}'}}")
+    why = "logger.own=reading.Reads, which reads `trainer`"
     assert why_not_native(member.config) == why
-    lines = engine_notes([member])
-    assert [line.partition(":")[0] for line in lines] == ([] if why is None else [why])
-
-
-MISSING = """
-class WandbLogger:
-    def __init__(self):
-        raise ModuleNotFoundError("Requirement 'wandb>=0.12' not met")
-"""
-
-
-def test_a_tracker_without_its_package_is_refused(planned, tmp_path, monkeypatch):
-    (tmp_path / "without.py").write_text(MISSING)
-    monkeypatch.syspath_prepend(tmp_path)
-    member = planned(logger="+logger.own._target_=without.WandbLogger")
-    with pytest.raises(ValueError, match=r"^logger\.own: .* pip install 'seqsweep\[wandb\]'"):
-        train(member, tmp_path)
-    assert not (tmp_path / member.run_id).exists()
+    assert [line.partition(":")[0] for line in engine_notes([member])] == [why]

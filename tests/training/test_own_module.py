@@ -2,12 +2,10 @@
 
 import csv
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import their_modules
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -25,11 +23,9 @@ from seqsweep.runs.identity import is_own_module
 from seqsweep.runs.ledger import read_folder
 from seqsweep.sweeping.app import run
 from seqsweep.training.build_run import build_run
-from seqsweep.training.engine import engine_of
-from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import build_data
-from seqsweep.training.train import check_parts, train
+from seqsweep.training.train import check_parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:(Checkpoint directory .* exists|Lazy modules)")
 
@@ -60,19 +56,11 @@ def rows(record) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_module_takes_the_gpu_that_is_there(config, fake_gpu, tmp_path):
-    given = config("Sequence", "data=digits", "trainer=auto", "trainer.accelerator=auto")
-    assert engine_of(given) == "autograd"
-    assert build_run(given, tmp_path).trainer.strategy.root_device.type == "cuda"
-
-
-@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
-@pytest.mark.parametrize("name", ["ReturnsNone", "HoldsNothing"])
-def test_a_module_that_has_learnt_nothing_is_named(config, name, capsys):
-    record = seqsweep.train(config(name, "data=digits"))
+def test_a_module_that_has_learnt_nothing_is_named(config, capsys):
+    record = seqsweep.train(config("HoldsNothing", "data=digits"))
     assert (record["status"], record["warning"]) == ("complete", "no weight has changed")
     assert capsys.readouterr().err.startswith(
-        f"seqsweep: model=small_modules.{name}: no weight has changed in "
+        "seqsweep: model=small_modules.HoldsNothing: no weight has changed in "
     )
     assert "warning" not in seqsweep.train(config("Sequence", "data=digits"))
 
@@ -157,18 +145,13 @@ def test_a_value_that_was_not_logged_is_an_empty_cell(config):
     ("name", "words", "message"),
     [
         ("Binary", ["optimizer.lr=0.1"], r"optimizer.lr=0.1: has no effect.*set model.lr instead"),
-        ("Binary", ["optimizer.weight_decay=0.1"], "decay=0.1: .* set an argument of the model"),
-        ("Binary", ["optimizer.lr=0.003"], "optimizer.lr=0.003: has no effect.*set model.lr"),
         ("Binary", ["optimizer=adam"], "optimizer=adam: has no effect.*set model.lr"),
         ("Classify", ["scheduler=step"], "scheduler=step: has no effect.*set model.scheduler"),
         ("Tag", ["loss.label_smoothing=0.1"], "smoothing=0.1: .* own loss; set an argument of"),
         ("Tag", ["monitor_mode=max"], "monitor_mode=max: needs monitor=NAME"),
         ("Tag", ["callbacks=early_stopping"], "callbacks.early_stopping.monitor=null: give mon"),
-        ("NoOptimizer", ["data=digits", "optimizer=sgd", "scheduler=plateau"], "give monitor=NAME"),
         ("Tag", ["trainer.devices=2", "trainer.strategy=ddp"], "devices=2: .*, or a LightningM"),
-        ("Tag", ["model.lr=3"], r"no such key in model.*; \+model.lr=VALUE gives"),
         ("Sequence", [], "data: small_modules.Sequence has no train_dataloader of its own; choose"),
-        ("Mean", ["data=module"], "data: small_modules.Mean has no train_dataloader of its own"),
         ("Loads", ["data.batch_size=3"], "data.batch_size=3: has no effect, because .* own data; "),
     ],
 )
@@ -191,15 +174,10 @@ def test_the_code_of_a_module_may_build_its_own_sections(config):
 @pytest.mark.parametrize(
     ("name", "experiment", "message"),
     [
-        ("Binary", "optimizer: {lr: 1}", "^optimizer.lr=1: has no effect.*set model.lr"),
         ("Binary", "optimizer: {lr: 0.003}", "^optimizer.lr=0.003: has no effect"),
-        ("Binary", "defaults: [override /optimizer: sgd]", "^optimizer=sgd: .*set model.lr"),
         ("Binary", "defaults: [override /optimizer: its]", "^optimizer._target_=torch.optim.SGD: "),
         ("Classify", "loss: {label_smoothing: 0.1}", "^loss.label_smoothing=0.1: has no effect"),
-        ("NoOptimizer", "data: {batch_size: 3}", ": has no optimizer; give one: optimizer=adam"),
-        ("Loads", "data: {batch_size: 3}", "^data.batch_size=3: has no effect"),
         ("Binary", "optimizer: null", None),
-        ("NoOptimizer", "optimizer: null", None),
         ("NoOptimizer", "optimizer: {lr: 0.1}", None),
     ],
 )
@@ -219,20 +197,12 @@ def test_what_a_file_of_the_user_says_is_refused_as_if_it_was_typed(
     assert optimizer is None if "null" in experiment else optimizer["lr"] == 0.1
 
 
-def test_what_a_module_replaces_may_be_left_out(config):
-    given = config("Binary", "~optimizer", "scheduler=none", "loss=null")
-    assert given["optimizer"] is given["scheduler"] is given["loss"] is None
-
-
-@pytest.mark.parametrize("words", ["optimizer.lr=0.003,0.1", "optimizer=adam", "optimizer.lr=1"])
-def test_a_sweep_over_what_has_no_effect_is_refused(config, tmp_path, capsys, words):
+def test_a_sweep_over_what_has_no_effect_is_refused(config, tmp_path, capsys):
     config("Binary")  # writes model/own.yaml
     files = [f"hydra.searchpath=[{tmp_path},{CONF}]", f"output_dir={tmp_path / 'out'}"]
-    for sweep in ([], ["-m", "seed=0,1"]):
-        if sweep or "," not in words:
-            assert run(Command(), [*sweep, *files, "model=own", "data=binary", words]) == 2
-            word = words.partition(",")[0]
-            assert f"{word}: has no effect, because " in capsys.readouterr().err
+    words = ["model=own", "data=binary", "optimizer.lr=0.003,0.1"]
+    assert run(Command(), ["-m", *files, *words]) == 2
+    assert "optimizer.lr=0.003: has no effect, because " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -262,10 +232,6 @@ def test_a_monitor_that_is_not_logged_fails_with_the_names_that_are(config):
     words = "monitor=vall_loss: the model logs .*val_loss.*; did you mean 'val_loss'"
     with pytest.raises(RunFailed, match=words):
         seqsweep.train(config("Binary", "monitor=vall_loss"))
-    every = ["trainer.check_val_every_n_epoch=2", "monitor=val/loss"]
-    assert seqsweep.train(config("Tag", *every))["best_epoch"] == 1
-    with pytest.raises(RunFailed, match="monitor=val/loss: the model logs train/loss"):
-        seqsweep.train(config("Tag", *every, "trainer.max_epochs=1"))
 
 
 def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
@@ -278,9 +244,8 @@ def test_a_run_whose_monitor_is_not_finite_has_diverged(config):
 
 
 def test_a_monitor_of_unknown_direction_is_asked_for(config, tmp_path):
-    for name, once in (("val_gap", "max"), ("neg_mse", "min")):
-        with pytest.raises(ValueError, match=f"={name}: .* monitor_mode=max .*took {once},"):
-            config("Sequence", *TOLD, f"monitor={name}")
+    with pytest.raises(ValueError, match=r"=val_gap: .* monitor_mode=max .*took max,"):
+        config("Sequence", *TOLD, "monitor=val_gap")
     words = ["monitor=val_acc", "callbacks=early_stopping", "callbacks.early_stopping.monitor=gap"]
     with pytest.raises(ValueError, match=r"early_stopping.monitor=gap: the name does not tell"):
         check_parts(plan(config("Sequence", *TOLD, *words)), tmp_path)
@@ -297,60 +262,6 @@ def test_a_logged_object_contradicts_a_guess_and_nothing_that_was_typed(config):
             seqsweep.train(again)
     assert seqsweep.train(typed)["best_epoch"] == 0
     assert seqsweep.train(guess | {"monitor_mode": "min"})["best_epoch"] == 1
-    known = seqsweep.train(config("Told", *TOLD, model=told | {"name": "val_gap"}))["directions"]
-    assert known == {"val_gap": "min", "fit": None}
-
-
-@pytest.mark.parametrize(("mode", "best"), [("max", 1), ("min", 3)])
-def test_a_monitor_that_is_not_finite_is_the_worst(config, mode, best):
-    words = ["monitor=val_gap", f"monitor_mode={mode}", "callbacks=early_stopping"]
-    words += ["callbacks.early_stopping.patience=2", "trainer.max_epochs=5"]
-    told = {"name": "val_gap", "values": ["nan", "0.5", "inf", "0.4", "0.45"]}
-    given = config("Told", *TOLD, *words, model=told)
-    whole = seqsweep.train(given)
-    assert (whole["best_epoch"], whole["epochs"]) == (best, 4 if mode == "max" else 5)
-
-
-@pytest.mark.parametrize("limits", [None, Limits({2: 0.1}), Limits(until=2)])
-def test_a_monitor_that_appears_late_is_waited_for(config, tmp_path, limits):
-    words = ("monitor=val_acc", "callbacks=early_stopping", "trainer.max_epochs=3")
-
-    def run(*values: str, name: str = "val_acc") -> None:
-        given = config("Told", *TOLD, *words, model={"values": [*values], "name": name})
-        train(replace(plan(given), limits=limits), tmp_path)
-
-    run("", "0.5", "")
-    with pytest.raises(RunFailed, match=r"monitor=val_acc: the model logs .*fit \("):
-        run("", "", "0.5" if limits else "")
-    with pytest.raises(RunFailed, match="did you mean 'val_acc/dataloader_idx_0'"):
-        run("0.5", "not reached", name="val_acc/dataloader_idx_0")
-
-
-def test_a_fast_dev_run_trains_and_tests_one_batch_of_each_split(config):
-    record = seqsweep.train(config("Classify", "debug=fast_dev_run", "monitor=val_acc"))
-    assert (record["status"], record["epochs"]) == ("complete", 1)
-    assert {"train_loss", "val_acc", "test_acc"} <= record["metrics"].keys()
-    assert not [*Path(record["folder"]).rglob("*.ckpt")]
-
-
-@pytest.mark.parametrize(("mode", "epochs"), [("auto", 6), ("max", 2)])
-def test_early_stopping_needs_no_mode_of_its_own(config, mode, epochs):
-    """The loss falls, so only a run that looks for the highest loss ends early."""
-    words = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "monitor=val_loss"]
-    words += [f"monitor_mode={mode}", "trainer.max_epochs=6"]
-    record = seqsweep.train(config("Lengths", "data=japanese_vowels", *words))
-    assert record["epochs"] == epochs
-
-
-def test_a_loaded_module_is_the_trained_one(config):
-    record = seqsweep.train(config("Classify"))
-    targets = [v for k, v in record["config"].items() if "_target_" in k and "seqsweep" not in v]
-    with pytest.raises(ValueError, match="give " + " ".join(f"--allow {t}" for t in targets)):
-        seqsweep.load_run(record["folder"])
-    run = seqsweep.load_run(record["folder"], allow=targets)
-    assert isinstance(run.module, their_modules.ClassifyLit) and not run.module.training
-    with pytest.raises(ValueError, match=r"no scaling; their_modules\.ClassifyData prepares its"):
-        run.predict(torch.zeros(1, 6, 2))
 
 
 def shown(folder: Path) -> list[tuple[str, int, bytes]]:
@@ -370,7 +281,7 @@ def test_layers_that_need_the_trainer_cannot_be_loaded(config):
         load(record, "Late")
 
 
-@pytest.mark.parametrize("logger", ["both", "csv", "none"])
+@pytest.mark.parametrize("logger", ["both", "none"])
 def test_pictures_and_files_belong_to_the_run_under_any_logger(config, tmp_path, logger):
     given = config("Habits", "data=digits", f"logger={logger}")
     run = Path(seqsweep.train(given)["folder"])
@@ -399,12 +310,11 @@ def test_the_test_has_the_states_of_the_best_epoch(config, monitor):
         assert "val" in found and ("val_epoch" in found) == (monitor == "val_epoch")
 
 
-@pytest.mark.parametrize(("how", "equal"), [("setup", False), ("seeded", True), ("", False)])
+@pytest.mark.parametrize(("how", "equal"), [("setup", False), ("seeded", True)])
 def test_seeds_that_begin_with_equal_weights_are_named(config, capsys, how, equal):
     printing = logging.StreamHandler()  # as of a library that calls `basicConfig`
     logging.getLogger().addHandler(printing)
-    name, model = ("Late", {"how": how}) if how else ("Sequence", {})
-    given = [config(name, "data=digits", f"seed={n}", model=model) for n in (0, 1)]
+    given = [config("Late", "data=digits", f"seed={n}", model={"how": how}) for n in (0, 1)]
     run, other = (Path(seqsweep.train(each)["folder"]) for each in given)
     logging.getLogger().removeHandler(printing)
     words = limit_words(leaderboard(read_folder(run.parent)))

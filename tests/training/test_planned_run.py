@@ -43,10 +43,9 @@ def test_a_request_to_stop_writes_nothing_where_a_link_leads(checked, tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "sweep"]
 
 
-@pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
-def test_a_lack_of_memory_is_one_line(error):
+def test_a_lack_of_memory_is_one_line():
     with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), translate_memory_errors():
-        raise error
+        raise RuntimeError("not enough memory: 8 GiB")
 
 
 def test_a_function_that_makes_a_lightning_module_is_refused_before_anything_is_written(
@@ -102,11 +101,6 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
         plan(checked(*texts, "model=simple"))
     with pytest.raises(ValueError, match=r"^model\.num_embeddings=4, but the da"):
         plan(checked(*texts, "model.embedding_dim=2", "model.num_embeddings=4"))
-    # Characters and words are other sequences of the same texts.
-    words = plan(checked(*texts, "data.source.tokens=words"))
-    assert words.data_fingerprint != run.data_fingerprint
-    tested = {(each.splits or {})["test"]["fingerprint"] for each in (words, run)}
-    assert len(tested) == 1
 
 
 def test_a_data_file_that_has_changed_is_read_again_in_the_same_process(checked, tmp_path):
@@ -118,20 +112,7 @@ def test_a_data_file_that_has_changed_is_read_again_in_the_same_process(checked,
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_folds_are_other_data_of_one_source(checked):
-    """The run_id of fold 0 is not that of a run without folds."""
-    runs = [plan(checked(*DATA))]
-    runs += [plan(checked(*DATA, "data.folds=5", f"data.fold={fold}")) for fold in range(5)]
-    assert len({run.run_id for run in runs}) == 6
-    assert len({run.data_fingerprint for run in runs}) == 1
-    tested = {(run.splits or {})["test"]["fingerprint"] for run in runs}
-    assert len(tested) == 6
-    assert plan(runs[1].config).splits is runs[1].splits  # all folds stay prepared
-
-
-@pytest.mark.parametrize(
-    ("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7), ("mingru", 5), ("lru", 10)]
-)
+@pytest.mark.parametrize(("cell", "states"), [("gru", 5), ("lru", 10)])
 def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell, states):
     config = checked(
         "data=digits", f"model.cell={cell}", "model.num_layers=2", "model.bidirectional=true",
@@ -148,7 +129,6 @@ def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell,
     ("size", "message"),
     [
         ("hidden_size=1000000000", r"model\.hidden_size=1000000000: [0-9,]+ weights with their"),
-        ("num_layers=100000", r"model\.num_layers=100000: must be at most 1000"),
         ("input_size=5", r"^model\.input_size=5, but the data have 8 features per step; leave"),
         ("num_classes=7", r"^model\.num_classes=7, but the data have 10 classes; leave"),
     ],

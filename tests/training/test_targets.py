@@ -51,16 +51,3 @@ def test_a_network_of_ours_names_the_page_in_one_line(compose, words):
         plan(compose(*words, "model=rnn"))
     said = str(error.value)
     assert said.endswith("docs/extend.md, Numbers to predict") and "\n" not in said
-
-
-def test_unused_keys_are_not_in_a_config(checked):
-    unused = ("data.per_step=false", "data.source.target=null", "data.source.gap=null")
-    config = checked("data=csv", "data.source.path=old.csv", *unused)
-    new = {"target", "labels", "unlabelled", "gap", "dayfirst"}
-    assert "per_step" not in config["data"] and not new & {*config["data"]["source"]}
-    assert (
-        checked("data=csv", "data.source.path=old.csv", "data.source.gap=2")["data"]["source"][
-            "gap"
-        ]
-        == 2
-    )

@@ -36,43 +36,22 @@ def test_a_run_is_one_process_whatever_a_cluster_says(cluster, tmp_path, monkeyp
 def test_max_steps_and_max_time_end_a_run(planned, tmp_path):
     record = train(planned("trainer.max_steps=4"), tmp_path).record
     assert (record.steps, record.epochs) == (4, 2)
-    member = planned(r"trainer.max_time=00\:00\:00\:01", "trainer.max_epochs=100000")
-    assert train(member, tmp_path).record.epochs in range(1, 100000)
     with pytest.raises(RunFailed, match="max_time or max_steps ended the run in its first epoch"):
         train(planned(r"trainer.max_time=00\:00\:00\:00"), tmp_path)
     with pytest.raises(RunFailed, match="val_check_interval"):  # which Lightning refuses later
         train(planned("trainer.val_check_interval=50"), tmp_path)
 
 
-def test_more_validation_changes_nothing_but_what_is_logged(planned, tmp_path):
-    plain, often, sanity = (
-        train(planned(*more), tmp_path).folder.path
-        for more in (
-            ("engine=autograd",),
-            ("trainer.val_check_interval=1",),
-            ("trainer.num_sanity_val_steps=1",),
-        )
-    )
-    expected = (plain / "metrics.csv").read_bytes()
-    assert (often / "metrics.csv").read_bytes() == (sanity / "metrics.csv").read_bytes() == expected
-
-
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         (r"trainer.max_time=00\:01", "trainer: `Timer"),
-        ("+logger.csv.save_dir=there", "logger.csv.save_dir=there: cannot be set"),
         ("+callbacks.checkpoint.dirpath=a", "callbacks.checkpoint.dirpath=a: cannot be set"),
-        ("trainer.precision=16-mixed", "trainer.precision=16-mixed: needs a GPU"),
         ("scheduler=cosine scheduler.min_lr=1", "scheduler.min_lr=1.0: must be at least 0 and at"),
         (
             "scheduler=plateau trainer.check_val_every_n_epoch=5",
             r"scheduler.monitor='val/acc': must be one of train/acc, train/f1, train/loss "
             r"\(trainer.check_val_every_n_epoch=5 and trainer.max_epochs=4\)",
-        ),
-        (
-            "callbacks=early_stopping trainer.limit_val_batches=0",
-            r"callbacks.early_stopping.monitor='val/acc': .*\(trainer.limit_val_batches=0\)",
         ),
         (
             "+scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",

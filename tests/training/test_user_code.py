@@ -106,21 +106,13 @@ def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, nam
         ("import helper  # beside it", "import helper", False),
         ("    scale =", "\n    # a reason\n\n    scale =", False),
         ("\n", "\r\n", False),
-        ("import helper", "# coding: utf-8\nimport helper", False),
-        ("# no comment\n\n    and", "# a comment\n\n    and", False),
         ('"""A network."""', "", False),
         ("helper.SCALE\n", 'helper.SCALE\n    """The scale."""\n', False),
         ("scale\n\n    }", "scale\n    }", False),
-        ("    scale = helper.SCALE", "    scale =  (helper.SCALE)  ", False),
         # Each other change is seen, also of what looks like a comment or a docstring.
         ("} # no comment", "} # a comment", True),
-        ('comment\n\n    """', 'comment\n    """', True),
         ("helper.SCALE\n", 'helper.SCALE\n    unit = """The scale."""\n', True),
         ("helper.SCALE", "helper.SCALE * 1", True),
-        ("helper.SCALE", "helper.SCALE * True", True),
-        ("helper.SCALE", "helper.SCALE or None", True),
-        ("helper.SCALE", "helper.SCALE or ...", True),
-        ("scale = helper.SCALE", "rate = scale = helper.SCALE", True),
         ("import json\n", "", True),
     ],
 )
@@ -134,11 +126,6 @@ def test_values_that_differ_have_digests_that_differ(digests: Digests) -> None:
     values = ["1", "1.0", "True", "'1'", "b'1'", "[1]", "(1,)", "[[], 1]", "[1, []]", "-1", "1j"]
     found = {digests({"helper.py": f"SCALE = {value}\n"})["helper.py"] for value in values}
     assert len(found) == len(values)
-
-
-def test_a_program_may_be_deep(digests: Digests) -> None:
-    deep = f"SCALE = {' + '.join('1' * 2000)}\n"
-    assert digests({"late.py": deep, "helper.py": "import late\n\nSCALE = 1\n"})
 
 
 def test_the_digest_is_the_same_under_every_python(digests: Digests) -> None:
@@ -160,21 +147,14 @@ class Finder:
         return found if name == "outside" else None
 
 
-@pytest.mark.parametrize("has_hook", [False, True])
 def test_a_helper_of_an_editable_package_counts_by_its_text(
-    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_hook: bool
+    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An editable install extends sys.path, or it adds an import hook."""
-    folder = tmp_path / "src" / ("elsewhere" if has_hook else "outside")
-    if has_hook:
-        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
-    else:
-        monkeypatch.syspath_prepend(folder.parent)
-    place = folder.relative_to(tmp_path).as_posix()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder(tmp_path / "elsewhere")])
     files = {
-        f"{place}/__init__.py": "",
-        f"{place}/ops.py": "from .more import f\n",
-        f"{place}/more.py": "def f():\n    return 1\n",
+        "elsewhere/__init__.py": "",
+        "elsewhere/ops.py": "from .more import f\n",
+        "elsewhere/more.py": "def f():\n    return 1\n",
         "net.py": "from outside.ops import f\n\n\nclass Net:\n    pass\n",
     }
     names = ["outside", "outside.ops", "outside.more"]
@@ -182,32 +162,10 @@ def test_a_helper_of_an_editable_package_counts_by_its_text(
     assert first.keys() == {f"outside/{x}.py" for x in ("__init__", "ops", "more")} | {"net.py"}
     for name in names:
         del sys.modules[name]
-    second = digests({f"{place}/more.py": "def f():\n    return 2\n"})
+    second = digests({"elsewhere/more.py": "def f():\n    return 2\n"})
     assert [name for name in first if first[name] != second[name]] == ["outside/more.py"]
     for name in names:
         del sys.modules[name]
-
-
-def test_a_package_that_a_counted_file_imports_counts_by_its_version(
-    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The package's own files do not count; nor do the standard library and torch."""
-    for version in ("1", "2"):
-        folder = f"v{version}/site-packages"
-        info = f"{folder}/Packed-{version}.dist-info"
-        monkeypatch.syspath_prepend(tmp_path / folder)
-        found = digests(
-            {
-                f"{folder}/packed/__init__.py": "import rich\n",
-                f"{folder}/packed/ops.py": "",
-                f"{info}/METADATA": f"Name: Packed\nVersion: {version}\n",
-                f"{info}/top_level.txt": "packed\n",
-                "net.py": "import json, torch, packed.ops\n\n\nclass Net:\n    pass\n",
-            }
-        )
-        for name in ("packed", "packed.ops", "net"):
-            del sys.modules[name]
-        assert found == {"Packed": version, "net.py": found["net.py"]}
 
 
 def test_loggers_and_a_source_with_a_fingerprint_do_not_count(digests: Digests) -> None:

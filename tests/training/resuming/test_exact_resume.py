@@ -48,10 +48,3 @@ def test_the_number_of_workers_counts_because_a_dataset_may_draw_in_them(own, ch
 def test_workers_that_persist_are_named(own, tmp_path, capsys):
     train(own("trainer.max_epochs=1", num_workers=1, persistent=True), tmp_path)
     assert "persistent_workers of a DataLoader: what it draws" in capsys.readouterr().err
-
-
-def test_loading_at_other_epochs_is_refused_before_anything_starts(own, tmp_path):
-    run = own("trainer.reload_dataloaders_every_n_epochs=2")
-    with pytest.raises(ValueError, match="reload_dataloaders_every_n_epochs=2: must be 0 or 1"):
-        train(run, tmp_path)
-    assert not list(tmp_path.iterdir())

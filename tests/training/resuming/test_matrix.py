@@ -42,13 +42,10 @@ AFTER_EPOCH = {
 HOOKS = [
     *(("pool", hook, n) for hook, n in (("start", 1), ("on_epochs", 16), ("stop", 1))),
     *(("native", hook, n) for hook, n in (("start", 1), ("on_epochs", 4), ("stop", 1))),
-    *(("autograd", "on_train_batch_end", n) for n in (1, 3, 15)),
-    ("autograd", "on_fit_start", 1), ("autograd", "on_train_batch_start", 7),
-    ("autograd", "on_validation_batch_end", 6), ("autograd", "on_validation_end", 5),
-    ("autograd", "on_train_epoch_end", 3), ("autograd", "on_fit_end", 1),
-    ("autograd", "on_test_batch_end", 2), ("autograd", "teardown", 2),
-    ("own", "on_validation_batch_end", 3), ("module", "on_validation_end", 2),
-    ("module", "on_test_start", 1),
+    ("autograd", "on_fit_start", 1), ("autograd", "on_train_batch_end", 15),
+    ("autograd", "on_validation_end", 5), ("autograd", "on_train_epoch_end", 3),
+    ("autograd", "on_fit_end", 1), ("autograd", "on_test_batch_end", 2),
+    ("own", "on_validation_batch_end", 3), ("module", "on_test_start", 1),
 ]  # fmt: skip
 """Further moments: before and after all epochs, around an epoch's last hooks, and in the test."""
 
@@ -60,7 +57,7 @@ def named(cases: list[Any]) -> list[Any]:
 BETWEEN = [(engine, *moments[engine]) for moments in (IN_EPOCH, AFTER_EPOCH) for engine in ENGINES]
 
 
-@pytest.mark.sampled(6, 12)
+@pytest.mark.sampled(6, 10)
 @pytest.mark.parametrize(("engine", "hook", "n"), named(BETWEEN + HOOKS))
 def test_a_run_killed_at_a_hook(column, at, engine, hook, n):
     runs = column(engine)
@@ -84,32 +81,25 @@ OURS: dict[str, tuple[str, ...]] = {
     "plateau": PLATEAU,
     "cosine": ("scheduler=cosine", "scheduler.warmup_epochs=2", "optimizer=rmsprop",
                "optimizer.momentum=0.9", "model.pooling=attention", "model.bidirectional=true"),
-    "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5",
-             "optimizer=sgd", "optimizer.nesterov=true"),
     "seldom validated": ("trainer.check_val_every_n_epoch=2", "model.cell=gru",
                          "model.bidirectional=true", "loss.class_weights=balanced"),
     "never validated": ("data.val_fraction=0", "monitor=train/loss",
                         "model.layer_norm=true", "model.num_layers=3", "model.dropout=0.2"),
     "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
                     "model.cell=lstm", "model.recurrent_init=orthogonal", "model.forget_bias=1"),
-    "one log": ("logger=csv", "data.test_fraction=0"),
-    "linear recurrence": ("model.cell=lru", "model.dropout=0.2"),
-    "early stopping": EARLY,
     "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
 }  # fmt: skip
 OWN: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {
     "workers": ((SHORT,), {"num_workers": 2}),
-    "seldom validated, worker": (("trainer.check_val_every_n_epoch=2",), {"num_workers": 1}),
     "accumulated": (("trainer.accumulate_grad_batches=2",), {}),
     "reloaded": ((SHORT, "trainer.reload_dataloaders_every_n_epochs=1"), {"num_workers": 1}),
     "validated in the middle": (("trainer.val_check_interval=2",), {}),
-    "max_steps": (("trainer.max_steps=13",), {}),
     "max_steps at the end of an epoch": (("trainer.max_steps=12",), {}),
     "drawing callback": (("+callbacks.draws._target_=noisy_data.Draws",), {}),
 }
 
 
-@pytest.mark.sampled(6, 16)
+@pytest.mark.sampled(6, 10)
 @pytest.mark.parametrize(
     ("engine", "name"),
     named(
@@ -189,7 +179,7 @@ class Broken(RuntimeError):
     """An error that ends a run."""
 
 
-@pytest.mark.parametrize("engine", ["native", "autograd", "own", "module"])
+@pytest.mark.parametrize("engine", ["native", "module"])
 def test_a_run_that_fails_twice(column, at, engine):
     runs = column(engine)
     for attempt in (1, 2):
@@ -221,7 +211,7 @@ EVENTS = "TagLit"
 """A style whose curves Lightning writes before the checkpoint of an epoch."""
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt", "checkpoints"])
+@pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt"])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_run_that_loses_a_file_while_it_trains(column, at, engine, name):
     """The run fails at once, because another file cannot replace the lost one."""
@@ -229,7 +219,7 @@ def test_a_run_that_loses_a_file_while_it_trains(column, at, engine, name):
 
     def delete() -> None:
         (path,) = runs.folder.rglob(name)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        path.unlink()
 
     (outcome,) = runs.train(at(*AFTER_EPOCH[engine], delete))
     assert isinstance(outcome, RunFailed) and name in str(outcome)
@@ -261,11 +251,9 @@ def begin_another(path: Path) -> None:
 AGAIN = "the run starts again"
 DAMAGES: list[tuple[str, Callable[[Path], object], int | None, str]] = [
     ("last.ckpt", cut, 2, "last.ckpt is damaged"), ("last.ckpt", Path.unlink, 2, ""),
-    ("best.ckpt", cut, None, AGAIN), ("best.ckpt", Path.unlink, None, AGAIN),
-    ("best.ckpt", replace_by_previous, None, AGAIN),
+    ("best.ckpt", cut, None, AGAIN), ("best.ckpt", replace_by_previous, None, AGAIN),
     ("[lp]*.ckpt", cut, None, "previous.ckpt is damaged"),
-    ("metrics.csv", cut, None, AGAIN), ("metrics.csv", Path.unlink, None, AGAIN),
-    ("metrics.csv", lengthen, 1, ""), ("events*.rows", lengthen, 1, ""),
+    ("metrics.csv", cut, None, AGAIN), ("metrics.csv", lengthen, 1, ""),
     ("events*.rows", cut, None, AGAIN), ("events*.rows", begin_another, 1, ""),
     ("config.yaml", cut, 1, ""),
 ]  # fmt: skip
@@ -275,7 +263,7 @@ A kill may leave rows after those of the checkpoint, a file of such rows, and an
 """
 
 
-@pytest.mark.sampled(6, 20)
+@pytest.mark.sampled(6, 12)
 @pytest.mark.parametrize(
     ("files", "damage", "repeated", "said"),
     DAMAGES,
@@ -304,12 +292,9 @@ def test_a_run_with_a_damaged_file(
     ("engine", "hook", "then", "every"),
     [
         ("native", "on_epochs", "stop", 1),
-        ("native", "stop", "start", 2),
-        ("autograd", "on_train_end", "on_test_start", 1),
-        ("autograd", "on_test_end", "on_test_start", 2),
+        ("autograd", "on_train_end", "on_test_start", 2),
         # Before the last epoch's checkpoint, so the decision is taken again.
         ("autograd", "on_validation_end", "on_train_epoch_end", 1),
-        ("autograd", "on_validation_end", "on_train_epoch_end", 2),
     ],
 )
 def test_a_run_killed_around_the_decision_to_stop_early(
@@ -322,14 +307,6 @@ def test_a_run_killed_around_the_decision_to_stop_early(
     runs.kill(at(hook, calls.get(hook, 1)))
     runs.kill(at(then, 1))
     runs.resume(repeated=2)
-
-
-def test_a_run_killed_after_a_callback_has_stopped_it(column, at):
-    """The callback keeps no state."""
-    runs = column("own", "+callbacks.stop._target_=noisy_data.Stops")
-    runs.kill(at("on_test_start", 1))
-    (outcome,) = runs.resume(repeated=0)
-    assert outcome.record.epochs == 3
 
 
 AT_LIMIT = {
@@ -384,17 +361,6 @@ def test_a_run_that_pauses_again_and_again(column, engine):
     runs.resume(repeated=0)
 
 
-@pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_run_that_stops_early_where_a_search_would_prune_it(column, engine):
-    runs = column(engine, *STOPPING)
-    whole = runs.runs
-    runs.runs = [replace(run, limits=Limits({2: -1.0}, until=2)) for run in whole]
-    (outcome,) = runs.train()
-    assert (outcome.record.status, outcome.record.epochs) == ("complete", 2)
-    runs.runs = whole
-    runs.resume(repeated=0)
-
-
 LONGER = {
     "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5"),
     "plateau": (*PLATEAU, "trainer.check_val_every_n_epoch=2"),
@@ -419,16 +385,11 @@ def test_a_run_with_more_epochs_killed_after_it_has_begun(column, at, engine, na
 
 
 @pytest.mark.parametrize(("engine", "other"), [("native", "autograd"), ("autograd", "native")])
-@pytest.mark.parametrize("is_longer", [False, True])
-def test_a_run_of_the_other_engine_starts_again(column, at, capsys, engine, other, is_longer):
+def test_a_run_of_the_other_engine_starts_again(column, at, capsys, engine, other):
     """A run that two engines have trained could not be reproduced to the bit."""
     runs = column(engine)
-    if is_longer:
-        runs.resume(repeated=0)
-        runs = column(engine, "trainer.max_epochs=7")
-    else:
-        runs.kill(at(*IN_EPOCH[engine]))
+    runs.kill(at(*IN_EPOCH[engine]))
     capsys.readouterr()
     runs.resume(repeated=None, engine=other)
     assert capsys.readouterr().err.count(f"was not made by the {other} engine") == 1
-    assert epochs_in_log(runs.folder)[-7 if is_longer else -5 :] == [*range(7 if is_longer else 5)]
+    assert epochs_in_log(runs.folder)[-5:] == [*range(5)]

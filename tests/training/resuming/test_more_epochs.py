@@ -18,7 +18,7 @@ def test_more_epochs_continue_a_run_of_the_shorter_sweep(column, tmp_path):
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("damaged", ["last.ckpt", "best.ckpt", "metrics.csv"])
+@pytest.mark.parametrize("damaged", ["last.ckpt", "metrics.csv"])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_more_epochs_of_a_damaged_run_start_again(column, engine, damaged):
     shorter = column(engine)
@@ -34,15 +34,14 @@ def test_a_run_of_another_config_or_version_is_not_continued(column):
     """The first epochs of another version may differ from those of this version."""
     shorter = column("native")
     shorter.resume()
-    others = ("seed=1", "data.batch_size=6", "optimizer.lr=0.01", "data.split_seed=1", "version")
-    for other in others:
-        if other == "version":
-            path = shorter.folder / "record.json"
-            record = json.loads(path.read_text()) | {"semantics": SEMANTICS - 1}
-            path.write_text(json.dumps(record))
-        longer = column("native", *([] if other == "version" else [other]), "trainer.max_epochs=6")
-        longer.resume()
-        assert epochs_in_log(longer.folder) == list(range(6)), other
+    other = column("native", "optimizer.lr=0.01", "trainer.max_epochs=6")
+    other.resume()
+    path = shorter.folder / "record.json"
+    record = json.loads(path.read_text()) | {"semantics": SEMANTICS - 1}
+    path.write_text(json.dumps(record))
+    longer = column("native", "trainer.max_epochs=6")
+    longer.resume()
+    assert epochs_in_log(other.folder) == epochs_in_log(longer.folder) == list(range(6))
 
 
 @pytest.mark.parametrize(

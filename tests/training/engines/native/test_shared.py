@@ -1,7 +1,6 @@
 """Members of equal configs share a network, whose draws disturb no other thread."""
 
 import random
-import threading
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,8 @@ from seqsweep.training.planned_run import plan
 from seqsweep.training.train import check_parts, train
 
 MODELS = [
-    ("model.cell=rnn",),
     ("model.cell=lstm", "model.forget_bias=1", "model.recurrent_init=orthogonal"),
     ("model.cell=gru", "model.bidirectional=true", "model.num_layers=2"),
-    ("model.cell=lru", "model.num_layers=2"),
     ("model=bidirectional",),
 ]
 
@@ -49,25 +46,6 @@ def test_first_weights_never_touch_the_global_generator(checked, model):
     torch.manual_seed(3)
     assert torch.equal(template_of(section, 3, 4).first_weights(1), weights)
     assert not torch.equal(template_of(section, 3, 4).first_weights(2), weights)
-
-
-def test_first_weights_of_several_threads_are_those_of_one(checked):
-    section = checked(*SMALL, "model.hidden_size=90", "model.cell=lru")["model"]
-    template = template_of(section, 3, 4)
-    alone = [template.first_weights(seed) for seed in range(8)]
-    together: dict[int, list[torch.Tensor]] = {seed: [] for seed in range(8)}
-
-    def draw(seed: int) -> None:
-        for _ in range(20):
-            together[seed].append(template.first_weights(seed))
-
-    threads = [threading.Thread(target=draw, args=(seed,)) for seed in together]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for seed, drawn in together.items():
-        assert all(torch.equal(weights, alone[seed]) for weights in drawn) and len(drawn) == 20
 
 
 def test_a_run_leaves_the_programs_random_numbers(checked, tmp_path):

@@ -1,22 +1,15 @@
 """A pool begins a run when it enters the window, and writes for a twentieth of the time."""
 
-import shutil
 import signal
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from seqsweep.errors import Interrupted, RunLocked
-from seqsweep.native.step import Data, Stop, Work
-from seqsweep.native.step import run as train_epochs
+from seqsweep.errors import Interrupted
 from seqsweep.pace import Budget
-from seqsweep.runs.lock import RunLock, is_locked
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
@@ -50,50 +43,6 @@ def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undistu
     assert not list(tmp_path.rglob("lock"))
     train_pool(large, tmp_path, 2)
     assert_undisturbed(large[:2], tmp_path)
-
-
-def test_the_shortest_run_beside_large_ones_ends_first(members_of, replace_step, tmp_path):
-    """The small run trains all epochs while the first large run is in its first epoch."""
-    sizes = [(f"model.hidden_size={size}",) for size in (300, 280, 4, 260)]
-    runs = members_of("trainer.max_epochs=4", members=sizes)
-    epochs: list[int] = []
-    shortest_ended = threading.Event()
-
-    def wait_if_large(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
-        (size,) = [work.network.shape.hidden_size for work in works]
-        if size > 4:
-            assert shortest_ended.wait(200)
-        result = train_epochs(works, train, val, stop)
-        epochs.append(size)
-        if epochs.count(4) == 4:
-            shortest_ended.set()
-        return result
-
-    replace_step(wait_if_large)
-    train_pool(runs, tmp_path, 2)
-    assert epochs[:4] == [4] * 4 and len(epochs) == 16
-
-
-def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, at, tmp_path):
-    train_pool(large, tmp_path / "other", 1)
-    root = tmp_path / "pool"
-
-    with ExitStack() as locks:
-        names: list[str] = []
-
-        def take() -> None:
-            waiting = [run.run_id for run in large if run not in begun(large, root)]
-            shutil.copytree(tmp_path / "other" / waiting[0], root / waiting[0])
-            locks.enter_context(RunLock(root / waiting[1]))
-            names.extend(waiting[:2])
-
-        outcomes = train_pool(large, root, 1, at("start", 1, take))
-    ended = dict(zip([run.run_id for run in large], outcomes, strict=True))
-    finished, locked = ended.pop(names[0]), ended.pop(names[1])
-    assert isinstance(finished, Outcome) and not finished.trained
-    assert isinstance(locked, RunLocked)
-    assert not (root / names[1] / "config.yaml").exists()
-    assert all(isinstance(outcome, Outcome) and outcome.trained for outcome in ended.values())
 
 
 def write_checkpoints(
