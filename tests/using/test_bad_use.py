@@ -18,26 +18,20 @@ def files(trained, tmp_path, monkeypatch):
     contents: dict[str, Any] = {
         "good.npz": {"X": x, "y": y, "lengths": lengths},
         "unlabelled.npz": {"X": x, "lengths": lengths},
-        "numbers.npz": {"X": x, "lengths": lengths, "target": lengths * 0.5},
         "turned.npz": {"X": x.swapaxes(1, 2), "y": y},
         "names.npz": {"X": x, "y": y, "channel_names": ["up", "down"]},
         "odd.npz": {"X": x, "y": ["fall", "rise", "stil", "fall", "rise", "still"]},
         "far.npz": {"X": far, "y": y},
-        "long.npz": {"X": x, "y": y, "lengths": lengths + 20},
         "regression.npz": {"X": x, "y": np.linspace(0, 1, 6)},
         "two.npz": {"X_train": x, "y_train": y, "X_val": x, "y_val": y},
     }
     for name, arrays in contents.items():
         np.savez(tmp_path / name, **arrays)
-    (tmp_path / "table.csv").write_text("name,value\na,1\na,2\n")
     content = bytearray((trained.run / "checkpoints" / "best.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.ckpt").write_bytes(content)
     (tmp_path / "run").symlink_to(trained.run)
     (tmp_path / "sweep").symlink_to(trained.sweep)
-    shutil.copytree(trained.run, tmp_path / "alone")
-    shutil.rmtree(tmp_path / "alone" / "checkpoints")
-    (tmp_path / "alone" / "record.json").unlink()
     shutil.copytree(trained.run, tmp_path / "moved")
     moved = (tmp_path / "moved" / "config.yaml").read_text()
     (tmp_path / "moved" / "config.yaml").write_text(moved.replace("train.npz", "gone.npz"))
@@ -48,7 +42,6 @@ def files(trained, tmp_path, monkeypatch):
 CASES = [
     ("predict", "RUN is missing; usage: seqsweep predict"),
     ("predict rum good.npz", "rum: no such folder .*; did you mean 'run'"),
-    ("predict alone good.npz", r"alone: has no complete run \(1: incomplete\)"),
     ("predict good.npz run", "good.npz: is a file of sequences; expected a run's folder, a sweep"),
     ("predict run good.npz --checkpoint worst", "checkpoint='worst': must be best or last"),
     ("predict damaged.ckpt good.npz", "damaged.ckpt is damaged: its content does not"),
@@ -56,36 +49,21 @@ CASES = [
     ("predict run good.npz --out p.txt", r"--out=p.txt: unknown ending; expected .csv, .parquet"),
     ("predict run good.npz --format cvs", "--format=cvs: must be one of .*; did you mean 'csv'"),
     ("predict run good.npz --format parquet", "--format=parquet: needs a file; give --out"),
-    ("predict run good.npz --out no/p.csv", "no/p.csv: there is no folder no"),
     ("predict run good.npz --split tset", "--split=tset: good.npz has only train"),
     ("predict run two.npz", "two.npz: has the splits train, val; choose one: --split train"),
     ("predict run good.npz extra", "extra: must be KEY=VALUE, an option to read good.npz"),
-    ("predict run good.npz layuot=time_first", "layuot: no such option .*did you mean 'layout'"),
-    ("predict run good.npz layout=[a", r"layout=\[a: cannot be read as YAML"),
-    ("predict run god.npz", "no file god.npz .*; did you mean 'good.npz'"),
-    ("predict run table.csv id=nmae", "no such column; columns: name, value"),
     ("predict run turned.npz", "has 9 channels, .* trained on 2: .*; it looks like channels first"),
     ("predict run names.npz", "names.npz: has other channels: up, down; .* left, right"),
     ("predict run far.npz", "far.npz: x: x is 1e.300 at sequence 1, step 0, channel 1"),
-    ("predict run long.npz", r"long.npz: sequence 0 has length \d+; must be between 1 and 9"),
     ("predict run regression.npz", "regression.npz: sequence 1 has label .* a number to predict"),
     ("evaluate run unlabelled.npz", "has no labels; expected y"),
-    ("evaluate run numbers.npz", "has no labels; expected y"),
     ("evaluate run odd.npz", "odd.npz: sequence 2 has label 'stil'; .* knows only fall, rise"),
     ("evaluate run --split tset", "--split=tset: the run's data have only .*did you mean 'test'"),
     ("evaluate moved", "no file .*gone.npz"),
     ("bundle run --out out.tar", "--out=out.tar: must end with .zip"),
     ("export run --out mine", "--out=mine: must end with .onnx"),
-    ("export run --out a.onnx --out b.onnx", "--out=b.onnx: must be given once"),
-    ("report . --out .", "--out=.: is a folder; expected a file such as NAME.html"),
-    ("report . --out no/r.html", "--out=no/r.html: there is no folder no"),
-    ("data inf", "no command 'data inf'; did you mean 'info'"),
-    ("data example gesture", r"name: invalid choice: 'gesture' \(choose from '?gestures'?\)"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
-    ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
-    ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
     ("data info good.npz standardize=false --json missing=men", "data.missing='men': must be"),
-    ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
     ("explain run", "run: is a folder; expected overrides, as in: seqsweep explain data=digits"),
 ]
 

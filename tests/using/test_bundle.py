@@ -108,37 +108,9 @@ def test_names_cannot_become_links_html_or_control_characters(command, trained, 
     assert seqsweep.load_run(tmp_path / "mine.zip").class_names == tuple(names)
 
 
-def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path):
-    target = "own_network.Mean"
-    options = ["data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=1"]
-    config = seqsweep.compose([*options, f"output_dir={tmp_path}/own"])
-    folder = seqsweep.train(config | {"model": {"_target_": target}})["folder"]
-    refused = command("bundle", folder, "--out", "own.zip")
-    assert refused.code == 2 and f"give --allow {target}" in refused.err
-    assert command("bundle", folder, "--out", "own.zip", "--allow", target).code == 0
-    assert "model.onnx" not in files_of(tmp_path / "own.zip")
-    assert command("predict", "own.zip", new_data).code == 2
-    done = command("predict", "own.zip", new_data, "--allow", target)
-    assert done.code == 0
-    assert done.out == command("predict", folder, new_data, "--allow", target).out
-
-
 def changed(path, target, name, data):
     write_bundle(target, files_of(path) | {name: data})
     return target
-
-
-@pytest.mark.parametrize("name", NEEDED)
-def test_a_changed_or_missing_file_is_refused(bundle, tmp_path, name):
-    files = files_of(bundle)
-    data = files.pop(name)
-    position = next(i for i in range(len(data) // 3, len(data)) if data[i : i + 1].isalnum())
-    other = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
-    with pytest.raises(ValueError, match=r"not match its digest|is not JSON"):
-        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, other))
-    write_bundle(tmp_path / "b.zip", files)
-    with pytest.raises(ValueError, match=r"cannot be read as a bundle: .*no item named|damaged"):
-        seqsweep.load_run(tmp_path / "b.zip")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -187,12 +159,12 @@ def test_a_config_that_is_none_is_refused(bundle, tmp_path):
     for content in wrong:
         with pytest.raises(ValueError, match=r"a\.zip"):
             seqsweep.load_run(changed(bundle, tmp_path / "a.zip", "config.json", content))
+    write_bundle(tmp_path / "a.zip", {"config.json": files_of(bundle)["config.json"]})
+    with pytest.raises(ValueError, match=r"cannot be read as a bundle: .*no item named|damaged"):
+        seqsweep.load_run(tmp_path / "a.zip")
     older = json.dumps(sealed({"format": 2, "seqsweep": "0.1"})).encode()
-    with pytest.raises(
-        ValueError, match=r"was made by seqsweep 0\.1, in .* make it again"
-    ) as error:
+    with pytest.raises(ValueError, match=r"was made by seqsweep 0\.1, in .* make it again"):
         seqsweep.load_run(changed(bundle, tmp_path / "a.zip", "config.json", older))
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

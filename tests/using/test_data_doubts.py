@@ -29,12 +29,6 @@ def copies(n: int, t: int) -> float:
     return float(np.sin((t + 5 * n if n < 2 else 1000 * n + t) ** 2))
 
 
-def csv_twice(folder: Path) -> None:
-    for name in ("u/0.csv", "u/0.csv.gz", "u/1.csv", "v/0.csv", "v/1.csv"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(f"x\n{rng.normal()}\n{rng.normal()}\n")
-
-
 def subjects(folder: Path) -> None:
     for name in ("S1/walk_1", "S1/sit_1", "S2/walk_1", "S2/sit_1", "S3/walk_1", "S3/sit_1"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -63,7 +57,6 @@ DOUBTS: dict[str, tuple[str | Callable[[Path], None], str, str]] = {
     "a still channel": (rows(lambda n, t: 5), "channel a never changes", "features=[b]"),
     "a far file": (rows(lambda n, t: 900 * (n == 3) + rng.normal()), "sequence 3 is far", ""),
     "folders of subjects": (subjects, "folders have equal names", "{group}/{label}_{id}.csv"),
-    "packed twice": (csv_twice, "u/0.csv.gz beside the same name", ""),
     "a file in two classes": (two_classes, "equal values and different labels", ""),
 }
 
@@ -101,6 +94,6 @@ def test_copies_that_overlap_are_doubted_except_within_a_group(command, tmp_path
         assert any(reason in one["reason"] for one in doubts) == is_doubted
 
 
-@pytest.mark.parametrize("source", ["digits", "japanese_vowels", "random", "adding", "frequencies"])
+@pytest.mark.parametrize("source", ["digits", "japanese_vowels", "adding"])
 def test_bundled_data_are_not_doubted(source, command):
     assert json.loads(command("data", "info", source, "--json").out)["doubts"] == []

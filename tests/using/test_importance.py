@@ -85,8 +85,6 @@ def test_wrong_words_cost_one_line(command, trained):
         (["--ensemble"], "--ensemble: has no effect with --importance; leave it out"),
         (["--resamples", "5"], "--resamples: has no effect with --importance; leave it out"),
         (["--config", "9"], "has only 2 configs"),
-        (["--importanc"], "did you mean '--importance'"),
     ):
-        wanted = [] if "--importanc" in words else ["--importance"]
-        done = command("evaluate", trained.sweep, *wanted, *words)
+        done = command("evaluate", trained.sweep, "--importance", *words)
         assert (done.code, done.err.count("\n")) == (2, 1) and message in done.err

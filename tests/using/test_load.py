@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -18,7 +17,6 @@ import seqsweep
 from seqsweep.native.library import runnable_variants
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoint_files import load_sealed, save_sealed
-from seqsweep.training.description import DESCRIPTION
 from seqsweep.using.bundle_file import encode, write_bundle
 from seqsweep.using.load import Inputs
 
@@ -69,11 +67,7 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(trained, data, tmp_pa
     assert (loaded.class_names, loaded.channel_names) == (trained.classes, trained.channels)
     assert not loaded.network.training
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
-    assert loaded._repr_html_().split("<br>") == [
-        f"{loaded!r}, epoch {loaded.epoch}",
-        "classes: fall, rise, still",
-        "channels: left, right",
-    ]
+    assert f"<br>channels: {', '.join(trained.channels)}" in loaded._repr_html_()
 
 
 def predicted(data: str, folder: str) -> str:
@@ -164,24 +158,11 @@ def test_lists_of_sequences_are_padded_and_other_shapes_are_refused(folder):
     cases = [
         (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
         ([long, short[:, :1]], None, "sequence 1 has 1 channels, but sequence 0 has 2"),
-        ([], None, r"x has shape \(0,\); must be \(N, T, F\)"),
         (long[None], [6], "sequence 0 has length 6; must be between 1 and 5"),
-        (np.zeros((1, 2, 3, 2)), None, r"must be \(N, T, F\) or \(N, T\)"),
     ]
     for x, lengths, message in cases:
         with pytest.raises(ValueError, match=message):
             loaded.prepare(x, lengths)
-
-
-def test_a_checkpoint_of_another_version_says_what_is_missing(trained, tmp_path):
-    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
-    path = tmp_path / "mine.ckpt"
-    save_sealed({key: value for key, value in content.items() if key not in DESCRIPTION}, path)
-    message = r"mine.ckpt: holds no config, class_names, .*scaling; another version"
-    with pytest.raises(ValueError, match=message):
-        seqsweep.load_run(path)
-    with pytest.raises(ValueError, match=r"mine.ckpt: holds weights, but not config"):
-        seqsweep.SequenceClassifier.load_from_checkpoint(path)
 
 
 def test_the_config_of_the_folder_wins(folder, tmp_path):
@@ -193,12 +174,18 @@ def test_the_config_of_the_folder_wins(folder, tmp_path):
     assert seqsweep.load_run(shutil.copy(path, tmp_path)).config["name"] == "shorter"
 
 
-def test_a_network_of_the_users_own_is_built_only_if_allowed(own_folder):
+def test_a_network_of_the_users_own_is_built_only_if_allowed(own_folder, command, new_data):
     target = "own_network.Mean"
     with pytest.raises(ValueError, match=f"model._target_={target} is not a target"):
         seqsweep.load_run(own_folder)
     loaded = seqsweep.load_run(own_folder, allow=[target])
     assert isinstance(loaded.network, Mean)
+    assert command("bundle", own_folder, "--out", "own.zip").code == 2
+    assert command("bundle", own_folder, "--out", "own.zip", "--allow", target).code == 0
+    assert command("predict", "own.zip", new_data).code == 2
+    done = command("predict", "own.zip", new_data, "--allow", target)
+    assert done.code == 0
+    assert done.out == command("predict", own_folder, new_data, "--allow", target).out
     with pytest.raises(ValueError, match="must be given as network"):
         seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
     module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint, network=Mean(2, 3))
@@ -219,46 +206,13 @@ def test_other_code_of_a_network_is_named_wherever_its_weights_lie(own_folder, t
         assert capsys.readouterr().err == f"seqsweep: {path}: {changed}\n"
 
 
-def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, trained, tmp_path):
-    content = load_sealed(folder / "checkpoints" / "best.ckpt")
-    model = content["config"]["model"] | {"hidden_size": 3}
-    copy = tmp_path / "mine.ckpt"
-    save_sealed(content | {"config": content["config"] | {"model": model}}, copy)
-    with pytest.raises(ValueError, match=r"mine\.ckpt: state_dict\.rnn\.weight_ih_l0: must be"):
-        seqsweep.load_run(copy)
+def test_a_network_that_returns_nan_is_reported(folder, trained):
     loaded = seqsweep.load_run(folder)
     with torch.no_grad():
         next(loaded.network.parameters()).fill_(torch.nan)
     x, _, lengths = trained.test_data()
     with pytest.raises(ValueError, match=r"best\.ckpt: the network returns NaN for sequence 0"):
         loaded.predict(x, lengths)
-
-
-@pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")  # within Lightning
-def test_lightning_tests_a_loaded_module(folder, trained):
-    loaded = seqsweep.load_run(folder)
-    module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
-    x, y, lengths = trained.test_data()
-    prepared = loaded.prepare(x, lengths)
-    test = seqsweep.make_sequences(prepared.x.numpy(), y, prepared.lengths.numpy())
-    splits = seqsweep.Splits(test, test=test)
-    module_data = seqsweep.SequenceDataModule(
-        splits, batch_size=4, standardize=False, val_fraction=0
-    )
-    trainer = L.Trainer(
-        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
-    )
-    (metrics,) = trainer.test(module, datamodule=module_data, verbose=False)
-    logits = trainer.predict(module, datamodule=module_data)
-    assert logits is not None
-    probabilities = torch.cat([*map(torch.as_tensor, logits)]).softmax(dim=1).numpy()
-    np.testing.assert_allclose(probabilities, loaded.predict_proba(x, lengths), atol=1e-6)
-    record = RunFolder(folder).record()
-    assert record is not None
-    with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
-        module.configure_optimizers()
-    assert metrics["test/acc"] == pytest.approx(record.metrics["test/acc"])
 
 
 def assert_rebuilt(record, x, lengths) -> None:
@@ -279,10 +233,8 @@ def assert_rebuilt(record, x, lengths) -> None:
     [
         ("model.layer_norm=true", "model.num_layers=2", "model.recurrent_init=orthogonal"),
         ("model.pooling=attention", "model.cell=gru", "model.bidirectional=true"),
-        ("model.cell=lstm", "model.forget_bias=1"),
         ("model.cell=indrnn", "model.hidden_size=64"),  # fewer than 64 * 64 weights
         ("model.cell=lru", "model.layer_norm=true", "model.num_layers=2"),
-        ("model.cell=minlstm", "model.pooling=attention", "model.bidirectional=true"),
     ],
 )
 def test_a_network_with_options_is_rebuilt_from_its_checkpoint(data, tmp_path, options):

@@ -70,15 +70,6 @@ def test_each_prefix_has_the_probabilities_of_the_network(made_run, cell, poolin
     assert largest_difference(run, raw(3, 12)) < 1e-6
 
 
-def test_a_trained_run_streams_its_own_predictions(loaded, trained):
-    x, _, lengths = trained.test_data()
-    x = x[lengths >= 5, :5]
-    stream = loaded.stream()
-    for step in range(5):
-        probabilities = stream.push(x[:, step])
-        assert np.abs(probabilities - loaded.predict_proba(x[:, : step + 1])).max() < 1e-5
-
-
 def test_the_first_step_decides_the_number_of_streams_until_a_reset(made_run):
     run, x = made_run(cell="lstm", pooling="mean"), raw(4, 6)
     batch, single = run.stream(), run.stream()
@@ -123,7 +114,6 @@ def test_steps_of_symbols_are_their_indices(loaded):
         ({"pooling": "attention"}, "model.pooling=attention weighs each step against all others"),
         ({"missing": "forward"}, "data.missing=forward repeats earlier values"),
         ({"shaping": {"downsample": 2}}, "data.transform.downsample=2 joins steps"),
-        ({"shaping": {"frame": 3}}, "data.transform.frame=3 joins steps"),
     ],
 )
 def test_what_needs_more_than_one_step_is_refused_with_the_reason(made_run, options, reason):

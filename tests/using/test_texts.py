@@ -61,9 +61,8 @@ def test_a_checkpoint_alone_reads_lists_of_texts(folder, tmp_path):
     assert run.prepare(["It never-seen was"]).x[0, :, 0].tolist()[1:4] == [1, 1, 1]
     alone, whole = (run.network(*run.prepare(texts)) for texts in (NEW[:1], NEW))
     torch.testing.assert_close(alone, whole[:1])
-    for wrong in ("good", [[1.0], [2.0]], []):
-        with pytest.raises(TypeError, match=r"^x: must be a list of texts"):
-            run.prepare(wrong)
+    with pytest.raises(TypeError, match=r"^x: must be a list of texts"):
+        run.prepare("good")
     with pytest.raises(ValueError, match=r"^x\[1\]: ' ' has no words"):
         run.prepare(["good", " "])
     with pytest.raises(ValueError, match=r"^lengths: must be left out with texts"):
@@ -88,16 +87,6 @@ def test_a_bundle_holds_the_vocabulary(command, folder, new):
     assert run.vocabulary is not None and copied.vocabulary == run.vocabulary
     assert np.array_equal(copied.predict_proba(NEW), run.predict_proba(NEW))
     assert command("predict", "run.zip", new).out == command("predict", folder, new).out
-
-
-def test_wrong_texts_are_refused(command, folder, tmp_path):
-    for content, message in (
-        ("text\ngood\n", "text_column=review: must be a column of"),
-        ('review\n""\n', ":2: '' has no words"),
-    ):
-        (tmp_path / "new.csv").write_text(content)
-        refused = command("predict", folder, "new.csv")
-        assert refused.code == 2 and message in refused.err
 
 
 def test_indices_of_symbols_are_taken_too():

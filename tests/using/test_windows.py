@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.tables import table
 from seqsweep.data.transforms import TransformOptions
 from seqsweep.extras.export.contents import metadata
-from seqsweep.results.leaderboard import leaderboard
-from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import read_record
 from seqsweep.training.findings import recording_scores
 from seqsweep.using.load import Inputs
@@ -126,22 +123,6 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
         assert metrics[f"{name}/recording_acc"] == np.mean(right) and len(right) == 4
 
 
-@pytest.mark.slow
-def test_the_engines_agree_on_the_accuracy_by_recording(folder, run):
-    config = read_record(run / "record.json")
-    again = seqsweep.train(
-        [
-            "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
-            "data.source.group=rider", f"data.transform.window={WINDOW}",
-            f"data.transform.stride={STRIDE}", "trainer.max_epochs=2", "optimizer.lr=0.05",
-            f"seed={config.config['seed']}", "engine=autograd", "diagnostics=false",
-            f"output_dir={folder}/again",
-        ]
-    )  # fmt: skip
-    names = ("val/recording_acc", "test/recording_acc")
-    assert [again["metrics"][name] for name in names] == [config.metrics[name] for name in names]
-
-
 def test_many_windows_outvote_a_sure_one():
     x = np.arange(12, dtype=np.float32).reshape(2, 6, 1)
     part = make_sequences(x, ["a", "b"])
@@ -152,14 +133,6 @@ def test_many_windows_outvote_a_sure_one():
     assert recording_scores(splits, lambda _: logits) == {"test/recording_acc": 1.0}
 
 
-def test_windows_of_one_size_are_ranked_by_their_own_metric(folder):
-    entries = read_folder(folder / "outputs" / "sweeps" / "whole")
-    ours = [entry for entry in entries if entry.config["data.transform.window"] == WINDOW]
-    board = leaderboard(ours)
-    assert (board.monitor, board.compared) == ("val/acc", "test/acc")
-    assert leaderboard(entries).monitor == "val/recording_acc"
-
-
 def test_windows_of_other_sizes_are_compared_by_recording_or_not_at_all(folder, command):
     done = command("leaderboard", folder / "outputs" / "sweeps" / "whole", "--json")
     board = json.loads(done.out)["sets"][0]
@@ -167,23 +140,10 @@ def test_windows_of_other_sizes_are_compared_by_recording_or_not_at_all(folder, 
     assert "difference" in board["configs"][1]
     printed = command("leaderboard", folder / "outputs" / "sweeps" / "whole").out
     assert "configs with other windows are compared by recording" in printed
-    assert "on 1 group of test" in printed
-
     done = command("leaderboard", folder / "outputs" / "sweeps" / "rows", "--json")
     board = json.loads(done.out)["sets"][0]
     assert (board["monitor"], board["score"]) == ("val/acc", "test/acc")
     assert "difference" not in board["configs"][1]
-    printed = command("leaderboard", folder / "outputs" / "sweeps" / "rows").out
-    assert "without a label by recording they are not compared" in " ".join(printed.split())
-
-
-def test_two_runs_on_other_windows_differ_by_recording_alone(folder, command):
-    first, second = runs_of(folder, "whole")[0], runs_of(folder, "whole", 12)[0]
-    lines = command("compare", first, second).out.splitlines()
-    cells = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(" ")}
-    assert len(cells["val/recording_acc"]) == len(cells["test/recording_acc"]) == 3
-    assert len(cells["val/acc"]) == len(cells["test/loss"]) == 2
-    assert any(line.endswith("so its scores by window are not compared") for line in lines)
 
 
 def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
@@ -202,35 +162,6 @@ def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
 
 
-def test_the_terminal_says_how_many_equally_long_groups_there_are(folder, command, tmp_path):
-    lines = (folder / "rows_new.csv").read_text().splitlines()
-    kept = {"id,", *(f"r{n:02}" for n in (0, 1, 2, 3, 4, 5, 8, 9))}
-    lines = [line for line in lines if line[:3] in kept]
-    (tmp_path / "few.csv").write_text("\n".join(lines))
-    out = " ".join(command("evaluate", runs_of(folder, "rows")[0], "few.csv").out.split())
-    assert "over 3 recordings or groups (3 are as good as 2." in out and "the others need 8" in out
-
-
-def test_windows_without_any_label_are_predicted_and_not_scored(folder, command, tmp_path):
-    run, path = runs_of(folder, "rows")[0], tmp_path / "gaps.csv"
-    lines = (folder / "rows_new.csv").read_text().splitlines()
-    lines[1::3] = [line.replace(",a,", ",,").replace(",b,", ",,") for line in lines[1::3]]
-    path.write_text("\n".join(lines))
-    done = command("evaluate", run, path)
-    assert done.code == 2 and f"no window of {WINDOW} rows has a label in all rows" in done.err
-    done = command("predict", run, path)
-    assert "accuracy" not in done.err
-    assert "label" not in rows_of(done.out)[0]
-
-
-@pytest.mark.parametrize("units", [[0] * 9, [0] * 8 + [1]])
-def test_windows_that_one_recording_decides_have_no_intervals(units):
-    p, labels = np.full((9, 2), 0.5), np.arange(9) % 2
-    result = evaluate(p, labels, ("a", "b"), units=np.array(units))
-    scores = [*result.metrics.values(), *result.classes["a"].values()]
-    assert all(score.low is score.high is None for score in scores)
-
-
 def test_equal_windows_of_a_recording_count_once():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
@@ -243,30 +174,3 @@ def test_equal_windows_of_a_recording_count_once():
     for name, scores in once.classes.items():
         for key, score in scores.items():
             assert often.classes[name][key] == pytest.approx(score, abs=1e-9), (name, key)
-
-
-@pytest.fixture(scope="module")
-def plain(folder) -> Path:
-    """A run on whole recordings, beside one on windows of them."""
-    seqsweep.train(
-        [
-            "data=csv", f"data.source.path={folder}/whole.csv", "model.hidden_size=4",
-            "data.source.group=rider", "trainer.max_epochs=1", "diagnostics=false",
-            f"output_dir={folder}/mixed", "name=plain",
-        ]
-    )  # fmt: skip
-    (run,) = (folder / "mixed" / "runs" / "plain").iterdir()
-    windows = runs_of(folder, "whole")[0]
-    shutil.copytree(windows, run.with_name(windows.name))
-    return run
-
-
-def test_labels_that_change_are_refused_for_a_run_without_windows(folder, plain, command):
-    done = command("predict", plain, folder / "rows_new.csv")
-    assert done.code == 2 and "must be one for a sequence" in done.err
-
-
-def test_windows_are_not_compared_with_whole_recordings(plain, command):
-    done = command("leaderboard", plain.parent)
-    told = "windows and whole recordings are other sequences: they are not compared"
-    assert told in " ".join(done.out.split())

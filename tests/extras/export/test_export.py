@@ -17,14 +17,6 @@ class Own(RNNClassifier):
         return -super().forward(x, lengths)
 
 
-def test_a_file_replaces_an_older_one_and_its_difference_is_returned(made_run, tmp_path):
-    path = tmp_path / "mine.onnx"
-    path.write_bytes(b"older")
-    assert 0 <= export(made_run(cell="lstm"), path) < 1e-6
-    assert len(path.read_bytes()) > 1000
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
-
-
 def test_a_file_whose_outputs_differ_from_the_network_does_not_appear(made_run, tmp_path):
     """A network whose weights have grown without bounds cannot be compared."""
     path = tmp_path / "mine.onnx"

@@ -120,19 +120,6 @@ def test_the_loop_over_steps_in_javascript_prints_the_same(vowels, node, expecte
 
 
 @pytest.mark.durability
-def test_the_loop_over_steps_in_cpp_computes_the_same(vowels, expected):
-    required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
-    source = str(SCRIPTS / "bench" / "stream" / "stream.cpp")
-    compile_line, _ = commands()[-2:]
-    compile_line = compile_line.replace("scripts/example_vowels.cpp", source)
-    run(vowels, *compile_line.replace("-o vowels", "-o steps").split())
-    np.full((20, 1, 12), 0.5, dtype=np.float32).tofile(vowels / "x.bin")
-    run(vowels, "./steps", "20", "1", "12", "vowels-step.onnx")
-    rows = np.fromfile(vowels / "vowels.cpp.bin", dtype=np.float32).reshape(20, 9)[[8, 19]]
-    assert [f"{row.argmax() + 1} {row.max():.3f}" for row in rows] == expected
-
-
-@pytest.mark.durability
 def test_the_program_in_cpp_prints_the_same(vowels, expected):
     required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
     compile_line, run_line = commands()[-2:]
