@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from slurm_cluster import WORKER, until
+from slurm_cluster import WORKER
+from waiting import wait_until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
 
@@ -62,11 +63,11 @@ def run_script(
         log.open("w") as file,
         subprocess.Popen(["bash", script], stdout=file, stderr=file, env=variables) as shell,
     ):
-        until(lambda: "worker a b $HOME" in log.read_text(), "the worker has started")
+        wait_until(lambda: "worker a b $HOME" in log.read_text())
         shell.send_signal(signals[0])
         # bash may lose one of two signals that come at the same moment.
         for signum in signals[1:]:
-            until(lambda: "worker SIGTERM" in log.read_text(), "the worker is told")
+            wait_until(lambda: "worker SIGTERM" in log.read_text())
             shell.send_signal(signum)
         code = shell.wait(180)
     return f"{log.read_text()}{code}\n"

@@ -9,7 +9,8 @@ import psutil
 import pytest
 from commands import Command, CommandServer, StartCommand
 from equal_runs import count_equal_runs
-from slurm_cluster import SlurmCluster, until
+from slurm_cluster import SlurmCluster
+from waiting import wait_until
 
 from seqsweep.sweeping.planned_sweep import STARTED
 
@@ -56,32 +57,23 @@ def epochs_of(folder: Path) -> int:
 
 
 def until_trains(folder: Path, epochs: int = 10) -> None:
-    until(lambda: epochs_of(folder) >= epochs, f"{epochs} epochs are trained")
+    wait_until(lambda: epochs_of(folder) >= epochs)
 
 
 def workers_on(cluster: SlurmCluster, node: str) -> list[psutil.Process]:
     return [p for p in cluster.job_processes(node) if "work" in p.cmdline()]
 
 
-def the_job(cluster: SlurmCluster, before: set[str]) -> str:
-    (job,) = cluster.jobs() - before
-    return job
-
-
-def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
-    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), "both work")
-    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, "both train")
-    until_trains(folder)
-
-
 def test_a_sweep_survives_kills_of_all_kinds(cluster, start_sweep, tmp_path, local):
     """A sweep survives the death of its command, of a worker and of the controller."""
     folder, before = tmp_path / "sweep", cluster.jobs()
     killed = start_sweep(folder, "hydra.launcher.count=2")
-    until_both_train(cluster, folder)
+    wait_until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"))
+    wait_until(lambda: len(list(folder.glob("*/lock"))) >= 2)
+    until_trains(folder)
     killed.kill()
     ended(killed, -signal.SIGKILL)
-    job = the_job(cluster, before)
+    (job,) = cluster.jobs() - before
     both = [start_sweep(folder, "hydra.launcher.count=2") for _ in range(2)]
     for worker in workers_on(cluster, "n1"):
         worker.kill()
@@ -99,31 +91,8 @@ def test_a_sweep_survives_kills_of_all_kinds(cluster, start_sweep, tmp_path, loc
     assert cluster.jobs() - before == {job}
     # The controller, which was down meanwhile, hears of the killed worker by and by.
     ours = f"{job}_"
-    until(lambda: "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(ours)},
-          "the killed worker has failed")  # fmt: skip
+    wait_until(lambda: "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(ours)})
     # The worker that finds nothing left lets the next command start workers.
-    until(lambda: not (folder / STARTED).exists(), "the note is gone")
+    wait_until(lambda: not (folder / STARTED).exists())
     log = (folder / ".slurm" / "logs" / f"{told}.out").read_text()
     assert log.index("interrupted by SIGTERM: ") < log.rindex("nothing of")
-
-
-def test_a_node_that_dies_leaves_its_runs_to_the_other_one(cluster, start_sweep, tmp_path, local):
-    folder = tmp_path / "sweep"
-    sweep = start_sweep(folder, "hydra.launcher.count=2")
-    until_both_train(cluster, folder)
-    cluster.kill_node("n1")
-    ended(sweep)
-    assert count_equal_runs(folder, local) == RUNS
-
-
-def test_new_workers_start_where_all_were_cancelled(cluster, start_sweep, tmp_path, local):
-    folder, before = tmp_path / "sweep", cluster.jobs()
-    waiting = start_sweep(folder)
-    until_trains(folder)
-    first = the_job(cluster, before)
-    cluster.call("scancel", first)
-    again = start_sweep(folder, "--start")
-    for output in (ended(again), ended(waiting)):
-        assert "the same command with --start starts new ones" in output
-    assert len(cluster.jobs() - before) == 2
-    assert count_equal_runs(folder, local) == RUNS

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from slurm_cluster import WORKER, until
+from slurm_cluster import WORKER
+from waiting import wait_until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
 
@@ -27,13 +28,13 @@ def log(folder: Path) -> str:
 
 def test_a_preempted_worker_gets_a_signal_and_starts_again(cluster, folder):
     job = SlurmJobs().start(folder, 1, COMMAND).removeprefix("Slurm job ")
-    until(lambda: list(folder.glob(".slurm/logs/*_0.out")), "it has a log")
-    until(lambda: "begun" in log(folder), "it has begun")
+    wait_until(lambda: list(folder.glob(".slurm/logs/*_0.out")))
+    wait_until(lambda: "begun" in log(folder))
     urgent = ("--partition=urgent", "--nodes=2", f"--output={folder}/urgent", "--wrap=sleep 2")
     cluster.call("sbatch", *urgent)
-    until(lambda: "DUE TO PREEMPTION" in log(folder), "it was preempted")
+    wait_until(lambda: "DUE TO PREEMPTION" in log(folder))
     cluster.release(f"{job}_0")
-    until(lambda: log(folder).count("begun") == 2, "it has begun again")
+    wait_until(lambda: log(folder).count("begun") == 2)
     assert log(folder).index("worker SIGTERM") < log(folder).rindex("begun")
 
 
@@ -44,10 +45,3 @@ def test_a_refusal_by_slurm_is_reported_in_one_line(cluster, folder):
     assert str(error.value).startswith(f"sbatch refused {folder}/.slurm/worker.sbatch: ")
     assert "\n" not in str(error.value)
     assert cluster.jobs() == before
-
-
-def test_a_worker_sees_the_gpus_that_it_has_asked_for(cluster, folder):
-    show = [sys.executable, "-c", "import os; print('gpus', os.environ['CUDA_VISIBLE_DEVICES'])"]
-    SlurmJobs(gpus=2, memory="100M").start(folder, 1, show)
-    until(lambda: list(folder.glob(".slurm/logs/*_0.out")), "it has begun")
-    until(lambda: log(folder) == "gpus 0,1\n", "it has printed its GPUs")
