@@ -177,25 +177,6 @@ def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_ren
     assert {"report.html", "report.csv", "report.json"} <= set(done)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_an_interruptible_block_and_restores_the_earlier_handlers(signum):
-    before = signal.getsignal(signum)
-    with pytest.raises(Interrupted, match=signum.name) as error, interruptible():
-        signal.raise_signal(signum)
-    assert error.value.exit_code == 128 + signum
-    assert signal.getsignal(signum) is before
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is tested
-def test_a_signal_whose_exception_is_lost_ends_the_block_at_its_end():
-    class Collected:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Interrupted, match="SIGINT"), interruptible((signal.SIGINT,)):
-        Collected()
-
-
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
