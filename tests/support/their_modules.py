@@ -3,7 +3,6 @@
 Not one line of them is for seqsweep.
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate, random_split
 from torchmetrics import AUROC, Accuracy, F1Score, MaxMetric, MeanMetric, MetricCollection
 
@@ -290,12 +289,6 @@ class Collected(TagLit):
         self.log_dict(self.scores)  # pyright: ignore
 
 
-class NumpyRate(TagLit):
-    def configure_optimizers(self) -> Any:
-        optimizer = super().configure_optimizers()
-        return [optimizer], [LambdaLR(optimizer, lambda epoch: 0.5 * (1 + np.cos(epoch / 5)))]
-
-
 class Averaged(TagLit):
     mean = 0.0
 
@@ -312,46 +305,10 @@ class Averaged(TagLit):
         self.log("test/mean", self.mean)
 
 
-class Frozen(TagLit):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn.requires_grad_(False)
-        self.strict_loading = False
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        for name, _ in self.rnn.named_parameters():
-            del checkpoint["state_dict"][f"rnn.{name}"]
-
-
-class Configured(TagLit):
-    def configure_model(self) -> None:
-        if not hasattr(self, "more"):
-            self.more = nn.Linear(2, 2)
-
-
-class Lazy(TagLit):
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.LazyLinear(2)
-
-    def setup(self, stage: str) -> None:
-        self(torch.zeros(1, 3, 2))
-
-
-class CamelCase(TagLit):
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("valRMSE", F.cross_entropy(self(batch[0]).transpose(1, 2), batch[1]).sqrt())
-
-
 class Late(TagLit):
     def on_train_epoch_end(self) -> None:
         if self.current_epoch > 0:
             self.log("val_auroc", 1 / self.current_epoch)
-
-
-class Undefined(TagLit):
-    def on_train_epoch_end(self) -> None:
-        self.log("val_auroc", 1 / self.current_epoch if self.current_epoch > 0 else math.nan)
 
 
 class Pictured(TagLit):
@@ -398,15 +355,8 @@ STYLES = {  # a class, after it what else makes the style: the words of a run, i
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
     "Namespaced": ("data=tag +model.hparams={_target_:argparse.Namespace,lr:0.01}", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
-    "NumpyRate": ("data=tag", None),
     "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
-    "Frozen": ("data=tag", None),
-    "Configured": ("data=tag", None),
-    "Lazy": ("data=tag", None),
-    "CamelCase": ("data=tag monitor=valRMSE", "min"),
     "Late": ("data=tag monitor=val_auroc", "max"),
-    "Undefined": ("data=tag monitor=val_auroc", "max"),
     "Pictured": ("data=tag", None),
-    "Pictured without TensorBoard": ("data=tag logger=csv", None),
     "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
 }
