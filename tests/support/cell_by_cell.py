@@ -13,7 +13,11 @@ from torch.nn.functional import cross_entropy
 from seqsweep.models.cell_layers import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
-CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
+CELLS: dict[str, Any] = {
+    "RNN_TANH": torch.rnn_tanh_cell, "RNN_RELU": torch.rnn_relu_cell,
+    "GRU": torch.gru_cell, "LSTM": torch.lstm_cell,
+}  # fmt: skip
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def trace_by_cells(
@@ -76,9 +80,11 @@ def states_of(network: RNNClassifier, x: Tensor) -> tuple[list[Steps], Steps]:
 
 def run_of_torch(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
     """Returns the states h_t twice, because they are the outputs too."""
-    cell, state, states = cell_of(rnn, layer, reverse), None, list[Tensor]()
+    weights = [getattr(rnn, f"{name}_l{layer}" + "_reverse" * reverse) for name in NAMES]
+    zeros, states = x[0].new_zeros(1, rnn.hidden_size), list[Tensor]()
+    state = (zeros, zeros) if rnn.mode == "LSTM" else zeros
     for step in x:
-        state = cell(step, state)
+        state = CELLS[rnn.mode](step, state, *weights)
         hidden = state[0] if isinstance(state, tuple) else state
         hidden.retain_grad()
         states.append(hidden)
@@ -96,20 +102,6 @@ def run_of_ours(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
         states.append(state)
         outputs.append(cell.output(state, step))
     return [states, outputs]
-
-
-def cell_of(rnn: nn.RNNBase, layer: int, reverse: bool) -> nn.Module:
-    """Returns a cell of torch with the weights of one layer and direction."""
-    suffix = f"_l{layer}" + ("_reverse" if reverse else "")
-    options: dict[str, Any] = {}
-    if isinstance(rnn, nn.RNN):
-        options["nonlinearity"] = rnn.nonlinearity
-    weight = getattr(rnn, "weight_ih" + suffix)
-    cell = CELLS[rnn.mode.split("_")[0].lower()](weight.shape[1], rnn.hidden_size, **options)
-    cell.to(weight)
-    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        getattr(cell, name).data.copy_(getattr(rnn, name + suffix))
-    return cell
 
 
 def pooled(directions: list[list[Tensor]], pooling: str) -> Tensor:

@@ -60,18 +60,6 @@ class Swapped(with_weights(states=2, rate=1)):
         return a * self.rate + b * b
 
 
-class Constants(with_weights(states=4, rate=1)):
-    """Blocks of the next state are a number, a vector, and the same value twice."""
-
-    def step(self, x, state):
-        h, one, rate, twin = state.chunk(4, dim=1)
-        h = torch.tanh(x + 0.5 * one - rate * h + twin)
-        return torch.cat((h, torch.ones_like(h), self.rate.expand_as(h), h), dim=1)
-
-    def output(self, states, x):
-        return states.chunk(4, dim=1)[3] * (1 + states.chunk(4, dim=1)[2])
-
-
 class Memoryless(with_weights(gates=2, rate=1)):
     """No step reads the state, and the output reads the input alone."""
 
@@ -80,16 +68,6 @@ class Memoryless(with_weights(gates=2, rate=1)):
 
     def output(self, states, x):
         return x.chunk(2, dim=1)[1].tanh() * self.rate + x.chunk(2, dim=1)[0]
-
-
-class ConstantOutput(with_weights(rate=1)):
-    """The output is a vector, so the input and the state have no gradient."""
-
-    def step(self, x, state):
-        return x + state * 0.5
-
-    def output(self, states, x):
-        return self.rate.tanh().expand_as(states)
 
 
 class TwiceMultiplied(with_weights(matrices=[(1, 1), (3, 2)])):
@@ -103,16 +81,6 @@ class TwiceMultiplied(with_weights(matrices=[(1, 1), (3, 2)])):
 
     def output(self, states, x):
         return functional.linear(states * x, self.matrix0)
-
-
-class ManyBlocks(with_weights(gates=6, states=6, matrices=[(6, 6), (1, 6)])):
-    """A cell whose products have six blocks on each side."""
-
-    def step(self, x, state):
-        return torch.tanh(x + functional.linear(state, self.matrix0))
-
-    def output(self, states, x):
-        return functional.linear(states, self.matrix1)
 
 
 class Dividing(with_weights(gates=2, matrices=[(1, 1)], rate=1)):
@@ -163,5 +131,4 @@ class Spiking(Cell):
         return 0.9 * state + x - _Spike.apply(state)
 
 
-CELLS = (Leaky, DelayLine, Swapped, Constants, Memoryless, ConstantOutput, TwiceMultiplied,
-         ManyBlocks, Dividing)  # fmt: skip
+CELLS = (Leaky, DelayLine, Swapped, Memoryless, TwiceMultiplied, Dividing)

@@ -7,14 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+from waiting import wait_until
 
 NODES = ("n1", "n2")
 WORKER = """
@@ -59,9 +59,8 @@ MessageTimeout=3
 MinJobAge=3600
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 JobRequeue=1
-GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1 RealMemory=1000
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 RealMemory=1000 Gres=gpu:2
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 RealMemory=1000
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
@@ -71,14 +70,6 @@ PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=10 PreemptMode
 
 def missing_programs() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name) is None]
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Waits until a condition holds; fails after three minutes."""
-    deadline = time.monotonic() + 180
-    while not condition():
-        assert time.monotonic() < deadline, f"after three minutes: not {what}"
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ class Element:
 
 
 class SlurmCluster:
-    """A controller and two nodes of one CPU each; n2 has two GPUs, says its configuration.
+    """A controller and two nodes of one CPU each.
 
     All processes end with the `with` block. Slurm's programs find it by its `environment`.
     """
@@ -113,13 +104,10 @@ class SlurmCluster:
                 host=socket.gethostname(), folder=self.folder, user=getpass.getuser(), **ports
             )
             self.config.write_text(text)
-            # Any two devices stand for GPUs: Slurm only counts and numbers them.
-            gpus = "NodeName=n2 Name=gpu File=/dev/null\nNodeName=n2 Name=gpu File=/dev/zero\n"
-            (self.folder / "gres.conf").write_text(gpus)
             self._start("slurmctld", "slurmctld", "-D", "-i", "-f", str(self.config))
             for node in NODES:
                 self.start_node(node)
-            until(self._is_up, "all nodes idle")
+            wait_until(self._is_up)
             stack.pop_all()
         return self
 
@@ -136,11 +124,6 @@ class SlurmCluster:
 
     def start_node(self, node: str) -> None:
         self._start(node, "slurmd", "-D", "-N", node, "-f", str(self.config))
-
-    def kill_node(self, node: str) -> None:
-        """Ends a node as a power cut does: its daemon and all processes of its jobs."""
-        self._kill(node)
-        _kill_all(self.job_processes(node))
 
     def job_processes(self, node: str | None = None) -> list[psutil.Process]:
         """Returns the processes of the jobs, and Slurm's own that watch over them."""
@@ -164,18 +147,9 @@ class SlurmCluster:
 
     def release(self, name: str) -> None:
         """Starts a requeued element soon. Slurm itself waits two minutes."""
-        until(lambda: self._state(name) == "PENDING", f"{name} pending")
+        wait_until(lambda: self._state(name) == "PENDING")
         # Within the same second the node still refuses the job.
         self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
-
-    def reset(self) -> None:
-        """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
-        if self._daemons["slurmctld"].poll() is not None:
-            self.start_controller()
-            until(self._nodes, "a controller that answers")
-        for number in self.jobs():
-            self.call("scancel", number)
-        until(self._is_up, "all nodes idle")
 
     def close(self) -> None:
         for name in reversed(self._daemons):
@@ -191,7 +165,7 @@ class SlurmCluster:
                  "log-file=munge.log", "seed-file=munge.seed")  # fmt: skip
         # Folders of tests are closed to other users, which munged would refuse.
         self._start("munged", "munged", "--foreground", "--force", *(f"--{file}" for file in files))
-        until((self.folder / "munge.socket").exists, "munged listens")
+        wait_until((self.folder / "munge.socket").exists)
 
     def _start(self, name: str, *command: str) -> None:
         null: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

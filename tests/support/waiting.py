@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 
-def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits until a condition holds; fails after 180 s, or if the process ends before."""
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
+    """Waits until a condition holds, and returns what it returns.
+
+    Fails after 180 s, or if the process ends before.
+    """
     deadline = time.monotonic() + 180
-    while not condition():
+    while not (result := condition()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return result

@@ -14,10 +14,8 @@ from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.text import text
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.ledger import Entry, read_run
-from seqsweep.sweeping import baselines
 from seqsweep.sweeping.baselines import (
     majority_shares,
     measure,
@@ -54,40 +52,6 @@ def test_baselines_of_japanese_vowels_match_the_published_accuracies():
         "majority class": 0.084, "logistic regression": 0.981, "1-nearest neighbour": 0.941,
     }  # fmt: skip
     assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
-
-
-def test_baselines_of_longer_test_sequences_count_symbols():
-    """The more frequent of two symbols is found in sequences longer than any of train."""
-    rng, parts = np.random.default_rng(0), list[Sequences]()
-    for number, shortest, longest in ((400, 3, 9), (200, 11, 41)):
-        lengths = 2 * rng.integers(shortest // 2, longest // 2, number, endpoint=True) + 1
-        x = np.eye(2)[rng.integers(2, size=(number, longest))]
-        valid = np.arange(longest) < lengths[:, None]
-        frequent = (x * valid[:, :, None]).sum(axis=1).argmax(axis=1)
-        parts.append(make_sequences(x, frequent, lengths, class_names=["0", "1"]))
-    found, _ = measure(Splits(parts[0], test=parts[1]))
-    reached = {row["name"]: row["metrics"]["test/acc"] for row in found}
-    assert reached["majority class"] < 0.6
-    assert reached["logistic regression"] > 0.98
-
-
-def test_baselines_of_texts_count_symbols_and_know_no_order(tmp_path):
-    """A class by a word is found wherever the word stands, and a class by the order is not."""
-    rng = np.random.default_rng(0)
-    texts = {"word": [], "order": []}
-    for label in ("good", "bad") * 60:
-        others = list(rng.choice(["it", "was", "so", "then"], 9))
-        others.insert(rng.integers(9), label)
-        texts["word"].append(f"{label}\t{' '.join(others)}\n")
-        pair = ["good", "bad"] if label == "good" else ["bad", "good"]
-        texts["order"].append(f"{label}\t{pair[0]} then {pair[1]}\n")
-    reached = {}
-    for name, lines in texts.items():
-        (tmp_path / f"{name}.tsv").write_text("".join(lines))
-        found, _ = measure(prepared(text(str(tmp_path / f"{name}.tsv"), tokens="words")))
-        reached[name] = {row["name"]: row["metrics"]["test/acc"] for row in found}
-    assert reached["word"]["logistic regression"] == 1
-    assert reached["order"]["logistic regression"] == 0.5
 
 
 def test_a_text_has_the_same_baselines_alone_and_beside_a_longer_one():
@@ -176,12 +140,6 @@ def test_without_scikit_learn_only_the_majority_class_is_measured(monkeypatch, p
     monkeypatch.undo()
     write_baselines(tmp_path, entries)  # it has been installed since
     assert len(rows(tmp_path)) == 3
-
-
-def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(monkeypatch, planned, tmp_path):
-    monkeypatch.setattr(baselines, "LARGEST", 10)
-    write_baselines(tmp_path, trained(tmp_path, planned()))
-    assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
 def test_changed_data_are_refused(planned, tmp_path):

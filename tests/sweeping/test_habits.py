@@ -12,67 +12,42 @@ from seqsweep.sweeping.habits import meant, with_meant
 
 TABLE = """
 train data=digits hidden_size=32        | train data=digits model.hidden_size=32
-train data=digits precision=16          | train data=digits trainer.precision=16-mixed
 train data=digits model=lstm            | train data=digits model.cell=lstm
-train data=digits callbacks.model_checkpoint.monitor=val/acc | train data=digits callbacks.checkpoint.monitor=val/acc
 train my.csv                            | train data=csv data.source.path=my.csv
-train data=my.csv lr=0.1                | train data=csv data.source.path=my.csv optimizer.lr=0.1
-train data=csv data.path=my.csv         | train data=csv data.source.path=my.csv
-train -m --plan-only data=digits lr=0.1,0.2 | train -m data=digits optimizer.lr=0.1,0.2 --plan-only
-fit data=digits                         | train data=digits
 sweep data=digits seed=0,1              | train -m data=digits seed=0,1
 test data=digits                        | evaluate RUN
 data=digits seed=1                      | train data=digits seed=1
-train --seed 3 data=digits              | train seed=3 data=digits
 train --data digits --epochs=5          | train data=digits trainer.max_epochs=5
 train +experiment=digits                | train experiment=digits
 train data=digits n_trials=10           | train -m data=digits hydra.sweeper.budget.trials=10 hydra/sweeper=optuna
 train -m data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
 train -m data=digits model.hidden_size=8 16 | train -m data=digits model.hidden_size=8,16
 train data=digits seed=0-4               | train -m data=digits 'seed=range(0,5)'
-train data=digits seed=[0,1]            | train -m data=digits seed=0,1
-train data=digits 'model.hidden_size=8 16' | train -m data=digits model.hidden_size=8,16
 train data=digits 'optimizer.lr=loguniform(0.001,0.1)' | train -m data=digits 'optimizer.lr=tag(log,interval(0.001,0.1))' hydra/sweeper=optuna
 train data = digits                     | train data=digits
-train data= digits seed =3              | train data=digits seed=3
 train data=digits, seed=0               | train data=digits seed=0
-train data.path=my.csv                  | train data=csv data.source.path=my.csv
 train -m data=digits seed=0,1 budget.epochs=5 | train -m data=digits seed=0,1 hydra.sweeper.budget.epochs=5 hydra/sweeper=optuna
 train data=csv 'data.source.features=[a [m],b [s]]' | train data=csv 'data.source.features=["a [m]","b [s]"]'
 test tests                              | evaluate tests
-explain data=digits model=lstm          | explain data=digits model.cell=lstm
 train data=digits model=gru,mingru      | train -m data=digits model.cell=gru,mingru
-train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
 train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zeit [s]"'
 train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'
-train übung.csv                         | train data=csv 'data.source.path="übung.csv"'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
-train data=digits optimized_metric=val/acc | train data=digits monitor=val/acc
 train data=digits train=true test=false ckpt_path=a.ckpt | train data=digits
-train data=digits extras.print_config=true tags=[dev] | train data=digits
-train data=digits chdir=true | train data=digits
-train data=digits trainer.precision=64-true | train data=digits trainer.precision=32
 train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo paths.data_dir=bar
-train data=digits trainer.gpus=1 debug=default | train data=digits trainer=gpu debug=fast_dev_run
 train data=digits trainer=ddp_sim wandb.project=mine | train data=digits trainer=ddp logger=wandb logger.wandb.project=mine
-agent me/project/abc                    | work FOLDER
-train data=digits trainer.gpus=4        | train data=digits trainer=ddp trainer.devices=4
 train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau
-train data=digits optimizer=torch.optim.NAdam | train data=digits optimizer._target_=torch.optim.NAdam
-train data=digits lr_find=true model.compile=true | train -m data=digits 'optimizer.lr=tag(log,interval(0.0001,0.1))' hydra/sweeper=optuna
-train -m data=digits hparams_search=mnist_optuna seed=0,1 | train -m data=digits hydra/sweeper=optuna seed=0,1
-train data=digits callbacks=rich_progress_bar logger=many_loggers | train data=digits callbacks=default logger=both
 train data=digits ~callbacks.early_stopping | train data=digits
-train -m data=digits seed=0,1 hydra/launcher=submitit_local | train -m data=digits seed=0,1 hydra.launcher.processes=2
-train data=digits model.hidden_size=8:64 | train -m data=digits 'model.hidden_size=range(8,65)'
-evaluate tests digits                   | evaluate tests
-train data=csv path=d 'data.source.pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern={label}/*'
 train data=csv data.source.path=d 'pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern="{label}/*"'
 """  # noqa: E501
 ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]
 
 
-@pytest.mark.parametrize(("typed", "right"), ROWS, ids=[" ".join(row[0]) for row in ROWS])
+def test_the_right_command_is_known_and_is_left_alone() -> None:
+    assert [row for row in ROWS if meant(row[0]) != row[1] or meant(row[1]) is not None] == []
+
+
+@pytest.mark.parametrize(("typed", "right"), ROWS[::6], ids=[" ".join(row[0]) for row in ROWS[::6]])
 def test_message_has_the_command_that_was_meant(typed, right, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(typed)
@@ -92,10 +67,6 @@ def test_the_page_for_whoever_comes_from_lightning_hydra_template_has_the_same_a
     assert len(differ) > 7
     for theirs, ours in differ:
         assert ours in with_meant("", ["train", theirs]), theirs
-
-
-def test_right_commands_are_left_alone() -> None:
-    assert [right for _, right in ROWS if meant(right) is not None] == []
 
 
 def test_keys_are_those_of_the_config() -> None:
@@ -131,17 +102,12 @@ def test_an_option_of_the_users_own_keeps_its_name(tmp_path: Path) -> None:
 REFUSED = {
     "train data=digits hydra.verbose=true": "HYDRA_FULL_ERROR=1 shows",
     "train data=digits trainer.callbacks=[]": "choose callbacks by the group callbacks",
-    "train data=digits trainer.plugins=[]": "cannot be set; a run brings its own plugins",
     "train data=digits optimizer=lion": "FOLDER/optimizer/lion.yaml with --config-dir FOLDER",
     "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
     "train tabelle.xlsx": "save the table as a .csv file",
-    "train -cn other": "known: train",
     "train -m data=digits seed=0,1 sweep.filter=model.hidden_size": "with > needs quotes",
     "train data=digits ckpt_path=last.ckpt": "ckpt_path: no such key in the config; an interrupted",
-    "train data=digits model..cell=gru": "'model..cell' is not a key",
     "explain tests": "is a folder; expected overrides, as in: seqsweep explain",
-    "explain --config-dir nowhere": "no such folder",
-    "train data=digits tags=[a] extras=null": "name=NAME and sweep.name=NAME choose the folder; --",
     "train data=digits train=true test=true": "in the config; every run is trained and then tested",
 }
 

@@ -54,19 +54,6 @@ def names(runs: Sequence[SweepMember]) -> list[str]:
     return [run.run_id for run in runs]
 
 
-def test_every_run_is_handed_out_until_it_is_done(run_at):
-    handed: list[str] = []
-
-    def train(runs: Sequence[SweepMember]) -> Collection[str]:
-        handed.extend(names(runs))
-        for run in runs[:2]:
-            finish(run)
-        return ()
-
-    train_all([run_at(name) for name in "abcde"], train)
-    assert handed == [*"abcde", *"cde", *"e"]
-
-
 def test_a_run_that_is_done_or_locked_is_not_handed_out(run_at, tmp_path):
     runs = [run_at(name) for name in "abc"]
     finish(runs[0])
@@ -154,14 +141,3 @@ def test_a_pruned_run_is_done_for_a_search_alone(run_at, tmp_path):
     run.folder.finish(content, synced=True)
     assert not run.is_done()
     assert replace(run, limits=Limits()).is_done()
-
-
-def test_a_run_that_pauses_is_over_once_it_has_logged_its_epochs(run_at, tmp_path):
-    run = replace(run_at("a"), limits=Limits(until=2))
-    run.folder.path.mkdir(exist_ok=True)
-    cases = (["0,0.5"], False), (["0,0.5", "1,0.5"], True)
-    for rows, is_over in cases:
-        text = "\n".join(["epoch,train/loss", *rows, ""])
-        (run.folder.path / "metrics.csv").write_text(text)
-        assert run.is_over() == is_over
-    assert not replace(run, limits=Limits(until=3)).is_over()

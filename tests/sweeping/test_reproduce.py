@@ -1,7 +1,6 @@
 """`reproduce` finds a run identical, or reports where it first differs."""
 
 import io
-import math
 import re
 import shutil
 from collections.abc import Callable
@@ -68,16 +67,6 @@ def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> Non
     path.write_bytes(seal(buffer.getvalue()))
 
 
-def test_a_run_is_reproduced_by_the_engine_that_trained_it(trained, monkeypatch, capsys):
-    """An `engine=auto` means autograd where there was no native engine."""
-    monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
-    run = trained("engine=auto")
-    assert read_object(run / "provenance.json")["engine"] == "autograd"
-    monkeypatch.delenv("SEQSWEEP_NATIVE")
-    assert reproduce(run) == 0
-    assert capsys.readouterr().out == "identical\n"
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -87,8 +76,12 @@ def test_a_run_is_reproduced_by_the_engine_that_trained_it(trained, monkeypatch,
     ],
     ids=["without validation", "early stopping"],
 )  # fmt: skip
-def test_reproduce_finds_an_unchanged_run_identical(trained, capsys, overrides):
+def test_reproduce_finds_an_unchanged_run_identical(trained, monkeypatch, capsys, overrides):
+    """An `engine=auto` means autograd where there was no native engine."""
+    monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
     folder = trained(*overrides)
+    assert read_object(folder / "provenance.json")["engine"] == "autograd"
+    monkeypatch.delenv("SEQSWEEP_NATIVE")
     capsys.readouterr()
     assert reproduce(folder) == 0
     assert capsys.readouterr().out == "identical\n"
@@ -99,36 +92,23 @@ def change_a_bit(weights: dict[str, torch.Tensor]) -> None:
     flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
 
 
-def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
-    weights["more"] = torch.zeros(1)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "words"),
-    [
-        ("last", change_a_bit, ", by at most "),
-        ("best", add_a_weight, " have other names"),
-    ],
-)
-def test_reproduce_reports_changed_weights(run, capsys, name, change, words):
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_reproduce_reports_changed_weights(run, capsys, name):
     path = run / "checkpoints" / f"{name}.ckpt"
-    edit_checkpoint(path, lambda content: change(content["state_dict"]))
+    edit_checkpoint(path, lambda content: change_a_bit(content["state_dict"]))
     assert reproduce(run) == 1
-    assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt{words}")
+    assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt, by at most ")
 
 
-@pytest.mark.parametrize(("change", "most"), [(0.5, "0.5"), (math.nan, "nan")])
-def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys, change, most):
+def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys):
     path = run / "metrics.csv"
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
     place = lines[0].index("val/acc")
     lines[1][place] = str(float(lines[1][place]) + 0.25)
-    lines[2][place] = str(float(lines[2][place]) + change)
+    lines[2][place] = str(float(lines[2][place]) + 0.5)
     path.write_text("".join(f"{','.join(line)}\n" for line in lines), encoding="utf-8")
     assert reproduce(run) == 1
-    assert capsys.readouterr().out.startswith(
-        f"differs from epoch 0 (val/acc), by at most {most}\n"
-    )
+    assert capsys.readouterr().out.startswith("differs from epoch 0 (val/acc), by at most 0.5\n")
 
 
 def test_reproduce_reports_deleted_files(run, capsys):

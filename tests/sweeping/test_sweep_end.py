@@ -16,7 +16,6 @@ from waiting import wait_until
 
 from seqsweep.config.schema import Config
 from seqsweep.errors import Interrupted
-from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.ledger import Entry, read_run
@@ -166,34 +165,6 @@ def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path):
         write_bytes(tmp_path / name, content)
         assert summarise([], tmp_path) == []
         assert (tmp_path / name).read_bytes() != content
-
-
-def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_rename, monkeypatch):
-    end_run(tmp_path, "a", 4)
-    assert summarise([], tmp_path) == []
-    monkeypatch.setattr(write, "version", lambda: "later")
-    with at_rename(1000) as done:
-        assert summarise([], tmp_path) == []
-    assert {"report.html", "report.csv", "report.json"} <= set(done)
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_an_interruptible_block_and_restores_the_earlier_handlers(signum):
-    before = signal.getsignal(signum)
-    with pytest.raises(Interrupted, match=signum.name) as error, interruptible():
-        signal.raise_signal(signum)
-    assert error.value.exit_code == 128 + signum
-    assert signal.getsignal(signum) is before
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is tested
-def test_a_signal_whose_exception_is_lost_ends_the_block_at_its_end():
-    class Collected:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Interrupted, match="SIGINT"), interruptible((signal.SIGINT,)):
-        Collected()
 
 
 def test_a_signal_that_was_ignored_stays_ignored():

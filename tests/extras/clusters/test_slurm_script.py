@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from slurm_cluster import WORKER, until
+from slurm_cluster import WORKER
+from waiting import wait_until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
 
@@ -62,11 +63,11 @@ def run_script(
         log.open("w") as file,
         subprocess.Popen(["bash", script], stdout=file, stderr=file, env=variables) as shell,
     ):
-        until(lambda: "worker a b $HOME" in log.read_text(), "the worker has started")
+        wait_until(lambda: "worker a b $HOME" in log.read_text())
         shell.send_signal(signals[0])
         # bash may lose one of two signals that come at the same moment.
         for signum in signals[1:]:
-            until(lambda: "worker SIGTERM" in log.read_text(), "the worker is told")
+            wait_until(lambda: "worker SIGTERM" in log.read_text())
             shell.send_signal(signum)
         code = shell.wait(180)
     return f"{log.read_text()}{code}\n"
@@ -75,14 +76,6 @@ def run_script(
 def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path):
     printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1])
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
-    assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
-
-
-@pytest.mark.durability
-def test_a_worker_that_gets_the_signal_while_it_starts_queues_again(tmp_path):
-    worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
-    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
-    assert printed.endswith("143\n")
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 

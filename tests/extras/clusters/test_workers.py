@@ -105,21 +105,6 @@ def test_a_command_waits_until_all_runs_are_done_or_one_is(tmp_path):
     assert cluster.started == [1]
 
 
-def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
-    """Workers of a search wait for its next runs, and would keep the command for minutes."""
-    folder = RunFolder(tmp_path / "a")
-    folder.path.mkdir()
-    folder.fail(ValueError("in an earlier command"))
-
-    class Failing(Threads):
-        def _work(self, runs: Sequence[Path]) -> None:
-            for _ in range(2):
-                folder.fail(ValueError("no"))
-
-    workers(Failing()).wait([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
-    assert folder.attempts() == 3
-
-
 def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
     cluster = Threads()
     (tmp_path / STOP_FILE).touch()

@@ -57,34 +57,10 @@ def test_ranks_change_with_fresh_seeds(two):
     write_search(folder, search.trials, confirmed=ids)
     again = confirmed(folder)
     assert again is not None and again.first.fresh.n == 6
-
-
-def test_runs_that_are_not_complete_are_counted(two):
-    folder, _ = two
-    for name in ("c01", "c12"):
-        (folder / name / "record.json").unlink()
-    found = confirmed(folder)
-    assert found is not None
-    assert found.missing == 2
-    assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
-    # Four seeds are left that both trials have.
-    assert found.trials[1].difference.n == 4
-    assert "2 configs need at least 6 seeds for a signed-rank test, and share 4" in order_words(
-        found
-    )
-
-
-def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
-    folder, search = two
-    runs = [write(folder, f"c2{seed}", seed, 0.1, test=False) for seed in range(1, 7)]
-    third = Trial(2, sampled(2), [write(folder, "c", 0, 0.7, test=False)])
-    ids = {**search.confirmed, 2: runs}
-    write_search(folder, [*search.trials, third], confirmed=ids)
-    found = confirmed(folder)
-    assert found is not None
-    assert found.metric == "val/acc"
-    assert [row.number for row in found.trials] == [1, 0, 2]
-    assert order_words(found).startswith("Trial 1 is the first of 3 by the mean over fresh seeds.")
+    # Nor is a run complete without its record; the seeds are compared that both trials have.
+    (folder / "c12" / "record.json").unlink()
+    less = confirmed(folder)
+    assert less is not None and (less.missing, less.trials[1].difference.n) == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +68,6 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     [
         (0.80, 6, "over 6 fresh seeds: the search was optimistic by 0.0965."),
         (0.705, 6, "[0.7015, 0.7055], over 6 fresh seeds: the value in the search is within this"),
-        (0.60, 6, "over 6 fresh seeds: the search was not optimistic."),
         (0.80, 1, "over 1 fresh seed: without an interval it is open whether the search was"),
     ],
 )

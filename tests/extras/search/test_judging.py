@@ -45,11 +45,6 @@ def prune(run: SweepMember, epoch: int) -> None:
     record(run, "pruned", pruned={"epoch": epoch, "value": 0.1, "threshold": None})
 
 
-def test_all_train_to_the_first_rung_before_it_is_decided(candidate):
-    runs = [candidate(0, 0.9), candidate(1)]
-    assert judged(runs) == {run.run_id: Limits(until=1) for run in runs}
-
-
 def test_the_best_part_continues_and_the_others_end(candidate):
     runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8, 0.5])]
     ends, until = Limits(ends_at=1), Limits(until=2)
@@ -99,15 +94,3 @@ def test_later_events_change_no_earlier_rung(candidate):
     again = judged(runs)
     assert again["run1"] == Limits(until=1)  # it trains to the rung once more
     assert judged([*runs[:1], candidate(1, 0.9), *runs[2:]]) == after
-
-
-def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate):
-    runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9])] + [candidate(2)]
-    folder = runs[2].folder
-    folder.fail(ValueError("x"))
-    # In the next command, failures of this one do not count.
-    later = [*runs[:2], member_at(folder.path, failures_before=1)]
-    assert judged(later)["run1"] == Limits(until=1)
-    prune(runs[0], 1)
-    limits = judged(later)
-    assert limits["run1"] == Limits(until=2) and limits["run2"] == Limits(ends_at=1)

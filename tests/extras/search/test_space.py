@@ -22,7 +22,6 @@ def space(*overrides: str) -> Space:
     [
         ("a=range(10,201,10)",
          {"low": 10, "high": 200, "log": False, "integer": True, "step": 10}),
-        ("a=range(1,4)", {"low": 1, "high": 3, "log": False, "integer": True, "step": None}),
         ("a=tag(log,interval(0.1,1))",
          {"low": 0.1, "high": 1, "log": True, "integer": False, "step": None}),
         ("a=16,gru", {"choices": ["16", "gru"]}),

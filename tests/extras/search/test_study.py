@@ -68,8 +68,7 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
         write_rows(tmp_path / name, "epoch,train/loss,val/acc", [[0, 1.0, 0.5]])
     # The script of docs/searches.md, for optuna-dashboard.
     read = read_study(tmp_path)
-    storage = f"sqlite:///{tmp_path}/search.db"
-    study = optuna.create_study(storage=storage, study_name="a", direction=read.direction)
+    study = optuna.create_study(direction=read.direction)
     study.add_trials(read.trials)
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "FAIL", "PRUNED", "RUNNING"]

@@ -8,14 +8,12 @@ import pytest
 from made_sweeps import record_of, write_rows
 from own_metric_runs import finish_own_runs
 
-from seqsweep.extras.search.searchfile import Choice, SearchFile, Trial, with_mode
+from seqsweep.extras.search.searchfile import SearchFile, Trial, with_mode
 from seqsweep.extras.search.trials import (
     Result,
     Tried,
     ranked,
     read_trials,
-    search_names,
-    trial_words,
 )
 from seqsweep.runs.metrics import OURS, Metric
 from seqsweep.runs.run_folder import RunFolder
@@ -87,16 +85,6 @@ def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first(
     trials = [Tried(number, {}, result=each) for number, each in enumerate(results)]
     assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
-
-
-def test_classes_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
-    """A searched key may be new to the config, as in `+model._target_`."""
-    key = "+model._target_"
-    trials = [Trial(n, {key: f"{file}.Net"}, []) for n, file in enumerate(("one", "two"))]
-    space = {key: Choice(["one.Net", "two.Net"])}
-    search = SearchFile("tpe", "none", "val/acc", space, {}, {}, trials)
-    words = [trial_words(trial, search_names(search)) for trial in read_trials(search, tmp_path)]
-    assert words == ["model=one.Net", "model=two.Net"]
 
 
 def test_a_search_remembers_the_direction_of_a_users_own_metric(tmp_path):
