@@ -1,6 +1,5 @@
 """A command deletes only what is asked for, only files of ours, and no run in training."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from seqsweep.runs.clean import (
     Removal,
     delete_all,
     find_removals,
-    freed,
 )
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
@@ -132,24 +130,3 @@ def test_files_of_other_programs_stay(tmp_path):
     assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
     assert elsewhere.record() is not None
     assert (root / "notes/mine.md").exists()
-
-
-def test_a_file_with_another_name_gives_nothing_back(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.write_bytes(b"0" * 9000)
-    alone = freed([one])
-    assert alone >= 9000
-    other.hardlink_to(one)
-    assert freed([one]) == freed([tmp_path / "missing"]) == 0
-    assert freed([one, other]) == alone
-
-
-def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, lock_times):
-    lock_times(beat=0.05)
-    folders = [make(tmp_path, name, "failed").path for name in ("one", "two")]
-    for folder in folders:
-        (folder / "lock").write_text('{"host": "elsewhere", "pid": 7}')
-        os.utime(folder / "lock", (1, 1))
-    removals = find_removals(read_folder(tmp_path), {"failed"}, False, {})
-    assert delete_all(removals) == []
-    assert not any(map(Path.exists, folders))

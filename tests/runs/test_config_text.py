@@ -44,11 +44,6 @@ def test_a_value_that_occurs_twice_is_written_twice_and_a_changed_one_anew():
     assert from_text(to_text(config)) == config
 
 
-def test_what_yaml_has_no_plain_text_for_is_refused():
-    with pytest.raises((ValueError, yaml.YAMLError)):
-        to_text({"a": 1j})
-
-
 def bomb(levels: int, aliases: int = 9) -> str:
     """Lists of lists, each of as many aliases of the one before: 9 ** levels values."""
     lines = ["a0: &a0 [x]"]

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import re
 import resource
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from seqsweep.runs.events import (
     EventFile,
     Row,
     all_event_files,
-    append_bytes,
     event_files,
     writer_of,
 )
@@ -101,48 +99,6 @@ def test_a_file_continues_where_it_was_cut_and_another_attempt_beside_it(tmp_pat
     path_of(second).unlink()
     first.write(ROWS[2:3])
     assert same(accumulated(tmp_path), expected(ROWS[2:3]))
-
-
-@pytest.mark.parametrize("is_begun", [False, True])
-def test_no_row_goes_to_where_a_link_leads(tmp_path: Path, is_begun: bool) -> None:
-    """The next name of an event file can be guessed, and an open run's file can be replaced."""
-    outside, run = tmp_path / "outside", tmp_path / "run"
-    outside.write_bytes(b"of another")
-    run.mkdir()
-    file = EventFile(run)
-    file.write(ROWS[:1])
-    path = path_of(file)
-    path.unlink()
-    path.symlink_to(outside)
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        append_bytes(path, b"row", mode="r+b" if is_begun else "ab")
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        file.write(ROWS[1:2])
-    assert outside.read_bytes() == b"of another"
-
-
-def test_a_later_file_is_read_later(tmp_path: Path) -> None:
-    """Even within a second, and where the processes are numbered backwards."""
-    for step in range(12):
-        EventFile(tmp_path).write([(step, 0.0, {"a": 1.0})])
-    (tmp_path / "events.out.tfevents").touch()
-    names = sorted(path.name for path in tmp_path.glob("events.out.tfevents.*"))
-    pattern = r"events\.out\.tfevents\.(\d{10})\..+\.\d+\.(\d+)\.rows"
-    matches = [match for match in (re.fullmatch(pattern, name) for name in names) if match]
-    counts = [int(match[2]) for match in matches]
-    assert len(counts) == 12 and counts == sorted(counts)
-    assert len({match[1] for match in matches}) == 12
-
-
-def test_a_file_that_was_removed_begins_again_and_no_folder_does(tmp_path: Path) -> None:
-    file = EventFile(tmp_path / "run")
-    with pytest.raises(FileNotFoundError):
-        file.write(ROWS[:1])
-    (tmp_path / "run").mkdir()
-    file.write(ROWS[:1])
-    path_of(file).unlink()
-    file.write(ROWS[1:])
-    assert same(accumulated(tmp_path / "run"), expected(ROWS[1:]))
 
 
 @pytest.mark.parametrize("before", [0, 2])

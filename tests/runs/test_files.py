@@ -1,24 +1,18 @@
 """A file is whole or not there, whatever call fails on the way."""
 
-import errno
 import json
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from seqsweep.runs.files import (
     link,
     read_json,
-    refuse_links,
-    remove_temporary,
     temporary_name,
     write_bytes,
-    write_json,
 )
 
 
@@ -55,36 +49,6 @@ def test_a_write_is_synced_before_it_has_its_name_and_whole_without_a_sync(tmp_p
         write_bytes(path, b"newer", sync=False)
     assert path.read_bytes() == b"new"
     assert names(tmp_path) == ["a.bin"]
-
-
-def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    for name in ("folder", "none/a.json"):
-        with pytest.raises(OSError, match="directory") as caught:
-            write_bytes(tmp_path / name, b"new")
-        assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / name), None)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": object()}])
-def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -> None:
-    write_json(tmp_path / "a.json", 1)
-    with pytest.raises((ValueError, TypeError)):
-        write_json(tmp_path / "a.json", value)
-    assert read_json(tmp_path / "a.json") == 1
-    assert names(tmp_path) == ["a.json"]
-
-
-def test_a_confirm_that_raises_leaves_the_old_content(tmp_path: Path) -> None:
-    """The confirmation comes last, when only the rename is left."""
-    write_json(tmp_path / "a.json", 1)
-
-    def refuse() -> None:
-        raise RuntimeError("the lock is lost")
-
-    with pytest.raises(RuntimeError, match="the lock is lost"):
-        write_json(tmp_path / "a.json", 2, confirm=refuse)
-    assert read_json(tmp_path / "a.json") == 1
-    assert names(tmp_path) == ["a.json"]
 
 
 def test_half_a_json_file_counts_as_missing(tmp_path: Path) -> None:
@@ -131,17 +95,6 @@ def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:
     assert names(tmp_path) == ["report.html"]
 
 
-def test_no_temporary_name_tells_the_next(tmp_path: Path) -> None:
-    """Another user of the folder sees a name, and must not plant a link under the next one."""
-    names = [temporary_name(tmp_path / "report.json") for _ in range(100)]
-    assert len(set(names)) == 100
-    pid = str(os.getpid())
-    # The rest of a name has 64 random bits: no two digits of two names agree more than by chance.
-    ends = [Path(name).name.removeprefix(f".report.json.{pid}-") for name in names]
-    assert all(len(end.removesuffix(".tmp")) == 16 for end in ends)
-    assert all(len({end[place] for end in ends}) > 8 for place in range(16))
-
-
 @pytest.mark.parametrize("write", [write_bytes, lambda path, data: link(path.parent / "a", path)])
 @pytest.mark.parametrize("target", ["outside", "nowhere"])
 def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, replaced, write, target):
@@ -160,34 +113,6 @@ def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, replaced, wri
     assert path.read_bytes() == b"old"
 
 
-def test_an_opener_refuses_links_and_pipes(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(tmp_path / "pipe")
-    for name, number in (("link", errno.ELOOP), ("pipe", errno.ENXIO)):
-        with pytest.raises(OSError, match=name) as caught:
-            refuse_links(str(tmp_path / name), os.O_WRONLY | os.O_CREAT)
-        assert caught.value.errno == number
-    assert names(tmp_path) == ["link", "pipe"]
-
-
-@pytest.mark.parametrize(
-    "failing",
-    [
-        ["os.replace"],
-        ["os.replace", "os.link"],
-        ["os.fsync", "os.link"],
-    ],
-)
-def test_a_link_that_fails_leaves_the_old_file(tmp_path, replaced, failing):
-    source, target = tmp_path / "next", tmp_path / "best"
-    source.write_bytes(b"new")
-    target.write_bytes(b"old")
-    with replaced(*failing), pytest.raises(OSError, match="No space left"):
-        link(source, target)
-    assert target.read_bytes() == b"old"
-    assert names(tmp_path) == ["best", "next"]
-
-
 def test_what_a_killed_writer_of_a_file_has_left_goes_with_the_next_write(tmp_path):
     program = "from seqsweep.runs.files import temporary_name; print(temporary_name('a*b'))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
@@ -197,25 +122,3 @@ def test_what_a_killed_writer_of_a_file_has_left_goes_with_the_next_write(tmp_pa
         (tmp_path / name).touch()
     write_bytes(tmp_path / "a*b", b"new")
     assert set(names(tmp_path)) == {"a*b", living, leftover.replace("a*b", "axb"), ".a*b.x.tmp"}
-
-
-def test_only_temporary_files_of_dead_processes_are_removed(tmp_path, at_rename, replaced):
-    """A killed process may have begun any of these files."""
-
-    def gone(pid: int, signum: int) -> None:
-        raise ProcessLookupError
-
-    write_bytes(tmp_path / "a.tmp", b"a file of that name")
-    (tmp_path / ".hidden").touch()
-    (tmp_path / ".of another program.tmp").touch()
-    (tmp_path / "b.json").touch()
-    with at_rename(1):
-        write_bytes(tmp_path / "b.json", b"new")
-    assert len(names(tmp_path)) == 5
-    assert any(f".{os.getpid()}-" in name for name in names(tmp_path))
-    remove_temporary(tmp_path)
-    assert len(names(tmp_path)) == 5  # this process may be writing it
-    with replaced("os.kill", by=gone):
-        remove_temporary(tmp_path)
-    assert names(tmp_path) == [".hidden", ".of another program.tmp", "a.tmp", "b.json"]
-    remove_temporary(tmp_path / "none")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqsweep.errors import RunLocked
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import link, remove, remove_temporary, sync_folder, write_text
@@ -107,13 +106,3 @@ def test_a_run_whose_folder_was_replaced_is_told_so_before_it_writes_by_a_path(t
         with pytest.raises(OSError, match="was moved or replaced while the run trained"):
             check_held(run)
     assert not list((tmp_path / "aside").glob("lock"))
-
-
-def test_descriptors_end_with_the_lock(tmp_path):
-    descriptors, run = Path("/proc/self/fd"), tmp_path / "run"
-    fill(run)
-    before = len(list(descriptors.iterdir()))
-    for _ in range(3):
-        with RunLock(run), pytest.raises(RunLocked), RunLock(run):
-            pass
-    assert len(list(descriptors.iterdir())) == before

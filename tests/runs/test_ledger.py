@@ -3,38 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_sweeps import finish_run
 
-from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_names
+from seqsweep.runs.ledger import differing_keys, read_folder, short_names
 from seqsweep.runs.run_folder import RunFolder
-
-
-class EndsMeanwhile(RunFolder):
-    """A run whose record.json appears between two looks."""
-
-    looks = 0
-
-    def record(self):
-        self.looks += 1
-        return super().record() if self.looks > 1 else None
-
-
-def test_a_run_that_ends_between_two_looks_is_done(tmp_path):
-    folder = EndsMeanwhile(tmp_path / "a")
-    folder.start({"seed": 0}, {})
-    folder.finish({"config": {"seed": 0}, "metrics": {"val/acc": 1.0}})
-    entry = read_run(folder)
-    assert entry.state == "complete"
-    assert entry.record.metrics == {"val/acc": 1.0}
-
-
-def test_thousands_of_records_share_their_keys_and_texts(tmp_path):
-    """Each record.json is decoded alone, and would have its own copies of all of them."""
-    config = {"model.cell": "gru of a long name", "seed": 0}
-    first, second = (read_run(RunFolder(finish_run(tmp_path / name, config))) for name in "ab")
-    assert first.config == second.config
-    pairs = zip(first.config.items(), second.config.items(), strict=True)
-    assert all(one is other for both in pairs for one, other in zip(*both, strict=True))
 
 
 def test_a_seed_of_the_data_that_repeats_the_seed_is_no_key_of_its_own():

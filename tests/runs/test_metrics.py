@@ -1,11 +1,9 @@
 """A metric knows its direction and its split; the metrics of a record rank and compare its runs."""
 
-import copy
 import math
 from typing import Any
 
 import pytest
-from torchmetrics import classification, regression, retrieval
 
 from seqsweep.runs.metrics import OURS, Metric, as_metric, compared_metric, metrics_in
 from seqsweep.runs.metrics import proposed_direction as direction_in
@@ -48,30 +46,18 @@ def test_the_words_of_a_name_tell_its_direction(direction):
     assert [name for name in names if direction_in(name) != direction] == []
 
 
-def test_no_name_of_a_torchmetrics_class_is_taken_for_its_opposite():
-    modules = (classification, regression, retrieval)
-    known = {n: getattr(m, n).higher_is_better for m in modules for n in m.__all__}
-    opposite = {True: "min", False: "max", None: ""}
-    assert [name for name, higher in known.items() if direction_in(name) == opposite[higher]] == []
-
-
-def test_a_copy_of_a_metric_knows_what_the_metric_knows():
-    found = copy.deepcopy(OURS["val/loss"])
-    assert (found, found.lower_is_better, found.bounds) == ("val/loss", True, (0, math.inf))
-    assert found.words == "validation loss"
-
-
 @pytest.mark.parametrize(
     ("monitor", "there", "compared"),
     [
         ("val_acc", ("val_acc", "test_loss", "test_acc"), "test_acc"),
         ("loss/val", ("test_acc", "loss/test"), "loss/test"),
         ("val_acc", ("val_acc", "test_loss"), "val_acc"),
+        ("val/loss", ("val/loss", "test/acc", "test/loss"), "test/acc"),
+        ("val/mine", (), "val/mine"),
     ],
 )
-def test_an_own_monitor_is_compared_by_the_test_metric_of_its_kind(monitor, there, compared):
-    available = [Metric(name, "min") for name in there]
-    assert compared_metric(Metric(monitor, "min"), available) == compared
+def test_the_test_metric_that_has_chosen_nothing_is_compared_first(monitor, there, compared):
+    assert compared_metric(as_metric(monitor), list(map(as_metric, there))) == compared
 
 
 def test_without_a_monitor_the_first_metric_that_all_records_have_ranks():

@@ -4,10 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from seqsweep.runs.metrics import as_metric, compared_metric
+from seqsweep.runs.metrics import as_metric
 from seqsweep.runs.metrics_csv import MetricsSoFar, read_columns, read_rows
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
@@ -60,17 +58,6 @@ def test_a_file_that_lacks_an_epoch_is_named_and_counts_as_missing(epochs, path,
     assert capsys.readouterr().err == f"seqsweep: {message}; it counts as missing\n"
 
 
-@given(st.binary(max_size=200), st.booleans())
-@example(b"", False)
-@example(b"nothing\n", False)
-@example(b"", True)
-def test_any_bytes_are_read_without_an_error(tmp_path_factory, content, has_head):
-    path = tmp_path_factory.getbasetemp() / "any.csv"
-    path.write_bytes((HEAD if has_head else b"") + content)
-    lengths = {len(column) for column in read_columns(path).values()}
-    assert lengths <= {len(read_rows(path))}
-
-
 def test_only_whole_lines_of_metrics_csv_count(path):
     """Wherever a line is cut, inside its last cell too: 0.7 would pass for a value."""
     metrics = MetricsSoFar(path, [as_metric("val/acc")])
@@ -112,17 +99,3 @@ def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(path, metric, b
     metrics.look()
     assert metrics.best[metric] == best
     assert metrics.epochs == 5
-
-
-@pytest.mark.parametrize(
-    ("monitor", "there", "compared"),
-    [
-        ("val/f1", ("val/f1", "test/acc", "test/f1"), "test/f1"),
-        ("val/loss", ("val/loss", "test/acc", "test/loss"), "test/acc"),
-        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
-        ("val/acc", ("val/acc", "train/loss"), "val/acc"),
-        ("val/mine", (), "val/mine"),
-    ],
-)
-def test_what_has_chosen_nothing_is_compared_first(monitor, there, compared):
-    assert compared_metric(as_metric(monitor), there) == compared

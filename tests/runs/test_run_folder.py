@@ -75,14 +75,6 @@ def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, caps
     assert why in line
 
 
-@pytest.mark.parametrize("name", ["copy", "0123456789abcdeg", "0123456789abcde", "A" * 16])
-def test_a_run_under_a_name_that_is_not_a_run_id_is_complete(folder, name):
-    """The run is a copy; only the name of a run says which run must be there."""
-    folder.finish(RESULT)
-    moved = RunFolder(folder.path.rename(folder.path.with_name(name)))
-    assert (moved.state(), moved.problem()) == ("complete", None)
-
-
 def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(folder, capsys):
     """The digest may be of another kind."""
     content = text_of({"semantics": SEMANTICS - 1}, {"digest": "of another kind"})
@@ -171,17 +163,6 @@ def test_the_logs_are_on_disk_before_the_record_is_seen(folder, replaced):
         folder.finish(RESULT)
     assert sorted(synced[:-1]) == ["events.out.tfevents.1", "events.out.tfevents.2", "metrics.csv"]
     assert synced[-1].startswith(".record.json.") and synced[-1].endswith(".tmp")
-
-
-def test_what_only_a_running_attempt_needs_goes_when_it_is_done(folder):
-    gone = (".metrics.csv.tmp", "failure.json", "checkpoints/.last.ckpt.tmp")
-    gone += ("checkpoints/previous.ckpt", "checkpoints/next.ckpt")
-    kept = ("notes.md", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/mine.ckpt")
-    for name in (*gone, *kept):
-        (folder.path / name).write_text("{}", encoding="utf-8")
-    folder.finish(RESULT)
-    assert [name for name in gone if (folder.path / name).exists()] == []
-    assert [name for name in kept if not (folder.path / name).exists()] == []
 
 
 def test_failures_are_counted_and_tell_the_last_error(folder, capsys):

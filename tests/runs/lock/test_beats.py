@@ -3,12 +3,11 @@
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from lock_programs import FORK_INSIDE, HOLD, LockTimes, Start, line, tell
+from lock_programs import FORK_INSIDE, line, tell
 
 from seqsweep.runs.lock import RunLock, is_locked
 
@@ -46,21 +45,6 @@ def test_one_thread_beats_for_all_locks_while_there_are_any(tmp_path, lock_times
         assert beaten(folders[0])
 
 
-def test_locks_of_many_threads_are_all_touched(tmp_path: Path, lock_times: LockTimes) -> None:
-    """Whichever of them is the first, and though others give theirs back."""
-    lock_times(beat=0.02)
-
-    def take(name: str) -> bool:
-        for _ in range(50):
-            with RunLock(tmp_path / name):
-                pass
-        with RunLock(tmp_path / name):
-            return beaten(tmp_path / name)
-
-    with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(take, "abcdef")) == [True] * 6
-
-
 @pytest.mark.slow
 def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(tmp_path, start):
     parent = start(FORK_INSIDE, tmp_path)
@@ -70,12 +54,3 @@ def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(tmp_path, 
     tell(parent)
     assert line(parent) == "released"
     assert not (tmp_path / "parent" / "lock").exists()
-
-
-@pytest.mark.slow
-def test_a_program_ends_with_its_locks_held(folder: Path, start: Start) -> None:
-    """The thread does not keep the interpreter alive, nor print anything at its end."""
-    program = "lock = RunLock(Path(sys.argv[1])).__enter__()\n"
-    holder = start(HOLD.split("with ")[0] + program, folder)
-    assert holder.wait(180) == 0
-    assert not is_locked(folder)

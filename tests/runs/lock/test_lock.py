@@ -1,6 +1,5 @@
 """One writer: a lock that goes with its holder, whatever lies in its place."""
 
-import contextlib
 import json
 import os
 import socket
@@ -10,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lock_programs import HOLD, TRY, leave_lock_of, line
+from lock_programs import HOLD, leave_lock_of, line
 
 from seqsweep.errors import RunLocked
 from seqsweep.runs import lock
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -31,14 +29,6 @@ def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
     assert before <= holder["since"] <= time.time()
     assert not is_locked(folder)
     assert list(folder.iterdir()) == []
-
-
-def test_an_error_inside_the_block_releases_the_lock(folder: Path) -> None:
-    with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
-        raise RuntimeError("inside")
-    assert not (folder / "lock").exists()
-    with RunLock(folder):
-        pass
 
 
 def test_a_process_does_not_lock_a_run_twice(folder: Path) -> None:
@@ -57,17 +47,6 @@ def test_a_lock_that_is_not_a_file_is_named(folder: Path, make: Callable[[Path],
     assert not is_locked(folder)
     with pytest.raises(OSError, match=str(folder / "lock")), RunLock(folder):
         pass
-
-
-def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(folder, monkeypatch):
-    def refused(*_: object, **__: object) -> None:
-        raise PermissionError
-
-    with monkeypatch.context() as patch:
-        with RunLock(folder):
-            patch.setattr(os, "unlink", refused)
-        assert (folder / "lock").exists()
-        assert not is_locked(folder)
 
 
 def test_the_dead_lock_of_a_complete_run_goes_and_a_living_one_stays(folder, start):
@@ -90,19 +69,6 @@ def test_a_lock_file_that_says_nothing_holds_nothing(folder: Path, content: byte
     with RunLock(folder):
         assert is_locked(folder)
     assert not (folder / "lock").exists()
-
-
-@pytest.mark.slow
-def test_a_lock_that_cannot_be_written_holds_nothing(folder, start, monkeypatch):
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.pwrite", full)
-        with pytest.raises(OSError, match="No space"), RunLock(folder):
-            pass
-    other = start(TRY, folder)
-    assert [line(other), line(other)] == ["False", "taken"]
 
 
 def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
@@ -147,26 +113,3 @@ def test_a_run_behind_a_link_cannot_be_locked(tmp_path, name, target):
     for held in (RunLock(tmp_path / "sweep", ".changing"), RunLock(tmp_path / "sweep" / "run")):
         with held:
             pass
-
-
-@pytest.mark.parametrize("removed", range(3))
-def test_a_holder_that_is_killed_while_it_releases_leaves_the_first_file(
-    folder, removed, monkeypatch
-):
-    """The first file is the one that others look for in a finished run."""
-    leave_lock_of(host_name(), folder, age=1000)
-    (folder / "lock.2").write_bytes((folder / "lock").read_bytes())
-    gone: list[str] = []
-
-    def unlink(path: str, dir_fd: int | None = None) -> None:
-        if len(gone) == removed:
-            raise KeyboardInterrupt
-        gone.append(path)
-        before(path, dir_fd=dir_fd)
-
-    before = os.unlink
-    with contextlib.suppress(KeyboardInterrupt), RunLock(folder), monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", unlink)
-        raise KeyboardInterrupt
-    left = {path.name for path in folder.glob("lock*")}
-    assert not left or "lock" in left

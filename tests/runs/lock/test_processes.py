@@ -3,14 +3,12 @@
 import os
 import signal
 import socket
-import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from lock_programs import (
-    ASK,
     HOLD,
     HOLD_WITH_CHILDREN,
     RACE,
@@ -60,37 +58,12 @@ def test_looking_from_the_holder_does_not_drop_the_lock(folder, start, monkeypat
 
 
 @pytest.mark.slow
-def test_a_thread_that_looks_meanwhile_does_not_drop_the_lock(tmp_path: Path, start: Start) -> None:
-    """A look closes the file, which drops the process's own lock on it."""
-    asked, stopped = start(ASK), threading.Event()
-    folders = [tmp_path / f"{number:016x}" for number in range(60)]
-
-    def look() -> None:
-        while not stopped.is_set():
-            for folder in folders:
-                is_locked(folder)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        with ExitStack() as held:
-            for folder in folders:
-                held.enter_context(RunLock(folder))
-            for folder in folders:
-                tell(asked, str(folder))
-                assert line(asked) == "True"
-    finally:
-        stopped.set()
-        thread.join()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", ["link/0123456789abcdef", "0123456789abcdef/../0123456789abcdef"])
-def test_another_path_to_the_folder_is_the_same_lock(folder: Path, start: Start, path: str) -> None:
+def test_another_path_to_the_folder_is_the_same_lock(folder: Path, start: Start) -> None:
     (folder.parent / "link").symlink_to(folder.parent)
+    path = folder.parent / "link" / folder.name / ".." / folder.name
     with RunLock(folder):
-        assert is_locked(folder.parent / path)
-        with pytest.raises(RunLocked), RunLock(folder.parent / path):
+        assert is_locked(path)
+        with pytest.raises(RunLocked), RunLock(path):
             pass
         other = start(TRY, folder)
         assert line(other) == "True"
@@ -137,7 +110,7 @@ def test_of_two_that_race_for_a_stale_lock_one_gets_it(tmp_path: Path, start: St
 @pytest.mark.slow
 def test_a_process_that_looks_at_a_lock_does_not_hold_it(folder: Path, start: Start) -> None:
     """A lock must not be refused because somebody asks just then whether it is held."""
-    taker = start(TAKE, folder, 900)
+    taker = start(TAKE, folder, 300)
     while taker.poll() is None:
         is_locked(folder)
     assert line(taker) == "0"

@@ -7,14 +7,14 @@ import socket
 import time
 
 import pytest
-from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, leave_lock_of, line, tell
+from lock_programs import CHECK, RACE_OF_HOSTS, leave_lock_of, line, tell
 from waiting import wait_until
 
 from seqsweep.errors import LockLost, RunLocked
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import RunLock, check_held, holder_of, is_locked
 
-ROUNDS = 120
+ROUNDS = 60
 
 
 @pytest.mark.slow
@@ -44,13 +44,12 @@ def test_of_two_hosts_exactly_one_gets_each_lock(tmp_path, start, stale, links):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("links", ["links", "nolinks"])
-def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_times, links):
+def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_times):
     lock_times(beat=0.05, stale=0.5)
-    holder = start(CHECK, "another", links, folder)
+    holder = start(CHECK, "another", "nolinks", folder)
     assert line(holder) == "held"
     assert json.loads((folder / "lock").read_bytes())["posix"] is False
-    time.sleep(1)
+    time.sleep(0.7)
     with pytest.raises(RunLocked, match="on another"), RunLock(folder):
         pass
     tell(holder)
@@ -69,22 +68,6 @@ def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_a_frozen_holder_here_keeps_its_posix_lock_and_loses_the_run(folder, start, lock_times):
-    holder = start(HOLD, folder)
-    assert line(holder) == "held"
-    lock_times(beat=0.05, stale=0.5)
-    os.kill(holder.pid, signal.SIGSTOP)
-    wait_until(lambda: not is_locked(folder))
-    with RunLock(folder):
-        os.kill(holder.pid, signal.SIGCONT)
-        tell(holder)
-        assert line(holder) == "released"  # its release leaves the lock of the new holder
-        assert is_locked(folder)
-        assert sorted(path.name for path in folder.iterdir()) == ["lock", "lock.2"]
-    assert list(folder.iterdir()) == []
-
-
 def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(folder, lock_times):
     """A lock with the same name and number follows."""
     lock_times(beat=0.01)
@@ -97,15 +80,6 @@ def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(folder, lock_times):
         with pytest.raises(LockLost):
             check_held(folder.parent / "." / folder.name / ".." / folder.name)
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
-
-
-def test_a_generation_that_withdraws_leaves_the_holder_alone(folder, monkeypatch, lock_times):
-    """A hasty taker makes its file, sees that the holder is alive and removes it again."""
-    lock_times(beat=0.0)
-    with RunLock(folder):
-        (folder / "lock.2").write_text("{}")
-        monkeypatch.setattr("time.sleep", lambda _: (folder / "lock.2").unlink())
-        check_held(folder)
 
 
 @pytest.mark.parametrize("name", ["lock", ".running-a.b-7"])
