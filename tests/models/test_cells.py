@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from example_cells import MGU, SRU, CoRNN
+from example_cells import MGU, CoRNN
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -82,30 +82,8 @@ def test_a_cell_follows_its_equations_in_each_layer_and_direction(cell, layers, 
         np.testing.assert_allclose(state[:, index].detach(), finals, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("cell", "module", "options"),
-    [("rnn", nn.RNN, {"nonlinearity": "tanh"}), ("rnn", nn.RNN, {"nonlinearity": "relu"}),
-     ("gru", nn.GRU, {}), ("lstm", nn.LSTM, {})],
-)  # fmt: skip
-def test_a_step_of_torchs_cells_computes_what_torchs_module_computes(cell, module, options):
-    """The weights of torch's module have the same names, order and first values."""
-    torch.manual_seed(0)
-    theirs = module(F, H, 2, batch_first=True, bidirectional=True, **options)
-    torch.manual_seed(0)
-    ours = CellLayers(CELLS[cell], F, H, 2, bidirectional=True, options=options)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=2**-25)  # torch rounds in float32
-    ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(len(LENGTHS), 7, F, dtype=torch.float64)
-    packed = pack_padded_sequence(x, torch.tensor(LENGTHS), True, False)
-    (output, state), (expected, last) = ours.double()(packed), theirs.double()(packed)
-    last = last[0] if cell == "lstm" else last
-    torch.testing.assert_close(output.data, expected.data, rtol=0, atol=1e-14)
-    torch.testing.assert_close(state, last, rtol=0, atol=1e-14)
-
-
 NAMES = {
+    "lstm": ["weight_ih", "weight_hh", "bias_ih", "bias_hh"],
     "indrnn": ["weight_ih", "weight_hh", "bias_ih"],
     "mingru": ["weight_ih", "bias_ih"],
     "minlstm": ["weight_ih", "bias_ih"],
@@ -139,36 +117,13 @@ def test_weights_have_plain_names_and_load_again(cell: Any, layer_norm: bool):
 
 
 @pytest.mark.parametrize("cell", DIGESTS)
-def test_first_weights_have_their_distribution_and_these_bits_on_every_cpu(cell: Any):
+def test_first_weights_have_these_bits_on_every_cpu(cell: Any):
     torch.manual_seed(0)
     rnn = CellLayers(CELLS[cell], F, 333)
-    weights = {name.removesuffix("_l0"): w.detach() for name, w in rnn.named_parameters()}
     digest = hashlib.sha256()
-    for weight in weights.values():
-        digest.update(weight.numpy().astype("<f4").tobytes())
+    for weight in rnn.parameters():
+        digest.update(weight.detach().numpy().astype("<f4").tobytes())
     assert digest.hexdigest()[:16] == DIGESTS[cell]
-    bound = 333**-0.5
-    for name in weights.keys() & {"weight_ih", "bias_ih", "glu_weight", "glu_bias"}:
-        weight = weights[name]
-        assert weight.abs().max() < bound and abs(weight.mean()) < bound / 8
-        assert abs(weight.std() / bound - 3**-0.5) < 0.05
-    if cell == "indrnn":
-        u = weights["weight_hh"]
-        assert 0 <= u.min() < 0.05 and 0.95 < u.max() < 1 and abs(u.mean() - 0.5) < 0.05
-    if cell == "lru":
-        square = (-2 * weights["nu_log"].double().exp()).exp()
-        angle = weights["theta_log"].double().exp() / (2 * np.pi)
-        for share in (square, angle):
-            assert 0 < share.min() < 0.05 and 0.95 < share.max() < 1
-            assert abs(share.mean() - 0.5) < 0.05
-        torch.testing.assert_close(
-            weights["gamma_log"].double(), (1 - square).log() / 2, rtol=1e-5, atol=1e-5
-        )
-        for name, variance in (("B_re", 1 / 666), ("B_im", 1 / 666), ("C_re", 1 / 333),
-                               ("C_im", 1 / 333), ("D", 1)):  # fmt: skip
-            weight = weights[name]
-            assert abs(weight.mean()) < 0.15 * variance**0.5
-            assert abs(weight.var() / variance - 1) < 0.15
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -201,17 +156,8 @@ class Wide(Cell):
         return torch.cat((x, state), dim=1)
 
 
-class Narrow(SRU):
-    def output(self, states, x):
-        return states[:, :1]
-
-
 class Listed(Wide):
     shapes: Any = staticmethod(lambda inputs, hidden: [(hidden, inputs)])
-
-
-class Renamed(Wide):
-    shapes: Any = staticmethod(lambda inputs, hidden: {"w": (hidden, inputs)})
 
 
 class Undrawn(Wide):
@@ -254,9 +200,7 @@ def test_a_class_has_the_options_that_it_declares():
         (int, "must be a subclass of seqsweep.Cell"),
         ("example_cells.SRUU", "cannot be imported: AttributeError: module 'example_cells' has no"),
         (Wide, "step returns (2, 8); must be a tensor of shape (2, 4)"),
-        (Narrow, "output returns (3, 1); must be a tensor of shape (3, 4)"),
         (Listed, "shapes returns [(4, 3)]; must be a dict of shapes by names"),
-        (Renamed, "AttributeError: 'Renamed' object has no attribute 'weight_ih'"),
         (Undrawn, "first_weights for 'bias_ih' returns NoneType; must be a tensor of shape (4,)"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from example_cells import MGU, CoRNN
+from example_cells import MGU
 
 from seqsweep.models.cell import Cell
 from seqsweep.models.cells import MinGRU
@@ -28,10 +28,6 @@ EQUATIONS = {
 v1 = sigmoid(W_hf h_{t-1} + W_ih[0] x_t + b_ih[0])
 v2 = tanh(W_hh (v1 * h_{t-1}) + W_ih[1] x_t + b_ih[1])
 h_t = (1 - v1) * h_{t-1} + v1 * v2""",
-    CoRNN: """
-v1 = tanh(W_hh [h_{t-1}, s1_{t-1}] + W_ih x_t + b_ih)
-s1_t = (v1 - h_{t-1} * 2.7 - s1_{t-1} * 4.7) * 0.05 + s1_{t-1}
-h_t = s1_t * 0.05 + h_{t-1}""",
     MinGRU: """
 v1 = W_ih[1] x_t + b_ih[1]
 v2 = sigmoid(W_ih[0] x_t + b_ih[0])

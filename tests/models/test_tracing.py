@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import example_cells
-import odd_cells
 import pytest
 import torch
 from program_runs import Run, autograd, random_case
@@ -16,20 +15,11 @@ from torch.nn import functional
 from seqsweep.models.cell import Cell
 from seqsweep.models.cells import CELLS
 from seqsweep.models.tracing import Untraceable, trace
-from seqsweep.native.program import OPERATIONS, PARTS, packaged_program
+from seqsweep.native.program import OPERATIONS, packaged_program
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     programs: Any = importlib.import_module("programs")
-
-RELU = {"nonlinearity": "relu"}
-KNOWN: list[tuple[str, type[Cell], dict[str, Any]]] = [
-    *((name, cell, {}) for name, cell in CELLS.items()),
-    *((cell.__name__, cell, {}) for cell in (*example_cells.CELLS, *odd_cells.CELLS)),
-    ("rnn-relu", CELLS["rnn"], RELU),
-    ("indrnn-relu", CELLS["indrnn"], RELU),
-    ("cornn-dt", example_cells.CoRNN, {"dt": 0.3}),
-]
 
 
 class Rated(Cell):
@@ -54,14 +44,6 @@ def assert_equals_autograd(
         torch.testing.assert_close(
             run.gradients[name], gradient, rtol=1e-12, atol=close, equal_nan=True
         )
-
-
-@pytest.mark.parametrize(("inputs", "hidden"), [(3, 4), (4, 4), (1, 1)])
-@pytest.mark.parametrize(
-    ("cell", "options"), [pytest.param(*case, id=name) for name, *case in KNOWN]
-)
-def test_a_program_and_autograd_give_equal_outputs_and_gradients(cell, options, inputs, hidden):
-    assert_equals_autograd(cell, options, *random_case(cell, inputs, hidden))
 
 
 def write_into(a: Tensor, b: Tensor) -> Tensor:
@@ -153,60 +135,15 @@ def test_the_cells_above_use_every_operation_of_programs():
     assert set(OPERATIONS) - used <= {"copy"}
 
 
-@pytest.mark.parametrize(("inputs", "hidden"), [(3, 4), (7, 7)])
-def test_the_packaged_programs_are_those_of_the_classes(inputs: int, hidden: int):
+def test_the_packaged_programs_are_those_of_the_classes():
     """The packaged programs are made by `python scripts/programs.py`."""
-    traced = dict(programs.trace_cells(inputs, hidden))
+    traced = dict(programs.trace_cells(7, 7))
     assert {path.stem for path in programs.PROGRAMS.iterdir()} == traced.keys() > CELLS.keys()
     for name, program in traced.items():
         assert packaged_program(name) == program
 
 
-class Branched(Cell):
-    """A cell whose products are read more than once; one serves the output alone."""
-
-    skip: Tensor
-    state_size = staticmethod(lambda hidden: 2 * hidden)
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        skip = {"skip": (hidden, inputs), "weight_hh": (hidden, hidden)}
-        return Cell.shapes(inputs, hidden) | skip
-
-    def project(self, x: Tensor) -> Tensor:
-        return torch.cat((super().project(x), functional.linear(x, self.skip)), dim=1)
-
-    def step(self, x: Tensor, state: Tensor) -> Tensor:
-        h, p = state.chunk(2, dim=1)
-        product = functional.linear(h * 0.5, self.weight_hh)
-        return torch.cat((torch.tanh(product + x.chunk(2, dim=1)[0] - p), product), dim=1)
-
-    def output(self, states: Tensor, x: Tensor) -> Tensor:
-        return states.chunk(2, dim=1)[0] * x.chunk(2, dim=1)[1]
-
-
-def test_a_product_that_is_read_twice_keeps_its_name_and_the_input_its_part():
-    assert_equals_autograd(Branched, {}, *random_case(Branched, 3, 4))
-    parts = trace(Branched, 3, 4).parts
-    to_input = {
-        p
-        for p, part in parts.items()
-        for i in part
-        if (i.operation, i.results) == ("transposed", ())
-    }
-    assert to_input == {"input'"}
-
-
-def test_only_what_reads_the_state_is_computed_step_by_step():
-    assert trace(example_cells.SRU, 3, 4).states == 1  # no step reads h
-    program = packaged_program("mingru")
-    assert [len(program.parts[part]) for part in PARTS] == [0, 8, 1, 0, 0, 3, 10, 0]
-    program = packaged_program("lru")
-    per_step = program.parts["state"] + program.parts["state'"]
-    assert {i.operation for i in per_step} <= {"add", "mul", "fma", "fms", "fnma", "without_tiny"}
-
-
-LINEAR, OUTSIDE = nn.Linear(4, 4), torch.ones(4)
+LINEAR = nn.Linear(4, 4)
 
 
 def keep(self: Any, x: Tensor, state: Tensor) -> Tensor:
@@ -217,41 +154,23 @@ def keep(self: Any, x: Tensor, state: Tensor) -> Tensor:
 REFUSED: list[tuple[str, Callable[[Any, Tensor, Tensor], Any]]] = [
     ("torch.roll is not an operation", lambda self, x, state: x.roll(1, 1)),
     ("torch.bernoulli_ draws random numbers", lambda self, x, state: functional.dropout(x, 0.5)),
-    ("torch.rand_like draws random numbers", lambda self, x, state: torch.rand_like(x)),
     ("must not read a number", lambda self, x, state: x if x[0, 0] else state),
-    ("torch.gt: tensors must be cut", lambda self, x, state: x if x[0, 0] > 0 else state),
-    ("must not read a number", lambda self, x, state: x * float(self.rate[0])),
-    ("must not read a number", lambda self, x, state: x * state[0, 0].item()),
     ("self.count: a step must not keep", keep),
     ("must not be changed in place", lambda self, x, state: state.add_(x)),
     ("must be a weight in `shapes`", lambda self, x, state: LINEAR(x)),
-    ("must be a weight in `shapes`", lambda self, x, state: x * OUTSIDE),
-    ("must be a weight in `shapes`", lambda self, x, state: x * torch.tensor([1.0, 2.0, 3.0, 4.0])),
-    ("torch.uniform_ draws random numbers", lambda self, x, state: nn.Linear(4, 4)(x)),
-    ("torch.convolution", lambda self, x, state: nn.functional.conv1d(x, x[None], padding=1)),
     ("torch.view: tensors must be cut", lambda self, x, state: x.view(-1, 2, 2).flatten(1)),
-    ("torch.slice: tensors must be cut", lambda self, x, state: x[:, :2].repeat(1, 2)),
-    ("torch.add: the sequences of a batch must", lambda self, x, state: x[:1] + state),
     ("step: the sequences of a batch must", lambda self, x, state: torch.cat((x[1:], x[:1]))),
     ("of programs, which compute each unit by itself", lambda self, x, state: x - x.mean()),
-    ("torch._softmax is not an operation", lambda self, x, state: x.softmax(1)),
     ("for any number of sequences", lambda self, x, state: self.rate * state + x / len(x)),
     ("must return a tensor of shape (2, 4), got tuple", lambda self, x, state: (x, state)),
-    ("must return a tensor of shape (2, 4), got (2, 8)", lambda self, x, state: x.repeat(1, 2)),
     ("exponent must be a whole number", lambda self, x, state: x**1.5),
-    ("exponent must be a number", lambda self, x, state: 2**x),
     ("torch.detach: programs do not stop", lambda self, x, state: x.detach()),
     ("approximate must be 'tanh'", lambda self, x, state: functional.gelu(x)),
-    ("beta must be 1", lambda self, x, state: functional.softplus(x, beta=2)),
     ("with these arguments", lambda self, x, state: torch.div(x, 2, rounding_mode="floor")),
-    ("bound must be a number", lambda self, x, state: x.clamp(max=self.rate)),
     ("must be of float32, got torch.float64", lambda self, x, state: x.double()),
-    ("must be of float32, got torch.bool", lambda self, x, state: x * ((x > 0) + (state > 0))),
     ("the weight rate is never used", lambda self, x, state: x + state),
     ("write functional.linear(v, square)", lambda self, x, state: x + state @ self.square),
     ("may only be a factor", lambda self, x, state: functional.linear(x, self.square.exp())),
-    ("rows from a multiple of H", lambda self, x, state: functional.linear(x, self.square[1:3])),
-    ("multiplied by a matrix", lambda self, x, state: x + self.rate[None] @ self.square.T),
     ("one factor must be a weight", lambda self, x, state: x @ torch.ones(4, 4)),
 ]  # fmt: skip
 
@@ -272,22 +191,13 @@ def test_what_a_program_cannot_say_is_refused_by_name_and_line(reason: str, step
         assert message.startswith(f"test_tracing.py:{step.__code__.co_firstlineno}: ")
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (4, 2), (4, 4, 4), (6,), (0,)])
+@pytest.mark.parametrize("shape", [(), (4, 2), (6,)])
 def test_a_weight_must_consist_of_blocks(shape: tuple[int, ...]):
     class Odd(Rated):
         shapes = staticmethod(lambda inputs, hidden: Rated.shapes(inputs, hidden) | {"rate": shape})
 
     with pytest.raises(Untraceable, match="rate: the shape must be"):
         trace(Odd, 3, 4)
-
-
-def test_columns_for_the_input_read_nothing_else_even_if_the_sizes_agree():
-    class Shared(Rated):
-        def step(self, x: Tensor, state: Tensor) -> Tensor:
-            return self.rate * x + functional.linear(state, self.weight_ih)
-
-    with pytest.raises(Untraceable, match="weight_ih has the columns of the input"):
-        trace(Shared, 4, 4)
 
 
 def test_the_input_may_only_enter_products():

@@ -22,9 +22,7 @@ X = np.zeros((2, 3, 1), dtype=np.float32)
     ("x", "lengths", "labels", "message"),
     [
         (X[0], [3, 3], [0, 1], r"x: must be float32 of shape \(S, T, F\), got float32 \(3, 1\)"),
-        (X, [3.0, 3.0], [0, 1], "lengths: must be 2 integers"),
         (X, [3, 4], [0, 1], "lengths: must be between 1 and 3, got 3 to 4"),
-        (X, [3, 3], [-1, 1], "labels: must be between 0 and 1"),
     ],
 )
 def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
@@ -36,16 +34,10 @@ def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
     ("arguments", "message"),
     [
         ({"cell": "elman"}, "cell='elman', nonlinearity='tanh': the program must be one of gru,"),
-        ({"pooling": "sum"}, "pooling='sum': must be one of last, mean, max"),
         ({"hidden_size": 0}, "hidden_size=0: must be between 1 and 2147483647"),
-        ({"num_layers": 2**32 + 1}, "num_layers=4294967297: must be between"),
-        ({"num_classes": 1}, "num_classes=1: must be between 2 and"),
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
-        ({"optimizer": "lion"}, "optimizer='lion': must be one of adam, adamw, sgd, rmsprop"),
-        ({"weights": torch.zeros(3)}, r"weights: must be \d+ numbers in float32, got .* \(3,\)"),
         ({"weights": torch.zeros(148)[::2]}, "weights: must be contiguous"),
         ({"class_weights": torch.ones(3)}, "class_weights: must be 4 numbers"),
-        ({"label_smoothing": 1.0}, "label_smoothing=1.0: must be at least 0 and below 1"),
     ],
 )
 def test_wrong_arguments_of_a_network_are_refused(arguments, message):
@@ -57,22 +49,11 @@ def test_wrong_arguments_of_a_network_are_refused(arguments, message):
         Network(Shape(3, 5, 4)._replace(**shape), **right | others)
 
 
-def test_a_wrong_number_of_steps_is_refused(case):
-    """Adam's powers of such a number of steps would never end."""
-    network = case.network()
-    for steps in (-1, 2**62):
-        with pytest.raises(ValueError, match=f"steps={steps}: must be at least 0"):
-            network.steps = steps
-    assert network.steps == 0
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"order": torch.tensor([0, -1, 5, 1, 2, 3])}, "order: must be between 0 and 5"),
-        ({"order": torch.arange(6, dtype=torch.int32)}, "order: must be int64 of shape"),
         ({"order": torch.arange(12)[::2]}, "order: must be contiguous and on the CPU"),
-        ({"batch_size": 0}, "batch_size=0: must be between 1 and 6"),
         ({"validates": True}, "val=None: must be given where a work validates"),
     ],
 )

@@ -55,13 +55,6 @@ def test_the_build_without_a_compiler_fails_with_a_message(tmp_path, capsys):
     assert build.main(["--fast"]) == 2
 
 
-def test_the_output_of_the_compiler_is_in_the_build_error(tmp_path):
-    failing = program(tmp_path / "cc", "echo no such flag >&2; exit 1")
-    with pytest.raises(build.BuildError, match="no such flag"):
-        build.build(tmp_path / "lib", (str(failing),))
-    assert list((tmp_path / "lib").iterdir()) == []
-
-
 def test_only_outdated_libraries_are_built(tmp_path, monkeypatch):
     """A fake compiler writes its arguments into the file, the digest of the source included."""
     text = 'for last; do :; done; for one; do echo "$one" >> "$last"; done; echo run >> log'

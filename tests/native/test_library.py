@@ -30,11 +30,9 @@ def reason(folder) -> str:
 def test_the_fastest_variant_is_loaded_and_described(monkeypatch):
     monkeypatch.delenv("SEQSWEEP_NATIVE", raising=False)
     loaded = library.library()
-    assert loaded is not None
+    assert loaded is not None and library.why_missing() is None
     assert loaded.variant == library.runnable_variants()[0]
     assert library.describe() == {"variant": loaded.variant, "compiler": loaded.compiler}
-    assert library.why_missing() is None
-    assert loaded.compiler.split(" ")[0] in ("g++", "clang")
 
 
 @pytest.mark.parametrize("variant", library.runnable_variants())

@@ -158,7 +158,7 @@ def check_training(case) -> None:
 
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-@settings(derandomize=True, max_examples=7)
+@settings(derandomize=True, max_examples=5)
 @given(arguments=cases())
 def test_gradient_and_training_by_the_library_are_those_of_float64(
     make_case, cell, nonlinearity, arguments
@@ -168,77 +168,15 @@ def test_gradient_and_training_by_the_library_are_those_of_float64(
     check_gradient(make_case(**arguments | {"shape": shape}))
 
 
-@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_values_beyond_the_end_of_a_sequence_are_not_read(make_case, cell, nonlinearity):
-    shape = Shape(3, 6, 4, cell, nonlinearity, 2, True, "max")
-    case, other = (make_case(shape, [4, 2, 3, 1, 4, 2]) for _ in range(2))
-    past = torch.arange(4) >= other.ends[:, None]
-    other.data.x[past.numpy()] = np.nan
-    networks = case.network(), other.network()
-    results = [
-        run([each.work(network, validates=True)], each.data, each.data)[0]
-        for each, network in zip((case, other), networks, strict=True)
-    ]
-    assert torch.equal(networks[0].weights, networks[1].weights)
-    assert results[0].train.loss == results[1].train.loss
-
-
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-@pytest.mark.parametrize("lengths", [[4, 2, 4, 1, 3], [3, 3, 3]])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_traced_gradients_are_those_of_the_cells(make_case, cell, nonlinearity, lengths, pooling):
+def test_traced_gradients_are_those_of_the_cells(make_case, cell, nonlinearity, pooling):
     shape = Shape(3, 5, 4, cell, nonlinearity, 2, True, pooling, 0.3)
-    case = make_case(shape, lengths, class_weights=[0.5, 1.0, 2.0, 1.5], label_smoothing=0.1)
+    case = make_case(
+        shape, [4, 2, 4, 1, 3], class_weights=[0.5, 1.0, 2.0, 1.5], label_smoothing=0.1
+    )
     traced = trace(case.network(), case.data)
     gradients = trace_by_cells(
         case.classifier(), case.x.double(), case.ends, case.labels, case.weights.double(), 0.1
     )
     np.testing.assert_allclose(traced, gradients.numpy(), atol=2e-6)
-
-
-def first_gradient(case, weights: torch.Tensor | None = None) -> tuple[torch.Tensor, float]:
-    """Returns the gradient of the first step, and the norm that is measured."""
-    network = case.network()
-    if weights is not None:
-        network.weights.copy_(weights)
-    result = run([case.work(network)], case.data, None)[0]
-    return network.state["momentum_buffer"], result.train.grad_norm
-
-
-def test_the_norm_of_a_large_gradient_has_all_digits_of_float32(make_case):
-    options = {"lr": 0.0, "momentum": 0.5}
-    case = make_case(Shape(3, 300, 4, "gru"), [6] * 8, "sgd", options, batch_size=8)
-    gradient, norm = first_gradient(case)
-    assert norm == pytest.approx(float(gradient.double().norm()), rel=1.5e-7)
-
-
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_gradients_too_small_for_their_products_are_dropped(make_case, cell):
-    options = {"lr": 0.0, "momentum": 0.5}
-    case = make_case(Shape(3, 8, 4, cell), [5] * 6, "sgd", options, batch_size=6)
-    weights, head = case.initial_weights(), 4 * (8 + 1)
-    for scale, is_dropped in ((2.0**-80, False), (2.0**-100, True)):
-        small = weights.clone()
-        small[-head:-4] *= scale  # the weights of the head, so all gradients below it
-        gradient, _ = first_gradient(case, small)
-        assert bool((gradient[:-head] == 0).all()) is is_dropped
-        assert gradient[-head:].any()
-
-
-def test_weight_decay_spares_the_weights_that_the_class_of_the_cell_names(make_case):
-    shape = Shape(3, 5, 4, "lru", num_layers=2, bidirectional=True)
-    spared = ("nu_log", "theta_log", "gamma_log")
-    for optimizer in OPTIONS:
-        changed: list[torch.Tensor] = []
-        for decay in (0.0, 0.5):
-            options = {"lr": 0.1, "weight_decay": decay}
-            case = make_case(shape, [4] * 6, optimizer, options, batch_size=6)
-            network = case.network()
-            run([case.work(network)], case.data, None)
-            changed.append(network.weights)
-        begin = 0
-        for name, parameter in case.classifier().named_parameters():
-            parts = [weights[begin : begin + parameter.numel()] for weights in changed]
-            begin += parameter.numel()
-            is_spared = name.startswith(tuple(f"rnn.{one}_l" for one in spared))
-            assert torch.equal(*parts) is is_spared, (optimizer, name)
