@@ -1,15 +1,11 @@
 """Lightning's conventions hold for callbacks and loggers of the user's own."""
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import pytest
 from hooked import train_with
-from lightning.pytorch.callbacks import Callback
 from one_open_run import tracked
 from run_files import SMALL, curves, rows
 
@@ -105,32 +101,6 @@ def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
     with pytest.raises(RunFailed, match="here"):
         train_with(planned(inside(tmp_path)), tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert tracked(tmp_path, "None", "end") == ["failed"]
-
-
-class Seeing(Callback):
-    """Keeps what `callback_metrics` hold at the ends of epochs, by the stage."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
-        for stage in self.seen:
-            setattr(self, f"on_{stage}_epoch_end", functools.partial(self.see, stage))
-
-    def see(self, stage: str, trainer: L.Trainer, _: object) -> None:
-        self.seen[stage].append(dict(trainer.callback_metrics))
-
-
-def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
-    """The callbacks hear only of the validations of the fit."""
-    seeing = Seeing()
-    outcome = train_with(planned("engine=autograd"), tmp_path, seeing)
-    written = rows(outcome.folder.path)
-    of_train = ("train/loss", "train/acc", "train/f1", "train/grad_norm")
-    for stage, keys in (("train", of_train), ("validation", ("val/loss", "val/acc"))):
-        for key in keys:
-            curve = [float(metrics[key]) for metrics in seeing.seen[stage]]
-            assert curve == pytest.approx([float(row[key]) for row in written])
-    (tested,) = seeing.seen["test"]
-    assert float(tested["test/loss"]) == pytest.approx(outcome.record.metrics["test/loss"])
 
 
 def test_lightnings_rate_monitor_and_checkpoint_work_beside_ours(planned, tmp_path):

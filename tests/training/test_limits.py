@@ -83,6 +83,11 @@ def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned():
     assert limits.judge(seen("val/acc", [0.1, 0.2])) == Pruned(2, 0.2, 0.9)
 
 
+def test_limits_survive_a_file():
+    for limits in (Limits({1: 0.1, 3: 1 / 3}), Limits({1: 0.1}, 4)):
+        assert Limits.from_plain(limits.plain()) == limits
+
+
 def lightnings_end(stop: EarlyStop, values: Sequence[float]) -> int | None:
     """Returns the index of the value after which Lightning's early stopping ends a run."""
     trainer: Any = SimpleNamespace(

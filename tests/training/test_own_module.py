@@ -275,6 +275,12 @@ def load(record: Any, name: str) -> Any:
     return seqsweep.load_run(record["folder"], allow=[f"small_modules.{name}"]).module
 
 
+def test_a_monitor_that_appears_late_is_waited_for(config):
+    words = ("monitor=val_acc", "callbacks=early_stopping", "trainer.max_epochs=3")
+    record = seqsweep.train(config("Told", *TOLD, *words, model={"values": ["", "0.5", ""]}))
+    assert (record["epochs"], record["best_epoch"]) == (3, 1)
+
+
 def test_layers_that_need_the_trainer_cannot_be_loaded(config):
     record = seqsweep.train(config("Late", "data=digits", model={"how": "trainer"}))
     with pytest.raises(ValueError, match="the module needs more than its file: RuntimeError: "):

@@ -361,6 +361,14 @@ def test_a_run_that_pauses_again_and_again(column, engine):
     runs.resume(repeated=0)
 
 
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_a_run_that_stops_early_where_a_search_would_prune_it(column, engine):
+    runs = column(engine, *STOPPING)
+    runs.runs = [replace(run, limits=Limits({2: -1.0}, until=2)) for run in runs.runs]
+    (outcome,) = runs.train()
+    assert (outcome.record.status, outcome.record.epochs) == ("complete", 2)
+
+
 LONGER = {
     "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5"),
     "plateau": (*PLATEAU, "trainer.check_val_every_n_epoch=2"),

@@ -22,7 +22,7 @@ pytestmark = [
 
 
 class Lasting(their.BinaryLit):
-    """Measures over all epochs, with metrics that share their states; counts; steps its rate."""
+    """Measures over all epochs, with metrics that share their states; counts; steps its rates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,9 +30,10 @@ class Lasting(their.BinaryLit):
         self.scores = MetricCollection([R2Score(), RelativeSquaredError()])
 
     def configure_optimizers(self) -> Any:
-        optimizer = super().configure_optimizers()["optimizer"]
-        self.plan = torch.optim.lr_scheduler.StepLR(optimizer, 2)
-        return optimizer
+        parts = super().configure_optimizers()
+        plan = {"scheduler": parts["lr_scheduler"], "monitor": "val_loss", "frequency": 2}
+        self.plan = torch.optim.lr_scheduler.StepLR(parts["optimizer"], 2)
+        return {"optimizer": parts["optimizer"], "lr_scheduler": plan}
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
