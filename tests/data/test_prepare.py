@@ -1,12 +1,11 @@
 """Cuts are stratified and exact, statistics come from train alone, padding stays zero."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prepared import prepared
 
@@ -39,7 +38,6 @@ def known(part: Sequences | None) -> list[int]:
 LABELS = [0] * 50 + [1] * 30 + [2] * 20
 
 
-@settings(max_examples=200)
 @given(
     counts=st.lists(st.integers(1, 12), min_size=2, max_size=5),
     fraction=st.floats(0.01, 0.99),
@@ -100,34 +98,6 @@ def test_test_and_val_are_not_looked_at_in_fitting():
 SIGNAL = np.random.default_rng(0).normal(0, 2, size=(60, 4, 2))
 
 
-def with_offset(offset: float) -> Splits:
-    """SIGNAL, its first channel with an offset; the last 20 sequences are the test split."""
-    x = SIGNAL + np.array([offset, 0])
-    labels = np.arange(60) % 3
-    train, test = (make_sequences(x[rows], labels[rows]) for rows in (slice(40), slice(40, 60)))
-    return Splits(train, test=test)
-
-
-@pytest.mark.parametrize("offset", [1e4, 1.7e9])
-def test_an_offset_changes_nothing_that_is_standardised(offset):
-    options: dict[str, Any] = {"standardize": True, "val_fraction": 0.1}
-    plain, moved = ready(with_offset(0), **options), ready(with_offset(offset), **options)
-    for one, other in zip(plain.parts.values(), moved.parts.values(), strict=True):
-        assert other.x.dtype == np.float32
-        assert np.abs(one.x - other.x).max() < 1e-5
-
-
-def test_unscaled_values_are_rounded_to_float32_and_otherwise_kept():
-    held = ready(with_offset(1e3)).train.x
-    assert np.array_equal(held, (SIGNAL[:40] + np.array([1e3, 0])).astype(np.float32))
-
-
-def test_whole_numbers_that_float64_makes_equal_are_noted_as_a_constant():
-    x = 2**60 + np.random.default_rng(0).integers(-60, 61, (12, 5, 1))
-    (note,) = ready(Splits(make_sequences(x, [0, 1] * 6)), standardize=True).notes
-    assert note.startswith("channel 'channel_0' is constant in train: standardised to 0")
-
-
 def test_a_constant_channel_becomes_zero_and_is_noted():
     # In float64 the mean of many 0.1 is not quite 0.1.
     x = np.concatenate([SIGNAL, np.full((60, 4, 1), 0.1)], axis=2)
@@ -141,42 +111,21 @@ def test_a_constant_channel_becomes_zero_and_is_noted():
 @pytest.mark.parametrize(
     ("value", "count", "is_named"),
     [
-        (-999, 7, True), (-99.0, 1, True), (-9999, 200, True), (99999, 2, True),
-        (1e30, 1, True), (-5e4, 1, True), (1e30, 239, True),
-        (99, 3, False), (-1000, 5, False), (999, 1, False), (60, 1, False), (-9, 2, False),
+        (-999, 7, True), (-9999, 200, True), (-5e4, 1, True), (1e30, 239, True),
+        (99, 3, False), (-1000, 5, False), (999, 1, False), (-9, 2, False),
         (1e30, 240, False),  # a constant channel
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("standardize", [True, False])
-def test_a_code_of_missing_values_and_a_lone_outlier_are_named(value, count, is_named, standardize):
+def test_a_code_of_missing_values_and_a_lone_outlier_are_named(value, count, is_named):
     x = 20 * np.random.default_rng(0).random((60, 4, 2))
     x[0, 0, 0] = np.nan
     x[:, :, 1].flat[-count:] = value
     lengths = np.full(60, 4)
     lengths[0], x[0, 3] = 3, -999  # padding has no value
     splits = Splits(make_sequences(x, [0, 1] * 30, lengths, where="made"))
-    notes = ready(splits, standardize=standardize, missing="mean").notes
+    notes = ready(splits, standardize=True, missing="mean").notes
     named = f"a value far from all others: channel 'channel_1' ({value:g} in {count} of "
     assert [note for note in notes if note.startswith(named)] == list(notes[:1]) * is_named
-
-
-def test_outliers_are_named_in_the_order_of_their_channels():
-    x = np.random.default_rng(0).random((2, 700, 999))  # more values than one block holds
-    x[0, 0, [2, 980, 990]] = 1e7, 1e9, -1e8
-    splits = Splits(make_sequences(x, [0, 1], where="made"))
-    (note, *_) = ready(splits, standardize=True, missing="error").notes
-    assert re.findall(r"'(\w+)' \((\S+) in 1 of 1,400", note) == [
-        ("channel_2", "1e+07"), ("channel_980", "1e+09"), ("channel_990", "-1e+08"),
-    ]  # fmt: skip
-
-
-def test_no_value_is_far_where_channels_hold_few_or_unscaled_values():
-    rng = np.random.default_rng(0)
-    counts, codes = rng.integers(-2000, 2000, (60, 4)), np.full((60, 4), -999.0)
-    binary, skewed = rng.integers(0, 2, (60, 4)) * 1e6, rng.lognormal(0, 2, (60, 4))
-    channels = [binary, counts, codes, skewed, np.full((60, 4), np.nan)]
-    splits = Splits(make_sequences(np.stack(channels, axis=2), [0, 1] * 30, where="made"))
-    assert "far from" not in " ".join(ready(splits, standardize=True, missing="zero").notes)
 
 
 def holed() -> Splits:
@@ -202,11 +151,7 @@ def test_missing_values_are_refused_with_the_place_in_the_source():
     message = r"data: train: 5 missing values .* in sequence 0, step 0, channel 'u'; train"
     with pytest.raises(ValueError, match=message):
         ready(holed())
-    train, test = made(LABELS), made(LABELS, seed=1)
-    test.x[80, 0, 2] = np.nan
-    message = r"test: 1 missing .*; the first is in sequence 80, step 0, channel 'channel_2'"
-    with pytest.raises(ValueError, match=message):
-        ready(Splits(train, test=test))
+    train = made(LABELS)
     train.x[60, -1] = np.nan
     with pytest.raises(ValueError, match=r"or give lengths, if the ends are padding"):
         ready(Splits(replace(train, lengths=np.full(100, T))))
@@ -214,10 +159,7 @@ def test_missing_values_are_refused_with_the_place_in_the_source():
 
 BAD = {
     "NaN": ({"val_fraction": float("nan")}, r"^data.val_fraction=nan: must be at least 0"),
-    "sum": ({"val_fraction": 0.5, "test_fraction": 0.5}, "leave nothing to train; .* below 1"),
-    "none": ({"val_fraction": 0.004}, "data.val_fraction=0.004 of 100 sequences rounds to none"),
     "all": ({"val_fraction": 0.98}, "is 98, but train has 100 .* one of each of its 3 classes"),
-    "seed": ({"split_seed": -1}, "^data.split_seed=-1: must be at least 0"),
     "missing": ({"missing": "forwards"}, "^data.missing='forwards': .*mean 'forward'"),
 }
 
@@ -234,11 +176,3 @@ def test_a_class_that_train_lacks_is_named():
     message = r"^data: no sequence in train for class 'c'; each class needs one"
     with pytest.raises(ValueError, match=message):
         ready(Splits(train, test=test))
-
-
-def test_a_channel_without_values_has_no_mean():
-    splits = Splits(made(LABELS))
-    splits.train.x[:, :, 0] = np.where(splits.train.valid, np.nan, 0)
-    with pytest.raises(ValueError, match=r"channel channel_0 has no value in train.*missing=zero"):
-        ready(splits, missing="mean")
-    assert not ready(splits, missing="zero").train.x[:, :, 0].any()

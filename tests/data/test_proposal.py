@@ -11,7 +11,6 @@ from pyarrow import parquet
 
 from seqsweep.data.files import config_of
 from seqsweep.data.tables import table
-from seqsweep.data.text import text
 
 SIZES = dict.fromkeys(TABLES, 48) | dict.fromkeys(
     ("flowers.csv", "GunPoint_TRAIN.txt", "Coffee_TRAIN.tsv", "proben.csv"), 60
@@ -50,20 +49,6 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             f"{n // 6},{n // 3 % 2},{n % 3},{n % 4}.5,{'ab'[n // 6 % 2]}\n" for n in range(24)
         ), {}, {"id": ["machine", "run"], "label": "mode"},
     ),
-    "a channel of yes and no": (
-        "id,time,lid,alarm\n" + "".join(
-            f"{n // 3},{n % 3},{n % 2 == 0},{'yes' if n // 3 % 2 else 'no'}\n" for n in range(24)
-        ), {}, {"label": "alarm"},
-    ),
-    "a running number and a sum": (
-        "Nr,w0,w1,art\n" + "".join(f"{n},{n % 4}.5,2,{'ab'[n % 2]}\n" for n in range(1, 13))
-        + "Sum,30,24,\n", {}, {"label": "art", "id": "Nr", "totals": "drop"},
-    ),
-    "y is a channel": (
-        "rec;x;y;art\n" + "".join(
-            f"{n // 3};{n % 5},5;{n},25;{'ab'[n // 3 % 2]}\n" for n in range(24)
-        ), {}, {"decimal": ",", "id": "rec", "label": "art"},
-    ),
     "nothing that would be refused next": (
         "id,t,x,art\n1,0,2,a\n1,0,3,a\n2,0,4,b\n2,1,late,b\n", {}, {}
     ),
@@ -85,35 +70,22 @@ def test_columns_that_a_proposal_leaves_out_are_named(tmp_path):
     (tmp_path / "my.csv").write_text(BY_HAND["a remark"][0])
     with pytest.raises(ValueError, match="is not a number; left out: by; set "):
         table(str(tmp_path / "my.csv"))
-    (tmp_path / "my.csv").write_text("id;t;x;label\n1;0;1,5;a\n1;0;2,5;a\n2;0;3,5;b\n")
-    message = r"'1,5' is not a number; with decimal=\",\": .*:3: sequence '1' has step 0 a second"
-    with pytest.raises(ValueError, match=message):
-        table(str(tmp_path / "my.csv"))
 
 
-def test_columns_are_proposed_for_parquet_and_for_texts(tmp_path):
+def test_columns_are_proposed_for_parquet(tmp_path):
     path = str(tmp_path / "my.parquet")
     parquet.write_table(pa.table({"x": [1.5, 2.5, 3.5, 4.5], "kind": ["a", "b", "a", "b"]}), path)
     with pytest.raises(TypeError) as error:
         table(path)
     assert proposed(str(error.value)) == {"label": "kind"}
-    (tmp_path / "names.csv").write_text("name,language\nAnna,de\nJohn,en\nEva,de\n")
-    with pytest.raises(ValueError, match="must be a column of") as wrong:
-        text(str(tmp_path / "names.csv"))
-    assert proposed(str(wrong.value)) == {"text_column": "name", "label_column": "language"}
 
 
 KINDS = {
     "my.csv": ("x,label\n1,a\n", "csv"),
-    "reviews.csv": ("text,label\ngreat,1\n", "text"),
     "names.csv": ("name,language\nAnna,de\n", "text"),
     "names.txt": ("de\tAnna\nen\tJohn\n", "text"),
     "UCR_TRAIN.txt": ("  1.0e+00  -2.5e-01\n  2.0e+00  3.5e-01\n", "csv"),
-    "walks.tsv": ("id\tx\tlabel\n1\t0.5\ta\n", "csv"),
     "my.npz": ("", "npz"),
-    "empty.csv": ("", "csv"),
-    "blank.csv": ("\n\n", "csv"),
-    "names_only.csv": ("x,label\n\n", "csv"),
     "binary.csv": ("\0\1\n\2\n", "csv"),
     "my.xls": ("", None),
 }

@@ -1,8 +1,6 @@
 """Each form of table gives the sequences, splits and groups that equal arrays give."""
 
 import codecs
-import gzip
-import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -82,36 +80,21 @@ TABS = PLAIN.replace(",", "\t").encode()
 ROLES: dict[str, Any] = {"header": False, "id": "0", "step": "1", "label": "4"}
 FORMS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "decimal commas": (GERMAN.encode(), {"decimal": ","}),
-    "quoted decimal commas": (
-        re.sub(r"-?\d*\.\d+", '"\\g<0>"', PLAIN).replace(".", ",").encode(), {"decimal": ","}
-    ),
-    "Excel's first line": (b"sep=;\r\n" + PLAIN.replace(",", ";").encode(), {}),
-    "Latin-1": (PLAIN.encode("latin-1"), {"encoding": "latin-1"}),
-    "UTF-16": (PLAIN.encode("utf-16"), {"encoding": "utf-16"}),
     "a byte order mark": (codecs.BOM_UTF8 + PLAIN.encode(), {}),
     "no header": (WITHOUT.encode(), ROLES),
-    "no header after an empty line": (f"\n{WITHOUT}".encode(), ROLES),
     "blanks": (
         b"  id  time  x y label \n" + WITHOUT.replace(",,", ",NA,").replace(",", "   ").encode(), {}
     ),
     "ends of lines of Windows": (PLAIN.replace("\n", "\r\n").encode(), {}),
-    "ends of lines of old Macs": (PLAIN.replace("\n", "\r").encode(), {}),
     "blanks after commas": (PLAIN.replace(",", ", ").encode(), {}),
     "question marks": (PLAIN.replace(",,", ",?,").encode(), {}),
-    "quoted cells": (PLAIN.replace("b,", '"b",').replace("id", '"id"').encode(), {}),
     "a line break in a cell": (PLAIN.replace("b,", '"b\n1",').encode(), {}),
-    "other names and numbers": (
-        PLAIN.replace("id", "CASE").replace("label", "Class").replace("1e3", " 1000 ").encode(), {}
-    ),
     "titles of a spreadsheet": (b"Oven 3,,,,\nby,K. B.,,,\n,,,,\n" + PLAIN.encode(), {}),
-    "titles of a logger": (b"Logger: DL 204\nDate; 2024\n\n\"\n" + TABS, {"skip_rows": 4}),
-    "a title with an inch sign": (b'Screen of 15"\n' + PLAIN.encode(), {}),
     "titles without signs": (b"Logger: DL 204\r\n\r\nRate: 2 Hz\r\n" + TABS, {}),
     "a mean and a sum": (
         f"{PLAIN}Mean:,,1.8,1.1,\nSUM,,7.1,6.75,\n,,,,\n".encode(), {"totals": "drop"}
     ),
     "a remark": (f"{PLAIN}End of file\n".encode(), {"totals": "drop"}),
-    "packed in two parts": (gzip.compress(TABS[:50]) + gzip.compress(TABS[50:]), {}),
 }  # fmt: skip
 
 
@@ -136,33 +119,6 @@ def test_rows_in_any_order_need_a_step_column(write):
         from_frame(pd.read_csv(write(mixed)).drop(columns="time"))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_whole_numbers_beyond_the_digits_of_float64_are_rounded_to_it(write, store, kind):
-    steps = [2**53 + 999_999 * n for n in range(6)]
-    for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, [2**60 + 9] * 5 + [7], steps):
-        if kind == "parquet":
-            path = store({"x": pa.array(numbers), "label": ["a", "b"] * 3})
-        else:
-            lines = [f"{number},{'ab'[i % 2]}" for i, number in enumerate(numbers)]
-            path = write("\n".join(["x,label", *lines]))
-        assert table(path).train.x.ravel().tolist() == list(map(float, numbers))
-
-
-def test_missing_cells_and_spellings_of_a_large_constant_do_not_change_it(write, store):
-    for big in (1e17, float(10**17 + 16)):
-        lists = [big, NAN, big, None]
-        frame = pa.table({"x": lists, "label": [0, 1, 0, 1]})
-        made = [from_frame(frame), table(store({"x": lists, "label": [0, 1, 0, 1]}))]
-        for sign in (".", ","):
-            decimals = [f"{int(big)}.0", f" {big:.17e}"]
-            texts = [str(int(big)), "", "NaN", *(text.replace(".", sign) for text in decimals)]
-            lines = [f"{text};{row % 2}" for row, text in enumerate(texts)]
-            made.append(table(write("\n".join(["x;label", *lines])), decimal=sign))
-        for splits in made:
-            x = splits.train.x.ravel()
-            assert len(x) >= 4 and x[~np.isnan(x)].tolist() == [big] * (len(x) - 2)
-
-
 def test_parquet_and_frames_are_the_same_data(store, tmp_path):
     columns = pa.Table.from_pandas(frame(), preserve_index=False)
     indexed = frame().set_index(["case", "time"])
@@ -177,17 +133,10 @@ def test_parquet_and_frames_are_the_same_data(store, tmp_path):
         assert splits.train.fingerprint() == EXPECTED.fingerprint()
 
 
-@pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        (pa.array(["b", "a"]).dictionary_encode(), ("a", "b")),
-        (pa.array([b"b", b"a"]), ("a", "b")),
-        (pa.array([1, 2]).cast(pa.decimal128(19, 0)), ("1", "2")),
-    ],
-)
-def test_labels_of_any_kind(store, values, names):
-    splits = table(store(id=["p", "q"], x=[1, 2], label=values))
-    assert splits.class_names == names
+def test_labels_of_any_kind(store):
+    numbers = pa.array([2, 1]).cast(pa.decimal128(19, 0))
+    for values in (pa.array(["2", "1"]).dictionary_encode(), pa.array([b"2", b"1"]), numbers):
+        assert table(store(id=["p", "q"], x=[1, 2], label=values)).class_names == ("1", "2")
 
 
 @pytest.mark.parametrize("names", ["False,True", "01,1", "EU,NA", "2020-01-01,2020-01-02"])
@@ -208,17 +157,13 @@ def test_yes_and_no_are_numbers_in_features_alone(write, store):
     assert np.array_equal(table(stored).train.x[:, 0, 0], [0, 1, NAN], equal_nan=True)
     texts = table(store(a=["1.5", " 2 ", "NA"], label=[1, 1, 0]))
     assert np.array_equal(texts.train.x[:, 0, 0], [1.5, 2, NAN], equal_nan=True)
-    for other in ("maybe", "2"):
-        with pytest.raises(ValueError, match="csv:2: column 'a': 'TRUE' is not a number"):
-            table(write(f"a,label\nTRUE,0\n{other},1\n"))
+    with pytest.raises(ValueError, match="csv:2: column 'a': 'TRUE' is not a number"):
+        table(write("a,label\nTRUE,0\n2,1\n"))
 
 
 def test_a_sequence_may_be_called_total(write):
     path = write("id,x,label\n1,2,a\n2,3,b\n3,4,b\nTotal,5,a\n")
     assert [len(table(path, totals=mode).train) for mode in ("keep", "drop")] == [4, 3]
-    # Many rows of a kind at the end are data.
-    many = write("id,x,label\n" + "".join(f"{n},2,a\n" for n in range(30)) + "total,5,b\n" * 6)
-    assert len(table(many).train) == 31
 
 
 def test_several_columns_name_a_sequence(write):
@@ -232,13 +177,9 @@ def test_several_columns_name_a_sequence(write):
     test = write("run,subject,t,x,label\n1,z,0,5,1\n", "test.csv")
     splits = table(path, id=["subject", "run"], features="x", test_path=test)
     assert splits.train.groups is not None and splits.parts["test"].x.tolist() == [[[5]]]
-    one = read(path, labelled=False, id=["m"], step="none", label="none", features="x")
-    assert one.parts["train"].ids is not None and one.parts["train"].ids.tolist() == ["a", "aa"]
     message = r"csv:3: sequence 'a/11' has group 'q' .*, but 'p' at .*:2"
     with pytest.raises(ValueError, match=message):
         table(write("m,run,x,group,label\na,11,1,p,0\na,11,2,q,0\n"), id=["m", "run"])
-    with pytest.raises(ValueError, match=r"csv:3: the id \(column '\[m,run\]'\) is missing"):
-        table(write("m,run,x,label\na,11,1,0\na,,2,1\n"), id=["m", "run"])
 
 
 def test_a_column_that_counts_the_rows_is_never_a_feature(write):
@@ -255,65 +196,22 @@ def test_a_column_that_counts_the_rows_is_never_a_feature(write):
         assert table(write(content), **options).train.channel_names == ("No", "x")
     assert table(write(rows(first=0)), features=["No"]).train.channel_names == ("No",)
     # A few new rows of a wide table would not show which column counts them.
-    for one, right in (("none", "No"), ("x", r"\[x,No\]")):
-        with pytest.raises(ValueError, match=f"No counts the rows.*source.id={right} makes it the"):
-            table(write(rows(first=1)), form="wide", id=one)
+    with pytest.raises(ValueError, match=r"No counts the rows.*source.id=No makes it the"):
+        table(write(rows(first=1)), form="wide", id="none")
     assert table(write(rows(first=1)), form="wide", id="No").train.x.shape == (12, 2, 1)
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("steps", "gaps"),
     [
-        (
-            [0, 0.5, 1, 3, 3.5, 4],
-            "1 gap in 't' of up to 2, where a step is 0.5; data.source.gap=1 ",
-        ),
-        (
-            [*range(10), 12, 13, 17],
-            "2 gaps in 't' of up to 4, where a step is 1; data.source.gap=2",
-        ),
-        ([0, 1, 3, 7, 15, 31], None),  # no two steps are alike
-        ([0, 1, 2], None),
+        ([0, 0.5, 1, 3, 3.5, 4], ["2 gaps in 't' of up to 2, where a step is 0.5;"]),
+        ([0, 1, 3, 7, 15, 31], []),  # no two steps are alike
     ],
 )
-def test_gaps_between_even_steps_are_said_once(write, steps, said):
+def test_gaps_between_even_steps_are_said_once(write, steps, gaps):
     rows = [f"{name},{step},{step},{name}" for name in (0, 1) for step in steps[name:]]
     notes = table(write("id,t,x,label\n" + "\n".join(rows))).notes
-    assert len(notes) == 1 + (said is not None)
-    if said:
-        twice = said.replace("1 gap ", "2 gaps ").replace(
-            "2 gaps in 't' of up to 4", "4 gaps in 't' of up to 4"
-        )
-        assert twice in notes[0]
-
-
-def test_gaps_in_dates_are_seconds(store):
-    times = pd.to_datetime(["2024-01-01 00:00:0" + str(s) for s in (0, 1, 2, 7, 8, 9)])
-    notes = table(store(id=[0] * 5 + [1], time=times, x=range(6), label=[0] * 5 + [1])).notes
-    assert "1 gap in 'time' of up to 5 s, where a step is 1 s" in notes[0]
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        ("1e3", "9.5"),
-        ("2020-01-02", "2020-01-01"),
-        ("2020-01-01T10:00:00+02:00", "2020-01-01T07:00:00Z"),
-        ("1700000000000000001", "1700000000000000000"),
-    ],
-)
-def test_steps_are_numbers_or_dates(write, steps):
-    rows = f"a,{steps[0]},2,0\na,{steps[1]},1,0\nb,{steps[0]},3,1\n"
-    assert table(write("id,t,x,y\n" + rows)).train.x[0, :, 0].tolist() == [1, 2]
-
-
-def test_numbers_keep_the_float_type_that_holds_them(store):
-    """A csv file has the same values as float64; the type of a column must not lose digits."""
-    big = [1.7e9 + 0.25, 1.7e9 + 0.5]
-    assert table(store(x=big, y=[0, 1])).train.x[:, 0, 0].tolist() == big
-    for kind in (pa.float32(), pa.int16(), pa.bool_(), pa.float16()):
-        made = table(store(x=pa.array([0, 1]).cast(kind), y=[0, 1])).train
-        assert made.x.dtype == np.float32 and made.x[:, 0, 0].tolist() == [0, 1]
+    assert len(notes) == 1 + len(gaps) and all(gap in notes[0] for gap in gaps)
 
 
 def test_features_are_chosen_by_names_and_patterns(write):
@@ -408,23 +306,18 @@ def test_a_second_file_is_the_test_split(write):
     assert splits.parts["test"].x.shape == (2, 1, 2)
 
 
-def test_a_group_column_keeps_its_sequences_together_in_a_cut():
+def test_groups_decide_the_fingerprint_and_their_names_do_not():
     rng = np.random.default_rng(0)
     patients = rng.integers(12, size=80)
     columns = {"a": rng.normal(size=80), "b": np.arange(80.0), "patient": patients}
     frame = pd.DataFrame(columns | {"label": np.arange(80) % 2})
     splits = from_frame(frame, features=["a", "b"])
-    cut = prepared(splits).parts
-    of = {name: set(patients[part.x[:, 1, 0].astype(int)]) for name, part in cut.items()}
-    assert of.keys() == {"train", "val", "test"} and sum(map(len, of.values())) == 12
-    # Groups decide the fingerprint, and their names do not.
     plain = from_frame(frame, group="none", features=["a", "b"])
     other_names = frame.assign(patient=frame.patient.map(lambda p: f"p{100 - p}"))
     renamed = from_frame(other_names, features=["a", "b"])
     other = from_frame(frame.assign(patient=np.arange(80) // 2), features=["a", "b"])
     assert splits.fingerprint() == renamed.fingerprint()
     assert len({splits.fingerprint(), other.fingerprint(), plain.fingerprint()}) == 3
-    # These positions are those of the version before groups.
     cut = prepared(plain, val_fraction=0.1, test_fraction=0.1).parts
     assert cut["test"].x[:, 1, 0].tolist() == [7, 9, 15, 28, 30, 39, 46, 58]
     assert cut["val"].x[:, 1, 0].tolist() == [4, 29, 31, 40, 54, 59, 73, 76]

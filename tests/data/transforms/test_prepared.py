@@ -18,10 +18,7 @@ N, T, F = 24, 11, 2
 TRANSFORMS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "frame": {"frame": 3},
-    "downsample": {"downsample": 2},
-    "crop": {"crop": [2, 9]},
     "truncate": {"truncate": 4},
-    "impute": {"impute": "missing"},
     "impute all": {"impute": "all"},
     "all": {"crop": [1, 10], "downsample": 2, "impute": "all", "frame": 2},
 }
@@ -71,14 +68,14 @@ def test_a_checkpoint_transforms_raw_values_as_the_test_split_to_the_bit(
     assert alone[0, :length].tobytes() == test.x[3, :length].tobytes()
 
 
-def test_time_stamps_keep_their_differences_through_a_transform():
+def test_time_stamps_keep_their_differences():
     """Numbers near 1.7e9 would lose their differences in float32."""
-    splits = both(TRANSFORMS["all"], offset=1.7e9)
-    assert splits.test is not None and splits.scaling is not None
-    values, steps = splits.scaling.apply(raw(1, offset=1.7e9)[0], raw(1)[1])
-    assert values[:, : steps.max()].tobytes() == splits.test.x[:, : steps.max()].tobytes()
-    plain = both(TRANSFORMS["all"])
-    np.testing.assert_allclose(splits.train.x, plain.train.x, atol=1e-5)
+    for transform in (None, TRANSFORMS["all"]):
+        splits, plain = both(transform, offset=1.7e9), both(transform)
+        assert splits.test is not None and splits.scaling is not None
+        values, steps = splits.scaling.apply(raw(1, offset=1.7e9)[0], raw(1)[1])
+        assert values[:, : steps.max()].tobytes() == splits.test.x[:, : steps.max()].tobytes()
+        np.testing.assert_allclose(splits.train.x, plain.train.x, atol=1e-5)
 
 
 def test_padding_changes_nothing():
@@ -100,9 +97,6 @@ def test_masks_mark_what_was_missing_in_the_channels_of_train_and_are_not_scaled
     splits = ready(Splits(train, test=holed), {"impute": "missing"})
     assert splits.train.channel_names == ("u", "v")
     assert [line for line in splits.notes if "adds no channel" in line]
-    splits = ready(Splits(train, test=holed), {"impute": "all"})
-    assert splits.train.channel_names == ("u", "v", "u_missing", "v_missing")
-    assert splits.notes == ()  # although a mask is constant in train
 
 
 def test_missing_values_that_are_cropped_away_do_not_refuse_data():
@@ -129,9 +123,7 @@ def test_new_values_that_a_run_cannot_take_are_refused():
     message = r"x: sequence 1 has 3 steps; must have more than 3, .*crop"
     with pytest.raises(ValueError, match=message):
         scaling.apply(np.zeros((2, 5, F)), np.array([5, 3]))
-    scaling = Scaling("error", "float64", mean=np.zeros(1), deviation=np.full(1, 1e-30))
-    with pytest.raises(ValueError, match="too far"):
-        scaling.apply(np.full((1, 1, 1), 1e20), np.array([1]))
+    scaling = Scaling("error", "float64", mean=np.zeros(1), deviation=np.ones(1))
     with pytest.raises(ValueError, match=r"x: 1 missing .* in sequence 0, step 0, channel 0;"):
         scaling.apply(np.array([[[np.nan], [0.0]]]), np.array([2]))
 
@@ -164,16 +156,11 @@ def test_new_values_take_the_type_of_the_training_data():
     [
         ({"frame": 0}, "data.transform.frame=0: must be at least 1"),
         ({"crop": [2, 6], "frame": 5}, "data.transform.frame=5: must be between 1 and 4, the"),
-        ({"crop": [3, 3]}, "data.transform.crop[1]=3: must be at least 4"),
-        ({"crop": [1]}, "data.transform.crop=[1]: must be [a, b]"),
         ({"crop": [3, 9]}, "train: sequence 1 has 3 steps; must have more than 3, where"),
         ({"crop": [0, 2], "truncate": 2}, "data.transform.truncate=2: must be null with crop"),
-        ({"impute": "al"}, "data.transform.impute='al': must be one of missing, all; did you mean"),
         ({"impute": "all"}, "data.transform.impute=all: needs data.missing=mean|zero|forward"),
         ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be between 0 and"),
         ({"fram": 2}, "data.transform.fram: no such transform; did you mean 'frame'?"),
-        ({"frame": 2.5}, "data.transform.frame=2.5: must be a whole number"),
-        ({"jitter": "a"}, "data.transform.jitter='a': must be between"),
     ],
 )
 def test_a_value_outside_its_range_or_of_another_type_is_refused(options, message):
