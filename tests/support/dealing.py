@@ -7,9 +7,8 @@ from typing import Any
 
 SECONDS = {
     "extras/clusters/test_ray.py": 150,
-    "extras/clusters/test_slurm_sweeps.py": 150,
+    "extras/clusters/test_slurm_sweeps.py": 100,
     "end_to_end/test_chaos.py": 95,
-    "extras/clusters/test_slurm_workers.py": 45,
     "sklearn/test_classifier.py": 25,
     "end_to_end/test_signals.py": 40,
     "end_to_end/test_search.py": 35,

@@ -12,29 +12,29 @@ from seqsweep.runs.lock_files import boot_id
 Start = Callable[..., "subprocess.Popen[str]"]
 LockTimes = Callable[..., None]
 
-HOLD = """
-import sys
+IMPORTS = """
+import contextlib, errno, fcntl, json, os, socket, sys, time
 from pathlib import Path
-from seqsweep.runs.lock import RunLock
+from seqsweep.errors import LockLost, RunLocked
+from seqsweep.runs import lock_files
+from seqsweep.runs.lock import RunLock, check_held, is_locked
+from seqsweep.runs.lock_files import boot_id
+"""
+
+HOLD = IMPORTS + """
 with RunLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 print("released", flush=True)
 sys.stdin.readline()
-"""
+"""  # fmt: skip
 
-ASK = """
-import sys
-from pathlib import Path
-from seqsweep.runs.lock import is_locked
+ASK = IMPORTS + """
 for line in sys.stdin:
     print(is_locked(Path(line.strip())), flush=True)
-"""
+"""  # fmt: skip
 
-HOLD_WITH_CHILDREN = """
-import os, sys, time
-from pathlib import Path
-from seqsweep.runs.lock import RunLock
+HOLD_WITH_CHILDREN = IMPORTS + """
 with RunLock(Path(sys.argv[1])):
     first = os.fork()
     if first == 0:
@@ -46,15 +46,10 @@ with RunLock(Path(sys.argv[1])):
         os._exit(0)
     print(second, flush=True)
     sys.stdin.readline()
-"""
+"""  # fmt: skip
 
 # A child of a fork that ends by way of the block in which its parent holds the lock.
-FORK_INSIDE = """
-import os, sys, time
-from pathlib import Path
-from seqsweep.runs import lock_files
-from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.errors import RunLocked
+FORK_INSIDE = IMPORTS + """
 root = Path(sys.argv[1])
 lock_files.BEAT_SECONDS = 0.02
 class Child(Exception): pass
@@ -83,27 +78,19 @@ try:
     sys.stdin.readline()
 except Child:
     os._exit(0)
-"""
+"""  # fmt: skip
 
-TRY = """
-import sys
-from pathlib import Path
-from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.errors import RunLocked
+TRY = IMPORTS + """
 print(is_locked(Path(sys.argv[1])), flush=True)
 try:
     with RunLock(Path(sys.argv[1])):
         print("taken", flush=True)
 except RunLocked as error:
     print(error, flush=True)
-"""
+"""  # fmt: skip
 
 # Takes the lock of each folder at the moment it is told; keeps what it got until all are done.
-RACE = """
-import contextlib, sys, time
-from pathlib import Path
-from seqsweep.runs.lock import RunLock
-from seqsweep.errors import RunLocked
+RACE = IMPORTS + """
 print("ready", flush=True)
 with contextlib.ExitStack() as stack:
     for folder in sorted(Path(sys.argv[1]).iterdir()):
@@ -116,15 +103,10 @@ with contextlib.ExitStack() as stack:
         except RunLocked:
             print("locked", flush=True)
     sys.stdin.readline()
-"""
+"""  # fmt: skip
 
 # Takes and gives back one lock again and again: how often does it find another at work?
-TAKE = """
-import json, os, socket, sys
-from pathlib import Path
-from seqsweep.runs.lock import RunLock
-from seqsweep.errors import RunLocked
-from seqsweep.runs.lock_files import boot_id
+TAKE = IMPORTS + """
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
     dead = {"host": socket.gethostname(), "pid": 1, "boot": boot_id()}
@@ -135,12 +117,10 @@ for _ in range(int(sys.argv[2])):
     except RunLocked:
         refused += 1
 print(refused, flush=True)
-"""
+"""  # fmt: skip
 
 # Makes this process one on a host of its own, with a file system that does not share POSIX locks.
-ELSEWHERE = """
-import errno, fcntl, os, socket, sys
-from seqsweep.runs import lock_files
+ELSEWHERE = IMPORTS + """
 name, links = sys.argv[1:3]
 def refused(*_):
     raise OSError(errno.ENOLCK, "no locks")
@@ -151,16 +131,10 @@ if links == "nolinks":
     def unlinked(*_):
         raise OSError(errno.EPERM, "no links")
     os.link = unlinked
-"""
+"""  # fmt: skip
 
 # Tries to take the lock of each folder at the same moments as others; names those that it got.
-RACE_OF_HOSTS = (
-    ELSEWHERE
-    + """
-import contextlib, time
-from pathlib import Path
-from seqsweep.runs.lock import RunLock
-from seqsweep.errors import RunLocked
+RACE_OF_HOSTS = ELSEWHERE + """
 lock_files.BEAT_SECONDS = 0.002
 def try_to_take(folder):
     while True:
@@ -183,16 +157,10 @@ with contextlib.ExitStack() as stack:
             won.append(folder.name)
     print(" ".join(won), flush=True)
     sys.stdin.readline()
-"""
-)
+"""  # fmt: skip
 
 # Takes a lock, and says on each line of input whether it still may write.
-CHECK = (
-    ELSEWHERE
-    + """
-from pathlib import Path
-from seqsweep.runs.lock import RunLock, check_held
-from seqsweep.errors import LockLost
+CHECK = ELSEWHERE + """
 lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.05, 0.5
 folder = Path(sys.argv[3])
 with RunLock(folder):
@@ -206,8 +174,7 @@ with RunLock(folder):
             break
 print("released", flush=True)
 sys.stdin.readline()
-"""
-)
+"""  # fmt: skip
 
 
 def line(process: "subprocess.Popen[str]") -> str:

@@ -151,15 +151,6 @@ class SlurmCluster:
         # Within the same second the node still refuses the job.
         self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
 
-    def reset(self) -> None:
-        """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
-        if self._daemons["slurmctld"].poll() is not None:
-            self.start_controller()
-            wait_until(self._nodes)
-        for number in self.jobs():
-            self.call("scancel", number)
-        wait_until(self._is_up)
-
     def close(self) -> None:
         for name in reversed(self._daemons):
             self._kill(name)

@@ -224,11 +224,10 @@ class Probabilities(Lengths):
 
     def validation_step(self, batch, batch_idx):
         x, lengths, y = batch
-        self.log("val_acc", (self(x, lengths).argmax(1) == y).float().mean())
+        stage = "test" if self.trainer.testing else "val"
+        self.log(f"{stage}_acc", (self(x, lengths).argmax(1) == y).float().mean())
 
-    def test_step(self, batch, batch_idx):  # pyright: ignore[reportIncompatibleVariableOverride]
-        x, lengths, y = batch
-        self.log("test_acc", (self(x, lengths).argmax(1) == y).float().mean())
+    test_step = validation_step
 
     def predict_step(self, batch, batch_idx):
         p = self(batch[0], batch[1]).softmax(1)

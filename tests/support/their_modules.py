@@ -4,7 +4,6 @@ Not one line of them is for seqsweep.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate, random_split
 from torchmetrics import AUROC, Accuracy, F1Score, MaxMetric, MeanMetric, MetricCollection
 
@@ -267,17 +266,6 @@ class TagLit(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=self.hparams["lr"], momentum=0.9)
 
 
-class Namespaced(TagLit):
-    def __init__(self, hparams: Any) -> None:
-        super().__init__(lr=hparams.lr)
-        self.save_hyperparameters(hparams)
-
-    def configure_optimizers(self) -> Any:
-        optimizer, steps = super().configure_optimizers(), self.trainer.estimated_stepping_batches
-        plan = OneCycleLR(optimizer, 0.1, total_steps=int(steps))
-        return [optimizer], [{"scheduler": plan, "interval": "step"}]
-
-
 class Collected(TagLit):
     def __init__(self) -> None:
         super().__init__()
@@ -305,20 +293,6 @@ class Averaged(TagLit):
         self.log("test/mean", self.mean)
 
 
-class Late(TagLit):
-    def on_train_epoch_end(self) -> None:
-        if self.current_epoch > 0:
-            self.log("val_auroc", 1 / self.current_epoch)
-
-
-class Pictured(TagLit):
-    def on_train_epoch_end(self) -> None:
-        writer: Any = self.logger.experiment  # pyright: ignore
-        writer.add_image("weights", self.head.weight[None].sigmoid(), self.current_epoch)
-        writer.add_scalar("by hand", self.current_epoch, self.current_epoch)
-        Path(self.trainer.default_root_dir, "note.txt").write_text("from the module")
-
-
 class Loading(TagLit):
     data = TagData()
 
@@ -333,30 +307,13 @@ class Loading(TagLit):
         super().validation_step(batch, batch_idx)
 
 
-class OddData(L.LightningDataModule):
-    """Assigns its loaders; has a seed, a shape as its size, and classes that come in `setup`."""
-
-    input_size, classes = (3, 2), None
-    num_classes = property(lambda self: len(self.classes))
-
-    def __init__(self, seed: int = 42) -> None:
-        super().__init__()
-        data = TagData().dataset(torch.Generator().manual_seed(seed))
-        self.train_dataloader = lambda: DataLoader(data, 8, shuffle=True, collate_fn=pad)
-        self.val_dataloader = lambda: DataLoader(data, 8, collate_fn=pad)
-
-
 STYLES = {  # a class, after it what else makes the style: the words of a run, its monitor's mode
     "ClassifyLit of partials": ("model=classify data=classify monitor=val_acc", "max"),
     "BinaryLit by step and epoch": ("data=binary monitor=val_auroc", "max"),
     "ManualLit": ("data=manual monitor=ts_val_loss", "min"),
     "TagLit": ("data=tag monitor=val/acc", "max"),
-    "TagLit on odd data": ("data=tag data._target_=their_modules.OddData monitor=val/acc", "max"),
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
-    "Namespaced": ("data=tag +model.hparams={_target_:argparse.Namespace,lr:0.01}", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
     "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
-    "Late": ("data=tag monitor=val_auroc", "max"),
-    "Pictured": ("data=tag", None),
     "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
 }

@@ -88,12 +88,6 @@ def test_train_checks_a_config_that_was_changed_after_compose():
     assert not Path("outputs").exists()
 
 
-def test_train_returns_the_record_of_a_run_that_diverges():
-    diverges = ["optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu"]
-    record = seqsweep.train(seqsweep.compose([*SMALL, *diverges, "optimizer.lr=1000"]))
-    assert record["status"] == "diverged" and "metrics" not in record
-
-
 def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkeypatch):
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     arguments, before = list(sys.argv), torch.get_num_threads()

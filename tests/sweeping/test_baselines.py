@@ -16,7 +16,6 @@ from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.ledger import Entry, read_run
-from seqsweep.sweeping import baselines
 from seqsweep.sweeping.baselines import (
     majority_shares,
     measure,
@@ -141,12 +140,6 @@ def test_without_scikit_learn_only_the_majority_class_is_measured(monkeypatch, p
     monkeypatch.undo()
     write_baselines(tmp_path, entries)  # it has been installed since
     assert len(rows(tmp_path)) == 3
-
-
-def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(monkeypatch, planned, tmp_path):
-    monkeypatch.setattr(baselines, "LARGEST", 10)
-    write_baselines(tmp_path, trained(tmp_path, planned()))
-    assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
 def test_changed_data_are_refused(planned, tmp_path):

@@ -63,12 +63,6 @@ def test_a_pool_has_one_prepared_data_set(formed):
     assert sizes(formed((), *((override,) for override in OF_THE_DATA))) == [1] * 7
 
 
-def test_each_engine_gets_the_members_that_it_trains(formed):
-    pools, singles = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
-    assert [len(pool) for pool in pools] == [2]
-    assert len(singles) == 1
-
-
 def test_a_pool_begins_with_its_most_expensive_member(formed):
     widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
     (pool,), _ = formed(*((width,) for width in widths))
@@ -93,15 +87,6 @@ def test_a_line_says_why_autograd_trains_runs_and_what_it_costs(checked, own, li
     lines = engine_notes(runs)
     assert [each[: len(line or "")] for each in lines] == ([] if line is None else [line])
     assert all("times the time that native takes" in each for each in lines)
-
-
-def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
-    run = plan(checked(*BASE))
-    run.config["model"] = {"_target_": "mine.Net"}
-    (line,) = engine_notes([run])
-    assert line.startswith("model=mine.Net, which is your own: autograd trains 1 run, one at a")
-    assert "times the time" not in line
-    assert seconds_of(run, "autograd") == 0
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])

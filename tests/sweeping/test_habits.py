@@ -13,9 +13,7 @@ from seqsweep.sweeping.habits import meant, with_meant
 TABLE = """
 train data=digits hidden_size=32        | train data=digits model.hidden_size=32
 train data=digits model=lstm            | train data=digits model.cell=lstm
-train data=digits callbacks.model_checkpoint.monitor=val/acc | train data=digits callbacks.checkpoint.monitor=val/acc
 train my.csv                            | train data=csv data.source.path=my.csv
-fit data=digits                         | train data=digits
 sweep data=digits seed=0,1              | train -m data=digits seed=0,1
 test data=digits                        | evaluate RUN
 data=digits seed=1                      | train data=digits seed=1
@@ -38,12 +36,8 @@ train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data
 train data=digits train=true test=false ckpt_path=a.ckpt | train data=digits
 train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo paths.data_dir=bar
 train data=digits trainer=ddp_sim wandb.project=mine | train data=digits trainer=ddp logger=wandb logger.wandb.project=mine
-agent me/project/abc                    | work FOLDER
-train data=digits trainer.gpus=4        | train data=digits trainer=ddp trainer.devices=4
 train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau
-train -m data=digits hparams_search=mnist_optuna seed=0,1 | train -m data=digits hydra/sweeper=optuna seed=0,1
 train data=digits ~callbacks.early_stopping | train data=digits
-train -m data=digits seed=0,1 hydra/launcher=submitit_local | train -m data=digits seed=0,1 hydra.launcher.processes=2
 train data=csv data.source.path=d 'pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern="{label}/*"'
 """  # noqa: E501
 ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]

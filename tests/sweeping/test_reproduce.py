@@ -92,22 +92,12 @@ def change_a_bit(weights: dict[str, torch.Tensor]) -> None:
     flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
 
 
-def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
-    weights["more"] = torch.zeros(1)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "words"),
-    [
-        ("last", change_a_bit, ", by at most "),
-        ("best", add_a_weight, " have other names"),
-    ],
-)
-def test_reproduce_reports_changed_weights(run, capsys, name, change, words):
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_reproduce_reports_changed_weights(run, capsys, name):
     path = run / "checkpoints" / f"{name}.ckpt"
-    edit_checkpoint(path, lambda content: change(content["state_dict"]))
+    edit_checkpoint(path, lambda content: change_a_bit(content["state_dict"]))
     assert reproduce(run) == 1
-    assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt{words}")
+    assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt, by at most ")
 
 
 def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys):

@@ -19,7 +19,7 @@ from seqsweep.sweeping.launchers import RunLauncher
 from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import confirm_size, shown, train_sweep
-from seqsweep.sweeping.work import Worker, pool_or_first
+from seqsweep.sweeping.work import Worker
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
 
@@ -79,15 +79,6 @@ def test_a_worker_reads_a_changed_sweep_json_again(tmp_path):
     SweepFile((), 1.0, {}).write(tmp_path)
     worker.run(0.0)
     assert worker.sweep.started == 1.0
-
-
-def test_a_worker_takes_a_pool_or_a_single_run_of_autograd(tmp_path):
-    """Another worker may have ended the next one meanwhile."""
-    jobs = [[*WORDS, f"engine={engine}"] for engine in ("autograd", "native")]
-    alone, pooled = plan_members([*jobs, ["seed=1", *jobs[0]]], shared_composer(), tmp_path)[:2]
-    assert pool_or_first([alone, pooled]) == [pooled]
-    assert pool_or_first([alone, alone]) == [alone]
-    assert not pool_or_first([])
 
 
 def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_again(members, capsys):

@@ -16,7 +16,6 @@ from waiting import wait_until
 
 from seqsweep.config.schema import Config
 from seqsweep.errors import Interrupted
-from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.ledger import Entry, read_run
@@ -166,15 +165,6 @@ def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path):
         write_bytes(tmp_path / name, content)
         assert summarise([], tmp_path) == []
         assert (tmp_path / name).read_bytes() != content
-
-
-def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_rename, monkeypatch):
-    end_run(tmp_path, "a", 4)
-    assert summarise([], tmp_path) == []
-    monkeypatch.setattr(write, "version", lambda: "later")
-    with at_rename(1000) as done:
-        assert summarise([], tmp_path) == []
-    assert {"report.html", "report.csv", "report.json"} <= set(done)
 
 
 def test_a_signal_that_was_ignored_stays_ignored():

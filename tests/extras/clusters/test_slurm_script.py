@@ -80,14 +80,6 @@ def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path):
 
 
 @pytest.mark.durability
-def test_a_worker_that_gets_the_signal_while_it_starts_queues_again(tmp_path):
-    worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
-    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
-    assert printed.endswith("143\n")
-    assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
-
-
-@pytest.mark.durability
 @pytest.mark.parametrize("signals", [[signal.SIGUSR1], [signal.SIGUSR1, signal.SIGTERM]])
 def test_a_worker_that_must_not_queue_again_does_not(tmp_path, signals):
     """Neither by its options, nor if it is cancelled at its time limit."""

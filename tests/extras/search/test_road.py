@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from made_search import found, tried
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import (
     HalvingSweeperConf,
@@ -31,7 +31,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.launchers import AsJobs, Here, launch_jobs
+from seqsweep.sweeping.launchers import AsJobs, Here
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge
@@ -74,18 +74,17 @@ class Acting(Here):
         return super().train(self.choose(members), folder, judge if self.asks_judge else None)
 
 
-def failing(*numbers: int) -> Acting:
-    """Lets the runs that come with these numbers fail, and only them."""
-    begun: list[SweepMember] = []
+def failing() -> Acting:
+    """Lets the first run fail, and only it."""
+    failed: list[SweepMember] = []
 
     def choose(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
-        first = len(begun)
-        begun.extend(runs)
-        for number in numbers:
-            if first <= number < len(begun):
-                begun[number].folder.path.mkdir(parents=True, exist_ok=True)
-                begun[number].folder.fail(ValueError("broken"))
-        return [run for i, run in enumerate(runs, start=first) if i not in numbers]
+        if failed:
+            return runs
+        failed.append(runs[0])
+        runs[0].folder.path.mkdir(parents=True, exist_ok=True)
+        runs[0].folder.fail(ValueError("broken"))
+        return runs[1:]
 
     return Acting(choose=choose)
 
@@ -229,7 +228,7 @@ def test_a_search_killed_at_any_rename_comes_to_the_same(run, expected, at_renam
 
 
 def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, capsys):
-    assert run.halving(launcher=failing(0), confirm={"top": 0}) == 1
+    assert run.halving(launcher=failing(), confirm={"top": 0}) == 1
     failed = [trial.state == "failed" for trial in tried(tmp_path)]
     assert failed == [True] + [False] * 7
     assert states(tmp_path).count("complete") == 2
@@ -267,7 +266,7 @@ def test_a_run_with_a_fresh_seed_that_fails_is_reported_and_tried_again(run, tmp
     # The choices are written before a run of them starts.
     assert known[0] == 2 and known[-1] == 4 and sorted(known) == known
     confirm = {"top": 2, "seeds": 2}
-    assert run(confirm=confirm, launcher=failing(0)) == 1
+    assert run(confirm=confirm, launcher=failing()) == 1
     assert "1 of 8 runs did not complete (1 failed)" in capsys.readouterr().out
     assert run(confirm=confirm) == 0
 
@@ -334,18 +333,6 @@ def test_a_second_search_waits_for_the_first(run, expected, undisturbed, capsys)
         assert run.halving(folder=undisturbed) == 0
     assert "another process searches in" in capsys.readouterr().out
     assert trained(undisturbed) == expected
-
-
-def test_another_sweeper_cannot_look_for_the_worst(compose, tmp_path):
-    """The package hydra-optuna-sweeper minimizes by default."""
-    master = compose.master.copy()
-    with open_dict(master):
-        master.hydra.sweep.dir = str(tmp_path)
-        master.hydra.sweeper = {"direction": "Direction.minimize"}
-    jobs = [["data=digits", "monitor=val/acc"]]
-    with pytest.raises(ValueError, match=r"hydra\.sweeper\.direction=.*: must be maximize for"):
-        launch_jobs(Here(1), jobs, compose.loader, master)
-    assert not list(tmp_path.iterdir())
 
 
 @dataclass
