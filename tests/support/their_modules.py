@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate, random_split
 from torchmetrics import AUROC, Accuracy, F1Score, MaxMetric, MeanMetric, MetricCollection
 
@@ -266,6 +266,17 @@ class TagLit(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=self.hparams["lr"], momentum=0.9)
 
 
+class Namespaced(TagLit):
+    def __init__(self, hparams: Any) -> None:
+        super().__init__(lr=hparams.lr)
+        self.save_hyperparameters(hparams)
+
+    def configure_optimizers(self) -> Any:
+        optimizer, steps = super().configure_optimizers(), self.trainer.estimated_stepping_batches
+        plan = OneCycleLR(optimizer, 0.1, total_steps=int(steps))
+        return [optimizer], [{"scheduler": plan, "interval": "step"}]
+
+
 class Collected(TagLit):
     def __init__(self) -> None:
         super().__init__()
@@ -293,6 +304,21 @@ class Averaged(TagLit):
         self.log("test/mean", self.mean)
 
 
+class Configured(TagLit):
+    """Makes a lazy layer, which `setup` gives its sizes, and another in `configure_model`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.LazyLinear(2)
+
+    def setup(self, stage: str) -> None:
+        self(torch.zeros(1, 3, 2))
+
+    def configure_model(self) -> None:
+        if not hasattr(self, "more"):
+            self.more = nn.Linear(2, 2)
+
+
 class Loading(TagLit):
     data = TagData()
 
@@ -313,7 +339,9 @@ STYLES = {  # a class, after it what else makes the style: the words of a run, i
     "ManualLit": ("data=manual monitor=ts_val_loss", "min"),
     "TagLit": ("data=tag monitor=val/acc", "max"),
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
+    "Namespaced": ("data=tag +model.hparams={_target_:argparse.Namespace,lr:0.01}", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
     "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
+    "Configured": ("data=tag", None),
     "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
 }
