@@ -293,6 +293,21 @@ class Averaged(TagLit):
         self.log("test/mean", self.mean)
 
 
+class Configured(TagLit):
+    """Makes a lazy layer, which `setup` gives its sizes, and another in `configure_model`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.LazyLinear(2)
+
+    def setup(self, stage: str) -> None:
+        self(torch.zeros(1, 3, 2))
+
+    def configure_model(self) -> None:
+        if not hasattr(self, "more"):
+            self.more = nn.Linear(2, 2)
+
+
 class Loading(TagLit):
     data = TagData()
 
@@ -315,5 +330,6 @@ STYLES = {  # a class, after it what else makes the style: the words of a run, i
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
     "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
+    "Configured": ("data=tag", None),
     "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
 }
