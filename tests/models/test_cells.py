@@ -156,10 +156,6 @@ class Wide(Cell):
         return torch.cat((x, state), dim=1)
 
 
-class Listed(Wide):
-    shapes: Any = staticmethod(lambda inputs, hidden: [(hidden, inputs)])
-
-
 class Undrawn(Wide):
     first_weights: Any = staticmethod(lambda inputs, hidden: {"weight_ih": torch.zeros(H, F)})
 
@@ -200,7 +196,6 @@ def test_a_class_has_the_options_that_it_declares():
         (int, "must be a subclass of seqsweep.Cell"),
         ("example_cells.SRUU", "cannot be imported: AttributeError: module 'example_cells' has no"),
         (Wide, "step returns (2, 8); must be a tensor of shape (2, 4)"),
-        (Listed, "shapes returns [(4, 3)]; must be a dict of shapes by names"),
         (Undrawn, "first_weights for 'bias_ih' returns NoneType; must be a tensor of shape (4,)"),
     ],
 )

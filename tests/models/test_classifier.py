@@ -18,7 +18,7 @@ from seqsweep.models.layers import NormedLayers
 
 B, T, F, H, C, SYMBOLS, E = 5, 7, 3, 4, 6, 9, 2
 LENGTHS = torch.tensor([3, 7, 1, 5, 7])
-CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS = ("rnn", "gru", "lstm")
 OURS = ("indrnn", "mingru", "minlstm", "lru")
 EMBEDDING: dict[str, Any] = {"embedding_dim": E, "num_embeddings": SYMBOLS, "input_size": 1}
 LAYERED: dict[str, Any] = {"layer_norm": True, "num_layers": 3}
@@ -74,21 +74,6 @@ def test_padding_order_and_company_do_not_matter_and_gradients_reach_all_paramet
     model(plain, LENGTHS).square().sum().backward()
     grads = {name: parameter.grad for name, parameter in model.named_parameters()}
     assert [name for name, grad in grads.items() if grad is None or not grad.any()] == []
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_weights_move_to_and_from_torch(cell, bidirectional):
-    """Named as `nn.RNN` names them, below `rnn.`; its own weights load, and give its states."""
-    model = network(cell=cell, num_layers=2, bidirectional=bidirectional)
-    reference = CELLS[cell](F, H, 2, batch_first=True, bidirectional=bidirectional).double()
-    theirs = reference.state_dict()
-    assert list(model.state_dict()) == [*(f"rnn.{key}" for key in theirs), "fc.weight", "fc.bias"]
-    model.rnn.load_state_dict(theirs)
-    state = reference(padded())[1]
-    hidden = state[0] if cell == "lstm" else state
-    final = torch.cat(list(hidden[-2:] if bidirectional else hidden[-1:]), dim=1)
-    torch.testing.assert_close(logits(model, padded(), None), model.fc(final), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import torch
 from example_cells import MGU
 
 from seqsweep.models.cell import Cell
-from seqsweep.models.cells import MinGRU
 from seqsweep.models.equations import equations_of
 from seqsweep.models.tracing import trace
 
@@ -28,12 +27,6 @@ EQUATIONS = {
 v1 = sigmoid(W_hf h_{t-1} + W_ih[0] x_t + b_ih[0])
 v2 = tanh(W_hh (v1 * h_{t-1}) + W_ih[1] x_t + b_ih[1])
 h_t = (1 - v1) * h_{t-1} + v1 * v2""",
-    MinGRU: """
-v1 = W_ih[1] x_t + b_ih[1]
-v2 = sigmoid(W_ih[0] x_t + b_ih[0])
-v3 = 0 <= v1
-v4 = where(v3, v1 + 0.5, sigmoid(v1))
-h_t = (1 - v2) * h_{t-1} + v2 * v4""",
     Nested: """
 v1 = W_ih x_t + b_ih
 s0_t = (v1 - (s0_{t-1} - (v1 * 2))) / (s0_{t-1} * v1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import example_cells
+import odd_cells
 import pytest
 import torch
 from program_runs import Run, autograd, random_case
@@ -141,6 +142,22 @@ def test_the_packaged_programs_are_those_of_the_classes():
     assert {path.stem for path in programs.PROGRAMS.iterdir()} == traced.keys() > CELLS.keys()
     for name, program in traced.items():
         assert packaged_program(name) == program
+
+
+class ReadTwice(odd_cells.with_weights(states=2, matrices=[(1, 1)])):
+    """A cell whose product is a block of the next state, and is read besides."""
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        h, before = state.chunk(2, dim=1)
+        product = functional.linear(h, self.matrix0)  # pyright: ignore[reportAttributeAccessIssue]
+        return torch.cat((torch.tanh(product + x - before), product), dim=1)
+
+    def output(self, states: Tensor, x: Tensor) -> Tensor:
+        return states.chunk(2, dim=1)[0]
+
+
+def test_a_product_that_is_read_twice_keeps_its_name():
+    assert_equals_autograd(ReadTwice, {}, *random_case(ReadTwice, 3, 4))
 
 
 LINEAR = nn.Linear(4, 4)

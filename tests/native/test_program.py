@@ -1,7 +1,5 @@
 """Programs are read again as they were written."""
 
-import pytest
-
 from seqsweep.native.program import OPERATIONS, PARTS, Instruction, Matrix, Program
 
 TEXT = """\
@@ -52,9 +50,7 @@ def test_a_text_is_read_and_written_without_a_change():
     assert tuple(program.parts) == PARTS and len(set(OPERATIONS)) == len(OPERATIONS)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("-0.5", "-0.25"), ("mul", "div"), ("carry g3", "carry g2")]
-)
-def test_any_change_of_a_program_changes_its_digest(old: str, new: str):
-    changed = Program.parse(TEXT.replace(old, new))
-    assert changed.digest != Program.parse(TEXT).digest
+def test_any_change_of_a_program_changes_its_digest():
+    for old, new in (("-0.5", "-0.25"), ("mul", "div"), ("carry g3", "carry g2")):
+        changed = Program.parse(TEXT.replace(old, new))
+        assert changed.digest != Program.parse(TEXT).digest
