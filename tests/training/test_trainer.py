@@ -42,6 +42,12 @@ def test_max_steps_and_max_time_end_a_run(planned, tmp_path):
         train(planned("trainer.val_check_interval=50"), tmp_path)
 
 
+def test_more_validation_changes_nothing_but_what_is_logged(planned, tmp_path):
+    given = ("engine=autograd", "trainer.val_check_interval=1", "trainer.num_sanity_val_steps=1")
+    folders = [train(planned(word), tmp_path).folder.path for word in given]
+    assert len({(folder / "metrics.csv").read_bytes() for folder in folders}) == 1
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
