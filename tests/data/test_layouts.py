@@ -217,11 +217,11 @@ def test_a_table_of_labels_in_any_order_names_recordings_with_their_folders(tmp_
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.csv").write_text("x\n1.5\n2\n")
     labels = tmp_path / "labels.csv"
-    pairs = zip(names, "abba", strict=True)
+    pairs = zip(names, "aabb", strict=True)
     rows = [f"{name}.csv,{label}\n" for name, label in pairs]
     labels.write_text("".join(["file,label\n", *reversed(rows)]))
     train = table(str(tmp_path), labels=str(labels)).train
-    assert "".join(train.class_names[label] for label in train.labels) == "abba"
+    assert "".join(train.class_names[label] for label in train.labels) == "aabb"
 
 
 def test_a_table_of_labels_must_name_each_recording(tmp_path: Path):

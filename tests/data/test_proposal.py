@@ -66,12 +66,6 @@ def test_only_what_the_rows_show_is_proposed(case, tmp_path):
     assert proposed(str(error.value)) == expected
 
 
-def test_columns_that_a_proposal_leaves_out_are_named(tmp_path):
-    (tmp_path / "my.csv").write_text(BY_HAND["a remark"][0])
-    with pytest.raises(ValueError, match="is not a number; left out: by; set "):
-        table(str(tmp_path / "my.csv"))
-
-
 def test_columns_are_proposed_for_parquet(tmp_path):
     path = str(tmp_path / "my.parquet")
     parquet.write_table(pa.table({"x": [1.5, 2.5, 3.5, 4.5], "kind": ["a", "b", "a", "b"]}), path)

@@ -80,6 +80,7 @@ TABS = PLAIN.replace(",", "\t").encode()
 ROLES: dict[str, Any] = {"header": False, "id": "0", "step": "1", "label": "4"}
 FORMS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "decimal commas": (GERMAN.encode(), {"decimal": ","}),
+    "Excel's first line": (b"sep=;\r\n" + PLAIN.replace(",", ";").encode(), {}),
     "a byte order mark": (codecs.BOM_UTF8 + PLAIN.encode(), {}),
     "no header": (WITHOUT.encode(), ROLES),
     "blanks": (
@@ -212,6 +213,11 @@ def test_gaps_between_even_steps_are_said_once(write, steps, gaps):
     rows = [f"{name},{step},{step},{name}" for name in (0, 1) for step in steps[name:]]
     notes = table(write("id,t,x,label\n" + "\n".join(rows))).notes
     assert len(notes) == 1 + len(gaps) and all(gap in notes[0] for gap in gaps)
+
+
+def test_no_type_of_a_column_loses_digits(store):
+    for numbers in ([1.7e9 + 0.25, 1.7e9 + 0.5], [2**30 + 1, 2**30 + 3]):
+        assert table(store(x=numbers, y=[0, 1])).train.x.ravel().tolist() == numbers
 
 
 def test_features_are_chosen_by_names_and_patterns(write):

@@ -55,6 +55,7 @@ BAD = {  # content, line (0: none), message
     "regression": ("\n@targetLabel true\n@data\n1:2.5\n", 2, "regression"),
     "undeclared": (HEADER + CASES + "1:2:Left\n", 6, "'Left': must be one of left, .*'left'"),
     "channels": (HEADER + CASES + "1:left\n", 6, "1 channels, but the first case has 2"),
+    "unequal": (HEADER + "1,2:3:left\n", 4, "1 steps, but channel 0 has 2"),
     "number": (HEADER + "1,2:3,4x:left\n", 4, "channel 1: '4x' is not a number"),
     "beyond float32": (HEADER + "1,1e39:3,4:left\n", 4, "channel 0: '1e39' is not a number within"),
 }  # fmt: skip
