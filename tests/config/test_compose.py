@@ -58,14 +58,10 @@ OVERRIDES = {
     "a list for null": ["loss.class_weights=[1,2,3.5]", "data.source.seed=[1,[2,a]]"],
     "a section by null": ["scheduler=null", "callbacks=null"],
     "an interpolation": ["name=${model.cell}-${seed}", "seed=7"],
-    "an interpolation of a group": ["loss=${data.source}"],
     "max_epochs of a scheduler": ["scheduler=cosine", "trainer.max_epochs=7"],
     "a group that changes all": ["experiment=japanese_vowels"],
-    "a group and its value": ["optimizer=sgd", "optimizer.momentum=0.5", "seed=1"],
     "a group added": ["+experiment=digits"],
-    "a group in a package": ["+optimizer@second=sgd", "second.lr=5"],
     "a key added and set": ["+extra.a=1", "extra.a=2"],
-    "a key removed": ["~trainer.profiler"],
     "a group removed": ["~logger"],
     "the same key set, then forced": ["seed=1", "++seed=2"],
     "of Hydra": ["hydra.job.name=x", "seed=1"],
@@ -73,7 +69,6 @@ OVERRIDES = {
     "no such key among good ones": ["seed=1", "model.hiden_size=3", "model.cell=gru"],
     "a key of the group before": ["optimizer.momentum=0.9", "optimizer=adam"],
     "cannot be read": ["model.hidden_size=[1"],
-    "a group as a section": ["model={_target_:a}"],
 }  # fmt: skip
 
 
@@ -90,12 +85,6 @@ def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list
             assert found == expected
 
 
-def test_the_master_overrides_of_hydra_are_kept(loader: ConfigLoader) -> None:
-    compose = composer(loader, "hydra.job.name=mine", "hydra/launcher=basic")
-    assert compose.full(["seed=3"]).hydra.job.name == "mine"
-    assert_same(compose(["seed=3"]), by_hydra(compose, ["seed=3"]))
-
-
 def test_changing_a_members_config_changes_no_other(compose: MemberComposer) -> None:
     first = compose(["optimizer.betas=[0.5,0.9]"])
     before = OmegaConf.to_container(first)
@@ -110,8 +99,8 @@ def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
     """A number may decide another key: `max_epochs` decides the length of the cosine schedule."""
     grids = [
         [f"seed={seed}", f"optimizer.lr={lr}", f"model.bidirectional={both}"]
-        for seed in (0, 1, -7)
-        for lr in ("0.1", "1", "1e-3")
+        for seed in (0, -7)
+        for lr in ("0.1", "1")
         for both in ("true", "false")
     ]
     grids += [["scheduler=cosine", f"trainer.max_epochs={n}", f"seed={n}"] for n in (5, 6, 7)]

@@ -19,7 +19,6 @@ class Group(TypedDict, total=False):
     ("value", "annotation", "expected"),
     [
         (1, float, 1.0),
-        (12, str, "12"),
         (32, Literal["32", "16"], "32"),
         ("auto", int | Literal["auto"], "auto"),
         (1, int | float, 1),
@@ -28,7 +27,6 @@ class Group(TypedDict, total=False):
         ([[1, 2], [3]], list[list[float]], [[1.0, 2.0], [3.0]]),
         ("balanced", Literal["balanced"] | list[float] | None, "balanced"),
         ({"rate": 1, "size": None}, Group, {"rate": 1.0, "size": None}),
-        ("x", complex, "x"),
     ],
 )
 def test_convert_returns_a_value_that_fits(value, annotation, expected):
@@ -44,9 +42,7 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         ("1e0", float, "key='1e0': must be a number"),
         (float("nan"), float, "key=nan: must be a finite number"),
         ("False", bool, "key='False': must be true or false"),
-        ("x", int | None, "key='x': must be a whole number or null"),
         ("gr", Cell | None, "key='gr': must be one of rnn, gru, lstm or null; did you mean 'gru'?"),
-        (3, list[int], "key=3: must be a list"),
         ([[1.0], [True]], list[list[float]], "key[1][0]=true: must be a number"),
         ([0.9], tuple[float, float], "key=[0.9]: must be a list of 2 values"),
         (3, Group | None, "key=3: must be a group of keys: key.size, key.rate or null"),

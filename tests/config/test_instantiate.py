@@ -46,17 +46,6 @@ def test_an_argument_without_annotation_is_a_dict_with_attributes():
     assert made.cfg[0].optim.lr == 0.1 and made.cfg[1] == 3
 
 
-@pytest.mark.filterwarnings(HYDRA_1_4_ASKS_FOR_A_LIST)
-def test_a_section_that_is_not_built_is_as_annotated_too():
-    section = {"_target_": "builtins.dict", "a": 1}
-    own = {"_target_": f"{HERE}.Typed", "cfg": section, "args": CFG, "plain": section, "m": CFG}
-    made = build(own | {"_recursive_": False}, "m")
-    assert isinstance(made.cfg, DictConfig) and hydra.utils.instantiate(made.cfg) == {"a": 1}
-    assert made.plain == section and type(made.plain) is dict
-    made = build({"_target_": f"{HERE}.Untyped", "cfg": section, "_recursive_": False}, "model")
-    assert made.cfg.a == 1 and hydra.utils.instantiate(made.cfg) == {"a": 1}
-
-
 SECTIONS = [
     {"cfg": {"_target_": "builtins.dict", "a": 1}},
     {"cfg": {"_target_": "builtins.dict", "a": 1}, "_recursive_": False},

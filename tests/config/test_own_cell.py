@@ -38,12 +38,9 @@ def test_an_option_needs_no_plus_and_a_sweep_composes_it_too():
     [
         (["model.cell=grru"], "or the path of a class of your own, such as mine.Leaky; did you"),
         (["model.cell=seqsweep.models.cells.GRU"], "model.cell='seqsweep.models.cells.GRU': must"),
-        (["model.cell=a.b:c"], "model.cell='a.b:c': must be one of rnn, gru, lstm"),
         (["model.cell=example_cells.SRUU"], "model.cell=example_cells.SRUU: no 'SRUU' in ex"),
         (["model.cell=nowhere.SRU"], "model.cell=nowhere.SRU: importing 'nowhere' fails: Module"),
         ([CORNN, "model.cell_options.dtt=1"], "cell_options.dtt: no such option of the cell exam"),
-        ([CORNN, "model.cell_options.dt=a"], "model.cell_options.dt='a': must be a number"),
-        ([CORNN, "model.cell_options=3"], "model.cell_options=3: must be a group of keys"),
         (["model.cell_options.dt=1"], "model.cell_options.dt: no such option of the cell rnn"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -25,12 +25,9 @@ def test_a_checked_config_holds_plain_values(checked):
     ("overrides", "parts"),
     [
         (["seed=ten"], ["seed='ten': ", "whole number"]),
-        (["optimizer.lr=nan"], ["optimizer.lr=nan: ", "finite"]),
         (["+data.transform.mask=2"], ["data.transform.mask: ", "did you mean 'time_mask'?"]),
-        (["data.transform.crop=[1,a]"], ["data.transform.crop[1]='a': must be a whole number"]),
         (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
         (["~optimizer.lr"], ["optimizer.lr is missing: seqsweep.training.optimizers.adam needs"]),
-        (["sweep.filter=[a]"], ["sweep.filter=["]),
         (["+sweep.filtr=1"], ["sweep.filtr: no such key in sweep; did you mean 'filter'?"]),
         (["data.batch_size=???"], ["data.batch_size needs a value"]),
         (["optimizer.lr=${nope}"], ["optimizer.lr: ", "nope"]),

@@ -28,26 +28,19 @@ ARGUMENTS = [
     ({"batch_size": 25}, r"^batch_size=25: must be between 1 and 24"),
     ({"class_weight": {0: 1, 7: 2}}, r"^class_weight: label 7 is not in y; known: 0, 1, 2"),
     ({"class_weight": {0: -1}}, r"^class_weight=\[-1.0, 1.0, 1.0\]: must be .* above 0"),
-    ({"class_weight": {0: "a"}}, r"^class_weight: 'a' of label 0: must be a number"),
-    ({"class_weight": [1, 2, 3]}, r"^class_weight=\[1, 2, 3\]: must be None, 'balanced' or a dict"),
     ({"layout": "batch"}, r"^layout='batch': must be one of .*did you mean 'batch_first'"),
     ({"overrides": ["lr=1"]}, r"^overrides=\['lr=1'\]: must be a dict"),
     ({"overrides": {"optimizer.momentun": 1}}, r"^optimizer.momentun: no such key in optimizer"),
-    ({"overrides": {"optimizer": "adan"}}, r"^optimizer=adan: no such option.*did you mean 'adam"),
     ({"overrides": {"model.hidden_size": 3}}, r"^overrides: model.hidden_size must be given as"),
-    ({"overrides": {"data": "digits"}}, r"^overrides: data cannot be set here"),
 ]
 INPUTS = [
     ([*LIST[:4], LIST[4][:0]], Y[:5], r"^X\[4\] has shape \(0, 2\); no dimension may be 0"),
     (np.zeros((30, 2, 3, 4)), Y, r"X has shape \(30, 2, 3, 4\); must be \(N, T, F\) or \(N, T\)"),
-    (np.zeros((30, 6, 0)), Y, r"X has shape \(30, 6, 0\); no dimension may be 0"),
     (with_value(np.nan), Y, r"^X: train: 1 missing.*sequence 4, step 2.*train with missing=mean"),
-    (with_value(np.inf), Y, r"^X, y: x is inf at sequence 4, step 2, channel 1"),
     ([], [], r"^X=\[\]: must be at least one sequence"),
     ([*LIST[:-1], np.zeros((3, 1))], Y, r"^X\[29\] has 1 channels, but X\[0\] has 2"),
     ([*LIST[:-1], [[1, 2], [3]]], Y, r"^X\[29\] is ragged; must be"),
     ([row.T for row in LIST], Y, r"^X\[1\] has 4 channels.*did you mean layout='channels_first'"),
-    (list(range(30)), Y, r"^X\[0\] has shape \(\); must be \(T, F\) or \(T,\)"),
     (X, np.zeros(30, int), r"^X, y: there is only one class"),
 ]
 

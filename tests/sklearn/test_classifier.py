@@ -1,10 +1,8 @@
 """The estimator trains the run of the equal command, and behaves as scikit-learn asks."""
 
 import gc
-import os
 import pickle
 import random
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
-from waiting import wait_until
 
 import seqsweep
 from seqsweep.data.sequences import Sequences, Splits
@@ -223,36 +220,14 @@ def test_fits_on_other_labels_in_the_same_folder_are_other_runs(tmp_path):
     assert weights_of(fits[1]) == weights_of(alone) != weights_of(fits[0])
 
 
-@pytest.mark.durability
-def test_an_interrupted_fit_resumes(tmp_path):
-    x, y = of_equal_length(300, steps=60)
-
-    def interrupt():
-        wait_until(lambda: list(tmp_path.glob("fits/*/checkpoints/last.ckpt")))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    resumed = RecurrentClassifier(8, max_epochs=2000, folder=tmp_path / "fits")
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        clone(resumed).set_params(overrides={"logger": "csv"}).fit(x, y)
-    thread.join()
-    assert list(tmp_path.glob("fits/*/checkpoints/last.ckpt"))
-    assert not list(tmp_path.glob("fits/*/record.json"))
-    resumed.fit(x, y)
-    log = next(tmp_path.glob("fits/*/train.log")).read_text()
-    assert "last.ckpt" in log
-    assert weights_of(resumed) == weights_of(clone(resumed).set_params(folder=None).fit(x, y))
-
-
 def test_fit_and_predict_print_nothing_unless_asked(capfd):
     x, y = waves()
     x = [*x, x[0]]  # a copy of a sequence is worth a note
     y = np.append(y, y[0])
     RecurrentClassifier(**SHORT, random_state=1).fit(x, y).predict(x)
     assert capfd.readouterr() == ("", "")
-    for seed in range(8):
-        RecurrentClassifier(**SHORT, verbose=True, overrides={"data.split_seed": seed}).fit(x, y)
+    # With this seed one of the two copies is in train, and the other in validation.
+    RecurrentClassifier(**SHORT, verbose=True, overrides={"data.split_seed": 6}).fit(x, y)
     assert "also in train" in capfd.readouterr().out
 
 
@@ -319,7 +294,7 @@ def test_the_data_of_a_fit_are_freed():
 
     RecurrentClassifier(**SHORT).fit(*waves())
     before = count()
-    for seed in range(3):
+    for seed in range(2):
         fitted = RecurrentClassifier(**SHORT).fit(*waves(seed=seed))
         RecurrentClassifierCV(fitted, {"hidden_size": [3, 4]}, cv=2).fit(*waves(seed=seed))
     assert count() == before

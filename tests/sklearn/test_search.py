@@ -42,7 +42,7 @@ SHUFFLED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("engine", "n_jobs", "options"),
     [
-        ("native", 2, {"cv": GroupKFold(3), "return_train_score": True}),
+        ("native", 2, {"cv": GroupKFold(2), "return_train_score": True}),
         ("native", None, SHUFFLED),
         pytest.param("autograd", None, {"cv": 2}, marks=pytest.mark.durability),
     ],

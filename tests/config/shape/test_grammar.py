@@ -85,7 +85,6 @@ def test_a_filter_equals_python(text: str) -> None:
     [
         ("model.hidden_size * model.num_layers <= 128", True),
         ("model.cell == 'lstm' or not model.bidirectional", True),
-        ("model.cell in ('rnn', \"gru\")", False),
         ("0.9 in optimizer.betas", True),
         ("scheduler == null and model.bidirectional == false", True),
         ("  model.hidden_size\n  % 3 == 1  # a comment", True),
@@ -101,10 +100,8 @@ def test_filters_of_the_docs(text: str, expected: bool) -> None:
     [
         ("hidden_size < 3", "hidden_size: no such key; did you mean 'model.hidden_size'?"),
         ("model.cell == lstm", "lstm: no such key; a text needs quotes: 'lstm'"),
-        ("model.cell < 1", "'<' not supported"),
         ("model.hidden_size", "model.hidden_size: expected true or false, got 16"),
         ("model.hidden_size / 0 > 1", "division by zero"),
-        ("(-8) ** 0.5 > 1", "'complex'"),
     ],
 )
 def test_a_value_that_an_operator_does_not_take_is_refused(text: str, message: str) -> None:
@@ -117,10 +114,8 @@ def test_a_value_that_an_operator_does_not_take_is_refused(text: str, message: s
     "text",
     [
         "",
-        "a; b",
         "().__class__ == 1",
         "__import__('os').system('true') == 0",
-        "[x for x in [1]] == [1]",
         "1\0",
         "(" * 300 + "1" + ")" * 300,
         "model.num_layers" + " + 1" * 3000,
