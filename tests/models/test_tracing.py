@@ -215,12 +215,3 @@ def test_a_weight_must_consist_of_blocks(shape: tuple[int, ...]):
 
     with pytest.raises(Untraceable, match="rate: the shape must be"):
         trace(Odd, 3, 4)
-
-
-def test_the_input_may_only_enter_products():
-    class Raw(Rated):
-        def project(self, x: Tensor) -> Tensor:
-            return functional.linear(x * 2, self.weight_ih)
-
-    with pytest.raises(Untraceable, match=r"^test_tracing\.py:\d+: torch\.mul: the input may only"):
-        trace(Raw, 3, 4)
