@@ -102,13 +102,15 @@ def test_an_exported_file_names_its_windows(run):
     assert (named["window"], named["stride"]) == (str(WINDOW), str(STRIDE))
 
 
-def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder, run):
+def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(run, tmp_path):
     config = read_record(run / "record.json").config
     section = {k.removeprefix("data."): v for k, v in config.items() if k.startswith("data.")}
     transform: TransformOptions = {"window": WINDOW, "stride": STRIDE}
     source = table(section["source.path"], group="rider")
     splits = prepared(source, standardize=True, transform=transform)
     loaded, metrics = seqsweep.load_run(run), read_record(run / "record.json").metrics
+    of_torch = loaded.config | {"engine": "autograd", "output_dir": str(tmp_path)}
+    again = seqsweep.train(of_torch)["metrics"]
     for name in ("val", "test"):
         part = splits.parts[name]
         inputs = Inputs(*map(torch.from_numpy, (part.x, part.lengths)))
@@ -121,6 +123,7 @@ def test_the_accuracy_by_recording_is_that_of_the_majority_of_its_windows(folder
             most = max(range(2), key=lambda c: (votes[c], mean[c]))
             right.append(most == part.labels[mine][0])
         assert metrics[f"{name}/recording_acc"] == np.mean(right) and len(right) == 4
+        assert again[f"{name}/recording_acc"] == np.mean(right)
 
 
 def test_many_windows_outvote_a_sure_one():
