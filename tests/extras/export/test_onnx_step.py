@@ -3,14 +3,11 @@
 import json
 
 import numpy as np
-import odd_cells
 import onnx
 import pytest
 
 from seqsweep.extras.export import onnx_file
 from seqsweep.extras.export.check import difference, network_outputs, raw_sequences
-
-CELLS = ["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru", "example_cells.CoRNN"]
 
 
 def files_of(run):
@@ -34,15 +31,12 @@ def largest_over_prefixes(run, batch=3, steps=12):
     return worst
 
 
-@pytest.mark.sampled(8, 16)
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-@pytest.mark.parametrize("cell", [*CELLS, *odd_cells.CELLS])
-def test_each_prefix_has_the_outputs_of_the_whole_file_and_of_the_network(made_run, cell, pooling):
-    for options in ({"nonlinearity": "relu"} if cell == "rnn" else {}, {"num_layers": 2}):
-        run = made_run(cell=cell, pooling=pooling, layer_norm="num_layers" in options, **options)
-        from_file, from_network = largest_over_prefixes(run)
-        assert from_file < 1e-6
-        assert from_network < 1e-5
+@pytest.mark.parametrize("cell", ["gru", "lru"])
+def test_each_prefix_has_the_outputs_of_the_whole_file_with_norms(made_run, cell):
+    run = made_run(cell=cell, pooling="max", layer_norm=True, num_layers=2)
+    from_file, from_network = largest_over_prefixes(run)
+    assert from_file < 1e-6
+    assert from_network < 1e-5
 
 
 @pytest.mark.sampled(4, 7)
