@@ -17,10 +17,7 @@ from seqsweep.config.signatures import signature_of
         ("train output_dir=/dev/null/x", "Not a directory; output_dir=FOLDER chooses"),
         ("train trainer.val_check_interval=0", "trainer.val_check_interval=0: must be above 0"),
         ("train trainer.max_steps=0", "trainer.max_steps=0: must be at least 1"),
-        ("train trainer.min_epochs=-1", "trainer.min_epochs=-1: must be at least 0"),
-        ("train trainer.min_steps=-1", "trainer.min_steps=-1: must be at least 0"),
         ("train trainer.log_every_n_steps=-1", "log_every_n_steps=-1: must be at least 0"),
-        ("train trainer.num_sanity_val_steps=-5", "num_sanity_val_steps=-5: must be at least -1"),
         ("train '+callbacks.x={_target_: gc.collect}'",
          "callbacks.x._target_=gc.collect: must make a Callback of Lightning, got int"),
         ("train sweep.retries=1000000000", "sweep.retries=1000000000: must be at most 100"),
@@ -38,8 +35,6 @@ from seqsweep.config.signatures import signature_of
         ("train model.input_size=3", "model.input_size=3, but the data have 6 features per step"),
         ("train trainer.devices=64", "trainer.devices=64: must be 1 to"),
         ("train loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
-        ("train loss.class_weights=[1,1,1,1e-300]", "1e-300]: must be balanced, or 4 nu"),
-        ("train loss.class_weights=[1,1,1,1e300]", "1e+300]: must be balanced, or 4 nu"),
         ("train data=random data.source.num_sequences=200000000000", "GiB of memory"),
         ("train data=digits data.val_fraction=0 callbacks=early_stopping",
          "callbacks.early_stopping.monitor='val/acc': must be one of train/acc, train/f1"),
@@ -49,23 +44,17 @@ from seqsweep.config.signatures import signature_of
         ("train model.hidden_size=[1", "hidden_size=[1: has quotes or brackets that do not match"),
         ("train sweep=architecture", "sweep=architecture: is a sweep; add -m: "),
         ("train --yes seed=0", "--yes: needs -m, because nothing is asked before a single run"),
-        ("train --plan-only data=digits",
-         "--plan-only: needs -m, because a single run is not planned for workers"),
         ("train model=simple model.num_layers=2", "model=bidirectional, model=multilayer, model="),
         ("train -m model.hidden_size=1,x", "model.hidden_size='x': must be a whole number"),
         ("train -m output_dir=p9,p10", "output_dir=p9,p10: a sweep has one output_dir"),
         ("train -m hydra/sweeper=basic seed=0,1 sweep.sample=1", "sweep.sample: must be null, bec"),
         ("train -m seed=0,1 hydra.launcher.threads=9999", "threads=9999: must be at most "),
-        ("train -m seed=0,1 hydra.launcher.processes=0", "processes=0: must be 1 to 64, or auto"),
         ("train -m seed=0,1 hydra.launcher.processes=65", "processes=65: must be 1 to 64, or auto"),
-        ("plan seed=0,1 hydra.launcher.processes=many", "processes=many: must be 1 to 64, or auto"),
         ("train -m seed=0,1 hydra.launcher.processes=2 rerun=true",
          "rerun=true: must be false if workers train the sweep"),
         ("train -m hydra/sweeper=basic seed=0,1 hydra.launcher.processes=2",
          "hydra.launcher.processes=2: needs a sweeper of seqsweep, without hydra.callbacks"),
         ("train -m optimizer.lr=interval(0,1)", "an interval has no finite grid"),
-        ("train -m seed=0,1 rerun=true --plan-only",
-         "rerun=true: must be false if workers train the sweep"),
         ("train -m data=japanese_vowels sweep=cross_validation",
          "data.folds=5: must be null, because the data have a test split"),
         ("train -m hydra/sweeper=optuna seed=0", "a search needs a space"),
@@ -80,10 +69,7 @@ from seqsweep.config.signatures import signature_of
         ("work .", ".: no sweep.json of this version in it; `seqsweep train -m ... --plan-only`"),
         ("work . --idel 5m", "--idel: no such option of seqsweep work; did you mean '--idle'?"),
         ("work . --stop-after soon", "--stop-after=soon: must be a time, such as 90s, 55m or 2h"),
-        ("work . --stop-after 99999999999999999999h", "h: must be at most 3650d"),
         ("work . --threads 100000", "--threads=100000: must be at most "),
-        ("work . --threads 0", "--threads=0: must be at least 1"),
-        ("work . --processes 100000", "--processes=100000: must be at most 64"),
         ("evaluate . --resamples 99999999999", "--resamples=99999999999: must be at most 100000"),
     ],
 )  # fmt: skip
@@ -131,13 +117,6 @@ def test_a_module_without_training_step_is_refused(refused, tmp_path, monkeypatc
     words, m = ("train", "--config-dir", "conf", "data=digits"), ("model=m", "optimizer=adam")
     assert "model._target_=lit.M: has no training_step" in refused(*words, *m)
     assert "model._target_=lit.Nope: no 'Nope' in lit; known: M" in refused(*words, "model=n")
-
-
-@pytest.mark.parametrize("words", [("train", "-sc", "query=bash"), ("-sc", "query=bash")])
-def test_an_empty_line_to_complete_is_as_good_as_none(refused, monkeypatch, words):
-    monkeypatch.setenv("COMP_LINE", "")
-    message = "query=SHELL: needs the variable COMP_LINE, which the shell sets at the TAB key"
-    assert message in refused(*words)
 
 
 def test_a_gpu_is_refused_on_a_machine_without_one(refused, monkeypatch):
@@ -199,11 +178,9 @@ CALLBACK = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobRet
     ("launcher", "override", "message"),
     [
         ("slurm", "hydra.launcher.count=0", "hydra.launcher.count=0: must be at least 1"),
-        ("slurm", "hydra.launcher.count=999999", "hydra.launcher.count=999999: must be at most 1"),
         ("slurm", "hydra.launcher.time=90m", "hydra.launcher.time=90m: must be minutes, [D-]HH:M"),
         ("slurm", "hydra.launcher.memory=4X", "hydra.launcher.memory=4X: must be a number with K"),
         ("slurm", "hydra.launcher.tiem=3", "hydra.launcher.tiem: no such key in hydra.launcher; "),
-        ("slurm", "hydra.launcher.workers=3", "hydra.launcher.workers: no such key in hydra.launc"),
         ("slurm", "hydra.launcher.options=3", "hydra.launcher.options=3: must be a mapping"),
         ("slurm", CALLBACK, "hydra/launcher=slurm: trains runs of seqsweep, without hydra.call"),
         ("slurm", "hydra/sweeper=basic", "hydra/launcher=slurm: needs a sweeper of seqsweep"),

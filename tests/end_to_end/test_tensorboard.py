@@ -1,7 +1,4 @@
-"""A sweep in TensorBoard as a user sees it, in Chromium and with the fast loader.
-
-With SEQSWEEP_SHOTS=FOLDER, pictures of the pages are saved in that folder.
-"""
+"""A sweep in TensorBoard as a user sees it, in Chromium and with the fast loader."""
 
 import contextlib
 import ctypes
@@ -23,7 +20,6 @@ from seqsweep.runs.events import EventFile
 
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
-SHOTS = os.environ.get("SEQSWEEP_SHOTS")
 QUICKLY = ("sweep.name=mine", "sweep.report=false", "hydra/launcher=local")
 SERVE = """
 import sys
@@ -98,13 +94,6 @@ class Pages:
         self.page.goto("about:blank")  # A link that differs only behind # does not load.
         self.page.goto(link)
 
-    def shoot(self, name: str, height: int = 1000) -> None:
-        if SHOTS is None:
-            return
-        self.page.wait_for_timeout(700)  # The page has animations.
-        clip: Any = {"x": 0, "y": 0, "width": 1600, "height": height}
-        self.page.screenshot(path=Path(SHOTS) / f"{name}.png", clip=clip)
-
     def choose(self, menu: str, item: str) -> None:
         self.page.locator(f'paper-dropdown-menu[label="{menu}"]:visible').click()
         self.page.locator("paper-item:visible").get_by_text(item, exact=True).click()
@@ -132,13 +121,11 @@ def check_hparams(pages: Pages, best_first: list[str]) -> None:
     pause = pages.page.wait_for_timeout  # the page continues meanwhile
     wait_until(lambda: pause(100) or [row[0] for row in pages.table()[1:]] == best_first)
     pages.page.locator("tf-hparams-query-pane paper-checkbox").first.scroll_into_view_if_needed()
-    pages.shoot("hparams-table", height=1100)
     for title, view in (
         ("PARALLEL COORDINATES", "parallel-coords"),
         ("SCATTER PLOT MATRIX", "scatter-plot-matrix"),
     ):
         pages.page.get_by_text(f"{title} VIEW").click()
-        pages.shoot(f"hparams-{view.split('-')[0]}")
         plot = pages.page.locator(f"tf-hparams-{view}-plot svg").first
         for column in ("bidirectional", "hidden_size", "val/acc", "test/acc", "params"):
             plot.get_by_text(column, exact=True).first.wait_for(state="attached")
@@ -155,7 +142,6 @@ def check_curves(pages: Pages, names: list[str]) -> None:
     assert len(set(colors)) > 3
     pages.page.locator("metrics-pinned-view scalar-card").wait_for()
     pages.page.get_by_role("button", name="Settings").last.click()
-    pages.shoot("timeseries")
 
 
 @pytest.mark.slow
@@ -181,35 +167,10 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         page.get_by_role("tab", name="IMAGES").click()
         page.get_by_label("Write a regex to filter runs").fill(best_first(folder)[0] + "-s0")
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
-        pages.shoot("images", height=600)
         server.send_signal(signal.SIGINT)
         assert server.wait(180) == 0
     wait_until(lambda: not processes(logdir))
     assert not Path(logdir).exists()
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_of_many_runs_the_page_with_pictures_shows_those_of_the_best(browser, tmp_path):
-    """TensorBoard selects no run of more than 40 there, by itself."""
-    folder = tmp_path / "runs"
-    for size in range(42):
-        config = {"seed": 0, "model.hidden_size": size, "val/acc": size / 50}
-        run = finish_run(
-            folder / f"{size:016}", config, classes=["a", "b"],
-            confusion={"val": [[4, 1], [0, 5]]}, epochs=1, steps=1,
-        )  # fmt: skip
-        EventFile(run).write([(6, 1.7e9, {"val/acc": size / 50})])
-    page = browser.new_page(color_scheme="dark")
-    with served(folder) as (_, links):
-        Pages(page).open(links["curves"])
-        page.get_by_role("tab", name="IMAGES").click()
-        page.locator("tf-image-loader img:visible").nth(1).wait_for()
-        labels = page.locator("tf-image-loader #heading-run")
-        assert sorted(labels.all_inner_texts()) == ["h40", "h41"]
-        for label in labels.all():  # the name of the run is not cut off
-            box, card = label.bounding_box(), page.locator("tf-image-loader").first.bounding_box()
-            assert box["y"] > card["y"] + 14
 
 
 def forget_the_rights_of_root() -> None:
