@@ -148,12 +148,6 @@ def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Pa
     assert sorted(names) == ["GunPoint", "temporal_order length=20", "temporal_order length=50"]
 
 
-def test_data_modules_of_one_name_are_distinguished_by_their_files(tmp_path: Path):
-    sweep_of(tmp_path, {"data._target_": ("one.Data", "two.Data")}, 1, lambda _: None)
-    names = [one.name for one in data_sets(read_folder(tmp_path))]
-    assert sorted(names) == ["Data data=one.Data", "Data data=two.Data"]
-
-
 def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     """The values differ, the recordings and their split do not."""
     source = {TARGET: "seqsweep.data.text.text", "data.source.path": "a.csv", "seed": 0}
@@ -234,13 +228,6 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_
     else:
         assert set(found.left_out.values()) == {"its configs have different test sets"}
         assert (len(found.left_out), found.ranking) == (2, None)
-
-
-@pytest.mark.parametrize(("sets", "words"), [("abcde", "and 6 for the bars"), ("abcdefgh", "")])
-def test_too_few_data_sets_for_the_bars_are_stated(sets: str, words: str):
-    methods = [Method(str(n), {}, [Estimate(1, n / 10)] * len(sets)) for n in range(4)]
-    found = "\n".join(ranking_words(table(OURS["test/acc"], list(sets), methods)))
-    assert words in found and ("need" in found) == bool(words)
 
 
 def test_the_cells_of_ranks_count_sets_won_drawn_and_lost():

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from made_sweeps import Configs, finish_run, start_run, sweep_of
 from report_pages import page
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from terminals import console_text
 
-from seqsweep.console import print_lines
 from seqsweep.results.compare import compare
 from seqsweep.results.folder_tables import leaderboard_table, print_leaderboard
 from seqsweep.results.frame import load_sweep
@@ -39,35 +37,6 @@ def lines(table: Table) -> list[list[str]]:
     """The cells of the rows below the header."""
     below = printed(table).rpartition("─")[2]
     return [line.split() for line in below.splitlines() if line.strip()]
-
-
-def test_another_program_gets_no_blanks_around_a_table_and_a_title_in_one_line():
-    table = Table(box=SIMPLE_HEAD)
-    for name in "ab":
-        table.add_column(name)
-    table.add_row("1", "")
-    title = "a title that is longer than its table"
-
-    wide = Table(box=None, show_header=False, pad_edge=False)
-    wide.add_column(no_wrap=True)
-    wide.add_row("x" * 40)
-
-    def both(console: Console) -> None:
-        print_table(console, wide)
-        print_table(console, table, title)
-        print_lines(console, "and " * 10 + "a note")
-
-    piped = console_text(both, width=30)
-    note = "and " * 10 + "a note"
-    assert piped.splitlines() == ["x" * 40, title, "  a   b", " ───────", "  1", note]
-    shown = console_text(both, width=30, force_terminal=True, no_color=True)
-    # A terminal has the empty lines of the table, and breaks between words of a note. A wider table
-    # than the terminal does not change that.
-    assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()] == [
-        *("x" * 40, "a title that is longer than", "its table", ""),
-        *("  a   b", " ───────", "  1", ""),
-        *("and and and and and and and", "and and and a note"),
-    ]
 
 
 def made(folder: Path, configs: Configs, *given: Any) -> list[Entry]:
@@ -140,22 +109,6 @@ def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_notes_report_what_limits_a_comparison(tmp_path):
-    def notes(name: str, runs: list[dict[str, Any]], *planned: dict[str, Any]) -> list[str]:
-        return leaderboard_notes(leaderboard(made(tmp_path / name, runs), planned))
-
-    few = "2 configs need at least 6 seeds for a signed-rank test, and share"
-    note, _ = notes("one", seeded(1, 0.9, 0.5))
-    assert note == f"1 config not compared with the first: {few} 1"
-    runs = seeded(8, 0.9, 0.5, 0.4)
-    planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
-    found = notes("incomplete", runs[:-5], *planned)
-    assert "5 of 24 runs not complete (5 not started)" in found[1]
-    assert found[2].startswith("1 config not compared with the first: 3 configs need at least 7")
-    apart = [run | {"seed": run["seed"] + 10 * run["h"]} for run in seeded(8, 0.9, 0.5)]
-    assert f"1 config not compared with the first: {few} 0" in notes("apart", apart)
-
-
 def test_a_terminal_without_the_sign_gets_one_that_it_has(tmp_path):
     written = io.BytesIO()
     file = io.TextIOWrapper(written, encoding="ascii", errors="replace", write_through=True)
@@ -164,13 +117,6 @@ def test_a_terminal_without_the_sign_gets_one_that_it_has(tmp_path):
     text = written.getvalue().decode("ascii")
     assert "0.9000 +/-0.0000" in text and "?" not in text
     assert "+/- is one standard deviation over the seeds" in text
-
-
-def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
-    for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
-        runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
-        shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, runs))))
-        assert ("0.2000" in shown) == (name == "tied")
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])

@@ -1,15 +1,12 @@
 """Figures show the right numbers, and none of their labels is markup."""
 
-import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from report_pages import SIZE, data, figures_of, page, trained
 
 from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
-from seqsweep.results.ranks import MOST_RANKED, rank_methods
-from seqsweep.results.report.plotly_figures import curves_figure, ranks_figure
+from seqsweep.results.report.plotly_figures import curves_figure
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
@@ -40,28 +37,6 @@ def test_seeds_that_stop_early_leave_the_others_their_epochs(tmp_path):
     assert (band.epochs[0], band.epochs[-1]) == (0, 999)
     assert (band.low[0], band.mean[0], band.high[0]) == (0.0, 0.5, 1.0)
     assert (band.low[-1], band.high[-1]) == (0.0, 0.0)
-
-
-def ranked(methods: int) -> Any:
-    """A ranking in the order of its methods, with several cliques."""
-    source = random.Random(0)
-    scores = [[source.random() - 0.1 * m for m in range(methods)] for _ in range(12)]
-    order = rank_methods(scores).order
-    return rank_methods([[row[index] for index in order] for row in scores])
-
-
-def test_a_row_has_each_method_at_its_mean_rank_and_a_bar_each_clique():
-    ranking = ranked(6)
-    points, *bars = ranks_figure([f"<b>{n}" for n in range(6)], ranking)["data"]
-    assert (points["x"], points["y"]) == (ranking.mean_ranks, list(range(6)))
-    assert all(text.startswith("&lt;b&gt;") for text in points["text"])
-    assert [tuple(bar["y"]) for bar in bars] == ranking.cliques
-    assert len({bar["x"][0] for bar in bars}) == len(bars) > 1
-    assert min(bar["x"][0] for bar in bars) > 6
-    # A diagram of many methods draws the best.
-    names = [f"name{n}" for n in range(MOST_RANKED + 5)]
-    figure = ranks_figure(names, ranked(len(names)))
-    assert len(figure["data"][0]["y"]) == len(figure["layout"]["annotations"]) == MOST_RANKED
 
 
 def test_the_report_begins_with_the_ranks(tmp_path: Path):

@@ -48,21 +48,6 @@ def test_each_mean_has_one_point_at_the_step_of_the_best_epoch(grid):
     assert found.points("h008-L1-bi-s0", "mean/best_epoch") == [(18, 2)]
 
 
-def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
-    """Runs outside the leaderboard's best, and runs that have not ended, are included."""
-    module = "seqsweep.models.classifier"
-    sweep.done("0", {"model._target_": f"{module}.SimpleRNN"}, 0.5)
-    sweep.add("1", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
-    for number, file in enumerate(("one", "two")):
-        sweep.add(f"own{number}", {"model._target_": f"{file}.Net"}, [0.4])
-    found = shown(sweep.folder)
-    (text,) = found.events.Tensors("simple", "names")[-1].tensor_proto.string_val
-    _, *rows = [line.split() for line in text.decode().splitlines()[2:]]
-    ours = [["bidirectional", "model=bidirectional"], ["simple", "model=simple"]]
-    own = [["one.Net", "model=one.Net"], ["two.Net", "model=two.Net"]]
-    assert sorted(rows) == sorted(ours + own)
-
-
 METRICS = ["val/acc", "test/acc", "test/f1", "train_seconds", "params"]
 
 
@@ -78,22 +63,6 @@ def test_hparams_has_the_swept_keys_and_the_metrics_in_their_order(grid):
     assert sizes == ["  8", " 16", "128"]
     assert [v.bool_value for v in found.hparam_infos[0].domain_discrete.values] == [False, True]
     assert [info.display_name for info in found.metric_infos] == METRICS
-
-
-def test_the_ranking_metric_is_the_first_metric_of_hparams(sweep, shown):
-    sweep.done("0", {"h": 0, "monitor": "val/loss"}, 0.9)
-    sweep.done("1", {"h": 1, "monitor": "val/loss"}, 0.8)
-    found = shown(sweep.folder)
-    names = [info.display_name for info in found.experiment().metric_infos]
-    assert names == ["val/loss", "test/acc", "val/acc", "test/f1", "train_seconds", "params"]
-
-
-def test_a_split_that_no_run_has_gets_no_column(sweep, shown):
-    for number in (0, 1):
-        run = sweep.add(str(number), {"h": number, "monitor": "train/loss"}, [0.5])
-        run.finish({"config": sweep.configs[str(number)], "metrics": {"train/loss": 0.5}})
-    names = [info.display_name for info in shown(sweep.folder).experiment().metric_infos]
-    assert names == ["train/loss"]
 
 
 def test_a_row_of_hparams_is_a_config_with_the_mean_of_its_seeds(grid):
