@@ -15,7 +15,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import as_csv, print_folder
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import rank_cells, ranking_words
+from seqsweep.results.words import ranking_words
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.metrics import OURS
 from seqsweep.runs.run_folder import RunFolder
@@ -228,14 +228,6 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_
     else:
         assert set(found.left_out.values()) == {"its configs have different test sets"}
         assert (len(found.left_out), found.ranking) == (2, None)
-
-
-def test_the_cells_of_ranks_count_sets_won_drawn_and_lost():
-    cells = [Estimate(1, 0.9), *[Estimate(1, 0.5)] * 10]
-    methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
-    found = table(OURS["test/acc"], list("abcdefghijkl"), methods)
-    assert rank_cells(found, 0) == ["1.00", "", ""]
-    assert rank_cells(found, 1) == ["6.50", "0/0/12", "0.027"]
 
 
 def test_a_users_own_metric_ranks_configs_over_data_sets(tmp_path):

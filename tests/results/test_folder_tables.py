@@ -23,7 +23,6 @@ from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.terminal_table import print_table
-from seqsweep.text import plain_text
 
 MARKUP = "[red]x[/red] [/] \\[b]"
 
@@ -89,15 +88,6 @@ def test_markup_is_shown_as_it_is(tmp_path):
     RunFolder(tmp_path / "a [old]").refuse({}, ValueError(MARKUP))
     shown = printed(status_table(read_folder(tmp_path)))
     assert "a [old]" in shown and f"ValueError: {MARKUP}" in shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(False, "false"), (None, "null"), (1e-8, "1e-08"), ("a", "a"),
-     ([[0.5, None], "x y"], "[[0.5,null],x y]"), ({"a": {"b": True}}, "{a:{b:true}}")],
-)  # fmt: skip
-def test_values_are_written_as_on_the_command_line(value, shown):
-    assert plain_text(value) == shown
 
 
 def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:

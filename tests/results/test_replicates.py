@@ -41,25 +41,6 @@ def test_the_words_say_what_varied(replicates, words):
     assert varied_words(replicates) == words
 
 
-def test_configs_without_a_shared_fold_are_ranked_with_a_note_and_not_compared(tmp_path):
-    runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
-    board = ranked(tmp_path, runs)
-    assert board.rows[1].difference is None
-    assert board.rows[1].apart == "no shared replicate"
-    note = "no split is common to all configs: each is ranked by its own splits"
-    assert note in leaderboard_notes(board)
-
-
-def test_a_split_seed_without_effect_is_a_seed(tmp_path):
-    """All splits are given, so the split seed changes nothing, and the seeds are independent."""
-    runs = [(h, Replicate(0, s, s)) for h in (0, 1) for s in range(7)]
-    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - r.seed / 100, has_effect=False)
-    assert not board.variation.resampled
-    assert board.rows[1].difference is not None
-    assert board.rows[1].difference.verdict == "different"
-    assert board.rows[1].difference.p == pytest.approx(2 / 2**7)
-
-
 def test_the_notes_name_what_varied_and_the_test(tmp_path):
     board = ranked(tmp_path / "a", crossed((0, 1), folds=3, seeds=2))
     assert (board.keys, [row.n for row in board.rows]) == (["h"], [6, 6])

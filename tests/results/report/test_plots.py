@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from report_pages import SIZE, data, figures_of, page, trained
 
-from seqsweep.results.curves import MOST_POINTS, Curve, Kind, band, bands
+from seqsweep.results.curves import Curve, Kind, band
 from seqsweep.results.report.plotly_figures import curves_figure
 
 
@@ -25,18 +25,6 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
     assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
     assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
-
-
-def test_seeds_that_stop_early_leave_the_others_their_epochs(tmp_path):
-    for seed, epochs in ((0, 1000), (1, 10)):
-        (tmp_path / str(seed)).mkdir()
-        text = "epoch,val/acc\n" + "".join(f"{epoch},{seed}\n" for epoch in range(epochs))
-        (tmp_path / str(seed) / "metrics.csv").write_text(text)
-    band = bands([tmp_path / "0", tmp_path / "1"], ["val/acc"])["val/acc"]
-    assert len(band.epochs) == MOST_POINTS
-    assert (band.epochs[0], band.epochs[-1]) == (0, 999)
-    assert (band.low[0], band.mean[0], band.high[0]) == (0.0, 0.5, 1.0)
-    assert (band.low[-1], band.high[-1]) == (0.0, 0.0)
 
 
 def test_the_report_begins_with_the_ranks(tmp_path: Path):

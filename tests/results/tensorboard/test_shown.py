@@ -37,17 +37,6 @@ def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, shown):
     assert shown(sweep.folder).runs == runs
 
 
-def test_each_mean_has_one_point_at_the_step_of_the_best_epoch(grid):
-    found = grid.shown
-    tags = [tag for tag in found.tags("h008-L1-bi-s0", "scalars") if tag.startswith("mean/")]
-    names = ("val/acc", "val/loss", "train/loss", "test/acc", "test/f1", "best_epoch",
-             "train_seconds", "params")  # fmt: skip
-    assert tags == sorted(f"mean/{name}" for name in names)
-    steps = [[step for step, _ in found.points("h008-L1-bi-s0", tag)] for tag in tags]
-    assert steps == [[18]] * len(tags)
-    assert found.points("h008-L1-bi-s0", "mean/best_epoch") == [(18, 2)]
-
-
 METRICS = ["val/acc", "test/acc", "test/f1", "train_seconds", "params"]
 
 
@@ -111,22 +100,13 @@ def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
     assert [v.string_value.strip() for v in column.domain_discrete.values] == ["4", "8", "128"]
 
 
-def test_hparams_shows_values_of_any_type(sweep, shown):
-    """Mixed types become texts, many numbers a range, and classes the last part of their names."""
-    for n in range(30):
-        config = {"h": n, "x": [None, 0.5, "a"][n % 3], "y": [[1], [2]][n % 2], "data.seed": n % 2}
-        config["optimizer._target_"] = f"torch.optim.{'SGD' if n % 5 else 'Adam'}"
-        sweep.add(f"{n:02}", config, [0.5])
+def test_hparams_shows_values_of_mixed_types_as_texts(sweep, shown):
+    for number, mixed in enumerate((None, 0.5, "a")):
+        sweep.add(f"{number}", {"x": mixed}, [0.5])
     found = shown(sweep.folder)
-    infos = {info.name: info for info in found.experiment().hparam_infos}
-    kinds = {"data.seed": "seed", "h": "h", "x": "x", "y": "y", "optimizer._target_": "optimizer"}
-    assert {name: info.display_name for name, info in infos.items()} == kinds
-    classes = infos["optimizer._target_"].domain_discrete.values
-    assert [value.string_value for value in classes] == ["Adam", "SGD"]
-    assert (infos["h"].domain_interval.min_value, infos["h"].domain_interval.max_value) == (0, 29)
-    assert [v.string_value for v in infos["x"].domain_discrete.values] == ["0.5", "a", "null"]
-    values = {group.hparams["x"].string_value for group in found.groups()}
-    assert values == {"0.5", "a", "null"}
+    (info,) = found.experiment().hparam_infos
+    assert [v.string_value for v in info.domain_discrete.values] == ["0.5", "a", "null"]
+    assert {g.hparams["x"].string_value for g in found.groups()} == {"0.5", "a", "null"}
 
 
 def test_a_users_own_metrics_are_columns_by_their_names(shown, tmp_path):
