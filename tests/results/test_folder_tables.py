@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from made_sweeps import Configs, finish_run, start_run, sweep_of
 from report_pages import page
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from terminals import console_text
@@ -36,6 +37,13 @@ def lines(table: Table) -> list[list[str]]:
     """The cells of the rows below the header."""
     below = printed(table).rpartition("─")[2]
     return [line.split() for line in below.splitlines() if line.strip()]
+
+
+def test_another_program_gets_a_table_without_blanks_and_its_title_in_one_line():
+    table = Table("a", "b", box=SIMPLE_HEAD)
+    table.add_row("1", "")
+    piped = console_text(lambda console: print_table(console, table, "a title"), width=5)
+    assert piped.splitlines() == ["a title", "  a   b", " ───────", "  1"]
 
 
 def made(folder: Path, configs: Configs, *given: Any) -> list[Entry]:

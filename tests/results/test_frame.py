@@ -81,6 +81,12 @@ def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     assert list(table["big"]) == [2**70, 1]
 
 
+def test_the_column_of_a_key_named_like_a_result_has_the_full_name(tmp_path):
+    table = load_sweep(sweep_of(tmp_path, [{"model.params": n, "state": n} for n in (0, 1)]))
+    assert list(table["model.params"]) == [0, 1] and list(table["params"]) == [1200, 1200]
+    assert list(table["config.state"]) == [0, 1]
+
+
 def test_curves_have_a_row_per_epoch_and_the_keys(folder):
     """A partial line, of an epoch that was being written, is left out."""
     curves = load_curves(folder)

@@ -135,6 +135,12 @@ def test_intervals_stay_within_what_the_metric_can_be(tmp_path):
     assert (second.difference.interval.low, second.difference.interval.high) == (-1.0, 1.0)
 
 
+def test_a_metric_of_epochs_that_other_monitors_chose_is_called_so(tmp_path):
+    monitors = ("val/acc", "val/loss")
+    runs = [{"h": h, "monitor": m, "val/acc": 0.5, "val/loss": 0.5} for h, m in enumerate(monitors)]
+    assert board(tmp_path, runs).chosen_by == "val/acc of each run's chosen epoch"
+
+
 def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     planned = runs_of({"monitor": ["val/acc"], "h": (1, 2), "c": "ab"}, 2)
     sweep_of(tmp_path, planned[:2], None, 0.5, data_fingerprint="d")

@@ -29,9 +29,7 @@ from seqsweep.using.find_run import find_run
 @pytest.mark.parametrize(
     ("replicates", "words"),
     [
-        ([Replicate()], "1 seed"),
         ([Replicate(seed=s) for s in range(3)], "3 seeds"),
-        ([Replicate(f, seed=f) for f in range(5)], "5 folds, each with its own seed"),
         ([Replicate(0, p, p) for p in range(4)], "4 random splits, each with its own seed"),
         ([Replicate(f, p) for f in range(3) for p in (0, 1)], "3 folds x 2 split seeds, one seed"),
         ([Replicate(), Replicate(1, 1, 1)], "2 runs over 2 folds, 2 split seeds and 2 seeds"),

@@ -119,13 +119,6 @@ def test_a_row_opens_to_its_runs_and_moves_with_them(report, browser):
     moved.locator("td:nth-child(4)").first.click()
     assert moved.locator("tr.runs").is_hidden()
     assert wrong == []
-    # A row opens without JavaScript, too.
-    page = browser.new_context(offline=True, java_script_enabled=False).new_page()
-    page.goto(report.as_uri())
-    config = page.locator("#board > tbody").first
-    assert config.locator("tr.runs").is_hidden()
-    config.locator("summary").click()
-    assert config.locator("tr.runs").is_visible()
 
 
 def test_a_dark_phone_need_not_scroll_sideways_and_paper_is_light(report, browser):
