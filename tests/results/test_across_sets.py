@@ -1,6 +1,7 @@
 """Configs of several data sets meet as ranks; their scores are never mixed."""
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
     assert places == sorted(places)
     assert text.count("by val/acc of the best epoch") == 3
     assert "2 configs need at least 6 data sets for a significant p in the table" in text
+    assert re.search(r" 8 +1\.67 +1/0/2 ", text)
     # No mean over data sets is printed: those of the configs are 0.5667 and 0.6000.
     assert "0.5667" not in text + as_csv(table_of(easy))
 

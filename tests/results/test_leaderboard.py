@@ -93,6 +93,12 @@ def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
     assert (f"1 config not compared with the first: {apart}" in notes) == bool(apart)
 
 
+def test_without_fingerprints_the_keys_that_cut_the_splits_stand_for_them(tmp_path):
+    for key, apart in (("data.val_fraction", "other validation set"), ("data.batch_size", "")):
+        found = board(tmp_path / key, {key: (0, 1)}, 1, 0.8)
+        assert {row.apart for row in found.rows} == {"", apart}
+
+
 def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
     """The module splits by the run's seed: seed 1 of the second config has another test set."""
     _, second = board(

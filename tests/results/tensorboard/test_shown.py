@@ -16,6 +16,7 @@ def test_a_copied_run_is_shown_wherever_it_lies(sweep, shown, tmp_path):
     sweep.plan()
     alone = shown(sweep.folder / f"{0:016x}")
     assert alone.runs == ["h008-L1-uni-s0"]
+    assert "names" in alone.tags("h008-L1-uni-s0", "text")
     columns = [info.display_name for info in alone.experiment().hparam_infos]
     assert columns == ["bidirectional", "hidden_size", "num_layers"]
     copy = shutil.copytree(sweep.folder / f"{0:016x}", tmp_path / "copies" / "mine")
