@@ -19,7 +19,7 @@ from seqsweep.results.by import compare_values
 from seqsweep.results.comparison import By, Pair
 from seqsweep.runs.ledger import Entry, read_folder
 
-SWEEPS = 200
+SWEEPS = 100
 Scores = dict[tuple[str, int, int, int], float]
 """The score of each data set, value of h, setting g and replicate."""
 
@@ -173,38 +173,6 @@ def cell_score(config: dict[str, Any]) -> float:
     return 0.5 + len(config["cell"]) / 20 + (config["seed"] * 7 % 5) / 100
 
 
-@pytest.mark.parametrize(
-    ("cells", "settings", "seeds", "unit", "is_tested"),
-    [
-        (2, 6, 5, "setting", True),  # 6 settings are enough, and 5 seeds are not
-        (2, 5, 5, "seed", False),
-        (2, 6, 6, "seed", True),
-        (3, 7, 6, "setting", True),  # three pairs need 7
-        (3, 6, 6, "seed", False),
-        (3, 7, 7, "seed", True),
-    ],
-)
-def test_the_number_of_seeds_and_of_settings_decides_the_unit(
-    tmp_path: Path, cells: int, settings: int, seeds: int, unit: str, is_tested: bool
-):
-    chosen = ("rnn", "lstm", "mingru")[:cells]
-    axes = {"cell": chosen, "g": range(settings)}
-    block = only(sweep_of(tmp_path, axes, seeds, cell_score))
-    assert block.unit == unit
-    assert {pair.p is not None for pair in block.pairs} == {is_tested}
-
-
-def test_one_unit_holds_for_all_pairs(tmp_path: Path):
-    """The pair that has enough seeds is tested over settings too, and no sentence denies them."""
-    seeds = {"rnn": 9, "lstm": 9, "mingru": 2}
-    for cell, count in seeds.items():
-        sweep_of(tmp_path, {"cell": [cell], "g": range(7)}, count, cell_score)
-    block = only(tmp_path)
-    assert block.unit == "setting"
-    assert sorted(pair.replicates for pair in block.pairs) == [2, 2, 9]
-    assert all("because there are too few seeds" in pair.sentence for pair in block.pairs)
-
-
 def test_a_key_that_follows_does_not_hinder_and_is_named(tmp_path: Path):
     rates = {"rnn": 0.1, "lstm": 0.01, "mingru": 0.01}
     configs = [{"cell": cell, "g": g, "lr": rate} for cell, rate in rates.items() for g in (1, 2)]
@@ -239,13 +207,6 @@ def test_a_pair_without_a_common_setting_does_not_count_for_the_correction(tmp_p
     ] * 2
 
 
-def test_a_key_with_one_value_on_a_data_set_is_named_in_the_reason(tmp_path: Path, said):
-    configs = [{"data.source.name": name, "cell": cell} for name, cell in ("ax", "ay", "az", "bx")]
-    sweep_of(tmp_path, configs, 2, 0.5, about=lambda c: on_data(c["data.source.name"]))
-    code, printed = said("leaderboard", str(tmp_path), "--by", "cell")
-    assert code == 0 and "\ncell: has only one value\n" in printed
-
-
 def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
     folder = made(tmp_path, 9)
     (pair,) = only(folder).pairs
@@ -277,12 +238,6 @@ def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
             code, printed = said(command, str(folder), "--by", key)
             assert code == 2 and words in printed and printed.count("\n") == 1
     assert not (folder / "report.html").exists()
-
-
-def test_a_key_that_another_decides_is_refused_with_its_name(tmp_path: Path):
-    configs = [{"h": h, "k": 2 * h} for h in (1, 2)]
-    with pytest.raises(ValueError, match="changes only together with"):
-        only(sweep_of(tmp_path, configs, 6, lambda c: c["h"] / 3), "k")
 
 
 def test_trials_of_a_search_without_fresh_seeds_are_not_compared(tmp_path: Path):

@@ -1,6 +1,5 @@
 """Runs that differ in seed, fold or split seed repeat one config: its words, tests and power."""
 
-import math
 import statistics
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from replicate_runs import crossed, ranked
 from scipy import stats
 
 from seqsweep.results.measures import (
-    Measure,
     corrected_estimate,
     split_means,
 )
@@ -20,10 +18,10 @@ from seqsweep.results.power import (
     replicates_for,
     spread_bounds,
 )
-from seqsweep.results.replicates import Replicate, Variation, varied_words
-from seqsweep.results.significance import paired_t_p, signed_rank_p
-from seqsweep.results.words import find_answer, leaderboard_notes
-from seqsweep.runs.metrics import OURS, as_metric
+from seqsweep.results.replicates import Replicate, varied_words
+from seqsweep.results.significance import signed_rank_p
+from seqsweep.results.words import leaderboard_notes
+from seqsweep.runs.metrics import as_metric
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.using.find_run import find_run
 
@@ -31,9 +29,7 @@ from seqsweep.using.find_run import find_run
 @pytest.mark.parametrize(
     ("replicates", "words"),
     [
-        ([Replicate()], "1 seed"),
         ([Replicate(seed=s) for s in range(3)], "3 seeds"),
-        ([Replicate(f, seed=f) for f in range(5)], "5 folds, each with its own seed"),
         ([Replicate(0, p, p) for p in range(4)], "4 random splits, each with its own seed"),
         ([Replicate(f, p) for f in range(3) for p in (0, 1)], "3 folds x 2 split seeds, one seed"),
         ([Replicate(), Replicate(1, 1, 1)], "2 runs over 2 folds, 2 split seeds and 2 seeds"),
@@ -41,25 +37,6 @@ from seqsweep.using.find_run import find_run
 )  # fmt: skip
 def test_the_words_say_what_varied(replicates, words):
     assert varied_words(replicates) == words
-
-
-def test_configs_without_a_shared_fold_are_ranked_with_a_note_and_not_compared(tmp_path):
-    runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
-    board = ranked(tmp_path, runs)
-    assert board.rows[1].difference is None
-    assert board.rows[1].apart == "no shared replicate"
-    note = "no split is common to all configs: each is ranked by its own splits"
-    assert note in leaderboard_notes(board)
-
-
-def test_a_split_seed_without_effect_is_a_seed(tmp_path):
-    """All splits are given, so the split seed changes nothing, and the seeds are independent."""
-    runs = [(h, Replicate(0, s, s)) for h in (0, 1) for s in range(7)]
-    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - r.seed / 100, has_effect=False)
-    assert not board.variation.resampled
-    assert board.rows[1].difference is not None
-    assert board.rows[1].difference.verdict == "different"
-    assert board.rows[1].difference.p == pytest.approx(2 / 2**7)
 
 
 def test_the_notes_name_what_varied_and_the_test(tmp_path):
@@ -106,41 +83,12 @@ def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):
     assert "ranked by the 2 splits that all configs have" in leaderboard_notes(board)
 
 
-def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):
-    runs = [(h, Replicate()) for h in (0, 1)]
-    board = ranked(tmp_path, runs, folds=5)
-    assert (
-        "1 config not compared with the first: 2 configs need at least 3 folds for a corrected"
-        " t-test, and share 1"
-    ) in leaderboard_notes(board)
-    assert find_answer(board).sentence.endswith("(a test needs 'data.fold=range(5)')")
-
-
-def test_each_reason_against_a_test_has_its_configs(tmp_path):
-    """The second config lacks two folds, and the third is as much worse on each fold."""
-    runs = [run for run in crossed((0, 1, 2), folds=4) if run[0] != 1 or run[1].fold < 2]
-    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - (h == 1) * r.fold / 100)
-    notes = "\n".join(leaderboard_notes(board))
-    assert "1 config not compared with the first: 2 shared splits are too few" in notes
-    assert "1 config not compared with the first: the difference is the same on all" in notes
-
-
 SHARE = 0.25
 VALUES = [0.03, -0.01, 0.02, 0.05, 0.01]
 
 
 def by_fold(values: list[float]) -> dict[Replicate, float]:
     return {Replicate(fold): value for fold, value in enumerate(values)}
-
-
-def test_p_and_interval_have_the_formula_of_nadeau_and_bengio():
-    n, mean, std = len(VALUES), statistics.fmean(VALUES), statistics.stdev(VALUES)
-    error = std * math.sqrt(1 / n + SHARE)
-    assert paired_t_p(VALUES, SHARE) == pytest.approx(2 * stats.t.sf(mean / error, n - 1))
-    found = corrected_estimate(by_fold(VALUES), SHARE)
-    half = stats.t.ppf(0.975, n - 1) * error
-    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
-    assert (found.n, found.mean, found.std) == pytest.approx((n, mean, std))
 
 
 def test_the_seeds_of_a_split_are_one_sample():
@@ -156,21 +104,6 @@ def test_the_seeds_of_a_split_are_one_sample():
     assert (found.mean, found.low, found.high) == pytest.approx(
         (statistics.fmean(VALUES), single.low, single.high)
     )
-
-
-def test_differences_are_corrected_by_holm_and_paired_by_replicate():
-    rng = np.random.default_rng(0)
-    samples = [by_fold(list(base + rng.normal(0, 0.01, 10))) for base in (0.9, 0.7, 0.899)]
-    del samples[1][Replicate(3)]
-    variation = Variation(resampled_data=frozenset({"data"}), shares={"test": SHARE})
-    measure = Measure(OURS["test/acc"], variation)
-    best, far, near = measure.differences(samples)
-    assert (best.verdict, far.verdict, near.verdict) == ("best", "different", "indistinguishable")
-    assert (far.n, near.n) == (9, 10)
-    assert far.adjusted == pytest.approx(2 * (far.p or 0))
-    values = [samples[1][key] - samples[0][key] for key in samples[1]]
-    assert far.p == pytest.approx(paired_t_p(values, SHARE))
-    assert measure.differences([samples[0]] * 2)[1].verdict == "indistinguishable"
 
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()

@@ -93,7 +93,6 @@ def test_a_deleted_run_of_a_sweep_counts_as_not_started_and_leaves_the_report(ou
     [
         (("outputs/sweeps/tow",), "no such folder"),
         (("outputs/sweeps/one", "--yes"), "--yes: choose what to delete"),
-        (("outputs/sweeps/one", "--fialed"), "did you mean '--failed'"),
         (("outputs/sweeps/one", "hidden_size=4"), "did you mean 'model.hidden_size'"),
         (("model.hidden_size=4", "outputs/sweeps/one"), "sweeps/one: must be KEY=VALUE"),
     ],

@@ -25,7 +25,7 @@ from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics import as_metric
 from seqsweep.text import interval_texts, number
 
-SWEEPS = 50
+SWEEPS = 30
 
 
 def random_sweep(folder: Path, draw: random.Random) -> Path:

@@ -58,9 +58,6 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
     assert "hidden_size=8 seed=0" in found.text
     assert "diverged: loss is" in found.text
     assert "1 of 4 diverged" in found.text and "seeds lost" in found.text
-    source = (tmp_path / "report.html").read_text(encoding="utf-8").split('<table id="board"')[1]
-    head, body = source.split("</tr>", 2)[:2]
-    assert head.count("<th ") == body.count("<td")
 
 
 def test_a_grid_that_is_not_full_says_so_and_has_no_effects_without_complete_settings(tmp_path):

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from made_sweeps import id_of
 from report_pages import (
     LAYERS,
     SIZE,
@@ -131,25 +130,6 @@ def test_a_report_shows_the_last_command_of_its_folder(tmp_path):
     write_report(tmp_path)
     what = "the last command in this folder; complete runs are skipped"
     assert data(tmp_path)["commands"][0] == [what, "seqsweep train -m"]
-
-
-def test_a_report_on_runs_that_were_just_read_does_not_read_them_again(tmp_path):
-    """The command reads thousands of records for the baselines, and then for the report."""
-    folder = grid(tmp_path, [8], [1], 2)
-    entries = read_folder(folder)
-    for path in folder.glob("*/record.json"):
-        path.unlink()
-    write_report(folder, entries=entries)
-    assert data(folder)["states"] == {"complete": 2}
-
-
-def test_the_report_of_a_single_run_names_it_from_its_own_folder(tmp_path):
-    run = trained(tmp_path, {SIZE: [8]}, 1, 0.9) / id_of(0)
-    found = page(run)
-    assert "seqsweep reproduce ." in found.text
-    assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
-    first = ["the same run again; a complete run is skipped", "seqsweep train"]
-    assert data(run)["commands"][0] == first
 
 
 def test_a_long_page_lists_the_best_configs_and_says_so(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ def test_a_copied_run_is_shown_wherever_it_lies(sweep, shown, tmp_path):
     sweep.plan()
     alone = shown(sweep.folder / f"{0:016x}")
     assert alone.runs == ["h008-L1-uni-s0"]
+    assert "names" in alone.tags("h008-L1-uni-s0", "text")
     columns = [info.display_name for info in alone.experiment().hparam_infos]
     assert columns == ["bidirectional", "hidden_size", "num_layers"]
     copy = shutil.copytree(sweep.folder / f"{0:016x}", tmp_path / "copies" / "mine")
@@ -37,32 +38,6 @@ def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, shown):
     assert shown(sweep.folder).runs == runs
 
 
-def test_each_mean_has_one_point_at_the_step_of_the_best_epoch(grid):
-    found = grid.shown
-    tags = [tag for tag in found.tags("h008-L1-bi-s0", "scalars") if tag.startswith("mean/")]
-    names = ("val/acc", "val/loss", "train/loss", "test/acc", "test/f1", "best_epoch",
-             "train_seconds", "params")  # fmt: skip
-    assert tags == sorted(f"mean/{name}" for name in names)
-    steps = [[step for step, _ in found.points("h008-L1-bi-s0", tag)] for tag in tags]
-    assert steps == [[18]] * len(tags)
-    assert found.points("h008-L1-bi-s0", "mean/best_epoch") == [(18, 2)]
-
-
-def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
-    """Runs outside the leaderboard's best, and runs that have not ended, are included."""
-    module = "seqsweep.models.classifier"
-    sweep.done("0", {"model._target_": f"{module}.SimpleRNN"}, 0.5)
-    sweep.add("1", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
-    for number, file in enumerate(("one", "two")):
-        sweep.add(f"own{number}", {"model._target_": f"{file}.Net"}, [0.4])
-    found = shown(sweep.folder)
-    (text,) = found.events.Tensors("simple", "names")[-1].tensor_proto.string_val
-    _, *rows = [line.split() for line in text.decode().splitlines()[2:]]
-    ours = [["bidirectional", "model=bidirectional"], ["simple", "model=simple"]]
-    own = [["one.Net", "model=one.Net"], ["two.Net", "model=two.Net"]]
-    assert sorted(rows) == sorted(ours + own)
-
-
 METRICS = ["val/acc", "test/acc", "test/f1", "train_seconds", "params"]
 
 
@@ -78,22 +53,6 @@ def test_hparams_has_the_swept_keys_and_the_metrics_in_their_order(grid):
     assert sizes == ["  8", " 16", "128"]
     assert [v.bool_value for v in found.hparam_infos[0].domain_discrete.values] == [False, True]
     assert [info.display_name for info in found.metric_infos] == METRICS
-
-
-def test_the_ranking_metric_is_the_first_metric_of_hparams(sweep, shown):
-    sweep.done("0", {"h": 0, "monitor": "val/loss"}, 0.9)
-    sweep.done("1", {"h": 1, "monitor": "val/loss"}, 0.8)
-    found = shown(sweep.folder)
-    names = [info.display_name for info in found.experiment().metric_infos]
-    assert names == ["val/loss", "test/acc", "val/acc", "test/f1", "train_seconds", "params"]
-
-
-def test_a_split_that_no_run_has_gets_no_column(sweep, shown):
-    for number in (0, 1):
-        run = sweep.add(str(number), {"h": number, "monitor": "train/loss"}, [0.5])
-        run.finish({"config": sweep.configs[str(number)], "metrics": {"train/loss": 0.5}})
-    names = [info.display_name for info in shown(sweep.folder).experiment().metric_infos]
-    assert names == ["train/loss"]
 
 
 def test_a_row_of_hparams_is_a_config_with_the_mean_of_its_seeds(grid):
@@ -142,22 +101,13 @@ def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
     assert [v.string_value.strip() for v in column.domain_discrete.values] == ["4", "8", "128"]
 
 
-def test_hparams_shows_values_of_any_type(sweep, shown):
-    """Mixed types become texts, many numbers a range, and classes the last part of their names."""
-    for n in range(30):
-        config = {"h": n, "x": [None, 0.5, "a"][n % 3], "y": [[1], [2]][n % 2], "data.seed": n % 2}
-        config["optimizer._target_"] = f"torch.optim.{'SGD' if n % 5 else 'Adam'}"
-        sweep.add(f"{n:02}", config, [0.5])
+def test_hparams_shows_values_of_mixed_types_as_texts(sweep, shown):
+    for number, mixed in enumerate((None, 0.5, "a")):
+        sweep.add(f"{number}", {"x": mixed}, [0.5])
     found = shown(sweep.folder)
-    infos = {info.name: info for info in found.experiment().hparam_infos}
-    kinds = {"data.seed": "seed", "h": "h", "x": "x", "y": "y", "optimizer._target_": "optimizer"}
-    assert {name: info.display_name for name, info in infos.items()} == kinds
-    classes = infos["optimizer._target_"].domain_discrete.values
-    assert [value.string_value for value in classes] == ["Adam", "SGD"]
-    assert (infos["h"].domain_interval.min_value, infos["h"].domain_interval.max_value) == (0, 29)
-    assert [v.string_value for v in infos["x"].domain_discrete.values] == ["0.5", "a", "null"]
-    values = {group.hparams["x"].string_value for group in found.groups()}
-    assert values == {"0.5", "a", "null"}
+    (info,) = found.experiment().hparam_infos
+    assert [v.string_value for v in info.domain_discrete.values] == ["0.5", "a", "null"]
+    assert {g.hparams["x"].string_value for g in found.groups()} == {"0.5", "a", "null"}
 
 
 def test_a_users_own_metrics_are_columns_by_their_names(shown, tmp_path):

@@ -87,12 +87,12 @@ def test_only_a_regular_file_of_the_run_is_shown(sweep, target, runs_at):
 def test_a_runs_event_file_never_takes_the_place_of_what_the_view_writes(sweep, target, tmp_path):
     sweep.grid()
     (tmp_path / "first").mkdir()
-    make_view(sweep.folder, tmp_path / "first")
+    make_view(sweep.folder, tmp_path / "first", images=0)
     files = (tmp_path / "first").rglob("*")
     (made,) = {path.name for path in files if path.is_file() and not path.is_symlink()}
     run = next(path.parent for path in sweep.folder.glob("*/config.yaml"))
     (run / made).write_bytes(b"of the run")
     before = listing(sweep.folder)
-    make_view(sweep.folder, target)
+    make_view(sweep.folder, target, images=0)
     assert listing(sweep.folder) == before and (run / made).read_bytes() == b"of the run"
     assert all(not path.is_symlink() for path in target.rglob(made))
