@@ -59,6 +59,9 @@ BAD_CSV = {
     ),
     "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text in UTF-8; expected csv or parquet"),
     "delimiter": bad(LONG, "delimiter='::': must be one character", delimiter="::"),
+    "a line below Excel's first": bad(
+        "sep=;\nx;label\n1;a\nfast;b\n1;a\n", r"my.csv:4: column 'x': 'fast' is not a number"
+    ),
     "the first line of a file without a header": bad(
         "\nfast,a\n1,b\n2,a\n", "my.csv:2: column '0': 'fast'", header=False, label="1"
     ),

@@ -20,7 +20,7 @@ from seqsweep.data.files import config_of
 from seqsweep.text import without_machine
 
 MEGABYTE = 1_000_000
-COLUMNS = 10_000
+COLUMNS = 12_000
 
 command = typed_commands.command
 
