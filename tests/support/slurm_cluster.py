@@ -147,7 +147,8 @@ class SlurmCluster:
 
     def release(self, name: str) -> None:
         """Starts a requeued element soon. Slurm itself waits two minutes."""
-        wait_until(lambda: self._state(name) == "PENDING")
+        pending = Element(name, "PENDING", "")
+        wait_until(lambda: pending in self.elements())
         # Within the same second the node still refuses the job.
         self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
 
@@ -190,9 +191,6 @@ class SlurmCluster:
             env=self.environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
         return done.stdout.split()
-
-    def _state(self, name: str) -> str:
-        return next((e.state for e in self.elements() if e.name == name), "")
 
     def _job_processes(self, node: str | None) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():

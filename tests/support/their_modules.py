@@ -277,22 +277,6 @@ class Collected(TagLit):
         self.log_dict(self.scores)  # pyright: ignore
 
 
-class Averaged(TagLit):
-    mean = 0.0
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.mean += 0.1 * (self.head.bias[0].item() - self.mean)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mean"] = self.mean
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.mean = checkpoint["mean"]
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("test/mean", self.mean)
-
-
 class Configured(TagLit):
     """Makes a lazy layer, which `setup` gives its sizes, and another in `configure_model`."""
 
@@ -329,7 +313,6 @@ STYLES = {  # a class, after it what else makes the style: the words of a run, i
     "TagLit": ("data=tag monitor=val/acc", "max"),
     "Lit of pytorch_lightning": ("model=tag model._target_=older_lightning.Lit data=tag", None),
     "Collected": ("data=tag monitor=val/f1", "max"),
-    "Averaged": ("data=tag monitor=val/loss monitor_mode=max", "max"),
     "Configured": ("data=tag", None),
     "Loading": ("monitor=val/loss/dataloader_idx_1", "min"),
 }

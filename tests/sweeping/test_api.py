@@ -14,8 +14,6 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import seqsweep
-from seqsweep.cli import main
-from seqsweep.command import Command, current
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.runs.files import read_object
@@ -108,15 +106,6 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert RunFolder(folder / single["run_id"]).record() is not None  # the same run_id
     assert seqsweep.sweep(*SMALL, *QUICK, "seed=0,1") == folder
     assert "2 done, 0 to train" in capsys.readouterr().out
-
-
-def test_a_command_leaves_nothing_to_the_next(capsys):
-    arguments = list(sys.argv)
-    with pytest.raises(SystemExit) as ended:
-        main(["plan", "data=digits", "model.hidden_size=4,8", "--json"])
-    assert ended.value.code == 0
-    assert '"runs"' in capsys.readouterr().out
-    assert (current(), sys.argv) == (Command("train"), arguments)
 
 
 def test_sweep_takes_every_form_and_is_never_asked(capsys):

@@ -54,6 +54,16 @@ def test_baselines_of_japanese_vowels_match_the_published_accuracies():
     assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
 
 
+def test_baselines_of_longer_test_sequences_count_symbols():
+    """The more frequent of two symbols is found in sequences longer than any of train."""
+    rng, parts = np.random.default_rng(0), list[Sequences]()
+    for length in (9, 41):
+        x = np.eye(2)[rng.integers(2, size=(300, length))]
+        parts.append(make_sequences(x, x.sum(axis=1).argmax(axis=1)))
+    found, _ = measure(Splits(parts[0], test=parts[1]))
+    assert found[1]["metrics"]["test/acc"] > 0.98
+
+
 def test_a_text_has_the_same_baselines_alone_and_beside_a_longer_one():
     """The nearest neighbour of a text is its copy, unless the counts include the padding."""
     texts = ["a", "ab", "abb", "abbc"]

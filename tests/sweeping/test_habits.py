@@ -15,29 +15,24 @@ train data=digits hidden_size=32        | train data=digits model.hidden_size=32
 train data=digits model=lstm            | train data=digits model.cell=lstm
 train my.csv                            | train data=csv data.source.path=my.csv
 sweep data=digits seed=0,1              | train -m data=digits seed=0,1
-test data=digits                        | evaluate RUN
 data=digits seed=1                      | train data=digits seed=1
 train --data digits --epochs=5          | train data=digits trainer.max_epochs=5
-train +experiment=digits                | train experiment=digits
 train data=digits n_trials=10           | train -m data=digits hydra.sweeper.budget.trials=10 hydra/sweeper=optuna
 train -m data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
 train -m data=digits model.hidden_size=8 16 | train -m data=digits model.hidden_size=8,16
 train data=digits seed=0-4               | train -m data=digits 'seed=range(0,5)'
 train data=digits 'optimizer.lr=loguniform(0.001,0.1)' | train -m data=digits 'optimizer.lr=tag(log,interval(0.001,0.1))' hydra/sweeper=optuna
 train data = digits                     | train data=digits
-train data=digits, seed=0               | train data=digits seed=0
 train -m data=digits seed=0,1 budget.epochs=5 | train -m data=digits seed=0,1 hydra.sweeper.budget.epochs=5 hydra/sweeper=optuna
 train data=csv 'data.source.features=[a [m],b [s]]' | train data=csv 'data.source.features=["a [m]","b [s]"]'
 test tests                              | evaluate tests
 train data=digits model=gru,mingru      | train -m data=digits model.cell=gru,mingru
 train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zeit [s]"'
-train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
 train data=digits train=true test=false ckpt_path=a.ckpt | train data=digits
 train data=digits paths.output_dir=foo paths.data_dir=bar | train data=digits output_dir=foo paths.data_dir=bar
 train data=digits trainer=ddp_sim wandb.project=mine | train data=digits trainer=ddp logger=wandb logger.wandb.project=mine
 train data=digits optimizer=torch.optim.Adam scheduler=reduce_on_plateau | train data=digits optimizer=adam scheduler=plateau
-train data=digits ~callbacks.early_stopping | train data=digits
 train data=csv data.source.path=d 'pattern={label}/*' | train data=csv data.source.path=d 'data.source.pattern="{label}/*"'
 """  # noqa: E501
 ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_sweeps import write_rows
 from sweep_members import member_at
 
 from seqsweep.errors import RunLocked
@@ -141,3 +142,11 @@ def test_a_pruned_run_is_done_for_a_search_alone(run_at, tmp_path):
     run.folder.finish(content, synced=True)
     assert not run.is_done()
     assert replace(run, limits=Limits()).is_done()
+
+
+def test_a_run_that_pauses_is_over_once_it_has_logged_its_epochs(run_at):
+    run = replace(run_at("a"), limits=Limits(until=2))
+    write_rows(run.folder.path, "epoch,train/loss", [[0, 0.5]])
+    assert not run.is_over()
+    write_rows(run.folder.path, "epoch,train/loss", [[0, 0.5], [1, 0.5]])
+    assert run.is_over()

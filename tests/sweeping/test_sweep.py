@@ -81,6 +81,13 @@ def test_a_worker_reads_a_changed_sweep_json_again(tmp_path):
     assert worker.sweep.started == 1.0
 
 
+def test_a_worker_counts_the_runs_that_are_not_done(members):
+    folder = members[0].folder.path.parent
+    assert launched(members[:2], threads=1) == [2]
+    SweepFile((), 0.0, {member.run_id: member.flat for member in members}).write(folder)
+    assert Worker(folder, 1, ()).left() == 10
+
+
 def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_again(members, capsys):
     """The worker knows from sweep.json which failures are older; a later one counts."""
     member, other = members[:2]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from made_search import found, tried
 from omegaconf import OmegaConf
+from run_files import result
 
 from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import (
     HalvingSweeperConf,
@@ -27,13 +28,11 @@ from seqsweep.extras.search.command import LOCK, search
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.searchfile import Choice
 from seqsweep.extras.search.study import Window
-from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.launchers import AsJobs, Here
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
@@ -57,7 +56,6 @@ HALVING: dict[str, Any] = {
 OPTUNA: dict[str, Any] = {
     "budget": {"trials": 4}, "parallel": 2, "sampler": "random", "confirm": {"top": 0}
 }  # fmt: skip
-TIMES = ("train_seconds", "samples_per_s", "digest")
 
 
 @dataclass
@@ -130,17 +128,7 @@ def seed_of(folder: Path, run_id: str) -> int:
 def trained(folder: Path) -> dict[str, Any]:
     """All that a search has decided and trained, except for times."""
     content = {**json.loads((folder / "search.json").read_text()), "minutes": 0, "digest": ""}
-    runs: dict[str, Any] = {}
-    for path in sorted(folder.glob("*/config.yaml")):
-        run = RunFolder(path.parent)
-        written = read_object(run.path / "record.json")
-        record = {k: v for k, v in written.items() if k not in TIMES}
-        loaded = [load_sealed(each) for each in sorted((run.path / "checkpoints").glob("*.ckpt"))]
-        weights = [
-            value.numpy().tobytes() for state in loaded for value in state["state_dict"].values()
-        ]
-        rows = run.path / "metrics.csv"  # none of a run that failed at once
-        runs[run.run_id] = record, weights, rows.read_bytes() if rows.exists() else b""
+    runs = {path.parent.name: result(path.parent) for path in folder.glob("*/config.yaml")}
     return {"search": content, "runs": runs}
 
 
@@ -236,6 +224,14 @@ def test_a_halving_goes_on_without_a_run_that_fails_for_good(run, tmp_path, caps
     assert "the search has gone on without 1 failed run" in capsys.readouterr().out
     assert run.halving(confirm={"top": 0}) == 1  # the rung was decided without the run
     assert trained(tmp_path) == before
+
+
+def test_a_failure_that_stops_ends_the_search_until_the_next_command(run, tmp_path):
+    assert run("sweep.on_error=stop", launcher=failing()) == 1
+    # The failure is tried again, so it decides nothing yet.
+    assert "complete" in states(tmp_path) and len(states(tmp_path)) == 2
+    assert run("sweep.on_error=stop") == 0
+    assert states(tmp_path) == ["complete"] * 4
 
 
 def test_fresh_seeds_follow_those_of_the_trials(run, tmp_path, capsys):
