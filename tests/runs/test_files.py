@@ -113,6 +113,15 @@ def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, replaced, wri
     assert path.read_bytes() == b"old"
 
 
+def test_a_link_that_fails_leaves_the_old_file(tmp_path, replaced):
+    (tmp_path / "next").write_bytes(b"new")
+    (tmp_path / "best").write_bytes(b"old")
+    with replaced("os.replace"), pytest.raises(OSError, match="No space left"):
+        link(tmp_path / "next", tmp_path / "best")
+    assert (tmp_path / "best").read_bytes() == b"old"
+    assert names(tmp_path) == ["best", "next"]
+
+
 def test_what_a_killed_writer_of_a_file_has_left_goes_with_the_next_write(tmp_path):
     program = "from seqsweep.runs.files import temporary_name; print(temporary_name('a*b'))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -35,11 +35,6 @@ def id_of(checked):
         ),
         (["optimizer.lr=1"], ["optimizer.lr=1.0"]),
         (["model.hidden_size=8"], ["model.hidden_size=8.0"]),
-        (["trainer.precision=32"], ["trainer.precision='32'"]),
-        (
-            ["callbacks=early_stopping"],
-            ["callbacks=early_stopping", "callbacks.early_stopping.goal=null"],
-        ),
     ],
     ids=lambda overrides: " ".join(overrides) or "default",
 )

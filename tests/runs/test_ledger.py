@@ -1,11 +1,22 @@
 """A folder of runs is read: its runs, their states, and the keys in which they differ."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_sweeps import finish_run
 
-from seqsweep.runs.ledger import differing_keys, read_folder, short_names
+from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_names
 from seqsweep.runs.run_folder import RunFolder
+
+
+def test_a_run_that_ends_between_two_looks_is_done(tmp_path, monkeypatch):
+    folder = RunFolder(finish_run(tmp_path / "a", {"seed": 0}, {"val/acc": 1.0}))
+    looks = itertools.chain([None], itertools.repeat(folder.record()))
+    monkeypatch.setattr(folder, "record", lambda: next(looks))
+    entry = read_run(folder)
+    assert (entry.state, entry.record.metrics) == ("complete", {"val/acc": 1.0})
 
 
 def test_a_seed_of_the_data_that_repeats_the_seed_is_no_key_of_its_own():

@@ -36,8 +36,12 @@ def test_a_run_is_complete_with_its_record_only(folder):
     assert (folder.state(), folder.record(), folder.problem()) == ("incomplete", None, None)
     failed(folder, "lost")
     assert folder.state() == "failed"
+    for name in ("best.ckpt", "last.ckpt", "previous.ckpt", "next.ckpt"):
+        (folder.path / "checkpoints" / name).touch()
     folder.finish(RESULT)
     assert (folder.state(), folder.failure()) == ("complete", None)
+    left = {path.name for path in (folder.path / "checkpoints").iterdir()}
+    assert left == {"best.ckpt", "last.ckpt"}
     content = sealed({"semantics": SEMANTICS, "status": "complete"} | RESULT)
     assert folder.record() == Record.of(content)
 

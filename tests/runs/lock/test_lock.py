@@ -27,6 +27,8 @@ def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
         holder = json.loads((folder / "lock").read_bytes())  # ours is dropped by this reading
     assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
     assert before <= holder["since"] <= time.time()
+    with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
+        raise RuntimeError("inside")
     assert not is_locked(folder)
     assert list(folder.iterdir()) == []
 
@@ -71,13 +73,18 @@ def test_a_lock_file_that_says_nothing_holds_nothing(folder: Path, content: byte
     assert not (folder / "lock").exists()
 
 
-def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
+def test_descriptors_of_removed_and_refused_locks_are_closed(tmp_path: Path) -> None:
     """A sweep of thousands must not run out of them."""
+    refused = tmp_path / "refused"
+    refused.mkdir()
+    leave_lock_of("elsewhere", refused, age=0)
     before = len(os.listdir("/dev/fd"))
     with RunLock(tmp_path / "held"):
         for index in range(200):
             with RunLock(tmp_path / str(index)):
                 pass
+        with pytest.raises(RunLocked), RunLock(refused):
+            pass
     assert len(os.listdir("/dev/fd")) <= before
 
 
