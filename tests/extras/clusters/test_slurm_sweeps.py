@@ -1,4 +1,4 @@
-"""On a real Slurm of two nodes, a disturbed sweep ends as a local sweep does."""
+"""A disturbed sweep on a real Slurm of two nodes ends as a local sweep does."""
 
 import signal
 import subprocess

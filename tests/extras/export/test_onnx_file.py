@@ -47,7 +47,7 @@ def largest_on_shapes(run):
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", ["gru", "lru"])
 def test_a_file_equals_a_network_with_norms_and_any_pooling(made_run, cell, pooling):
-    """tests/models/test_forms_of_cells.py compares the cells without them."""
+    """The cells without them are compared in tests/models/test_forms_of_cells.py."""
     options = {"num_layers": 3, "bidirectional": True, "dropout": 0.5, "layer_norm": True}
     run = made_run(cell=cell, pooling=pooling, **options)
     for norm in run.network.rnn.norms:
