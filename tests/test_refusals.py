@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from seqsweep.arguments import check_output
+from seqsweep.arguments import check_output, whole_number
 from seqsweep.config.convert import convert
 from seqsweep.config.from_overrides import compose_sweep
 from seqsweep.config.instantiate import build
@@ -125,3 +125,7 @@ def test_the_content_of_padding_becomes_zero():
     x = np.ones((2, 3, 1), dtype=np.float32)
     padded = Sequences(x, np.array([3, 1]), np.array([0, 1]), ("a", "b"), ("x",))
     assert padded.x[:, :, 0].tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
+def test_the_smallest_and_the_largest_number_are_allowed():
+    assert [whole_number(1, 3)(text) for text in "13"] == [1, 3]

@@ -45,6 +45,15 @@ def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
+def test_a_run_that_was_skipped_is_done(sweep):
+    found = sweep(config(0), config(1))
+    for index in range(2):
+        found.end(index)
+    found.file(done_before=["run1"]).end(found.folder, time.time())
+    code, text = watched(found.folder)
+    assert code == 0 and text.splitlines()[-1] == "2 of 2 runs done"
+
+
 def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep):
     found = sweep(config(0))
     found.file().write(found.folder)

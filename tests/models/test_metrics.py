@@ -1,14 +1,16 @@
 """Sums over batches of any sizes give what one computation over the whole epoch gives."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.nn import functional
 
-from seqsweep.models.metrics import EpochSums
+from seqsweep.models.metrics import EpochSums, class_weights
 
 
 def epoch(seed: int, count: int, classes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,6 +54,13 @@ def test_sums_equal_the_whole_epoch(seed, sizes, classes, weighted, smoothing):
         "acc": pytest.approx(accuracy_score(truth, predicted), abs=1e-12),
         "f1": pytest.approx(f1, abs=1e-12),
     }
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    labels = np.array([0, 2, 2, 1, 2, 0])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    weights = class_weights("balanced", labels, 3)
+    assert weights is not None and weights.tolist() == pytest.approx(expected.tolist())
 
 
 def test_reduce_adds_the_other_processes():

@@ -153,6 +153,16 @@ def windows_of(rng, lengths):
     return unit, labels, np.where(right[unit], labels, 1 - labels)
 
 
+def test_resampled_intervals_hold_the_middle_95_percent():
+    p, labels = cases(count=400)
+    score = evaluate(p, labels, names(3), resamples=2000).metrics["log_loss"]
+    losses = -np.log(p[np.arange(400), labels])
+    draws = np.random.default_rng(1).choice(losses, (2000, 400)).mean(axis=1)
+    assert score.low is not None and score.high is not None
+    low, high = np.percentile(draws, [2.5, 97.5])
+    assert score.high - score.low == pytest.approx(high - low, rel=0.08)
+
+
 def test_the_interval_over_units_is_that_of_wilson_with_as_many_equal_units_and_students_t():
     lengths = np.array([30, 5, 8, 5, 12, 20])
     unit, labels, predicted = windows_of(np.random.default_rng(1), lengths)

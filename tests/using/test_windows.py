@@ -165,6 +165,17 @@ def test_scores_with_labels_by_row_have_intervals_over_groups(folder, command):
     assert new["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
 
 
+def test_windows_without_a_label_do_not_count_in_the_accuracy(folder, command, tmp_path):
+    lines = (folder / "rows_new.csv").read_text().splitlines()
+    lines = [line.replace(",a,s0", ",,s0") for line in lines]
+    (tmp_path / "part.csv").write_text("\n".join(lines))
+    done = command("predict", runs_of(folder, "rows")[0], "part.csv")
+    rows = [row for row in rows_of(done.out) if row["label"]]
+    assert 0 < len(rows) < len(rows_of(done.out)), done.err
+    right = np.mean([row["prediction"] == row["label"] for row in rows])
+    assert f"; accuracy {right:.4f}" in done.err
+
+
 def test_equal_windows_of_a_recording_count_once():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)

@@ -67,6 +67,12 @@ def test_the_best_epoch_so_far_counts(candidate):
     assert limits["run0"] == Limits() and limits["run1"] == Limits(ends_at=2)
 
 
+def test_epochs_after_a_rung_do_not_count_at_it(candidate):
+    runs = [candidate(0, 0.1, 0.9), candidate(1, 0.2), candidate(2, 0.3), candidate(3, 0.1)]
+    limits = judged(runs)
+    assert [number(run) for run in runs if limits[run.run_id].until] == [1, 2]
+
+
 def test_lost_runs_leave_places_empty_and_runs_without_a_value_come_last(candidate):
     diverged, failed = candidate(0), candidate(1)
     record(diverged, "diverged", epoch=0)
