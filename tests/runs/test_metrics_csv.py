@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep.runs.metrics import as_metric
-from seqsweep.runs.metrics_csv import MetricsSoFar, read_columns, read_rows
+from seqsweep.runs.metrics_csv import MetricsSoFar, keep_rows, read_columns, read_rows
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
 HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
@@ -23,6 +23,14 @@ def row(epoch: int, accuracy: float) -> str:
 
 def write(path: Path, epochs: int, accuracy: float) -> None:
     path.write_text(HEADER + "".join(row(n, accuracy) for n in range(epochs)), newline="")
+
+
+def test_the_rows_after_the_first_are_cut_off(path):
+    write(path, 3, 0.5)
+    assert not keep_rows(path, 4)
+    for count in (3, 2):
+        assert keep_rows(path, count)
+        assert [row["epoch"] for row in read_rows(path)] == [*range(count)]
 
 
 def test_rows_hold_the_finite_numbers_of_each_epoch(path):

@@ -15,7 +15,7 @@ from run_files import plain
 from torch import nn
 
 from seqsweep.errors import Damaged
-from seqsweep.training.checkpoint_files import load_sealed, seal
+from seqsweep.training.checkpoint_files import load_sealed, resume_point, save_sealed, seal
 from seqsweep.training.checkpoints import SealedCheckpointIO
 
 CONTENT: dict[str, Any] = {
@@ -102,3 +102,14 @@ def test_torchs_way_around_weights_only_opens_no_checkpoint(tmp_path, monkeypatc
     path = write(tmp_path / "a.ckpt", {"epoch": 0, "state_dict": {}, "evil": os.mkdir})
     with pytest.raises((ValueError, pickle.UnpicklingError)):
         load_sealed(path)
+
+
+@pytest.mark.parametrize(("best", "known", "resumes"), [(0, 0, True), (3, 0, True), (0, 1, False)])
+def test_a_run_resumes_if_best_ckpt_is_known_or_later(tmp_path, best, known, resumes):
+    """A kill may come after best.ckpt is linked and before last.ckpt is replaced."""
+    (tmp_path / "checkpoints").mkdir()
+    last = tmp_path / "checkpoints/last.ckpt"
+    states = {"BestAndLast": {"best_epoch": known}}
+    save_sealed({"epoch": best}, last.with_name("best.ckpt"))
+    save_sealed({"epoch": 2, "callbacks": states, "files": {}}, last)
+    assert resume_point(tmp_path, "autograd") == (last if resumes else None)
