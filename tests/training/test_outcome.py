@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from seqsweep.config.schema import Config
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import record_refusal
+from seqsweep.training.outcome import finished, record_refusal
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
@@ -63,3 +64,10 @@ def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member
         folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))
     record_refusal(member, ERROR, tmp_path)
     assert [path.name for path in folder.path.iterdir()] == [name]
+
+
+def test_a_finished_run_loses_the_lock_that_its_killed_process_has_left(member, tmp_path):
+    folder = train(member, tmp_path).folder.path
+    leave_lock_of(host_name(), folder, age=1000)
+    done = finished(member, tmp_path)
+    assert done is not None and not (folder / "lock").exists()

@@ -205,3 +205,25 @@ def test_the_code_of_a_process_is_what_it_imported(digests: Digests, tmp_path: P
     assert code_of({"model": model}) == before
     importlib.reload(sys.modules["helper"])
     assert code_of({"model": model}) != before
+
+
+def test_a_package_that_a_counted_file_imports_counts_by_its_version(
+    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package's own files do not count; nor do the standard library and torch."""
+    for version in ("1", "2"):
+        folder = f"v{version}/site-packages"
+        info = f"{folder}/Packed-{version}.dist-info"
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        found = digests(
+            {
+                f"{folder}/packed/__init__.py": "import rich\n",
+                f"{folder}/packed/ops.py": "",
+                f"{info}/METADATA": f"Name: Packed\nVersion: {version}\n",
+                f"{info}/top_level.txt": "packed\n",
+                "net.py": "import json, torch, packed.ops\n\n\nclass Net:\n    pass\n",
+            }
+        )
+        for name in ("packed", "packed.ops", "net"):
+            del sys.modules[name]
+        assert found == {"Packed": version, "net.py": found["net.py"]}

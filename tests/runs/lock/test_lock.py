@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lock_programs import HOLD, leave_lock_of, line
+from lock_programs import HOLD, TRY, leave_lock_of, line
 
 from seqsweep.errors import RunLocked
 from seqsweep.runs import lock
@@ -120,3 +120,16 @@ def test_a_run_behind_a_link_cannot_be_locked(tmp_path, name, target):
     for held in (RunLock(tmp_path / "sweep", ".changing"), RunLock(tmp_path / "sweep" / "run")):
         with held:
             pass
+
+
+@pytest.mark.slow
+def test_a_lock_that_cannot_be_written_holds_nothing(folder, start, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        with pytest.raises(OSError, match="No space"), RunLock(folder):
+            pass
+    other = start(TRY, folder)
+    assert [line(other), line(other)] == ["False", "taken"]

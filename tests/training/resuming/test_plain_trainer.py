@@ -1,6 +1,7 @@
 """A plain Trainer with `ExactResume`: killed and resumed runs equal whole ones."""
 
 import functools
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,20 @@ pytestmark = [
 ]
 
 
+class SeldomMeasured(their.BinaryLit):
+    """Steps its plateau scheduler every second epoch, with its own hook, once it is measured."""
+
+    def configure_optimizers(self) -> Any:
+        parts = super().configure_optimizers()
+        plan = {"scheduler": parts["lr_scheduler"], "monitor": "val_loss", "frequency": 2}
+        return {"optimizer": parts["optimizer"], "lr_scheduler": {**plan, "strict": False}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        scheduler.step(metric + 0.001)
+
+
 class Lasting(their.BinaryLit):
-    """Measures over all epochs, with metrics that share their states; counts; steps its rates."""
+    """Measures over all epochs, with metrics that share their states; counts; steps its rate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,10 +43,9 @@ class Lasting(their.BinaryLit):
         self.scores = MetricCollection([R2Score(), RelativeSquaredError()])
 
     def configure_optimizers(self) -> Any:
-        parts = super().configure_optimizers()
-        plan = {"scheduler": parts["lr_scheduler"], "monitor": "val_loss", "frequency": 2}
-        self.plan = torch.optim.lr_scheduler.StepLR(parts["optimizer"], 2)
-        return {"optimizer": parts["optimizer"], "lr_scheduler": plan}
+        optimizer = super().configure_optimizers()["optimizer"]
+        self.plan = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        return optimizer
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
@@ -57,16 +69,24 @@ MODULES: dict[str, tuple[Any, Any]] = {
     "classify": (classify, their.ClassifyData),
     "binary": (their.BinaryLit, their.BinaryData),
     "collected": (their.Collected, their.TagData),
+    "manual": (their.ManualLit, their.ManualData),
     "tag": (their.TagLit, their.TagData),
+    "seldom": (SeldomMeasured, their.BinaryData),
     "lasting": (Lasting, their.BinaryData),
 }
+# An epoch of `manual` starts four workers, so it has no more epochs than the breaks need.
 CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in MODULES),
-    ("binary", {"check_val_every_n_epoch": 2}),
+    *(
+        (name, {"max_epochs": 4} if name == "manual" else {})
+        for name in MODULES
+        if name != "seldom"
+    ),
+    ("seldom", {"check_val_every_n_epoch": 2}),
     ("classify", {"val_check_interval": 0.5}),
     ("collected", {"accumulate_grad_batches": 3, "num_sanity_val_steps": 0}),
     ("tag", {"reload_dataloaders_every_n_epochs": 1}),
     ("binary", {"max_epochs": -1, "max_steps": 14}),
+    ("classify", {"max_epochs": -1, "max_steps": 16}),
 ]
 
 
@@ -129,12 +149,21 @@ def test_a_killed_run_equals_a_whole_one(tmp_path, whole, at, killed, name, opti
     assert (fit(tmp_path, name, rows, **options), rows.rows) == whole(name, **options)
 
 
-def test_an_ended_run_can_be_ended_again_and_made_longer(tmp_path, whole, at, killed):
+@pytest.mark.sampled(1, 1)
+@pytest.mark.parametrize("name", ["classify", "binary", "manual"])
+def test_an_ended_run_can_be_ended_again_and_made_longer(tmp_path, whole, at, killed, name):
     rows = Rows()
     with pytest.raises(killed):
-        fit(tmp_path, "classify", rows, at("on_train_end", 1), max_epochs=3)
-    assert fit(tmp_path, "classify", rows, max_epochs=3) == whole("classify", max_epochs=3)[0]
-    assert (fit(tmp_path, "classify", rows), rows.rows) == whole("classify")
+        fit(tmp_path, name, rows, at("on_train_end", 1), max_epochs=3)
+    assert fit(tmp_path, name, rows, max_epochs=3) == whole(name, max_epochs=3)[0]
+    assert (fit(tmp_path, name, rows), rows.rows) == whole(name)
+
+
+def test_the_runs_have_what_a_resume_could_lose(whole):
+    """The rate falls three times or more, and the best accuracy is sometimes an older one."""
+    assert len({str(rates) for rates, _ in whole("binary")[1].values()}) >= 4
+    metrics = [metrics for _, metrics in whole("classify")[1].values()]
+    assert any(each["val_acc"] != each["val_acc_best"] for each in metrics)
 
 
 def test_a_stopped_run_stays_stopped(tmp_path, at, killed):
@@ -155,3 +184,16 @@ def test_a_checkpoint_within_an_epoch_is_said_to_be_inexact(tmp_path):
         trainer.fit(module, datamodule=data, ckpt_path=path)
         assert len(said) == (path is not None)
     assert "needs save_on_train_epoch_end=True" in said[0]
+
+
+@pytest.mark.durability
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_a_run_killed_at_any_write_equals_a_whole_one(tmp_path, whole, fault_at, name):
+    """The kill is after each call in turn that changes a file."""
+    for n in itertools.count(1):
+        with fault_at(n, "kill") as calls:
+            fit(tmp_path / str(n), name, Rows(), max_epochs=3)
+        assert fit(tmp_path / str(n), name, Rows(), max_epochs=3) == whole(name, max_epochs=3)[0]
+        if len(calls) < n:
+            assert n > 10
+            return

@@ -1,12 +1,17 @@
-"""Neither threads nor validation change the training of a run."""
+"""Neither threads, validation nor the state of the process change the training of a run."""
 
 import csv
+import random
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hooked import train_with
 from lightning.pytorch.callbacks import Callback
 from run_files import SMALL, assert_equal, result
+
+from seqsweep.training.train import train
 
 BASE = (*SMALL, "engine=autograd", "trainer.max_epochs=5")
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
@@ -46,3 +51,19 @@ def test_a_run_has_the_same_training_with_validation_or_without(planned, undistu
     for name in ("train/loss", "train/acc", "train/grad_norm"):
         assert [row[name] for row in rows[0]] == [row[name] for row in rows[1]]
     assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
+
+
+def global_state() -> list[Any]:
+    return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]
+
+
+def test_the_global_random_state_has_no_part(planned, undisturbed, tmp_path, diverging):
+    torch.manual_seed(3)
+    before = global_state()
+    mixed = ("trainer.precision=bf16-mixed", "trainer.detect_anomaly=true")
+    for others in (("model.cell=lstm", *mixed), diverging):
+        train(planned(*others), tmp_path)
+    assert global_state() == before
+    outcome = train(planned(*DROPOUT), tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(planned(*DROPOUT)))
+    assert global_state() == before
