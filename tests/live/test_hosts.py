@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live_sweeps import config, shown
+from live_sweeps import config, display_text
 
 from seqsweep.live.state import SweepProgress
 from seqsweep.runs.lock import RunLock, holder_of
@@ -33,7 +33,7 @@ class Worker:
 def lines(progress: SweepProgress) -> list[str]:
     """Returns the lines of the hosts after another look."""
     progress.look()
-    rows = [line.strip("│ ") for line in shown(progress, 100).splitlines()]
+    rows = [line.strip("│ ") for line in display_text(progress, 100).splitlines()]
     return [row for row in rows if re.search(r"^\S+ +\d+ running|more host", row)]
 
 

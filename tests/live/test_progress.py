@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from live_sweeps import EPOCHS, HEADER, config, shown, train
+from live_sweeps import EPOCHS, HEADER, config, display_text, train
 
 from seqsweep.live.state import SweepProgress
 from seqsweep.runs.lock import RunLock
@@ -124,7 +124,7 @@ def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep):
     progress = SweepProgress(found.folder, search, clock=found.clock)
     progress.look()
     assert progress.counts == {"pruned": 1, "waiting": 1}
-    assert "1 pruned" in shown(progress)
+    assert "1 pruned" in display_text(progress)
     assert progress.epochs == EPOCHS  # its other epochs need no more time
     plain = found.progress()
     plain.look()

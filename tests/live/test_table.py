@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live_sweeps import config, finish, run_folders, shown, train
+from live_sweeps import config, display_text, finish, run_folders, train
 from own_metric_runs import DIRECTIONS, finish_own_runs, value
 from rich.console import Console
 from rich.live import Live
@@ -32,7 +32,7 @@ def test_the_table_shows_the_best_five_complete_and_running_runs(sweep):
     train(found.start(7).path, range(4), accuracy=0.99)  # No process trains it.
     with RunLock(found.run(6).path):
         progress.look()
-        lines = shown(progress).splitlines()
+        lines = display_text(progress).splitlines()
     rows = [line.strip("│ ").split() for line in lines if "done" in line or "epoch" in line]
     assert rows[1:] == [
         ["1", "16", "5", "0.5000", "done"],
@@ -53,7 +53,7 @@ def test_each_running_run_has_a_row_before_its_first_validation(sweep):
     found.start(7)
     with RunLock(found.run(6).path), RunLock(found.run(7).path):
         progress.look()
-        rows = [line.strip("│ ").split() for line in shown(progress).splitlines()]
+        rows = [line.strip("│ ").split() for line in display_text(progress).splitlines()]
     assert ["6", "0.1000", "epoch", "4/10"] in rows
     assert ["7", "epoch", "0/10"] in rows
 
@@ -83,7 +83,7 @@ def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep):
         found.end(index, accuracy=accuracy)
     progress.look()
     assert scores(progress) == [0.9, 0.4]
-    rows = [line.strip("│ ").split() for line in shown(progress).splitlines()]
+    rows = [line.strip("│ ").split() for line in display_text(progress).splitlines()]
     assert ["digits", "1", "0.9000", "done"] in rows
     assert ["order", "2", "0.4000", "done"] in rows
 
@@ -110,13 +110,13 @@ def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep):
         found.start(index).fail(ValueError(f"[red]no\nluck\x1b[2J {index} " + "x" * 200))
     found.end(8)
     progress.look()
-    text = shown(progress)
+    text = display_text(progress)
     lines = text.splitlines()
     assert sum("ValueError: [red]no luck" in line for line in lines) == 5
     assert "and 3 more" in text
     assert "\x1b" not in text and "0.9000" in text
     # The last table leaves out the best runs: the leaderboard follows.
-    last = shown(progress, is_last=True)
+    last = display_text(progress, is_last=True)
     assert "100 %" in last and "no luck" in last and "0.9000" not in last
 
 
@@ -130,7 +130,7 @@ def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width):
         found.start(index).fail(ValueError("word " * 50))
         found.end(index + 1)
     progress.look()
-    lines = shown(progress, width).splitlines()
+    lines = display_text(progress, width).splitlines()
     assert len(lines) <= 22
     assert {len(line) for line in lines} == {min(width, 100)}
     assert all(line.startswith(("│", "╭", "╰")) for line in lines)
@@ -251,7 +251,7 @@ def test_a_users_own_metric_ranks_runs_while_they_train_and_after(tmp_path):
         assert len(ranked) == (15 if monitor else 14)
         if monitor:
             assert ranked[entries[9].folder.run_id] == value("val_acc", 8, 4)
-            assert f"{best:.4f}" in shown(progress)
+            assert f"{best:.4f}" in display_text(progress)
         log = io.StringIO()
         view = LiveView(progress, Console(file=log, width=200), None)
         entries[9].folder.finish(entries[9].record.content, synced=True)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from typed_commands import Command, command
 
-__all__ = ["command", "said"]
+__all__ = ["command", "output_of"]
 
-Said = Callable[..., tuple[int, str]]
+OutputOf = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, command: Command) -> Said:
+def output_of(monkeypatch: pytest.MonkeyPatch, command: Command) -> OutputOf:
     """Runs a command in the test's folder; returns its exit code and what it printed."""
     monkeypatch.setenv("COLUMNS", "200")
 

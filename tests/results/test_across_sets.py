@@ -50,7 +50,7 @@ def table_of(folder: Path) -> AcrossSets:
     return found
 
 
-def printed(folder: Path, every: bool = False) -> str:
+def tables_text(folder: Path, every: bool = False) -> str:
     entries = read_folder(folder)
     return console_text(lambda c: print_folder(c, folder, entries, every=every))
 
@@ -87,25 +87,25 @@ def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
     rows = [(row.config["data"], row.config["h"]) for row in board.rows]
     assert rows == [("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16), ("order", 16),
                     ("order", 8)]  # fmt: skip
-    text = printed(easy)
+    text = tables_text(easy)
     places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean ranks in")]
     assert places == sorted(places)
     assert text.count("by val/acc of the best epoch") == 3
     assert "2 configs need at least 6 data sets for a significant p in the table" in text
     assert re.search(r" 8 +1\.67 +1/0/2 ", text)
-    # No mean over data sets is printed: those of the configs are 0.5667 and 0.6000.
+    # No mean over data sets is tables_text: those of the configs are 0.5667 and 0.6000.
     assert "0.5667" not in text + as_csv(table_of(easy))
 
 
-def test_the_command_writes_every_cell_as_csv(easy: Path, tmp_path: Path, said: Any):
-    assert said("leaderboard", str(easy), "--out", "table.csv")[0] == 0
+def test_the_command_writes_every_cell_as_csv(easy: Path, tmp_path: Path, output_of: Any):
+    assert output_of("leaderboard", str(easy), "--out", "table.csv")[0] == 0
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert [row["config"] for row in rows] == ["h=16", "h=8"]
     assert float(rows[0]["digits"]) == pytest.approx(0.9)
     assert rows[0]["digits runs"] == "2"
     assert (rows[1]["won"], rows[1]["lost"]) == ("1", "2")
     one = grid(tmp_path / "one", {"digits": {8: 0.5}})
-    code, text = said("leaderboard", str(one), "--out", "x.csv")
+    code, text = output_of("leaderboard", str(one), "--out", "x.csv")
     assert code == 2 and f"--out=x.csv: {one} has one data set" in text
 
 
@@ -136,7 +136,7 @@ def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_
     assert found.ranking is not None
     assert found.ranking.number == 3
     runs(tmp_path, [{SET: "parity", "h": 16, "seed": 0}], lambda _: None)
-    text = printed(tmp_path)
+    text = tables_text(tmp_path)
     assert "left out of the ranks: frequencies (h=8 has no score on it)" in text
     assert "parity\nno run is complete\n" in text
 
@@ -198,10 +198,10 @@ def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path
 
 def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
     grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
-    short = printed(tmp_path)
+    short = tables_text(tmp_path)
     assert "by val/acc of the best epoch" not in short
     assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
-    assert printed(tmp_path, every=True).count("by val/acc of the best epoch") == 9
+    assert tables_text(tmp_path, every=True).count("by val/acc of the best epoch") == 9
 
 
 def test_one_method_and_one_shared_data_set_have_no_ranks():

@@ -183,11 +183,11 @@ def test_a_key_that_follows_does_not_hinder_and_is_named(tmp_path: Path):
         only(tmp_path, "lr")
 
 
-def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path, said):
+def test_values_that_share_no_setting_or_no_sequences_are_refused(tmp_path: Path, output_of):
     crossed = [("rnn", 1, 1), ("rnn", 2, 2), ("gru", 1, 2), ("gru", 2, 1)]
     configs = [{"cell": cell, "g": g, "k": k} for cell, g, k in crossed]
     apart = sweep_of(tmp_path / "a", configs, 1, cell_score)
-    code, printed = said("leaderboard", str(apart), "--by", "cell")
+    code, printed = output_of("leaderboard", str(apart), "--by", "cell")
     assert (code, printed) == (2, "seqsweep: cell: no setting has both values\n")
     sweep_of(tmp_path / "b", {"h": (1, 2)}, 1, 0.5, about=lambda c: on_data("d", c["h"]))
     with pytest.raises(ValueError, match="h: other validation and test sets"):
@@ -218,16 +218,16 @@ def test_pandas_has_a_row_for_each_pair(tmp_path: Path):
         seqsweep.compare_by(folder, "cel")
 
 
-def test_a_key_is_named_by_its_end_and_compared_only_on_request(tmp_path: Path, said):
+def test_a_key_is_named_by_its_end_and_compared_only_on_request(tmp_path: Path, output_of):
     """The views say the same, as tests/results/test_views.py shows."""
     folder = made(tmp_path / "runs", 2, settings=3)
-    printed = json.loads(said("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
-    assert printed == json.loads(said("leaderboard", str(folder), "--by", "cell", "--json")[1])
+    printed = json.loads(output_of("leaderboard", str(folder), "--by", "model.cell", "--json")[1])
+    assert printed == json.loads(output_of("leaderboard", str(folder), "--by", "cell", "--json")[1])
     sentence = printed["by"][0]["pairs"][0]["sentence"]
     assert sentence not in page(folder).text and "by" not in data(folder)
 
 
-def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
+def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, output_of):
     folder = made(tmp_path, 2, settings=3)
     for key, words in (
         ("cel", "cel: no run has this key; did you mean 'cell'"),
@@ -235,7 +235,7 @@ def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, said):
         ("seed", "its values are replicates of a config"),
     ):
         for command in ("leaderboard", "report"):
-            code, printed = said(command, str(folder), "--by", key)
+            code, printed = output_of(command, str(folder), "--by", key)
             assert code == 2 and words in printed and printed.count("\n") == 1
     assert not (folder / "report.html").exists()
 

@@ -15,7 +15,7 @@ from seqsweep.results.comparison import By
 from seqsweep.runs.run_folder import RunFolder
 
 
-def shown(*folders: Path) -> str:
+def comparison_text(*folders: Path) -> str:
     return console_text(lambda console: compare(folders, console))
 
 
@@ -31,7 +31,7 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
         )
         for name, h, acc, version in (("a", 8, 0.5, "2.6"), ("b", 16, 0.75, "2.7"))
     ]  # fmt: skip
-    text = shown(*folders)
+    text = comparison_text(*folders)
     found = rows(text)
     assert ["hidden_size", "8", "16"] in found
     assert ["val/acc", "0.5000", "0.7500", "+0.2500"] in found
@@ -44,10 +44,10 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
 def test_the_state_of_runs_that_are_not_complete_is_shown(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     complete = finish_run(tmp_path / "a/c", {"h": 1, "val/acc": 0.5})
-    found = rows(shown(complete, tmp_path / "b/f"))
+    found = rows(comparison_text(complete, tmp_path / "b/f"))
     assert ["state", "complete", "failed"] in found
     assert ["val/acc", "0.5000"] in found
-    text = shown(tmp_path / "a", tmp_path / "b")
+    text = comparison_text(tmp_path / "a", tmp_path / "b")
     assert "no metric is common to the complete runs" in text
     assert "b: no run is complete" in text
 
@@ -61,7 +61,7 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
     new.append({"h": 16, "seed": 9, "test/acc": 0.9, "lr": 0.3})
     new.append({"h": 32, "seed": 0, "test/acc": 0.1, "lr": 0.3})
     first = sweep_of(tmp_path / "old", [run | {"lr": 0.1} for run in old])
-    text = shown(first, sweep_of(tmp_path / "new", new))
+    text = comparison_text(first, sweep_of(tmp_path / "new", new))
     found = rows(text)
     assert ["lr", "0.1", "0.3"] in found
     half = 4.302652729911275 * 0.001 / 3**0.5  # Student's t with 2 degrees of freedom
@@ -84,7 +84,7 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
     interval = f"[{0.05 - half:+.2f}, {0.05 + half:+.2f}]"
     wanted = f"b - a: val/acc +0.05 {interval}, mean of 9 configs in both, over 3 seeds"
-    assert wanted in shown(*folders)
+    assert wanted in comparison_text(*folders)
 
 
 def test_a_mean_difference_that_is_missing_has_a_reason(tmp_path):
@@ -111,7 +111,7 @@ def test_a_damaged_run_is_left_out_of_the_keys_that_differ(tmp_path):
     folders = [finish_run(tmp_path / name, {"h": 8, "lr": 0.1, "val/acc": 0.5}) for name in "abc"]
     for name in ("config.yaml", "record.json"):
         (folders[2] / name).write_text("{")
-    text = shown(*folders)
+    text = comparison_text(*folders)
     assert "the configs are equal in everything that affects a result" in text
     assert not any(row[:1] in (["h"], ["lr"]) for row in rows(text))
 
@@ -148,7 +148,7 @@ def test_scores_of_runs_with_other_test_sets_are_not_subtracted(tmp_path):
     for number, folder in enumerate(folders):
         scores = {"test/acc": 0.5 + number / 10}
         sweep_of(folder, {"data.split_seed": [number]}, 2, scores, **on_data("d", number))
-    text = shown(*(folder / id_of(0) for folder in folders))
+    text = comparison_text(*(folder / id_of(0) for folder in folders))
     assert "other validation and test sets, so its scores are not compared" in text
     assert "+0.1000" not in text and "0.6000" in text
 
@@ -159,7 +159,7 @@ def test_only_the_largest_differences_of_many_configs_are_shown(tmp_path):
         sweep_of(tmp_path / name, [{"h": f"[/b]{h}", "val/acc": h * size} for h in range(60)])
         for name, size in (("a", 0.0), ("b [red]", 0.01))
     ]
-    text = shown(*folders)
+    text = comparison_text(*folders)
     assert "and 40 more configs" in text
     assert ["[/b]59", "0.0000", "0.5900", "+0.5900", "1"] in rows(text)
     assert "b [red]" in text
@@ -174,11 +174,11 @@ def test_only_the_largest_differences_of_many_configs_are_shown(tmp_path):
         ("abcdefg", ValueError, f"expected at most {MOST_RUNS} runs, got {MOST_RUNS + 1}"),
     ],
 )
-def test_wrong_folders_are_refused(names, error, said, tmp_path):
+def test_wrong_folders_are_refused(names, error, output_of, tmp_path):
     for name in "abcdefg":
         finish_run(tmp_path / name, {"h": 1})
-    with pytest.raises(error, match=said):
-        shown(*(tmp_path / name for name in names))
+    with pytest.raises(error, match=output_of):
+        comparison_text(*(tmp_path / name for name in names))
 
 
 def folds(folder: Path, number: int, better: float = 0.0) -> Path:
@@ -191,7 +191,7 @@ def folds(folder: Path, number: int, better: float = 0.0) -> Path:
 
 def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     """The folds 3 and 4 are easier, and only the first sweep has them."""
-    text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 3, better=0.03))
+    text = comparison_text(folds(tmp_path / "a", 5), folds(tmp_path / "b", 3, better=0.03))
     assert "with the difference over shared replicates (95% interval)" in " ".join(text.split())
     row = next(row for row in rows(text) if row[:1] == ["0"])
     assert row[1:4] == ["0.7000", "0.6850", "+0.035"] and row[-1] == "3"
@@ -200,7 +200,7 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     assert "(corrected resampled t-test)" in text
     assert "(5 folds, one seed)" in text
     # The interval over five folds is that of the corrected test.
-    text = shown(tmp_path / "a", folds(tmp_path / "c", 5, better=0.03))
+    text = comparison_text(tmp_path / "a", folds(tmp_path / "c", 5, better=0.03))
     differences = [0.03 + fold % 3 / 200 for fold in range(5)]
     mean, t = statistics.fmean(differences), 2.7764451
     half = t * statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
@@ -212,11 +212,11 @@ def test_a_users_own_metrics_are_compared_whatever_their_names_and_sizes(tmp_pat
     other = finish_own_runs(
         tmp_path / "b", values=lambda name, w, s, e=1: value(name, w, s, e) + s / 1000
     )
-    text = shown(first, other)
+    text = comparison_text(first, other)
     assert ["8", "0.8754", "0.8774", "+0.0020", "[+0.0000,", "+0.0040]", "5"] in rows(text)
     assert "b - a: test_acc +0.0020 [+0.0000, +0.0040], mean of 3 configs in both" in text
     assert "best of a: width=8  val_acc 0.8954  test_acc 0.8754" in text
-    found = rows(shown(first / f"{0:016x}", first / f"{5:016x}"))
+    found = rows(comparison_text(first / f"{0:016x}", first / f"{5:016x}"))
     losses = [value("val_loss", width, 0) for width in (4, 8)]
     cells = [f"{losses[0]:.4g}", f"{losses[1]:.4g}", f"{losses[1] - losses[0]:+.4g}"]
     assert ["val_loss", *cells] in found

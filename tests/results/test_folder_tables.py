@@ -28,14 +28,14 @@ from seqsweep.terminal_table import print_table
 MARKUP = "[red]x[/red] [/] \\[b]"
 
 
-def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
+def table_text(table: Table, width: int = 200, terminal: bool = False) -> str:
     options = {"width": width, "force_terminal": terminal, "no_color": True}
     return console_text(lambda console: print_table(console, table), **options)
 
 
 def lines(table: Table) -> list[list[str]]:
     """The cells of the rows below the header."""
-    below = printed(table).rpartition("─")[2]
+    below = table_text(table).rpartition("─")[2]
     return [line.split() for line in below.splitlines() if line.strip()]
 
 
@@ -90,11 +90,11 @@ def test_markup_is_shown_as_it_is(tmp_path):
     configs = [{"loss": MARKUP, "[b]key": [1, 2]}, {"loss": "plain", "[b]key": [3, 4]}]
     entries = made(tmp_path, configs, None, 0.5)
     for table in (leaderboard_table(leaderboard(entries)), status_table(entries)):
-        shown = printed(table)
+        shown = table_text(table)
         assert MARKUP in shown
         assert "[b]key" in shown and "[1,2]" in shown
     RunFolder(tmp_path / "a [old]").refuse({}, ValueError(MARKUP))
-    shown = printed(status_table(read_folder(tmp_path)))
+    shown = table_text(status_table(read_folder(tmp_path)))
     assert "a [old]" in shown and f"ValueError: {MARKUP}" in shown
 
 
@@ -133,21 +133,21 @@ def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_compa
     assert "h=1 is best: val/acc 0.2500, 1 seed" in page(tmp_path / "two").text
 
 
-def seen(table: Table, width: int) -> str:
+def visible_text(table: Table, width: int) -> str:
     """The text that a terminal of this width shows."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", printed(table, width, terminal=True))
+    return re.sub(r"\x1b\[[0-9;]*m", "", table_text(table, width, terminal=True))
 
 
 def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     values = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss")
     runs = [{"h": h, "monitor": "val/loss", **dict.fromkeys(values, h / 7)} for h in (1, 2)]
     table = leaderboard_table(leaderboard(made(tmp_path, runs)))
-    assert printed(table, 200) == printed(table, 20)  # into a file it is whole
-    wide, lost = seen(table, 200), ["f1", "seconds", "params", "epoch"]
+    assert table_text(table, 200) == table_text(table, 20)  # into a file it is whole
+    wide, lost = visible_text(table, 200), ["f1", "seconds", "params", "epoch"]
     assert all(name in wide for name in lost)
     before, text = len(lost), ""
     for width in range(120, 30, -3):
-        text = seen(table, width).partition("#")[2]  # below the title
+        text = visible_text(table, width).partition("#")[2]  # below the title
         assert "0.1429" in text and "…" not in text
         left = [name for name in lost if name in text]
         assert left == lost[len(lost) - len(left) :] and len(left) <= before

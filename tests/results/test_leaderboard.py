@@ -196,33 +196,33 @@ def test_a_users_own_monitor_ranks_and_the_test_metric_of_its_kind_compares(tmp_
     assert plan_replicates(found) == {"have": 5, "least": 7}
 
 
-def test_without_a_monitor_the_first_metric_ranks_by_its_direction(tmp_path, said):
+def test_without_a_monitor_the_first_metric_ranks_by_its_direction(tmp_path, output_of):
     """A small loss keeps its digits; a column is as wide as a name needs."""
     finish_own_runs(tmp_path / "a", None, None)
     found = leaderboard(read_folder(tmp_path / "a"))
     assert (found.chosen_by, found.compared) == ("val_loss of the last epoch", "val_loss")
     assert order(found, "model.width") == [8, 16, 4]
-    code, text = said("leaderboard", str(tmp_path / "a"))
+    code, text = output_of("leaderboard", str(tmp_path / "a"))
     mean = np.mean([value("val_loss", 8, seed) for seed in SEEDS])
     assert code == 0 and f"{mean:.4g} ±" in text and "test_" in text
     assert "no test metric of its kind: val_loss chose the first config" in text
-    metrics = json.loads(said("leaderboard", str(tmp_path / "a"), "--json")[1])["sets"][0]
+    metrics = json.loads(output_of("leaderboard", str(tmp_path / "a"), "--json")[1])["sets"][0]
     assert metrics["monitor"] == "val_loss"
     finish_own_runs(tmp_path / "b", None, None, DIRECTIONS | {"val_loss": "max"})
     assert order(leaderboard(read_folder(tmp_path / "b")), "model.width") == [4, 16, 8]
     folder = finish_own_runs(tmp_path / "c", None, None, {"val_gap": None})
-    _, text = said("leaderboard", str(folder))
+    _, text = output_of("leaderboard", str(folder))
     assert "first: no metric has a known direction" in text and " is best" not in text
-    assert said("report", str(folder))[0] == 0
+    assert output_of("report", str(folder))[0] == 0
 
 
-def test_runs_that_disagree_on_a_direction_have_a_state_but_no_rank(tmp_path, said):
+def test_runs_that_disagree_on_a_direction_have_a_state_but_no_rank(tmp_path, output_of):
     for mode in ("min", "max"):
         finish_own_runs(tmp_path / mode, "val_acc", mode, DIRECTIONS | {"val_acc": mode})
-    code, text = said("compare", str(tmp_path / "min"), str(tmp_path / "max"))
+    code, text = output_of("compare", str(tmp_path / "min"), str(tmp_path / "max"))
     assert code == 2 and "val_acc: expected one direction" in text.splitlines()[-1]
     for run in (tmp_path / "max").iterdir():
         run.rename(tmp_path / "min" / f"f{run.name[1:]}")
-    assert said("leaderboard", str(tmp_path / "min"))[0] == 2
-    code, text = said("status", str(tmp_path / "min"))
+    assert output_of("leaderboard", str(tmp_path / "min"))[0] == 2
+    code, text = output_of("status", str(tmp_path / "min"))
     assert code == 0 and "30 runs, 30 complete" in text

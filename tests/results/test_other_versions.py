@@ -34,7 +34,7 @@ def make_older(run: Path) -> None:
 
 
 @pytest.fixture
-def folder(said) -> Path:
+def folder(output_of) -> Path:
     """A sweep of two runs, one of which is interrupted, trained by the version before."""
     folder = Path(seqsweep.sweep([*QUICK, *GRID]))
     sweep = json.loads((folder / NAME).read_text())
@@ -47,15 +47,17 @@ def folder(said) -> Path:
     return folder
 
 
-def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_beside(folder, said):
-    code, text = said("status", str(folder))
+def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_beside(
+    folder, output_of
+):
+    code, text = output_of("status", str(folder))
     assert code == 0 and "2 runs, 2 of another version" in text and "damaged" not in text
     assert text.count("of another version seqsweep 0.1.0") == 2
-    assert "of another version" in said("status", str(folder.parent))[1]
+    assert "of another version" in output_of("status", str(folder.parent))[1]
     other = "2 runs of another version (seqsweep 0.1.0): not in the table\n"
-    assert said("leaderboard", str(folder)) == (0, other)
+    assert output_of("leaderboard", str(folder)) == (0, other)
     for command in (["report", str(folder)], ["predict", str(folder), "x.npz"]):
-        code, text = said(*command)
+        code, text = output_of(*command)
         assert code == 2 and "has no run of this version; 2 runs of another version" in text
     # The version number of a development version stays when results change.
     for path in folder.glob("*/provenance.json"):
@@ -63,23 +65,23 @@ def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_bes
         origin["packages"]["seqsweep"] = version()
         path.write_text(json.dumps(origin | {"semantics": 4}))
     same = f"2 runs of another version (seqsweep {version()} with semantics 4, now {SEMANTICS})"
-    assert same in said("leaderboard", str(folder))[1]
+    assert same in output_of("leaderboard", str(folder))[1]
     # The same command trains new runs beside them.
     before = {path: path.read_bytes() for path in folder.glob("*/config.yaml")}
-    code, text = said("train", "-m", *QUICK, *GRID)
+    code, text = output_of("train", "-m", *QUICK, *GRID)
     assert code == 0 and "#" in text
     assert {path: path.read_bytes() for path in before} == before
-    assert "4 runs, 2 complete, 2 of another version" in said("status", str(folder))[1]
-    code, text = said("leaderboard", str(folder))
+    assert "4 runs, 2 complete, 2 of another version" in output_of("status", str(folder))[1]
+    code, text = output_of("leaderboard", str(folder))
     assert code == 0 and "not complete" not in text and " 2  " in text
     assert text.count("of another version") == 1
     assert len(seqsweep.load_sweep(folder)) == 2
     # `clean` deletes them only if they are chosen.
-    code, text = said("clean", str(folder))
+    code, text = output_of("clean", str(folder))
     assert code == 0 and "--other-versions  2 runs, " in text
     assert "--incomplete      nothing" in text
-    code, text = said("clean", str(folder), "--other-versions")
+    code, text = output_of("clean", str(folder), "--other-versions")
     assert text.count("of another version") == 2 and "nothing is deleted without --yes" in text
-    code, text = said("clean", str(folder), "--other-versions", "--yes")
+    code, text = output_of("clean", str(folder), "--other-versions", "--yes")
     assert code == 0 and "deleted: 2 runs" in text
     assert not before.keys() & set(folder.glob("*/config.yaml"))

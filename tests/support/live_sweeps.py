@@ -76,7 +76,7 @@ class Sweep:
         return SweepProgress(self.folder, self.file(**options), clock=self.clock)
 
 
-def shown(progress: SweepProgress, width: int = 80, is_last: bool = False) -> str:
+def display_text(progress: SweepProgress, width: int = 80, is_last: bool = False) -> str:
     """Returns the table as a terminal shows it."""
     console = Console(file=io.StringIO(), record=True, width=width)
     console.print(LiveTable(progress, is_last))

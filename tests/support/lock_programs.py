@@ -29,11 +29,6 @@ print("released", flush=True)
 sys.stdin.readline()
 """  # fmt: skip
 
-ASK = IMPORTS + """
-for line in sys.stdin:
-    print(is_locked(Path(line.strip())), flush=True)
-"""  # fmt: skip
-
 HOLD_WITH_CHILDREN = IMPORTS + """
 with RunLock(Path(sys.argv[1])):
     first = os.fork()

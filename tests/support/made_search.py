@@ -95,7 +95,7 @@ def write_search(
     params = [{k: v for k, v in t.params.items() if k in made["space"]} for t in trials]
     kept = [replace(trial, params=own) for trial, own in zip(trials, params, strict=True)]
     SearchFile(**made, trials=kept).write(folder)
-    search, confirmed = found(folder), dict[int, list[str]]()
+    search, confirmed = search_of(folder), dict[int, list[str]]()
     for trial in ranked(tried(folder), search.sign)[:5] if seeds else ():
         confirmed[trial.number] = [id_of(trial.number + 4096 * n) for n in range(1, seeds + 1)]
         for seed, run_id in enumerate(confirmed[trial.number], start=1):
@@ -105,7 +105,7 @@ def write_search(
     return search
 
 
-def found(folder: Path) -> SearchFile:
+def search_of(folder: Path) -> SearchFile:
     """Returns the content of a folder's search.json."""
     search = SearchFile.read(folder)
     assert search is not None
@@ -114,7 +114,7 @@ def found(folder: Path) -> SearchFile:
 
 def tried(folder: Path) -> list[Tried]:
     """Returns the trials of a folder's search with their results."""
-    return read_trials(found(folder), folder)
+    return read_trials(search_of(folder), folder)
 
 
 def random_search(folder: Path, count: int, seeds: int = 0, **changes: Any) -> SearchFile:

@@ -70,11 +70,6 @@ class NoForward(Sequence):
     test_step = None
 
 
-class ReturnsNone(Sequence):
-    def training_step(self, batch, batch_idx):  # pyright: ignore[reportIncompatibleMethodOverride]
-        super().training_step(batch, batch_idx)
-
-
 class HoldsNothing(Sequence):
     """A module whose optimizer has a copy of the weights."""
 

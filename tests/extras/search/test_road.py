@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_search import found, tried
+from made_search import search_of, tried
 from omegaconf import OmegaConf
 from run_files import result
 
@@ -145,7 +145,7 @@ def expected(undisturbed) -> dict[str, Any]:
 
 
 def test_a_halving_ends_each_run_at_its_rung(undisturbed):
-    file, trials = found(undisturbed), tried(undisturbed)
+    file, trials = search_of(undisturbed), tried(undisturbed)
     assert sorted(trial.epochs for trial in trials) == [1, 1, 1, 1, 2, 2, 4, 4]
     assert (file.method, file.rungs, file.budget) == ("halving", [1, 2, 4], {"trials": 8})
     for trial in trials:
@@ -184,10 +184,10 @@ def test_the_same_command_trains_nothing_again(run, expected, undisturbed, tmp_p
     (tmp_path / "search.json").unlink()
     assert run(launcher=idle) == 0
     assert trained(tmp_path) == before
-    trials = found(tmp_path).trials
+    trials = search_of(tmp_path).trials
     shutil.rmtree(tmp_path / trials[0].run_ids[0])
     assert run(budget={"trials": 5}) == 0
-    assert found(tmp_path).trials[:4] == trials
+    assert search_of(tmp_path).trials[:4] == trials
     assert states(tmp_path) == ["complete"] * 5
 
 
@@ -237,7 +237,7 @@ def test_a_failure_that_stops_ends_the_search_until_the_next_command(run, tmp_pa
 def test_fresh_seeds_follow_those_of_the_trials(run, tmp_path, capsys):
     """Rows without them are marked."""
     assert run("seed=4", budget={"trials": 2}, seeds=2, confirm={"top": 1, "seeds": 2}) == 0
-    file = found(tmp_path)
+    file = search_of(tmp_path)
     for trial in file.trials:
         assert [seed_of(tmp_path, run_id) for run_id in trial.run_ids] == [4, 5]
     (confirmed,) = file.confirmed.values()
@@ -251,7 +251,7 @@ def test_a_run_with_a_fresh_seed_that_fails_is_reported_and_tried_again(run, tmp
     known: list[int] = []
 
     def look(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
-        known.append(len(found(tmp_path).trials))
+        known.append(len(search_of(tmp_path).trials))
         return runs
 
     with RunLock(tmp_path, ".running-elsewhere-1"):
@@ -271,7 +271,7 @@ def test_a_combination_that_is_refused_counts_as_a_failed_trial(run, tmp_path):
     """Each value is right, and three of two steps have no mean."""
     space = ("data.transform.truncate=null,2", "data.transform.downsample=1,3")
     assert run(*space, budget={"trials": 12}) == 0
-    refused = [trial.refusal is not None for trial in found(tmp_path).trials]
+    refused = [trial.refusal is not None for trial in search_of(tmp_path).trials]
     assert [state == "failed" for state in states(tmp_path)] == refused
     assert set(refused) == {False, True}
 

@@ -18,7 +18,7 @@ def rows_of(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, said):
+def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, output_of):
     folder = grid(tmp_path, [8, 9, 32], [1], 9)
     # A config that is now better, now worse than the best.
     sweep_of(
@@ -29,7 +29,7 @@ def test_configs_have_deviations_intervals_and_signs(tmp_path: Path, said):
     head, _, *rows = rows_of(as_markdown(made))
     assert head == ["hidden_size", "seeds", "test/acc", "95 % interval", "test/acc - best",
                     "adjusted p", "verdict", "val/acc", "parameters"]  # fmt: skip
-    _, printed = said("leaderboard", str(folder))
+    _, printed = output_of("leaderboard", str(folder))
     for row in rows:
         score = row[2].strip("*")
         assert score in printed and row[7] in printed

@@ -31,7 +31,7 @@ from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 
 
-def said(folder: Path) -> str:
+def section_text(folder: Path) -> str:
     """Writes the report of a folder and returns the text of the section on the search."""
     text = page(folder).text.replace("\N{NO-BREAK SPACE}", " ").replace(" .", ".")
     begin = text.index("The search ", text.index("all data:"))
@@ -40,7 +40,7 @@ def said(folder: Path) -> str:
 
 def test_a_random_search_tells_its_story(tmp_path):
     random_search(tmp_path, 40, seeds=8)
-    text = said(tmp_path)
+    text = section_text(tmp_path)
     best = max(tried(tmp_path), key=lambda trial: trial.value or 0.0)
     assert f"Best in the search: trial {best.number}, lr=" in text
     assert f"validation accuracy {best.value:.4f}, test accuracy" in text
@@ -60,7 +60,7 @@ def test_a_random_search_tells_its_story(tmp_path):
 
 def test_halving_compares_at_its_first_rung(tmp_path):
     halving(tmp_path, 27, seeds=2)
-    text = said(tmp_path)
+    text = section_text(tmp_path)
     assert "Search by halving, pruner halving: 27 trials, 1 complete, 26 pruned." in text
     assert "Computed from the validation accuracy after 1 epoch of 27 trials." in text
     assert "Rungs after epochs trials pruned kept" in text
@@ -70,7 +70,7 @@ def test_halving_compares_at_its_first_rung(tmp_path):
 def test_without_optuna_the_report_names_the_package(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     halving(tmp_path, 9)
-    text = said(tmp_path)
+    text = section_text(tmp_path)
     assert "computes the importance of the keys: pip install 'seqsweep[search]'." in text
     assert "PED-ANOVA" not in text
     assert "All trials" in text
@@ -109,7 +109,7 @@ def test_a_search_that_is_unusual_has_a_report(case, tmp_path):
     words, write = HARD[case]
     sign = 1 if write(tmp_path).metric == "val/loss" else -1
     write_run(tmp_path, "f" * 16, sampled(0), 99, 3)
-    text, lines = said(tmp_path), table_lines(tmp_path, read_folder(tmp_path))
+    text, lines = section_text(tmp_path), table_lines(tmp_path, read_folder(tmp_path))
     assert lines[0].startswith(f"search: {words}") and words.partition(".")[0] in text
     complete = [trial for trial in tried(tmp_path) if trial.state == "complete"]
     if complete:
@@ -123,7 +123,7 @@ def test_a_search_that_is_unusual_has_a_report(case, tmp_path):
 def test_a_large_search_draws_the_best_trials(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seqsweep.extras.search.section.MOST_POINTS", 3)
     write_search(tmp_path, write_values(tmp_path, [0.1, 0.5, 0.4, 0.2, 0.3]))
-    assert "The best 3 of 5 trials are drawn." in said(tmp_path)
+    assert "The best 3 of 5 trials are drawn." in section_text(tmp_path)
     figure = figures_of((tmp_path / "report.html").read_text())["search-key-0"]
     values = [value for trace in figure["data"] for value in trace["y"]]
     assert sorted(values) == pytest.approx([0.3, 0.4, 0.5], rel=1e-4)
