@@ -167,17 +167,17 @@ def test_only_the_largest_differences_of_many_configs_are_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "error", "said"),
+    ("names", "error", "message"),
     [
         (["a"], ValueError, "at least two folders, got 1"),
         (["a", "nowhere"], FileNotFoundError, "nowhere: no such folder"),
         ("abcdefg", ValueError, f"expected at most {MOST_RUNS} runs, got {MOST_RUNS + 1}"),
     ],
 )
-def test_wrong_folders_are_refused(names, error, output_of, tmp_path):
+def test_wrong_folders_are_refused(names, error, message, tmp_path):
     for name in "abcdefg":
         finish_run(tmp_path / name, {"h": 1})
-    with pytest.raises(error, match=output_of):
+    with pytest.raises(error, match=message):
         comparison_text(*(tmp_path / name for name in names))
 
 
