@@ -112,17 +112,23 @@ float* dropout_masks(Random& random, const Shape& shape, const Split& split, int
   return masks;
 }
 
+constexpr int networks_of_torch = 96;
+constexpr int other_kinds = 2 + program_count;
+
 // Trains, evaluates and applies the network with this number, for two epochs.
 uint64_t train_network(int number) {
   static const int hidden_sizes[] = {1, 7, 16, 20, 33, 48, 70};
   static const int batch_sizes[] = {1, 5, 8, 13, 29};
   Random random = {(uint64_t)number * 1000003u + 17};
   Shape shape;
-  // After the cells of torch come the two IndRNNs and the programs.
-  const int kind = number % (2 + program_count);
-  shape.cell = number < 96 ? number % 4 : kind < 2 ? INDRNN_TANH + kind : PROGRAM;
+  // After the cells of torch come, in rounds, the two IndRNNs and the programs. The directions
+  // change after each round, so that each kind has networks with one direction and with two.
+  const bool is_of_torch = number < networks_of_torch;
+  const int place = is_of_torch ? number : number - networks_of_torch;
+  const int kinds = is_of_torch ? 4 : other_kinds, kind = place % kinds;
+  shape.cell = is_of_torch ? kind : kind < 2 ? INDRNN_TANH + kind : PROGRAM;
   shape.program = shape.cell == PROGRAM ? &programs[kind - 2] : nullptr;
-  shape.directions = 1 + number / 4 % 2;
+  shape.directions = 1 + place / kinds % 2;
   shape.layers = 1 + number / 8 % 3;
   shape.pooling = (number / 24 + number) % 3;
   const int32_t optimizer = (number / 4 + number / 16) % 4;
@@ -289,7 +295,7 @@ int main() {
   const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
   printf("multiply-add %016" PRIx64 "\n", in_hardware);
   if (in_hardware != in_software) return 1;
-  for (int number = 0; number < 246; number++)
+  for (int number = 0; number < networks_of_torch + 4 * other_kinds; number++)
     printf("network %d %016" PRIx64 "\n", number, train_network(number));
   return 0;
 }
