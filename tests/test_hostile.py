@@ -97,7 +97,7 @@ def quoted(name: str) -> str:
     return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
 
 
-@pytest.mark.sampled(8, 16)
+@pytest.mark.sampled(8, 12)
 @pytest.mark.parametrize("key", ["name", "sweep.name"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_cannot_lead_out_of_the_output_folder(place: Place, key: str, name: str) -> None:

@@ -40,7 +40,7 @@ def test_both_names_of_lightning_lead_to_the_same_modules(users):
         assert vars(sys.modules[name])["__spec__"].name == name
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 def test_a_worker_that_is_spawned_imports_the_same_lightning(users, tmp_path):
     users("spawned", SPAWNED)
     (tmp_path / "model").mkdir()

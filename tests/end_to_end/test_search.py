@@ -80,6 +80,7 @@ def test_a_search_trains_what_was_planned_and_ends_with_its_best_trial(seqsweep,
     assert search(tmp_path, "a").trials == found.trials
 
 
+@pytest.mark.durability
 def test_a_killed_search_ends_as_if_it_had_not_been_killed(seqsweep, start_command, tmp_path):
     budget = ("hydra.sweeper.budget.trials=null", "hydra.sweeper.budget.epochs=100")
     common = (*budget, "hydra.sweeper.parallel=3", "hydra.sweeper.pruner=hyperband", "seed=4")

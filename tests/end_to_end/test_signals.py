@@ -41,7 +41,7 @@ def _metrics(folder: Path) -> dict[str, bytes]:
     ("arguments", "signum"),
     [
         (RUN, "SIGINT"),
-        (RUN, "SIGKILL"),
+        pytest.param(RUN, "SIGKILL", marks=rarely),
         (SWEEP, "SIGTERM"),
         (SWEEP, "SIGKILL"),
         pytest.param(RUN, "SIGHUP", marks=rarely),

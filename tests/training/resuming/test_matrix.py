@@ -57,7 +57,7 @@ def named(cases: list[Any]) -> list[Any]:
 BETWEEN = [(engine, *moments[engine]) for moments in (IN_EPOCH, AFTER_EPOCH) for engine in ENGINES]
 
 
-@pytest.mark.sampled(6, 10)
+@pytest.mark.sampled(6, 8)
 @pytest.mark.parametrize(("engine", "hook", "n"), named(BETWEEN + HOOKS))
 def test_a_run_killed_at_a_hook(column, at, engine, hook, n):
     runs = column(engine)
@@ -99,7 +99,7 @@ OWN: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {
 }
 
 
-@pytest.mark.sampled(6, 10)
+@pytest.mark.sampled(6, 8)
 @pytest.mark.parametrize(
     ("engine", "name"),
     named(
@@ -155,7 +155,7 @@ def test_a_run_with_a_fault_at_any_write(column, fault_at, capsys, tmp_path, eng
             return
 
 
-@pytest.mark.sampled(4, 8)
+@pytest.mark.sampled(4, 6)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("engine", "hook", "n"), named([*BETWEEN, ("autograd", "on_validation_batch_start", 5)])
@@ -263,7 +263,7 @@ A kill may leave rows after those of the checkpoint, a file of such rows, and an
 """
 
 
-@pytest.mark.sampled(6, 12)
+@pytest.mark.sampled(6, 8)
 @pytest.mark.parametrize(
     ("files", "damage", "repeated", "said"),
     DAMAGES,

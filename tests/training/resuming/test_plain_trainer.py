@@ -138,7 +138,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return call
 
 
-@pytest.mark.sampled(2, 5)
+@pytest.mark.sampled(2, 3)
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_killed_run_equals_a_whole_one(tmp_path, whole, at, killed, name, options):
     rows = Rows()

@@ -32,7 +32,7 @@ def test_a_run_whose_worker_a_signal_ended_is_interrupted(column, at):
 WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a machine of one core
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.filterwarnings(WORKERS)
 def test_a_run_with_workers_resumes_and_leaves_none(column, undisturbed, at):
     """The run equals one without workers, because workers are not part of the run_id."""
