@@ -23,6 +23,7 @@ NEEDED["data=aeon"] = "data.source.name=GunPoint"
 """The value that an option cannot do without."""
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_config_option_composes_and_passes_the_check(option):
     """The option belongs to the command and not to a job of a sweep: `sweep=` is the sweeper's."""

@@ -110,6 +110,7 @@ def by_autograd(network: RNNClassifier, data: Data) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(network.parameters()), materialize_grads=True))
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(("name", "shape"), [*cases()])
 def test_every_form_of_a_cell_computes_the_same(tmp_path, name, shape):
     """Values behind the end of a sequence are NaN, or 0 where a form takes one length."""

@@ -157,6 +157,7 @@ def check_training(case) -> None:
         torch.testing.assert_close(values.double(), state, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.sampled(4, 8)
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 @settings(derandomize=True, max_examples=5)
 @given(arguments=cases())

@@ -96,6 +96,7 @@ def terminal_rows(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+@pytest.mark.sampled(1, 3)
 @pytest.mark.parametrize("first", range(0, SWEEPS, 5))
 def test_all_views_of_a_sweep_have_the_same_numbers_and_verdicts(tmp_path, first):
     for seed in range(first, first + 5):

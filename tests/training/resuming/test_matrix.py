@@ -57,7 +57,7 @@ def named(cases: list[Any]) -> list[Any]:
 BETWEEN = [(engine, *moments[engine]) for moments in (IN_EPOCH, AFTER_EPOCH) for engine in ENGINES]
 
 
-@pytest.mark.sampled(6, 8)
+@pytest.mark.sampled(4, 8)
 @pytest.mark.parametrize(("engine", "hook", "n"), named(BETWEEN + HOOKS))
 def test_a_run_killed_at_a_hook(column, at, engine, hook, n):
     runs = column(engine)
@@ -99,7 +99,7 @@ OWN: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {
 }
 
 
-@pytest.mark.sampled(6, 8)
+@pytest.mark.sampled(3, 7)
 @pytest.mark.parametrize(
     ("engine", "name"),
     named(
@@ -155,7 +155,7 @@ def test_a_run_with_a_fault_at_any_write(column, fault_at, capsys, tmp_path, eng
             return
 
 
-@pytest.mark.sampled(4, 6)
+@pytest.mark.sampled(2, 6)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("engine", "hook", "n"), named([*BETWEEN, ("autograd", "on_validation_batch_start", 5)])
@@ -263,7 +263,7 @@ A kill may leave rows after those of the checkpoint, a file of such rows, and an
 """
 
 
-@pytest.mark.sampled(6, 8)
+@pytest.mark.sampled(3, 6)
 @pytest.mark.parametrize(
     ("files", "damage", "repeated", "said"),
     DAMAGES,
@@ -287,7 +287,7 @@ def test_a_run_with_a_damaged_file(
     assert err.count(said) == 1 if said else not {"damaged", "again"} & set(err.split())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1, 2)
 @pytest.mark.parametrize(
     ("engine", "hook", "then", "every"),
     [
@@ -377,7 +377,7 @@ LONGER = {
 }
 
 
-@pytest.mark.sampled(2, 4)
+@pytest.mark.sampled(1, 3)
 @pytest.mark.parametrize("name", LONGER)
 @pytest.mark.parametrize("engine", ["pool", "native", "autograd"])
 def test_a_run_with_more_epochs_killed_after_it_has_begun(column, at, engine, name):

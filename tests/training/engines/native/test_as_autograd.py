@@ -49,7 +49,7 @@ OTHERS = [
 """A pool without validation, with transforms, other first weights, and a weighted loss."""
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3, 9)
 @pytest.mark.parametrize("own", [*range(7), *OTHERS], ids=str)
 def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, members_of, tmp_path, own):
     """Cells, pooling, dropout, losses, optimizers, schedules, clipping and early stopping."""
