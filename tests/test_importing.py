@@ -9,6 +9,8 @@ import pytest
 import seqsweep
 from seqsweep.config.instantiate import locate
 
+pytestmark = pytest.mark.slow
+
 SPAWNED = """\
 import pytorch_lightning as pl
 from small_modules import DataLoader, Loads, TensorDataset

@@ -88,6 +88,7 @@ def test_a_search_and_random_splits_are_not_in_the_folder_of_a_grid(name: Name) 
     assert len(name(f"name={'long' * 30}", "hydra/sweeper=optuna", "seed=0,1")) == 60
 
 
+@pytest.mark.slow
 def test_the_values_of_a_swept_group_and_of_a_file_belong_to_the_question(name: Name) -> None:
     groups = ("data=digits", "optimizer=adam,sgd")
     assert name(*groups) == name("data=digits", "optimizer=sgd,adam,rmsprop")

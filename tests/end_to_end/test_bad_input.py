@@ -91,6 +91,7 @@ def test_a_refused_table_is_read_with_what_the_message_proposes(refused, seqswee
     assert message in refused("train", "data=csv", "data.source.path=my.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -138,6 +139,7 @@ def test_an_error_in_a_users_experiment_names_file_and_line(refused, tmp_path):
     assert refused(*command) == nested
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["train", "train -m seed=1,2", "plan seed=1,2"])
 @pytest.mark.parametrize(
     ("group", "text", "reason"),

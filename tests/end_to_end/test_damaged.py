@@ -110,6 +110,7 @@ def test_status_names_what_a_complete_run_lacks(command, tmp_path):
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_what_a_run_need_not_have_is_not_missed(command):
     """Nor a value that decides nothing, as when another command has finished the run."""
     for option in ("logger=none", "diagnostics=false", "engine=autograd", "name=fast",
@@ -125,6 +126,7 @@ def test_what_a_run_need_not_have_is_not_missed(command):
         assert lines[-1].endswith("complete"), lines
 
 
+@pytest.mark.slow
 def test_the_record_of_another_run_is_not_believed(command, tmp_path):
     """A folder with the name of a run holds that run; copies under other names go on to work."""
     assert command("train", *GRID, "sweep.report=false").code == 0
@@ -149,6 +151,7 @@ def test_the_record_of_another_run_is_not_believed(command, tmp_path):
     assert "2 complete" in command("status", sweep).out
 
 
+@pytest.mark.slow
 def test_a_command_that_writes_in_a_sweep_removes_what_dead_processes_left(command):
     """A killed `report` leaves such files. A living process's files stay."""
     assert command("train", *GRID, "sweep.report=false").code == 0

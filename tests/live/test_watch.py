@@ -7,11 +7,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from live_sweeps import Sweep, config
 from rich.console import Console
 
 from seqsweep.live.display import is_over, read_progress, watch
 from seqsweep.runs.sweepfile import NAME, sweep_lock
+
+pytestmark = pytest.mark.slow
 
 
 def watched(folder: Path) -> tuple[int, str]:

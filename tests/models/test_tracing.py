@@ -125,6 +125,7 @@ def test_nan_passes_as_in_torch():
     assert run.outputs[:, 1].isnan().sum() == 16 and run.outputs[:, [0, 2]].isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_cells_above_use_every_operation_of_programs():
     cells = [times_rate(functions) for functions in (SMOOTH, KINKED, CLAMPED, MOVED)]
     used = {

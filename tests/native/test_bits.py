@@ -64,6 +64,7 @@ def train(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> s
     return "\n".join(measurements + numbers)
 
 
+@pytest.mark.slow
 def test_other_networks_threads_and_the_old_workspace_change_no_bit_of_a_network(make_case):
     alone = train(make_case)
     assert train(make_case, alone=False) == alone

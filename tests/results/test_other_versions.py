@@ -47,6 +47,7 @@ def folder(output_of) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_beside(
     folder, output_of
 ):

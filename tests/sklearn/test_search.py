@@ -13,6 +13,8 @@ from seqsweep.errors import Interrupted
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV, search
 
+pytestmark = pytest.mark.slow
+
 clone: Any = base.clone
 BASE = RecurrentClassifier(hidden_size=4, max_epochs=3, lr=0.02)
 GRID: dict[str, Any] = {"hidden_size": [3, 6], "lr": np.logspace(-3, -1, 2)}

@@ -108,6 +108,7 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert "2 done, 0 to train" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sweep_takes_every_form_and_is_never_asked(capsys):
     grid = [*SMALL, *QUICK, "model.hidden_size=2,3,4", "seed=0,1", "sweep.list=[{model.cell:gru}]"]
     shape = ["sweep.zip=[model.hidden_size,seed]", "sweep.filter='seed < 1'"]
@@ -118,6 +119,7 @@ def test_sweep_takes_every_form_and_is_never_asked(capsys):
         seqsweep.sweep([*more, "sweep.ask_above=0"])
 
 
+@pytest.mark.slow
 def test_a_sweep_with_a_failed_run_warns_and_returns_its_folder():
     first = seqsweep.train(seqsweep.compose([*SMALL, *QUICK, "seed=0"]))["run_id"]
     folder = Path("outputs/sweeps/mine", first)

@@ -102,6 +102,7 @@ def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_agai
     assert "training 1 run\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_limits_that_a_search_sets_while_a_sweep_begins_stay(members):
     folder = members[0].folder.path.parent
     folder.mkdir()

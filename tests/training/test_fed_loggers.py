@@ -23,6 +23,8 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train, train_pool
 
+pytestmark = pytest.mark.slow
+
 BASE = (*SMALL, "trainer.max_epochs=5")
 BROKEN = "logger.own: ConnectionError: no answer; the runs are not affected"
 

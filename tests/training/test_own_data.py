@@ -95,6 +95,7 @@ def run_id(config):
     return Path(seqsweep.train(config)["folder"]).name
 
 
+@pytest.mark.slow
 def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(config):
     plain = [run_id(config("My", path=path)) for path in (None, "a.npy", "b.npy")]
     assert len(set(plain)) == 3

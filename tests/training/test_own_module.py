@@ -27,7 +27,10 @@ from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import build_data
 from seqsweep.training.train import check_parts
 
-pytestmark = pytest.mark.filterwarnings("ignore:(Checkpoint directory .* exists|Lazy modules)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:(Checkpoint directory .* exists|Lazy modules)"),
+]
 
 CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
 TOLD = ("data=digits", "logger=csv")

@@ -33,6 +33,7 @@ def compose(tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_a_module_gets_its_width_and_an_interrupted_run_ends_equal(compose, at, killed, tmp_path):
     run = plan(compose("targets"))
     assert run.config["model"]["num_targets"] == 2

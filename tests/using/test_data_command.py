@@ -50,6 +50,7 @@ NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("need", NEEDS)
 def test_the_command_has_the_options_that_the_data_need(need, run, tmp_path):
     arrays, expected = NEEDS[need]
@@ -69,6 +70,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_texts_and_tables_of_each_ending_are_described(name, run, tmp_path):
     (tmp_path / name).write_text(FILES[name])
@@ -80,6 +82,7 @@ def test_texts_and_tables_of_each_ending_are_described(name, run, tmp_path):
     plan(compose(overrides))
 
 
+@pytest.mark.slow
 def test_repeats_and_notes_are_said(run, tmp_path):
     x, y = X.copy(), Y.copy()
     y[:2] = 7, 8

@@ -84,6 +84,7 @@ def test_a_reading_that_looks_wrong_is_doubted_and_not_proposed(case, command, t
     assert printed.startswith("doubtful: ") and not printed.splitlines()[-1].startswith("seqsweep")
 
 
+@pytest.mark.slow
 def test_copies_that_overlap_are_doubted_except_within_a_group(command, tmp_path):
     lines = ["id,label,subject,a"]
     for n in range(12):
@@ -95,6 +96,7 @@ def test_copies_that_overlap_are_doubted_except_within_a_group(command, tmp_path
         assert any(reason in one["reason"] for one in doubts) == is_doubted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["digits", "japanese_vowels", "adding"])
 def test_bundled_data_are_not_doubted(source, command):
     assert json.loads(command("data", "info", source, "--json").out)["doubts"] == []

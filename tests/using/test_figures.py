@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from report_pages import grid, started
 
 
+@pytest.mark.slow
 def test_a_run_has_figures_and_a_table(trained, command, tmp_path: Path):
     run = shutil.copytree(trained.run, tmp_path / "run")
     done = command("figures", run, "--tables")

@@ -14,6 +14,8 @@ import torch
 
 import seqsweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def forms(command, trained, tmp_path):

@@ -9,6 +9,8 @@ import torch
 from seqsweep.using.importance import parts_of, worsening
 from seqsweep.using.load import Inputs
 
+pytestmark = pytest.mark.slow
+
 
 class Recorded:
     """A run that keeps what it reads, and is right about the last sequence alone."""

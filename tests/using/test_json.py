@@ -101,6 +101,7 @@ def test_two_sweeps_or_two_runs_are_compared(answer, compared):
     assert only["interval"]["mean"] == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_status_plan_data_and_installation_are_described(answer, trained):
     content = answer("status", trained.sweep)
     assert content["states"] == {"complete": 4} and len(content["runs"]) == 4
@@ -118,6 +119,7 @@ def test_status_plan_data_and_installation_are_described(answer, trained):
 TRAIN = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4", "diagnostics=false")
 
 
+@pytest.mark.slow
 def test_a_training_prints_its_result_and_nothing_else(answer, command, composes_once):
     content = answer("train", *TRAIN)
     record = json.loads(Path(content["folder"], "record.json").read_text())
@@ -131,6 +133,7 @@ def test_a_training_prints_its_result_and_nothing_else(answer, command, composes
     assert (done.code, content["state"]) == (1, "diverged") and content["error"] in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -161,6 +164,7 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
     assert written == {key: content[key] for key in written}
 
 
+@pytest.mark.slow
 def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
     content = answer("evaluate", trained.run, "--resamples", "20", "--out", "scores.json")
     written = json.loads((tmp_path / "scores.json").read_text())
@@ -174,6 +178,7 @@ def test_scores_are_the_answer_and_in_a_file(answer, trained, tmp_path):
     assert plain["metrics"]["macro_f1"] == {"value": content["metrics"]["macro_f1"]["value"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

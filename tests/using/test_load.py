@@ -228,6 +228,7 @@ def assert_rebuilt(record, x, lengths) -> None:
         assert torch.equal(module.eval()(x, lengths), run.network(x, lengths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

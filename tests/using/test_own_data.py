@@ -51,6 +51,7 @@ def config(tmp_path, monkeypatch):
     return seqsweep.compose(words) | {"data": {"_target_": "waves.Waves"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["rnn", "own"])
 def test_evaluate_gives_the_scores_of_the_record(command, config, tmp_path, model):
     config |= {"model": {"_target_": "waves.Mean"}} if model == "own" else {}

@@ -12,6 +12,8 @@ import yaml
 
 import seqsweep
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[2] / "scripts/bench/own_conf"
 
 

@@ -201,6 +201,7 @@ def test_a_channel_of_other_values_is_named_once(command, trained, tmp_path):
         assert told.err.count(f"seqsweep: wrong.npz: {OTHER_VALUES} 'right' (") == 1
 
 
+@pytest.mark.slow
 def test_another_sampling_rate_is_named(command, tmp_path):
     rng = np.random.default_rng(0)
     rows = ["id,time,a,label"]

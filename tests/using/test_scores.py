@@ -190,6 +190,7 @@ def test_fewer_than_eight_units_are_not_resampled(units):
     assert has_interval == ({"accuracy"} if units < 8 else {*result.metrics})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long", [5, 30])
 def test_the_interval_over_recordings_of_any_lengths_holds_the_true_accuracy(long):
     rng, inside = np.random.default_rng(0), list[bool]()

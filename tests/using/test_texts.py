@@ -45,6 +45,7 @@ def new(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_predict_reads_the_columns_of_the_training_file(command, folder, new):
     rows = list(csv.DictReader(command("predict", folder, new).out.splitlines()))
     assert [row["prediction"] for row in rows] == ["good", "bad", "good"]

@@ -71,6 +71,7 @@ def run(folder) -> Path:
     return runs_of(folder, "whole")[0]
 
 
+@pytest.mark.slow
 def test_a_row_of_a_prediction_is_that_of_the_window_alone(folder, run, command):
     done = command("predict", run, folder / "whole_new.csv")
     rows = rows_of(done.out)

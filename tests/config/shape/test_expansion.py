@@ -53,6 +53,7 @@ def expanded(make: Callable[..., tuple[Expansion, MemberComposer]]) -> Expanded:
     return call
 
 
+@pytest.mark.slow
 def test_a_plain_sweep_is_the_product_and_the_last_key_varies_fastest(expanded: Expanded) -> None:
     assert expanded("model.cell=rnn,gru", "seed=0", SIZES) == [
         f"model.cell={cell} seed=0 model.hidden_size={size}"

@@ -44,6 +44,7 @@ def largest_on_shapes(run):
     return np.max([largest_difference(run, answer, *one) for one in drawn])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", ["gru", "lru"])
 def test_a_file_equals_a_network_with_norms_and_any_pooling(made_run, cell, pooling):

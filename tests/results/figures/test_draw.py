@@ -105,6 +105,7 @@ def test_the_confusion_has_the_counts_of_all_seeds(drawn: dict[str, Drawing]):
     assert numbers == ["81", "9", "18", "72"]
 
 
+@pytest.mark.slow
 def test_equal_folders_give_equal_files_whatever_the_users_style_is(
     sweep: Path, drawn: dict[str, Drawing], tmp_path: Path
 ):

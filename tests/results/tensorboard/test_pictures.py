@@ -70,6 +70,7 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
         drawn_axes(pictures.gradient, {"layer 1": odd})
 
 
+@pytest.mark.slow
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):
     found = grid.shown
     pictured = [name for name in found.runs if found.tags(name, "images")]

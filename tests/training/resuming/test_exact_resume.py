@@ -23,6 +23,7 @@ def draw_from_all() -> None:
     random.random()
 
 
+@pytest.mark.slow
 def test_two_runs_are_equal_and_leave_the_generators_of_the_program(own, tmp_path):
     """A second training of the run is equal too, whatever the program has drawn before."""
     states: list[object] = []
@@ -45,6 +46,7 @@ def test_the_number_of_workers_counts_because_a_dataset_may_draw_in_them(own, ch
     assert ours[0] == ours[1]
 
 
+@pytest.mark.slow
 def test_workers_that_persist_are_named(own, tmp_path, capsys):
     train(own("trainer.max_epochs=1", num_workers=1, persistent=True), tmp_path)
     assert "persistent_workers of a DataLoader: what it draws" in capsys.readouterr().err

@@ -179,6 +179,7 @@ class Broken(RuntimeError):
     """An error that ends a run."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["native", "module"])
 def test_a_run_that_fails_twice(column, at, engine):
     runs = column(engine)
@@ -211,6 +212,7 @@ EVENTS = "TagLit"
 """A style whose curves Lightning writes before the checkpoint of an epoch."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt"])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_run_that_loses_a_file_while_it_trains(column, at, engine, name):
@@ -315,6 +317,7 @@ AT_LIMIT = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_run_killed_where_a_search_prunes_it_and_continued_without_the_search(
     column, at, tmp_path, engine
@@ -339,6 +342,7 @@ def test_a_run_killed_where_a_search_prunes_it_and_continued_without_the_search(
     runs.resume(repeated=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_run_that_pauses_again_and_again(column, engine):
     """No epoch is trained twice. The limit of a run's last epoch has no effect."""
@@ -392,6 +396,7 @@ def test_a_run_with_more_epochs_killed_after_it_has_begun(column, at, engine, na
     shorter.assert_undisturbed(shorter.runs, shorter.root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "other"), [("native", "autograd"), ("autograd", "native")])
 def test_a_run_of_the_other_engine_starts_again(column, at, capsys, engine, other):
     """A run that two engines have trained could not be reproduced to the bit."""

@@ -7,6 +7,8 @@ from run_files import epochs_in_log
 
 from seqsweep.runs.identity import SEMANTICS
 
+pytestmark = pytest.mark.slow
+
 
 def test_more_epochs_continue_a_run_of_the_shorter_sweep(column, tmp_path):
     """The folders of two unnamed sweeps of one grid differ in the hash of the epochs."""

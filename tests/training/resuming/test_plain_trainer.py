@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection, R2Score, RelativeSquaredError
 import seqsweep
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*(not empty|no last checkpoint|srun|many workers)"),
     pytest.mark.filterwarnings("ignore:.*(LeafSpec|smaller than the logging|plateau.*False)"),
     pytest.mark.filterwarnings("ignore:(ReduceLROnPlateau conditioned|You're resuming)"),

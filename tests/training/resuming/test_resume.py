@@ -50,6 +50,7 @@ def test_a_run_with_workers_resumes_and_leaves_none(column, undisturbed, at):
     alone.resume()  # is complete already
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_run_with_rerun_starts_again(column, at, engine):
     """Both a complete and an interrupted run start again from the first epoch."""

@@ -13,6 +13,8 @@ from run_files import SMALL, assert_equal, result
 
 from seqsweep.training.train import train
 
+pytestmark = pytest.mark.slow
+
 BASE = (*SMALL, "engine=autograd", "trainer.max_epochs=5")
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
 

@@ -19,6 +19,8 @@ from seqsweep.training.checkpoint_files import load_sealed
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
+pytestmark = pytest.mark.slow
+
 STILL = ("optimizer=sgd", "optimizer.lr=1e-30", "trainer.max_epochs=1")
 """An optimizer that changes no weight: the run's last weights are its first."""
 

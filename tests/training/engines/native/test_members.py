@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from seqsweep.errors import Interrupted, RunFailed, RunLocked
 from seqsweep.native.step import Data, Stop, Work, run
 from seqsweep.runs.lock import RunLock
@@ -50,6 +52,7 @@ def test_data_seed_0_gives_runs_of_other_seeds_the_same_order(members_of, tmp_pa
     assert orders[0] != orders[2] != orders[3] != orders[0]
 
 
+@pytest.mark.slow
 def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_step):
     """The members that share a task train again what the task had begun."""
     members = members_of("trainer.max_epochs=3")

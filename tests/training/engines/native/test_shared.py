@@ -48,6 +48,7 @@ def test_first_weights_never_touch_the_global_generator(checked, model):
     assert not torch.equal(template_of(section, 3, 4).first_weights(2), weights)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_programs_random_numbers(checked, tmp_path):
     """The first run of a shape builds the shared network, and leaves them too."""
 

@@ -25,6 +25,7 @@ def begun(runs: Sequence[PlannedRun], root: Path) -> list[PlannedRun]:
     return [run for run in runs if (root / run.run_id).exists()]
 
 
+@pytest.mark.slow
 def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undisturbed, at, tmp_path):
     seen: list[tuple[bool, bool]] = []
 
