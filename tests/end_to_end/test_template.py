@@ -144,7 +144,7 @@ def test_the_trainer_stays_ours_and_a_sweep_reads_what_a_run_reads(seqsweep):
     assert planned.code == 0 and "2 runs" in planned.out  # a logger decides no result
 
 
-@pytest.mark.sampled(4, 7)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "answer"),
     [

@@ -16,7 +16,7 @@ from seqsweep.training.build_run import build_run
 from seqsweep.training.run_data import DATA_STREAM
 
 EPOCHS = 3
-pytestmark = [pytest.mark.sampled(2, 4), pytest.mark.parametrize("name", STYLES)]
+pytestmark = [pytest.mark.sampled(2, 6), pytest.mark.parametrize("name", STYLES)]
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def info(command, path: Path, *words: str) -> dict[str, Any]:
     return json.loads(command("data", "info", str(path), *words, "--json").out)
 
 
-@pytest.mark.sampled(2, 5)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", DOUBTS)
 def test_a_reading_that_looks_wrong_is_doubted_and_not_proposed(case, command, tmp_path):
     content, reason, other = DOUBTS[case]

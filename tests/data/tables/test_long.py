@@ -70,7 +70,6 @@ FILES: dict[str, tuple[Callable[[], str], str]] = {
 """The content of each file, and a part of what `data info` says of it."""
 
 
-@pytest.mark.sampled(3, 3)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_data_info_answers(tmp_path: Path, command: Command, composes_once: None, name: str):
