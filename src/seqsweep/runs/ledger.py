@@ -26,7 +26,7 @@ from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.record import FINISHED, NO_RECORD, Record, State
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.text import did_you_mean
+from seqsweep.text import count, did_you_mean, listed
 
 OF_ANOTHER_VERSION: State = "of another version"
 
@@ -98,17 +98,16 @@ def other_versions(entries: Iterable[Entry]) -> str:
     The text is empty if all runs are of this version.
     """
     writers = [str(entry.error) for entry in entries if entry.state == OF_ANOTHER_VERSION]
-    runs = f"{len(writers):,} {'run' if len(writers) == 1 else 'runs'}"
-    return f"{runs} of another version ({', '.join(sorted(set(writers)))})" if writers else ""
+    of = f"of another version ({', '.join(sorted(set(writers)))})"
+    return f"{count(len(writers), 'run')} {of}" if writers else ""
 
 
 def _below(folder: Path) -> str:
     """Returns the end of a message: which subfolders have runs."""
     configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
     names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     folders = "folder" if len(names) == 1 else "folders"
-    return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""
+    return f"; there are runs in its {folders} {listed(names)}" if names else ""
 
 
 def read_run(folder: RunFolder) -> Entry:
