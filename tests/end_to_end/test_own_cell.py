@@ -58,7 +58,6 @@ def write_program(run: Path, digest: str) -> str:
     return before
 
 
-@pytest.mark.durability
 def test_a_killed_sweep_of_own_cells_resumes_to_the_bits_of_every_variant(
     seqsweep, start_command, sweep, tmp_path
 ):

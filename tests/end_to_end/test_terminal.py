@@ -133,8 +133,8 @@ ENDS = {
 }
 
 
-@pytest.mark.durability
 @pytest.mark.slow
+@pytest.mark.sampled(1, 1)
 @pytest.mark.parametrize("end", ENDS)
 def test_a_single_run_on_a_terminal_shows_its_progress(start_command, tmp_path, end):
     what, code = ENDS[end]

@@ -79,15 +79,15 @@ STOPPING = (*EARLY, "callbacks.early_stopping.patience=0", "callbacks.early_stop
 
 OURS: dict[str, tuple[str, ...]] = {
     "plateau": PLATEAU,
-    "cosine": ("scheduler=cosine", "scheduler.warmup_epochs=2", "optimizer=rmsprop",
-               "optimizer.momentum=0.9", "model.pooling=attention", "model.bidirectional=true"),
+    "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
     "seldom validated": ("trainer.check_val_every_n_epoch=2", "model.cell=gru",
                          "model.bidirectional=true", "loss.class_weights=balanced"),
     "never validated": ("data.val_fraction=0", "monitor=train/loss",
                         "model.layer_norm=true", "model.num_layers=3", "model.dropout=0.2"),
     "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
                     "model.cell=lstm", "model.recurrent_init=orthogonal", "model.forget_bias=1"),
-    "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
+    "cosine": ("scheduler=cosine", "scheduler.warmup_epochs=2", "optimizer=rmsprop",
+               "optimizer.momentum=0.9", "model.pooling=attention", "model.bidirectional=true"),
 }  # fmt: skip
 OWN: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {
     "workers": ((SHORT,), {"num_workers": 2}),
