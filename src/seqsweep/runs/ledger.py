@@ -235,8 +235,8 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
 def _shortest(key: str, keys: list[str]) -> str:
     """Returns the shortest end of a key that no other key has."""
     parts = key.split(".")
-    for count in range(1, len(parts)):
-        tail = ".".join(parts[-count:])
+    for length in range(1, len(parts)):
+        tail = ".".join(parts[-length:])
         if sum(f".{other}".endswith(f".{tail}") for other in keys) == 1:
             return tail
     return key
