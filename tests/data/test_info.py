@@ -70,7 +70,7 @@ def test_channels_are_measured_over_the_valid_steps_of_all_splits():
     assert not empty.is_constant
 
 
-def said(source: Splits, **options: Any) -> tuple[str, ...]:
+def notes_of(source: Splits, **options: Any) -> tuple[str, ...]:
     splits = prepared(source, **{"standardize": True} | options)
     return notes(splits, contents(splits))
 
@@ -89,7 +89,7 @@ def labelled(*labels: Any, seed: int = 0) -> Splits:
     ],
 )
 def test_labels_that_a_person_would_read_otherwise(labels, line):
-    assert said(labelled(*labels * 10)) == (line,)
+    assert notes_of(labelled(*labels * 10)) == (line,)
 
 
 def test_a_class_that_one_split_lacks_is_noted():
@@ -98,23 +98,23 @@ def test_a_class_that_one_split_lacks_is_noted():
         name: RawPart(rng.normal(size=(12, 4, 2)), np.arange(12) % classes, None, name)
         for name, classes in (("train", 4), ("val", 3), ("test", 2))
     }
-    assert said(make_splits(parts)) == (
+    assert notes_of(make_splits(parts)) == (
         "class '3' (3 in train): no sequence in val, so no val metric counts them",
         "classes '2' (3 in train), '3' (3 in train): no sequence in test, so no test metric counts"
         " them",
     )
     for ordinary in (digits(), labelled(*["a", "b", "1", "2", "-1", "10"] * 10)):
-        assert said(ordinary) == ()
+        assert notes_of(ordinary) == ()
 
 
 def test_numbers_to_predict_and_repeated_sequences_are_noted():
     source = labelled(*[*range(30)] * 2)
-    assert said(source, val_fraction=0)[-1] == (
+    assert notes_of(source, val_fraction=0)[-1] == (
         "30 classes for 60 sequences; are the labels numbers to predict (regression)?"
         " data.source.target=COLUMN reads them"
     )
     part = labelled(*["a", "b"] * 20).train
-    assert said(Splits(part, test=part), val_fraction=0) == (
+    assert notes_of(Splits(part, test=part), val_fraction=0) == (
         "40 of 40 test sequences are also in train",
     )
 
